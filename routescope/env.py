@@ -1,0 +1,48 @@
+"""Read settings from the environment; a value that cannot be used stops the start with a sentence."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from django.core.exceptions import ImproperlyConfigured
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off"}
+
+
+def text(name: str, default: str = "") -> str:
+    """Return the variable's value without surrounding space, or ``default`` where it is unset or empty."""
+    return os.environ.get(name, "").strip() or default
+
+
+def flag(name: str, default: bool) -> bool:
+    """Return a yes/no variable. Raises ImproperlyConfigured for any other word."""
+    value = text(name).lower()
+    if not value:
+        return default
+    if value in _TRUE:
+        return True
+    if value in _FALSE:
+        return False
+    raise ImproperlyConfigured(f"{name}={value!r} is neither yes nor no; use 1 or 0.")
+
+
+def integer(name: str, default: int, *, minimum: int = 0) -> int:
+    """Return a whole number. Raises ImproperlyConfigured if it is not one, or is below ``minimum``."""
+    value = text(name)
+    if not value:
+        return default
+    try:
+        number = int(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}={value!r} is not a whole number.") from None
+    if number < minimum:
+        raise ImproperlyConfigured(f"{name}={number} is too small; it must be at least {minimum}.")
+    return number
+
+
+def words(name: str, default: Sequence[str] = ()) -> list[str]:
+    """Return a comma-separated list."""
+    value = text(name)
+    return [part.strip() for part in value.split(",") if part.strip()] if value else list(default)
