@@ -1,0 +1,23 @@
+"""Template filters over `routescope.formatting`: ``{% load formatting %} {{ record.cost|money_call }}``."""
+
+from __future__ import annotations
+
+from django import template
+
+from routescope import formatting
+
+register = template.Library()
+
+register.filter("money", formatting.money)
+register.filter("money_call", formatting.money_call)
+register.filter("money_exact", formatting.money_exact)
+register.filter("tokens", formatting.tokens)
+register.filter("compact", formatting.compact)
+register.filter("exact", formatting.exact)
+register.filter("percent", formatting.percent)
+register.filter("duration", formatting.duration)
+register.filter("when", formatting.when)
+register.filter("when_ms", formatting.when_ms)
+register.filter("clock", formatting.clock)
+register.filter("day", formatting.day)
+register.filter("short_id", formatting.short_id)
