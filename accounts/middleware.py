@@ -1,0 +1,42 @@
+"""Middleware of accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone, translation
+
+from accounts.languages import offered
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+
+def preferences(get_response: Handler) -> Handler:
+    """Serve a signed-in person in their own time zone and language.
+
+    Without them: UTC, and the language the browser asks for (LocaleMiddleware).
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        user = request.user
+        language = user.language if user.is_authenticated else translation.get_language()
+        if language not in offered():
+            # Django's own catalogue would otherwise translate a few words of each page.
+            language = settings.LANGUAGE_CODE
+        translation.activate(language)
+        request.LANGUAGE_CODE = language
+        with timezone.override(_zone(user.time_zone) if user.is_authenticated else None):
+            return get_response(request)
+
+    return middleware
+
+
+def _zone(name: str) -> ZoneInfo:
+    """Return the named zone, or UTC where the time zone database no longer knows it."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
