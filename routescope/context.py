@@ -1,0 +1,88 @@
+"""What every page of the console needs: the way around it, and how it should look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NotRequired, TypedDict
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the sidebar. Shown once its page exists, that is, once ``url_name`` resolves."""
+
+    label: str | Promise
+    url_name: str
+    icon: str
+    section: str
+    """The path under which this entry is the current one."""
+
+
+ENTRIES = (
+    Entry(_("Operation Records"), "records", "records", "/records/"),
+    Entry(_("API tokens"), "tokens", "key", "/tokens/"),
+    Entry(_("Exports"), "exports", "download", "/exports/"),
+    Entry(_("Alerts"), "alerts", "bell", "/alerts/"),
+    Entry(_("Learn"), "learn", "book", "/learn/"),
+)
+PERSONAL_ENTRIES = (Entry(_("Profile and security"), "profile", "person", "/profile/"),)
+
+THEMES = ("system", "light", "dark")
+THEME_COOKIE = "theme"
+# Pages of allauth that belong to "Profile and security".
+_PERSONAL_PATHS = ("/profile/", "/accounts/")
+
+
+class NavigationItem(TypedDict):
+    label: str | Promise
+    url: str
+    icon: str
+    current: bool
+
+
+class ConsoleContext(TypedDict):
+    navigation: list[NavigationItem]
+    personal_navigation: list[NavigationItem]
+    theme: str
+    admin_url: NotRequired[str]
+
+
+def console(request: HttpRequest) -> ConsoleContext:
+    """Give templates ``navigation``, ``personal_navigation``, ``theme`` and, to staff, ``admin_url``."""
+    user = getattr(request, "user", None)
+    signed_in = user is not None and user.is_authenticated
+    theme = user.theme if signed_in else request.COOKIES.get(THEME_COOKIE, "system")
+    context: ConsoleContext = {
+        "navigation": _items(ENTRIES, request.path) if signed_in else [],
+        "personal_navigation": _items(PERSONAL_ENTRIES, request.path) if signed_in else [],
+        "theme": theme if theme in THEMES else "system",
+    }
+    if signed_in and user.is_staff:
+        admin_url = _url("admin:index")
+        if admin_url:
+            context["admin_url"] = admin_url
+    return context
+
+
+def _items(entries: tuple[Entry, ...], path: str) -> list[NavigationItem]:
+    return [
+        {
+            "label": entry.label,
+            "url": url,
+            "icon": entry.icon,
+            "current": path.startswith(_PERSONAL_PATHS if entry.url_name == "profile" else entry.section),
+        }
+        for entry in entries
+        if (url := _url(entry.url_name))
+    ]
+
+
+def _url(name: str) -> str:
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return ""
