@@ -1,0 +1,270 @@
+"""People, pricing groups, API tokens, and the gateways that send records in."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
+        """Create a person who signs in by e-mail. Raises ValueError without an address."""
+        if not email:
+            raise ValueError("A person who signs in needs an e-mail address.")
+        user = self.model(email=self.normalize_email(email).lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email__iexact=username)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """One person, or one name that a gateway calls a user.
+
+    A user first seen in a gateway's records has no password and is inactive: the records are kept under
+    it, and nobody can sign in as it until an admin invites the person.
+    """
+
+    class Theme(models.TextChoices):
+        SYSTEM = "system", _("As the system")
+        LIGHT = "light", _("Light")
+        DARK = "dark", _("Dark")
+
+    id = models.AutoField(primary_key=True)
+    email = models.EmailField(_("e-mail"), unique=True, null=True, blank=True)
+    name = models.CharField(_("name"), max_length=200, blank=True)
+    time_zone = models.CharField(_("time zone"), max_length=64, default="UTC")
+    language = models.CharField(_("language"), max_length=16, default="en")
+    theme = models.CharField(_("theme"), max_length=8, choices=Theme, default=Theme.SYSTEM)
+    preferences = models.JSONField(
+        _("preferences"), default=dict, blank=True, help_text=_("Choices of display: columns, page size.")
+    )
+    is_active = models.BooleanField(_("may sign in"), default=True)
+    is_staff = models.BooleanField(_("admin"), default=False, help_text=_("May open the Django admin."))
+    invited_at = models.DateTimeField(_("invited"), null=True, blank=True)
+    date_joined = models.DateTimeField(_("first seen"), default=timezone.now)
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    class Meta:
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+
+    def __str__(self) -> str:
+        return self.name or self.email or f"user {self.pk}"
+
+    def clean(self) -> None:
+        super().clean()
+        self.email = self.email.lower() if self.email else None
+
+    @property
+    def is_provisioned(self) -> bool:
+        """Whether this user is known from a gateway only, and was never invited."""
+        return not self.is_active and self.invited_at is None
+
+
+class Group(models.Model):
+    """A pricing group: what its requests cost is the catalogue's price times the group's ratio."""
+
+    id = models.AutoField(primary_key=True)
+    name = models.CharField(_("name"), max_length=200, unique=True)
+    ratio = models.DecimalField(
+        _("ratio"),
+        max_digits=12,
+        decimal_places=6,
+        default=1,
+        validators=[MinValueValidator(0)],
+        help_text=_("Multiplies the catalogue's price: 0.8 is a discount of 20%."),
+    )
+    description = models.CharField(_("description"), max_length=300, blank=True)
+
+    class Meta:
+        verbose_name = _("group")
+        verbose_name_plural = _("groups")
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AIModel(models.Model):
+    """A model's name as gateways report it. Records hold its id, so a rename reaches past records too."""
+
+    id = models.AutoField(primary_key=True)
+    name = models.CharField(_("name"), max_length=200, unique=True)
+
+    class Meta:
+        verbose_name = _("model")
+        verbose_name_plural = _("models")
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ApiToken(models.Model):
+    """A user's token at the gateway. Only a masked key is known here: the gateway keeps the real one."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", _("Active")
+        DISABLED = "disabled", _("Disabled")
+        EXPIRED = "expired", _("Expired")
+        EXHAUSTED = "exhausted", _("Out of quota")
+
+    id = models.AutoField(primary_key=True)
+    owner = models.ForeignKey(User, models.CASCADE, related_name="api_tokens", verbose_name=_("owner"))
+    name = models.CharField(_("name"), max_length=200)
+    masked_key = models.CharField(_("masked key"), max_length=64, blank=True)
+    group = models.ForeignKey(
+        Group, models.SET_NULL, null=True, blank=True, related_name="api_tokens", verbose_name=_("group")
+    )
+    rpm_limit = models.PositiveIntegerField(
+        _("RPM limit"), null=True, blank=True, help_text=_("Requests per minute that the gateway admits.")
+    )
+    tpm_limit = models.PositiveBigIntegerField(
+        _("TPM limit"), null=True, blank=True, help_text=_("Tokens per minute that the gateway admits.")
+    )
+    status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.ACTIVE)
+    created_at = models.DateTimeField(_("first seen"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("API token")
+        verbose_name_plural = _("API tokens")
+        ordering = ("name",)
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "name"], name="apitoken_owner_name"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Gateway(models.Model):
+    """A system that sends records in. Its ingest keys can write, and can read nothing."""
+
+    id = models.AutoField(primary_key=True)
+    name = models.CharField(_("name"), max_length=200, unique=True)
+    is_active = models.BooleanField(
+        _("active"), default=True, help_text=_("An inactive gateway's keys are refused.")
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("gateway")
+        verbose_name_plural = _("gateways")
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class IngestKey(models.Model):
+    """A gateway's key for sending records. Kept as a hash: the key itself is shown once, when it is made."""
+
+    PREFIX = "rsk_"
+
+    gateway = models.ForeignKey(
+        Gateway, models.CASCADE, related_name="ingest_keys", verbose_name=_("gateway")
+    )
+    label = models.CharField(_("label"), max_length=100, blank=True)
+    key_hash = models.CharField(_("key hash"), max_length=64, unique=True, editable=False)
+    hint = models.CharField(
+        _("key"), max_length=24, editable=False, help_text=_("Its first and last characters.")
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("ingest key")
+        verbose_name_plural = _("ingest keys")
+        ordering = ("-created_at",)
+
+    def __str__(self) -> str:
+        return self.hint
+
+    @staticmethod
+    def hash(key: str) -> str:
+        """Return the SHA-256 of a key, as stored. A plain hash is enough: keys are 256 random bits."""
+        return hashlib.sha256(key.encode()).hexdigest()
+
+    @classmethod
+    def issue(cls, gateway: Gateway, label: str = "") -> tuple[IngestKey, str]:
+        """Make a key for ``gateway``. Returns the stored row and the key, which is not kept anywhere."""
+        key = cls.PREFIX + secrets.token_urlsafe(32)
+        row = cls.objects.create(
+            gateway=gateway, label=label, key_hash=cls.hash(key), hint=f"{key[:8]}…{key[-4:]}"
+        )
+        return row, key
+
+
+class Identity(models.Model):
+    """What a gateway calls somebody or something, and which of ours that is.
+
+    Made on first sight. An admin may point it at another row: records that arrive later follow it.
+    """
+
+    gateway = models.ForeignKey(Gateway, models.CASCADE, verbose_name=_("gateway"))
+    name = models.CharField(_("name at the gateway"), max_length=200)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.gateway})"
+
+
+class UserIdentity(Identity):
+    """A gateway's name for a user. The empty name stands for records that name nobody."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="identities", verbose_name=_("user"))
+
+    class Meta:
+        verbose_name = _("user identity")
+        verbose_name_plural = _("user identities")
+        constraints = [models.UniqueConstraint(fields=["gateway", "name"], name="useridentity_gateway_name")]
+
+
+class TokenIdentity(Identity):
+    """A gateway's name for a token, within one user: two users may each have a token called "default"."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="+", verbose_name=_("user"))
+    token = models.ForeignKey(
+        ApiToken, models.CASCADE, related_name="identities", verbose_name=_("API token")
+    )
+
+    class Meta:
+        verbose_name = _("token identity")
+        verbose_name_plural = _("token identities")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["gateway", "user", "name"], name="tokenidentity_gateway_user_name"
+            )
+        ]
+
+
+class GroupIdentity(Identity):
+    """A gateway's name for a pricing group."""
+
+    group = models.ForeignKey(Group, models.CASCADE, related_name="identities", verbose_name=_("group"))
+
+    class Meta:
+        verbose_name = _("group identity")
+        verbose_name_plural = _("group identities")
+        constraints = [models.UniqueConstraint(fields=["gateway", "name"], name="groupidentity_gateway_name")]

@@ -1,0 +1,82 @@
+"""What every inbound format is decoded to: one event per record, typed, names not yet resolved."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from logs.models import RecordType, Status
+
+JSONObject = dict[str, Any]
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """An error as the client saw it."""
+
+    type: str | None = None
+    code: str | None = None
+    message: str | None = None
+    param: str | None = None
+
+
+class UsageEvent(msgspec.Struct, kw_only=True):
+    """One record as a gateway reported it. Times are UTC, money is USD, durations are milliseconds.
+
+    ``input_tokens`` includes cached ones, ``output_tokens`` includes reasoning. ``cost`` None: the gateway
+    did not say. Names are the gateway's own; an empty one was not given.
+    """
+
+    request_id: str
+    created_at: datetime
+    type: RecordType = RecordType.REQUEST
+    status: Status = Status.SUCCESS
+    user: str = ""
+    token: str = ""
+    group: str = ""
+    model: str = ""
+    stream: bool | None = None
+    duration_ms: int | None = None
+    ttft_ms: int | None = None
+    http_status: int | None = None
+    endpoint: str | None = None
+    ip: str | None = None
+    user_agent: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None
+    image_count: int | None = None
+    quantities: dict[str, int] | None = None
+    cost: Decimal | None = None
+    billing: JSONObject | None = None
+    error: Failure | None = None
+    parameters: JSONObject | None = None
+    upstream_request_id: str | None = None
+    provider: str | None = None
+    channel: str | None = None
+    attempts: list[JSONObject] | None = None
+    input: msgspec.Raw | None = None
+    output: msgspec.Raw | None = None
+    task_id: str | None = None
+    metadata: JSONObject | None = None
+
+
+class Rejection(msgspec.Struct, frozen=True, kw_only=True):
+    """A record that cannot be stored: where it stood in the body, and what to mend."""
+
+    index: int
+    request_id: str | None
+    error: str
+
+
+class Batch(msgspec.Struct, kw_only=True):
+    """A decoded body: the events with their places in it, and what could not be decoded."""
+
+    events: list[tuple[int, UsageEvent]]
+    rejected: list[Rejection]

@@ -1,0 +1,223 @@
+"""The one way in: every record, from whichever format, is stored here.
+
+Resolve names, judge the cause, COPY into a stage, insert and roll up in one statement, commit. When ``store``
+returns, the records are kept; when it raises, none of them is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django.db import DataError, OperationalError, connection, transaction
+from django.utils import timezone
+from psycopg import errors
+from psycopg.types.json import Jsonb
+
+from accounts.identities import Names, resolve
+from accounts.models import Gateway
+from logs.causes import judge
+from logs.events import Batch, Failure, Rejection, UsageEvent
+from routescope import partitions
+from routescope.ids import derived_id
+from routescope.partitions import Month
+
+TABLE = "usage_record"
+MAX_AHEAD = timedelta(days=1)
+"""How far ahead of our clock a gateway's may run."""
+
+_STORE = (Path(__file__).parent / "sql" / "store.sql").read_text()
+_STAGE = f"CREATE TEMP TABLE IF NOT EXISTS usage_stage (LIKE {TABLE}) ON COMMIT DELETE ROWS"
+_COLUMNS = {
+    "id": "uuid",
+    "created_at": "timestamptz",
+    "user_id": "int4",
+    "gateway_id": "int4",
+    "token_id": "int4",
+    "model_id": "int4",
+    "group_id": "int4",
+    "input_tokens": "int4",
+    "output_tokens": "int4",
+    "cached_tokens": "int4",
+    "duration_ms": "int4",
+    "ttft_ms": "int4",
+    "cache_write_tokens": "int4",
+    "reasoning_tokens": "int4",
+    "audio_input_tokens": "int4",
+    "audio_output_tokens": "int4",
+    "image_count": "int4",
+    "type": "int2",
+    "status": "int2",
+    "cause": "int2",
+    "http_status": "int2",
+    "stream": "bool",
+    "cost": "numeric",
+    "request_id": "text",
+    "upstream_request_id": "text",
+    "task_id": "text",
+    "endpoint": "text",
+    "provider": "text",
+    "channel": "text",
+    "ip": "inet",
+    "user_agent": "text",
+    "error_type": "text",
+    "error_code": "text",
+    "error_message": "text",
+    "error_param": "text",
+    "parameters": "jsonb",
+    "quantities": "jsonb",
+    "billing": "jsonb",
+    "attempts": "jsonb",
+    "metadata": "jsonb",
+}
+_COPY = f"COPY usage_stage ({', '.join(_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
+_NO_FAILURE = Failure()
+_TRIES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a batch: new records, records that were here already, and refused ones."""
+
+    accepted: int
+    duplicates: int
+    rejected: Sequence[Rejection]
+
+
+def store(gateway: Gateway, batch: Batch) -> Outcome:
+    """Store a batch and its sums, and commit.
+
+    Records outside the accepted time are refused one by one; the others are kept. Raises OperationalError
+    if the database cannot be reached: then nothing is kept, and the client may send the same batch again.
+    """
+    now = timezone.now()
+    oldest = Month.of(now).plus(-settings.RECORD_RETENTION_MONTHS).start
+    rejected = list(batch.rejected)
+    timely = []
+    for index, event in batch.events:
+        if reason := _untimely(event.created_at, oldest, now):
+            rejected.append(Rejection(index=index, request_id=event.request_id, error=reason))
+        else:
+            timely.append((index, event))
+    accepted, refused = _store(gateway, timely)
+    rejected += refused
+    rejected.sort(key=lambda rejection: rejection.index)
+    return Outcome(accepted, len(timely) - len(refused) - accepted, rejected)
+
+
+def _untimely(moment: datetime, oldest: datetime, now: datetime) -> str | None:
+    if moment > now + MAX_AHEAD:
+        return f"created_at: {moment.isoformat()} lies more than a day ahead; check the sender's clock"
+    if moment < oldest:
+        return f"created_at: {moment.isoformat()} is older than records are kept here ({oldest:%Y-%m-%d})"
+    return None
+
+
+def _store(gateway: Gateway, events: Sequence[tuple[int, UsageEvent]]) -> tuple[int, list[Rejection]]:
+    """Return how many records are new, and those that PostgreSQL could not take."""
+    if not events:
+        return 0, []
+    try:
+        return _commit(gateway, [event for _, event in events]), []
+    except DataError as error:
+        # A value that got past the format's checks. Find it: it must not cost the other records.
+        if len(events) == 1:
+            index, event = events[0]
+            reason = f"cannot be stored: {str(error).splitlines()[0]}"
+            return 0, [Rejection(index=index, request_id=event.request_id, error=reason)]
+    middle = len(events) // 2
+    first, refused = _store(gateway, events[:middle])
+    second, more = _store(gateway, events[middle:])
+    return first + second, refused + more
+
+
+def _commit(gateway: Gateway, events: Sequence[UsageEvent]) -> int:
+    names = resolve(
+        gateway,
+        users_and_tokens=((event.user, event.token) for event in events),
+        groups=(event.group for event in events),
+        models=(event.model for event in events),
+    )
+    rows = [_row(gateway.pk, names, event) for event in events]
+    partitions.ensure(TABLE, {Month.of(event.created_at) for event in events})
+    for remaining in reversed(range(_TRIES)):
+        try:
+            return _copy(rows)
+        except OperationalError as error:
+            retryable = isinstance(error.__cause__, (errors.DeadlockDetected, errors.SerializationFailure))
+            if not retryable or not remaining or connection.in_atomic_block:
+                raise
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _copy(rows: Sequence[tuple[Any, ...]]) -> int:
+    nested = connection.in_atomic_block
+    with transaction.atomic(), connection.wrap_database_errors, connection.cursor() as cursor:
+        cursor.execute(_STAGE)
+        if nested:
+            # The stage empties itself on commit, which a caller's transaction puts off.
+            cursor.execute("TRUNCATE usage_stage")
+        with cursor.copy(_COPY) as copy:
+            copy.set_types(list(_COLUMNS.values()))
+            for row in rows:
+                copy.write_row(row)
+        cursor.execute(_STORE)
+        [inserted] = cursor.fetchone()
+    return int(inserted)
+
+
+def _row(gateway_id: int, names: Names, event: UsageEvent) -> tuple[Any, ...]:
+    """Return the record's values in the order of ``_COLUMNS``."""
+    user_id = names.users[event.user]
+    error = event.error or _NO_FAILURE
+    return (
+        derived_id(event.created_at, gateway_id, event.request_id, event.type),
+        event.created_at,
+        user_id,
+        gateway_id,
+        names.tokens[user_id, event.token] if event.token else None,
+        names.models[event.model] if event.model else None,
+        names.groups[event.group] if event.group else None,
+        event.input_tokens,
+        event.output_tokens,
+        event.cached_tokens,
+        event.duration_ms,
+        event.ttft_ms,
+        event.cache_write_tokens,
+        event.reasoning_tokens,
+        event.audio_input_tokens,
+        event.audio_output_tokens,
+        event.image_count,
+        int(event.type),
+        int(event.status),
+        int(judge(event)),
+        event.http_status,
+        event.stream,
+        event.cost,
+        event.request_id,
+        event.upstream_request_id,
+        event.task_id,
+        event.endpoint,
+        event.provider,
+        event.channel,
+        event.ip,
+        event.user_agent,
+        error.type,
+        error.code,
+        error.message,
+        error.param,
+        _json(event.parameters),
+        _json(event.quantities),
+        _json(event.billing),
+        _json(event.attempts),
+        _json(event.metadata),
+    )
+
+
+def _json(value: Any) -> Jsonb | None:
+    return None if value is None else Jsonb(value, msgspec.json.encode)

@@ -1,0 +1,70 @@
+"""Reading usage records. Every query for a person starts at ``visible_to(user)``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
+
+from django.db import models
+from django.db.models import Q
+
+from routescope.ids import first_id, moment_of
+from routescope.keyset import Cursor
+from routescope.ranges import TimeRange
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+_Model = TypeVar("_Model", bound=models.Model)
+
+
+class UsageRecordQuerySet(models.QuerySet[_Model]):
+    def visible_to(self, user: User) -> UsageRecordQuerySet[_Model]:
+        """Return the user's own records, and nobody else's. Admins see others' through the Django admin."""
+        return self.filter(user_id=user.pk)
+
+    def within(self, chosen: TimeRange) -> UsageRecordQuerySet[_Model]:
+        """Return the records of a range of time, as a range of ids: other partitions are not touched."""
+        return self.filter(id_range(chosen))
+
+    def identified_by(self, identifier: str) -> UsageRecordQuerySet[_Model]:
+        """Return the records, of all time, that carry this request ID, ours or the provider's."""
+        return self.filter(Q(request_id=identifier) | Q(upstream_request_id=identifier))
+
+    def by_id(self, identifier: UUID) -> UsageRecordQuerySet[_Model]:
+        """Return the one record with this id, of whichever user, through the index on its time."""
+        moment = moment_of(identifier)
+        return self.filter(
+            id=identifier, created_at__gte=moment, created_at__lt=moment + timedelta(milliseconds=1)
+        )
+
+    def newest(self, cursor: Cursor, limit: int) -> UsageRecordQuerySet[_Model]:
+        """Return at most ``limit`` rows from the cursor on, nearest first (see ``routescope.keyset``)."""
+        if cursor.newer:
+            return self.filter(id__gt=cursor.newer).order_by("id")[:limit]
+        rows = self.filter(id__lt=cursor.older) if cursor.older else self
+        return rows.order_by("-id")[:limit]
+
+
+def id_range(chosen: TimeRange) -> Q:
+    """Return the condition that a record's time is in the range."""
+    condition = Q()
+    if chosen.start is not None:
+        condition &= Q(id__gte=first_id(chosen.start))
+    if chosen.end is not None:
+        condition &= Q(id__lt=first_id(chosen.end))
+    return condition
+
+
+def any_range(stretches: Sequence[TimeRange]) -> Q:
+    """Return the condition that a record's time is in one of the ranges. There must be at least one."""
+    condition = id_range(stretches[0])
+    for stretch in stretches[1:]:
+        condition |= id_range(stretch)
+    return condition
+
+
+class UsageRecordManager(models.Manager["UsageRecord"].from_queryset(UsageRecordQuerySet["UsageRecord"])):  # type: ignore[misc]
+    pass

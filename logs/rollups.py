@@ -1,0 +1,144 @@
+"""Sums of a selection, from the coarsest rollups that are exact; never a count over raw records.
+
+A range is whole UTC days, whole UTC hours and, at its edges, less than an hour on each side that is summed
+from the records' own index. The three parts never overlap, so their sums add up to the records listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Count, Q, Sum
+
+from accounts.models import User
+from logs.models import REQUEST_TYPES, RecordType, Status, UsageDay, UsageHour, UsageRecord
+from logs.querysets import any_range
+from logs.selection import Selection
+from routescope.ids import moment_of
+from routescope.keyset import Cursor
+from routescope.ranges import HOUR, TimeRange, cover, floor
+
+_COUNTED = ("records", "unpriced", "input_tokens", "output_tokens", "cached_tokens", "cost")
+_OF_ROLLUPS = {f"sum_{name}": Sum(name) for name in _COUNTED}
+_OF_RECORDS = {
+    "sum_records": Count("*"),
+    "sum_unpriced": Count("*") - Count("cost"),
+    "sum_input_tokens": Sum("input_tokens"),
+    "sum_output_tokens": Sum("output_tokens"),
+    "sum_cached_tokens": Sum("cached_tokens"),
+    "sum_cost": Sum("cost"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The header's figures. ``records`` are the rows listed; ``requests`` are those that were calls.
+
+    ``cost`` is USD with refunds (negative) and adjustments netted; ``unpriced`` counts records without a
+    known price, which add nothing to it.
+    """
+
+    records: int
+    requests: int
+    errors: int
+    unpriced: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    cost: Decimal
+    refunds: Decimal
+
+    @property
+    def success_rate(self) -> Decimal | None:
+        """The share of calls that succeeded, 0 to 1; None where there were none."""
+        return Decimal(self.requests - self.errors) / self.requests if self.requests else None
+
+    @property
+    def cached_share(self) -> Decimal | None:
+        """The share of input tokens that came from a cache, 0 to 1; None without input."""
+        return Decimal(self.cached_tokens) / self.input_tokens if self.input_tokens else None
+
+
+def totals(user: User, selection: Selection) -> Totals:
+    """Return the sums of the user's records in a selection: at most three queries, whatever its length."""
+    records = requests = errors = unpriced = input_tokens = output_tokens = cached_tokens = 0
+    cost = refunds = Decimal(0)
+    for row in _grouped(user, selection, "type", "status"):
+        records += row["sum_records"]
+        unpriced += row["sum_unpriced"]
+        input_tokens += row["sum_input_tokens"]
+        output_tokens += row["sum_output_tokens"]
+        cached_tokens += row["sum_cached_tokens"]
+        charged = row["sum_cost"] or Decimal(0)
+        cost += charged
+        if row["type"] in REQUEST_TYPES:
+            requests += row["sum_records"]
+            errors += row["sum_records"] if row["status"] == Status.ERROR else 0
+        elif row["type"] == RecordType.REFUND:
+            refunds += charged
+    return Totals(
+        records, requests, errors, unpriced, input_tokens, output_tokens, cached_tokens, cost, refunds
+    )
+
+
+def hours_holding(user: User, selection: Selection, cursor: Cursor, limit: int) -> list[TimeRange]:
+    """Return the hours, nearest to the cursor first, that hold the next ``limit`` records of a selection.
+
+    The rollup is the index of where a rare token, model, group or status occurs: a filtered page reads these
+    hours of the records and no others. Adjacent hours come as one range. Empty where there is no such record.
+    """
+    rows = UsageHour.objects.filter(selection.dimensions, user_id=user.pk)
+    if selection.chosen.start is not None:
+        rows = rows.filter(start__gte=floor(selection.chosen.start, HOUR))
+    if selection.chosen.end is not None:
+        rows = rows.filter(start__lt=selection.chosen.end)
+    if cursor.newer:
+        rows = rows.filter(start__gte=floor(moment_of(cursor.newer), HOUR)).order_by("start")
+    else:
+        if cursor.older:
+            rows = rows.filter(start__lte=moment_of(cursor.older))
+        rows = rows.order_by("-start")
+    # The first hour may lie partly behind the cursor and the last partly outside the range: every other
+    # hour holds at least one record, so this many hours hold enough.
+    starts = rows.values_list("start", flat=True).distinct()[: limit + 2]
+    stretches: list[TimeRange] = []
+    for start in starts:
+        end = start + HOUR
+        if stretches and stretches[-1].start == end:
+            stretches[-1] = TimeRange(start, stretches[-1].end)
+        elif stretches and stretches[-1].end == start:
+            stretches[-1] = TimeRange(stretches[-1].start, end)
+        else:
+            stretches.append(TimeRange(start, end))
+    return [stretch.clipped(selection.chosen) for stretch in stretches]
+
+
+def _grouped(user: User, selection: Selection, *by: str) -> Iterator[dict[str, Any]]:
+    """Yield sums by some dimensions of the days, the hours and the raw edges that cover a selection."""
+    parts = cover(selection.chosen)
+    for rollup, stretches in ((UsageDay, parts.days), (UsageHour, parts.hours)):
+        if stretches:
+            rows = rollup.objects.filter(_any_start(stretches), selection.dimensions, user_id=user.pk)
+            yield from rows.values(*by).annotate(**_OF_ROLLUPS)
+    if parts.raw:
+        records = UsageRecord.objects.visible_to(user)
+        yield from (
+            records.filter(any_range(parts.raw), selection.dimensions).values(*by).annotate(**_OF_RECORDS)
+        )
+
+
+def _any_start(stretches: list[TimeRange]) -> Q:
+    condition = Q()
+    for stretch in stretches:
+        bounds = Q()
+        if stretch.start is not None:
+            bounds &= Q(start__gte=stretch.start)
+        if stretch.end is not None:
+            bounds &= Q(start__lt=stretch.end)
+        if not bounds:
+            return Q()
+        condition |= bounds
+    return condition

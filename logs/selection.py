@@ -1,0 +1,39 @@
+"""What a person has chosen to see, as conditions on records and on sums alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from django.db.models import Q
+
+from routescope.ranges import TimeRange
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A range of time and, per dimension, the values chosen. An empty tuple chooses everything.
+
+    Every list, sum, chart and breakdown of a page is made from one selection, so they agree.
+    """
+
+    chosen: TimeRange = field(default_factory=TimeRange)
+    tokens: tuple[int, ...] = ()
+    models: tuple[int, ...] = ()
+    groups: tuple[int, ...] = ()
+    statuses: tuple[int, ...] = ()
+    types: tuple[int, ...] = ()
+
+    @property
+    def dimensions(self) -> Q:
+        """The condition without the time. Records and rollups name their columns alike."""
+        condition = Q()
+        for column, values in (
+            ("token_id", self.tokens),
+            ("model_id", self.models),
+            ("group_id", self.groups),
+            ("status", self.statuses),
+            ("type", self.types),
+        ):
+            if values:
+                condition &= Q(**{f"{column}__in": values})
+        return condition

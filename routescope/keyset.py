@@ -1,0 +1,65 @@
+"""Pages by key: a page starts after a row, not at a number, so every page costs the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from django.http import QueryDict
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page stands: newest first from the top, ``older`` than a row, or ``newer`` than one."""
+
+    older: UUID | None = None
+    newer: UUID | None = None
+
+    @classmethod
+    def parse(cls, params: QueryDict) -> Cursor:
+        """Read ``older`` and ``newer`` from a query string. What is no id is the top of the list."""
+        try:
+            if value := params.get("older"):
+                return cls(older=UUID(value))
+            if value := params.get("newer"):
+                return cls(newer=UUID(value))
+        except ValueError:
+            pass
+        return cls()
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """Rows, newest first, and the ids that the neighbouring pages start from."""
+
+    rows: Sequence[Row]
+    older: UUID | None
+    newer: UUID | None
+
+
+def page(
+    fetch: Callable[[Cursor, int], Sequence[Row]], cursor: Cursor, size: int, key: Callable[[Row], UUID]
+) -> Page[Row]:
+    """Build a page of at most ``size`` rows.
+
+    ``fetch(cursor, limit)`` returns rows nearest to the cursor first: newest first from the top and for
+    ``older``, oldest first for ``newer``. One row more than the page holds is asked for, to know whether
+    there is another page.
+    """
+    found = list(fetch(cursor, size + 1))
+    more, rows = len(found) > size, found[:size]
+    if cursor.newer:
+        if not more and len(rows) < size:
+            # Walked back to the top: show a full first page, not a stump.
+            return page(fetch, Cursor(), size, key)
+        rows.reverse()
+        return Page(rows, older=key(rows[-1]), newer=key(rows[0]) if more else None)
+    return Page(
+        rows,
+        older=key(rows[-1]) if more and rows else None,
+        newer=key(rows[0]) if cursor.older and rows else None,
+    )

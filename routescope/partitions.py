@@ -1,0 +1,85 @@
+"""Monthly partitions of a table whose key is a time-ordered id.
+
+Bounds are contiguous: the first id of a month, its random bits zero. Partitions are made beside the table and
+attached, which lets readers and writers of the others go on; CREATE ... PARTITION OF would lock them all out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from django.db import connection, transaction
+from psycopg import sql
+
+from routescope.ids import first_id
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Month:
+    """A calendar month in UTC."""
+
+    year: int
+    number: int
+
+    @classmethod
+    def of(cls, moment: datetime | date) -> Month:
+        if isinstance(moment, datetime):
+            moment = moment.astimezone(UTC)
+        return cls(moment.year, moment.month)
+
+    def plus(self, months: int) -> Month:
+        index = self.year * 12 + self.number - 1 + months
+        return Month(index // 12, index % 12 + 1)
+
+    @property
+    def start(self) -> datetime:
+        return datetime(self.year, self.number, 1, tzinfo=UTC)
+
+    @property
+    def suffix(self) -> str:
+        return f"{self.year:04}_{self.number:02}"
+
+
+def partition_name(table: str, month: Month) -> str:
+    return f"{table}_{month.suffix}"
+
+
+def ensure(table: str, months: Iterable[Month]) -> list[str]:
+    """Make those partitions of ``table`` that are missing; return their names.
+
+    Safe from several processes at once. Rows that an earlier gap left in the default partition move over.
+    """
+    wanted = {partition_name(table, month): month for month in sorted(set(months))}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(quote_ident(name)) IS NULL",
+            [list(wanted)],
+        )
+        missing = [name for (name,) in cursor.fetchall()]
+    return [name for name in missing if _create(table, name, wanted[name])]
+
+
+def _create(table: str, name: str, month: Month) -> bool:
+    lower, upper = first_id(month.start), first_id(month.plus(1).start)
+    names = {
+        "table": sql.Identifier(table),
+        "name": sql.Identifier(name),
+        "stray": sql.Identifier(f"{table}_default"),
+        "lower": sql.Literal(str(lower)),
+        "upper": sql.Literal(str(upper)),
+    }
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"partitions of {table}"])
+        cursor.execute("SELECT to_regclass(quote_ident(%s)) IS NOT NULL", [name])
+        if cursor.fetchone() == (True,):
+            return False
+        for statement in (
+            "CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)",
+            "WITH moved AS (DELETE FROM {stray} WHERE id >= {lower} AND id < {upper} RETURNING *)"
+            " INSERT INTO {name} SELECT * FROM moved",
+            "ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ({lower}) TO ({upper})",
+        ):
+            cursor.execute(sql.SQL(statement).format(**names))
+    return True

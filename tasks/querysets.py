@@ -1,0 +1,51 @@
+"""Reading tasks. Every query for a person starts at ``visible_to(user)``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from django.db import models
+from django.db.models import Q
+
+from routescope.ids import first_id
+from routescope.keyset import Cursor
+from routescope.ranges import TimeRange
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+_Model = TypeVar("_Model", bound=models.Model)
+
+
+class AsyncTaskQuerySet(models.QuerySet[_Model]):
+    def visible_to(self, user: User) -> AsyncTaskQuerySet[_Model]:
+        """Return the user's own tasks, and nobody else's."""
+        return self.filter(user_id=user.pk)
+
+    def within(self, chosen: TimeRange) -> AsyncTaskQuerySet[_Model]:
+        """Return the tasks submitted in a range of time."""
+        rows = self
+        if chosen.start is not None:
+            rows = rows.filter(id__gte=first_id(chosen.start))
+        if chosen.end is not None:
+            rows = rows.filter(id__lt=first_id(chosen.end))
+        return rows
+
+    def identified_by(self, identifier: str) -> AsyncTaskQuerySet[_Model]:
+        """Return the tasks, of all time, with this task ID, provider's task ID or request ID."""
+        return self.filter(
+            Q(task_id=identifier)
+            | Q(provider_task_id=identifier, provider_task_id__gt="")
+            | Q(request_id=identifier, request_id__gt="")
+        )
+
+    def newest(self, cursor: Cursor, limit: int) -> AsyncTaskQuerySet[_Model]:
+        """Return at most ``limit`` rows from the cursor on, nearest first (see ``routescope.keyset``)."""
+        if cursor.newer:
+            return self.filter(id__gt=cursor.newer).order_by("id")[:limit]
+        rows = self.filter(id__lt=cursor.older) if cursor.older else self
+        return rows.order_by("-id")[:limit]
+
+
+class AsyncTaskManager(models.Manager["AsyncTask"].from_queryset(AsyncTaskQuerySet["AsyncTask"])):  # type: ignore[misc]
+    pass
