@@ -1,0 +1,147 @@
+"""The embedded PostgreSQL: made once, tuned for the machine, reachable through one private socket.
+
+It knows two roles: ``postgres``, whom nobody can sign in as, and ``routescope``, whom peer authentication
+gives to the invoking user of the operating system and nobody else.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from routescope.embedded import place, postgres_conf, programs, running
+from routescope.embedded.account import invoker
+from routescope.embedded.errors import EmbeddedError
+from routescope.embedded.home import Home, prepare
+
+NAME = "routescope"
+PORT = 5432  # Only a part of the socket's name: nothing listens on the network.
+
+_MAJOR = "18"
+_START_LIMIT = 300  # seconds; recovery after a crash replays up to max_wal_size
+_STOP_LIMIT = 20
+
+
+def url(state: Path) -> str:
+    """Return the URL of the state folder's database."""
+    # Readers of URLs fold the host to lower case before they decode it, hence no letter is left bare.
+    folder = "".join(f"%{byte:02x}" for byte in os.fsencode(place.sockets(state)))
+    return f"postgresql://{NAME}@{folder}:{PORT}/{NAME}"
+
+
+class Postgres:
+    """The PostgreSQL of one state folder. Its methods are called under the start lock."""
+
+    def __init__(self, state: Path, *, durable: bool) -> None:
+        self._state = state
+        self._durable = durable
+        self._data = place.engine(state) / "postgres"
+        self._socket = place.sockets(state) / f".s.PGSQL.{PORT}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def ensure(self) -> None:
+        """Start it, or find it running. Raises EmbeddedError with what its log says."""
+        if self._accepts():
+            return
+        if self._pid():  # It survived whoever started it: starting, stopping, or its socket was removed.
+            if running.wait(lambda: self._accepts() or not self._pid(), 10) and self._accepts():
+                return
+            self.stop()
+        home = prepare(self._state)
+        bin_folder = programs.postgres(home)
+        data = home.folder / "postgres"
+        if not data.exists():
+            _create(home, bin_folder, data, durable=self._durable)
+        major = (data / "PG_VERSION").read_text().strip()
+        if major != _MAJOR:
+            raise EmbeddedError(
+                f"{data} was made by PostgreSQL {major}, this is {_MAJOR}. Move it away to begin anew, or "
+                f"carry it over with the older version's pg_dump."
+            )
+        _configure(home, data, durable=self._durable)
+        (data / "postmaster.pid").unlink(missing_ok=True)  # Stale, as seen above; its ID may be in use again.
+        self._start(home, bin_folder, data)
+
+    def stop(self) -> None:
+        """Stop it: cleanly, or after 20 s at once (then it recovers at its next start)."""
+        steps = ((signal.SIGINT, _STOP_LIMIT), (signal.SIGQUIT, 5), (signal.SIGKILL, 5))
+        if not running.end(self._pid, steps, self._process):
+            raise EmbeddedError(f"PostgreSQL (process {self._pid()}) does not stop.")
+
+    def _start(self, home: Home, bin_folder: Path, data: Path) -> None:
+        log = home.made("log") / "postgres-start.log"
+        for attempt in range(5):
+            self._process = home.account.spawn([bin_folder / "postgres", "-D", data], log)
+            running.wait(lambda: self._accepts() or self._process_ended(), _START_LIMIT)
+            if self._accepts():
+                return
+            words = log.read_text(errors="replace").strip()[-2000:]
+            if not self._process_ended():
+                raise EmbeddedError(f"PostgreSQL is not ready after {_START_LIMIT} s. {words}")
+            # After a postmaster was killed, its last backends hold the shared memory a moment longer.
+            if "shared memory block" not in words or attempt == 4:
+                raise EmbeddedError(f"PostgreSQL does not start. {words}")
+            time.sleep(1)
+
+    def _process_ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
+
+    def _pid(self) -> int | None:
+        """Return the process ID of a living postmaster of this data folder."""
+        try:
+            first = (self._data / "postmaster.pid").read_text().partition("\n")[0]
+        except FileNotFoundError:
+            return None
+        except PermissionError as error:
+            raise EmbeddedError(
+                f"{self._data} belongs to another user. Run as the user who first started it, or set "
+                "ROUTESCOPE_STATE to a folder of yours."
+            ) from error
+        pid = int(first) if first.strip().isdigit() else 0
+        return pid if pid and running.is_process(pid, "postgres", str(self._data.resolve())) else None
+
+    def _accepts(self) -> bool:
+        if self._pid() is None:
+            return False
+        lines = (self._data / "postmaster.pid").read_text().split("\n")
+        return len(lines) > 7 and lines[7].strip() == "ready" and running.listens(self._socket)
+
+
+def _create(home: Home, bin_folder: Path, data: Path, *, durable: bool) -> None:
+    """Make the data folder beside its place and put it there when it is whole."""
+    draft = data.with_name("postgres.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    home.account.run(
+        [
+            bin_folder / "initdb",
+            f"--pgdata={draft}",
+            "--username=postgres",
+            "--auth=reject",
+            "--encoding=UTF8",
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+            "--locale=C",
+            "--no-instructions",
+            *([] if durable else ["--no-sync", "--no-data-checksums"]),
+        ]
+    )
+    home.account.run(
+        [bin_folder / "postgres", "--single", "-D", draft, "-c", "exit_on_error=on", "postgres"],
+        input=f"CREATE ROLE {NAME} LOGIN CREATEDB\nCREATE DATABASE {NAME} OWNER {NAME}\n",
+    )
+    draft.rename(data)
+
+
+def _configure(home: Home, data: Path, *, durable: bool) -> None:
+    home.write(data / "postgresql.conf", postgres_conf.settings(home, data, durable=durable))
+    home.write(data / "pg_hba.conf", f"local all {NAME} peer map={NAME}\n")
+    home.write(data / "pg_ident.conf", f"{NAME} {_quoted(invoker())} {NAME}\n")
+
+
+def _quoted(name: str) -> str:
+    # A name that starts with a slash would be a regular expression, hence no bare words.
+    return '"{}"'.format(name.replace('"', '""'))
