@@ -1,0 +1,189 @@
+"""What every test may lean on: a database of its run's own, and a browser that forgives nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from django.db import connection
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    WebError,
+    sync_playwright,
+)
+from pytest_django.live_server_helper import LiveServer
+
+from routescope import embedded
+from routescope.embedded import place
+
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+_BROWSER_APPS = (
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/snap/bin/chromium",
+)
+_BROWSER_ARGS = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "expects_browser_errors(*patterns): console, page and request errors that match one of the regular "
+        "expressions do not fail the test; without patterns, none does",
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use a browser, and run them last: its event loop stays for the rest of the run."""
+    for item in items:
+        if {"browser", "page"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.browser)
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+# --- Database ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def engines() -> Iterator[None]:
+    """PostgreSQL and Redis for this run, unless DATABASE_URL and REDIS_URL name others."""
+    with embedded.engines(durable=False):
+        yield
+
+
+@pytest.fixture(scope="session")
+def database_name() -> Iterator[str]:
+    """A name that no other run of this checkout uses, so that two may run at once."""
+    locks = place.state() / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        for number in range(1, 100):
+            lock = stack.enter_context((locks / f"test-database-{number}").open("w"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield f"test_routescope_{number}"
+            return
+    raise RuntimeError("99 test runs hold a database each.")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(engines: None, database_name: str) -> None:
+    """Where pytest-django's set-up of the test database begins: the engines must run by then."""
+    connection.settings_dict["TEST"]["NAME"] = database_name
+
+
+# --- Browser -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium. Without one the test is skipped, or fails where REQUIRE_BROWSER is set."""
+    program = _chromium()
+    if program is None:
+        reason = "No Chromium or Chrome is installed (CHROMIUM names one elsewhere)."
+        if os.environ.get("REQUIRE_BROWSER"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    # The browser's event loop runs in this thread, where Django then refuses to open its database.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program, args=[*_BROWSER_ARGS, *sandbox])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def context(
+    request: pytest.FixtureRequest, browser: Browser, live_server: LiveServer
+) -> Iterator[BrowserContext]:
+    """A fresh browser profile on the live server; the test fails on any error that it did not announce.
+
+    Errors are: console errors (what the Content-Security-Policy blocks, say), uncaught exceptions, requests
+    that fail, and requests to any other host.
+    """
+    opened = browser.new_context(
+        base_url=live_server.url,
+        locale="en-US",
+        reduced_motion="reduce",
+        timezone_id="UTC",
+        viewport={"width": 1280, "height": 800},
+    )
+    opened.set_default_timeout(10_000)
+    errors: list[str] = []
+    _listen(opened, urlsplit(live_server.url).netloc, errors.append)
+    failed_before = request.session.testsfailed
+    yield opened
+    if request.session.testsfailed > failed_before:
+        _picture(opened, request.node.name)
+    opened.close()
+    marker = request.node.get_closest_marker("expects_browser_errors")
+    if marker is not None:
+        errors = [
+            error for error in errors if marker.args and not any(re.search(p, error) for p in marker.args)
+        ]
+    assert not errors, "The browser complained:\n" + "\n".join(errors)
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    """A page in a fresh profile; ``page.goto("/records/usage/")`` leads to the live server."""
+    return context.new_page()
+
+
+def _chromium() -> str | None:
+    if named := os.environ.get("CHROMIUM"):
+        return named
+    found = (shutil.which(name) for name in _BROWSERS)
+    return next((path for path in (*found, *_BROWSER_APPS) if path and Path(path).exists()), None)
+
+
+def _listen(context: BrowserContext, host: str, report: Callable[[str], None]) -> None:
+    def console(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            report(f"console: {message.text} ({message.location.get('url')})")
+
+    def exception(error: WebError) -> None:
+        report(f"exception: {error.error}")
+
+    def asked(request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in {"http", "https", "ws", "wss"} and parts.netloc != host:
+            report(f"request to another host: {request.url}")
+
+    def failed(request: Request) -> None:
+        # Leaving a page, or asking anew, drops what is under way: not an error.
+        if request.failure != "net::ERR_ABORTED":
+            report(f"request failed: {request.method} {request.url}: {request.failure}")
+
+    context.on("console", console)
+    context.on("weberror", exception)
+    context.on("request", asked)
+    context.on("requestfailed", failed)
+
+
+def _picture(context: BrowserContext, test: str) -> None:
+    folder = place.state() / "failed"
+    name = re.sub(r"[^\w.-]+", "-", test)
+    for number, shown in enumerate(context.pages):
+        shown.screenshot(path=folder / f"{name}-{number}.png", full_page=True)
