@@ -1,0 +1,69 @@
+// Rows that open in place, and keys to walk them.
+//   <tr class="record"><td class="c-toggle"><a class="toggle" href="/r/ID" hx-get="…" hx-target="closest tr"
+//     hx-swap="afterend" aria-expanded="false" aria-controls="detail-ID">
+// The first press is htmx's: it fetches <tr class="record-detail" id="detail-ID">. From then on a press hides and
+// shows what was fetched. A click anywhere on the row is a press, unless it lands on a control or selects text.
+//   /  goes to the search box     j k  next and previous row     Enter  opens     Escape  leaves the box
+
+function controlled(toggle) {
+  return document.getElementById(toggle.getAttribute("aria-controls") ?? "");
+}
+
+function reflect(toggle, open) {
+  toggle.setAttribute("aria-expanded", String(open));
+  toggle.closest("tr")?.classList.toggle("is-open", open);
+}
+
+document.addEventListener(
+  "click",
+  (event) => {
+    const toggle = event.target.closest(".toggle[aria-controls]");
+    const detail = toggle && controlled(toggle);
+    if (!detail || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    // Caught on the way down, before htmx would fetch it again.
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    detail.hidden = !detail.hidden;
+    reflect(toggle, !detail.hidden);
+  },
+  true,
+);
+
+document.addEventListener("click", (event) => {
+  const row = event.target.closest("tr.record");
+  if (!row || event.target.closest("a, button, input, label, select, summary")) return;
+  if (!getSelection().isCollapsed) return;
+  row.querySelector(".toggle")?.click();
+});
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  const toggle = event.detail.requestConfig?.elt;
+  if (toggle?.matches?.(".toggle[aria-controls]") && controlled(toggle)) reflect(toggle, true);
+});
+
+function walk(step) {
+  const toggles = [...document.querySelectorAll("tr.record .toggle")];
+  if (!toggles.length) return;
+  const here = document.activeElement?.closest("tr.record, tr.record-detail");
+  const row = here?.matches(".record-detail") ? here.previousElementSibling : here;
+  const at = toggles.indexOf(row?.querySelector(".toggle"));
+  const next = toggles[at < 0 ? 0 : Math.min(Math.max(at + step, 0), toggles.length - 1)];
+  next.focus({ focusVisible: true });
+  next.scrollIntoView({ block: "nearest" });
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
+  if (event.key === "Escape" && typing?.closest(".search-id")) typing.blur();
+  if (typing || document.querySelector("details.menu[open], :popover-open")) return;
+  if (event.key === "/") {
+    const box = document.querySelector(".search-id input");
+    if (!box) return;
+    event.preventDefault();
+    box.focus();
+    box.select();
+  } else if (event.key === "j" || event.key === "k") {
+    walk(event.key === "j" ? 1 : -1);
+  }
+});
