@@ -1,3 +1,11 @@
-from django.urls import URLPattern
+"""Pages about oneself. Signing in, passwords, MFA and sessions are django-allauth's, under /accounts/."""
 
-urlpatterns: list[URLPattern] = []
+from django.urls import path
+
+from accounts import views
+
+urlpatterns = [
+    path("profile/", views.profile, name="profile"),
+    path("profile/theme/", views.theme, name="theme"),
+    path("invite/<str:uidb36>/<str:token>/", views.accept_invite, name="accept_invite"),
+]

@@ -1,0 +1,56 @@
+"""Invitations: how somebody known from a gateway's records only becomes a person who can sign in."""
+
+from __future__ import annotations
+
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
+from django.core.mail import send_mail
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.utils.http import int_to_base36
+
+from accounts.languages import offered
+from accounts.models import User
+
+
+class InviteTokens(PasswordResetTokenGenerator):
+    """Django's signed, expiring tokens (PASSWORD_RESET_TIMEOUT), apart from those that reset passwords.
+
+    A token dies with its use (the password changes), with a newer invitation, and when ``invited_at`` is
+    cleared. It is no password reset: that must not revive an account which an admin has closed.
+    """
+
+    key_salt = "accounts.invites.InviteTokens"
+
+    def _make_hash_value(self, user: User, timestamp: int) -> str:  # type: ignore[override]
+        return f"{super()._make_hash_value(user, timestamp)}{user.invited_at}{user.is_active}"
+
+
+tokens = InviteTokens()
+
+
+def invite(user: User, request_base_url: str) -> None:
+    """Send ``user`` a link to choose a password with, under ``request_base_url`` (``https://host``).
+
+    Marks them invited, which ends every earlier link. They can sign in once they have accepted.
+    Raises ValueError without an e-mail address, and for those who can sign in already.
+    """
+    if not user.email:
+        raise ValueError("An invitation needs an e-mail address.")
+    if user.is_active:
+        raise ValueError(f"{user} can sign in already.")
+    user.invited_at = timezone.now()
+    user.save(update_fields=["invited_at"])
+    link = reverse("accept_invite", args=[int_to_base36(user.pk), tokens.make_token(user)])
+    context = {"user": user, "link": request_base_url.rstrip("/") + link}
+    with translation.override(user.language if user.language in offered() else None):
+        subject = render_to_string("account/email/invite_subject.txt", context).strip()
+        message = render_to_string("account/email/invite_message.txt", context).strip()
+    send_mail(subject, f"{message}\n", None, [user.email])
+
+
+def accept(user: User, password: str) -> None:
+    """Let an invited person sign in, with the password they chose. The link they came by is then used up."""
+    user.set_password(password)
+    user.is_active = True
+    user.save(update_fields=["password", "is_active"])
