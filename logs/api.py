@@ -26,7 +26,8 @@ def usage(request: HttpRequest) -> JsonResponse:
 
     200 with ``{"accepted", "duplicates", "rejected": [{"index", "request_id", "error"}]}`` after the commit.
     400 if nothing can be decoded, 401 without a valid key, 413 for too much at once, 415 for an unknown
-    encoding, 503 with ``Retry-After`` while the database cannot be reached. Errors are ``{"error": sentence}``.
+    encoding, 503 with ``Retry-After`` while the database cannot be reached. Errors are
+    ``{"error": sentence}``.
     """
     try:
         gateway = authenticate(request)

@@ -26,7 +26,7 @@ def _fetch(user: User, selection: Selection, cursor: Cursor, limit: int) -> Sequ
     records = UsageRecord.objects.visible_to(user)
     named = records.select_related("token", "model", "group")
     if not selection.dimensions:
-        return named.within(selection.chosen).newest(cursor, limit)
+        return list(named.within(selection.chosen).newest(cursor, limit))
     stretches = rollups.hours_holding(user, selection, cursor, limit)
     if not stretches:
         return []

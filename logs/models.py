@@ -6,13 +6,15 @@ Django cannot declare. The models name the same columns, so that queries, the ad
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
-from typing import ClassVar
 
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django_stubs_ext import StrPromise
 
-from logs.querysets import UsageRecordManager
+from logs.querysets import UsageRecordQuerySet
 
 MONEY_DIGITS = 24
 MONEY_PLACES = 12
@@ -54,7 +56,7 @@ class Cause(models.IntegerChoices):
     UNKNOWN = 11, _("Unknown")
 
 
-def _reference(to: str, label: str, *, null: bool = False) -> models.ForeignKey:  # type: ignore[type-arg]
+def _reference(to: str, label: StrPromise, *, null: bool = False) -> models.ForeignKey:  # type: ignore[type-arg]
     # No constraint in the database: names outlive nothing here, and checking four parents for every
     # ingested row would cost more than storing it.
     return models.ForeignKey(
@@ -123,7 +125,7 @@ class UsageRecord(models.Model):
     attempts = models.JSONField(_("attempts"), null=True)
     metadata = models.JSONField(_("metadata"), null=True)
 
-    objects: ClassVar[UsageRecordManager] = UsageRecordManager()
+    objects = UsageRecordQuerySet["UsageRecord"].as_manager()
 
     class Meta:
         db_table = "usage_record"
@@ -135,12 +137,17 @@ class UsageRecord(models.Model):
         return self.request_id
 
     @property
-    def total_tokens(self) -> int:
-        return self.input_tokens + self.output_tokens
+    def is_request(self) -> bool:
+        return self.type in REQUEST_TYPES
 
     @property
-    def uncached_input_tokens(self) -> int:
-        return self.input_tokens - self.cached_tokens
+    def is_error(self) -> bool:
+        return self.status == Status.ERROR
+
+    @property
+    def local_day(self) -> date:
+        """The day of the request in the active time zone."""
+        return timezone.localdate(self.created_at)
 
     @property
     def tokens_per_second(self) -> Decimal | None:
@@ -175,6 +182,9 @@ class Rollup(models.Model):
 
     class Meta:
         abstract = True
+
+    def __str__(self) -> str:
+        return f"{self._meta.db_table} from {self.start.isoformat()}"
 
 
 class UsageHour(Rollup):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 from uuid import UUID
 
 from django.db import models
@@ -17,30 +17,30 @@ from routescope.ranges import TimeRange
 if TYPE_CHECKING:
     from accounts.models import User
 
-_Model = TypeVar("_Model", bound=models.Model)
+_Record = TypeVar("_Record", bound=models.Model)
 
 
-class UsageRecordQuerySet(models.QuerySet[_Model]):
-    def visible_to(self, user: User) -> UsageRecordQuerySet[_Model]:
+class UsageRecordQuerySet(models.QuerySet[_Record]):
+    def visible_to(self, user: User) -> Self:
         """Return the user's own records, and nobody else's. Admins see others' through the Django admin."""
         return self.filter(user_id=user.pk)
 
-    def within(self, chosen: TimeRange) -> UsageRecordQuerySet[_Model]:
+    def within(self, chosen: TimeRange) -> Self:
         """Return the records of a range of time, as a range of ids: other partitions are not touched."""
         return self.filter(id_range(chosen))
 
-    def identified_by(self, identifier: str) -> UsageRecordQuerySet[_Model]:
+    def identified_by(self, identifier: str) -> Self:
         """Return the records, of all time, that carry this request ID, ours or the provider's."""
         return self.filter(Q(request_id=identifier) | Q(upstream_request_id=identifier))
 
-    def by_id(self, identifier: UUID) -> UsageRecordQuerySet[_Model]:
+    def by_id(self, identifier: UUID) -> Self:
         """Return the one record with this id, of whichever user, through the index on its time."""
         moment = moment_of(identifier)
         return self.filter(
             id=identifier, created_at__gte=moment, created_at__lt=moment + timedelta(milliseconds=1)
         )
 
-    def newest(self, cursor: Cursor, limit: int) -> UsageRecordQuerySet[_Model]:
+    def newest(self, cursor: Cursor, limit: int) -> Self:
         """Return at most ``limit`` rows from the cursor on, nearest first (see ``routescope.keyset``)."""
         if cursor.newer:
             return self.filter(id__gt=cursor.newer).order_by("id")[:limit]
@@ -64,7 +64,3 @@ def any_range(stretches: Sequence[TimeRange]) -> Q:
     for stretch in stretches[1:]:
         condition |= id_range(stretch)
     return condition
-
-
-class UsageRecordManager(models.Manager["UsageRecord"].from_queryset(UsageRecordQuerySet["UsageRecord"])):  # type: ignore[misc]
-    pass

@@ -6,7 +6,7 @@ from the records' own index. The three parts never overlap, so their sums add up
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -50,6 +50,25 @@ class Totals:
     cached_tokens: int
     cost: Decimal
     refunds: Decimal
+
+    @classmethod
+    def of(cls, records: Iterable[UsageRecord]) -> Totals:
+        """Add up records in hand, by the same rules as `totals`."""
+        rows = list(records)
+        calls = [row for row in rows if row.type in REQUEST_TYPES]
+        return cls(
+            records=len(rows),
+            requests=len(calls),
+            errors=sum(row.status == Status.ERROR for row in calls),
+            unpriced=sum(row.cost is None for row in rows),
+            input_tokens=sum(row.input_tokens for row in rows),
+            output_tokens=sum(row.output_tokens for row in rows),
+            cached_tokens=sum(row.cached_tokens for row in rows),
+            cost=sum((row.cost or Decimal(0) for row in rows), start=Decimal(0)),
+            refunds=sum(
+                (row.cost or Decimal(0) for row in rows if row.type == RecordType.REFUND), start=Decimal(0)
+            ),
+        )
 
     @property
     def success_rate(self) -> Decimal | None:

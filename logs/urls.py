@@ -1,7 +1,14 @@
+"""Usage records: the tab, one record, the permalink, and the way in."""
+
 from django.urls import path
 
-from logs import api
+from logs import api, views
 
 urlpatterns = [
+    path("records/usage/", views.usage, name="usage"),
+    path("records/usage/results/", views.usage_results, name="usage-results"),
+    path("records/usage/<uuid:record_id>/", views.record, name="usage-record"),
+    path("records/usage/<uuid:record_id>/details/", views.record_details, name="usage-record-details"),
+    path("r/<path:request_id>", views.permalink, name="permalink"),
     path("api/v1/usage", api.usage, name="api-usage"),
 ]

@@ -8,6 +8,7 @@ k, M) are the same in every language.
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from decimal import ROUND_HALF_UP, Context, Decimal
 from zoneinfo import ZoneInfo
@@ -22,6 +23,19 @@ _MOST_DECIMALS = 8
 _SMALLEST = Decimal(1).scaleb(-_MOST_DECIMALS)
 # Wide enough for any sum and any ledger's decimals; the default context stops at 28 digits.
 _WIDE = Context(prec=200, rounding=ROUND_HALF_UP)
+
+# --- JSON ------------------------------------------------------------------------------------------------
+
+
+def pretty_json(value: object) -> str:
+    """Write a JSON value indented, its text readable in any script."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def json_value(value: object) -> str:
+    """Write a JSON value on one line; a text as it is."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
 
 # --- Money, in USD ---------------------------------------------------------------------------------------
 
@@ -83,6 +97,14 @@ def exact(number: Number | None) -> str:
         return UNKNOWN
     places = _decimals(value)
     return _fixed(value, places) if value else "0"
+
+
+def plain(number: Number | None) -> str:
+    """Write a number for machines: all its digits, a point, no grouping. ``12.40315``, ``0``."""
+    value = _decimal(number)
+    if value is None:
+        return ""
+    return f"{value.normalize(_WIDE):f}" if value else "0"
 
 
 def percent(ratio: Number | None) -> str:

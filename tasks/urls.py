@@ -1,3 +1,7 @@
-from django.urls import URLPattern
+from django.urls import path
+from django.views.generic import RedirectView
 
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("records/tasks/", RedirectView.as_view(pattern_name="usage"), name="tasks"),
+    path("records/tasks/results/", RedirectView.as_view(pattern_name="usage"), name="tasks-results"),
+]

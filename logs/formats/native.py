@@ -162,7 +162,7 @@ def _split(body: bytes) -> list[bytes]:
 
 
 def _sanitised(raw: bytes) -> bytes:
-    r"""Replace the character that PostgreSQL cannot store, ``\u0000``, by U+FFFD rather than lose a record."""
+    r"""Replace the character that PostgreSQL cannot store, ``\u0000``, by U+FFFD; no record is lost."""
     return raw.replace(b"\\u0000", b"\\ufffd") if b"\\u0000" in raw else raw
 
 
@@ -194,7 +194,8 @@ def _event(raw: bytes) -> UsageEvent:
     cached_tokens = record.cached_tokens or 0
     if cached_tokens > input_tokens:
         raise ValueError(
-            f"cached_tokens: {cached_tokens} is more than input_tokens ({input_tokens}), which must include it"
+            f"cached_tokens: {cached_tokens} is more than input_tokens ({input_tokens}),"
+            " which must include it"
         )
     if (record.reasoning_tokens or 0) > output_tokens:
         raise ValueError(

@@ -1,0 +1,106 @@
+"""Usage Logs: the tab, its results fragment, one record, and the permalink."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET
+
+from accounts.access import AuthenticatedRequest
+from logs import listing, rollups
+from logs.filters import UsageFilter
+from logs.models import UsageRecord
+from routescope.keyset import Cursor, Page
+from routescope.snapshot import snapshot
+
+PAGE_SIZE = 50
+MOST_OF_ONE_ID = 100
+"""Records that carry one request ID: the call, its refunds and adjustments. More is no ID of one call."""
+
+
+@require_GET
+@login_required
+def usage(request: AuthenticatedRequest) -> HttpResponse:
+    """The Usage Logs tab."""
+    context = _usage(request)
+    return render(request, "logs/usage.html", context, status=_status(context))
+
+
+@require_GET
+@login_required
+def usage_results(request: AuthenticatedRequest) -> HttpResponse:
+    """What of the tab changes with its filters; puts the page's own URL into the address bar."""
+    context = _usage(request)
+    response = render(request, "logs/usage.html#panel", context, status=_status(context))
+    response["HX-Push-Url"] = context["page_url"]
+    return response
+
+
+@require_GET
+@login_required
+def record(request: AuthenticatedRequest, record_id: UUID) -> HttpResponse:
+    """One record on a page of its own."""
+    return render(request, "logs/record.html", {"record": _record(request, record_id)})
+
+
+@require_GET
+@login_required
+def record_details(request: AuthenticatedRequest, record_id: UUID) -> HttpResponse:
+    """One record's details as a row of the list."""
+    return render(request, "logs/record.html#row", {"record": _record(request, record_id)})
+
+
+@require_GET
+@login_required
+def permalink(request: AuthenticatedRequest, request_id: str) -> HttpResponse:
+    """Lead from an ID in an error message to its record. 404 alike for another's ID and for no ID at all."""
+    if not UsageRecord.objects.visible_to(request.user).identified_by(request_id).exists():
+        raise Http404
+    return redirect(f"{reverse('usage')}?{urlencode({'request_id': request_id})}")
+
+
+def _record(request: AuthenticatedRequest, record_id: UUID) -> UsageRecord:
+    records = UsageRecord.objects.visible_to(request.user)
+    return get_object_or_404(records.select_related("token", "model", "group", "gateway"), id=record_id)
+
+
+def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
+    cursor = Cursor.parse(request.GET)
+    with snapshot():
+        filters = UsageFilter(request.GET, user=request.user)
+        if filters.searched_id:
+            cursor = Cursor()
+            page = _identified(filters)
+            totals = rollups.Totals.of(page.rows)
+        else:
+            totals = rollups.totals(request.user, filters.selection)
+            page = listing.page(request.user, filters.selection, cursor, PAGE_SIZE)
+    return {
+        "filters": filters,
+        "page": page,
+        "totals": totals,
+        "tab": "usage",
+        "page_path": reverse("usage"),
+        "results_url": reverse("usage-results"),
+        "page_url": reverse("usage") + filters.page_query(cursor),
+        "older_query": filters.page_query(Cursor(older=page.older)),
+        "newer_query": filters.page_query(Cursor(newer=page.newer)),
+        "ingest_url": settings.BASE_URL + reverse("api-usage"),
+    }
+
+
+def _identified(filters: UsageFilter) -> Page[UsageRecord]:
+    rows = filters.qs.select_related("token", "model", "group", "gateway").order_by("-id")
+    return Page(list(rows[:MOST_OF_ONE_ID]), older=None, newer=None)
+
+
+def _status(context: dict[str, Any]) -> int:
+    """404 for an ID that is not the person's: the page then says why it may be so."""
+    return 404 if context["filters"].searched_id and not context["page"].rows else 200
