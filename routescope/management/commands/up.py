@@ -1,0 +1,200 @@
+"""Run all of Routescope: PostgreSQL, Redis, web, worker and beat, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from types import FrameType
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, connections
+
+from routescope import embedded, env, statics
+from routescope.embedded import place
+from routescope.listening import Address, AddressTakenError
+from routescope.output import Lines
+from routescope.supervisor import Service, ServiceFailedError, Supervisor, run_once
+
+# Celery says so at every start; an operator who runs as root knows.
+_AS_ROOT = "ignore:You're running the worker with superuser privileges"
+
+
+class _StoppedError(Exception):
+    """A signal came before there was anything to stop in order."""
+
+
+class Command(BaseCommand):
+    help = "Run all of Routescope: PostgreSQL and Redis where none is configured, web, worker and beat."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--host", default=env.text("HOST", "127.0.0.1"), help="address to listen on")
+        parser.add_argument("--port", type=int, default=env.integer("PORT", 8000), help="port to listen on")
+        parser.add_argument(
+            "--demo",
+            action=argparse.BooleanOptionalAction,
+            help="load demo people and records, and keep traffic coming; the passwords are public, hence by "
+            "default only on the embedded database and for this machine alone",
+        )
+
+    def handle(self, *, host: str, port: int, demo: bool | None, **options: object) -> None:
+        self.address = Address(host, port)
+        self.demo = demo if demo is not None else self.address.is_local and not env.text("DATABASE_URL")
+        self.lines = Lines(sys.stdout)
+        signals = _Signals()
+        try:
+            with signals.caught(), _only_one(self.address) as crashed:
+                self.address.claim(patience=20 if crashed else 0)
+                self.lines.tell("Starting PostgreSQL and Redis ...")
+                with embedded.engines():
+                    self._prepare()
+                    self._serve(signals)
+                    self.lines.tell("Stopping PostgreSQL and Redis ...")
+        except (AddressTakenError, embedded.EmbeddedError, ServiceFailedError) as error:
+            raise CommandError(str(error)) from error
+        except _StoppedError:
+            pass
+        self.lines.tell("Stopped.")
+
+    def _prepare(self) -> None:
+        self.lines.tell("Preparing the database and the static files ...")
+        try:
+            call_command("migrate", interactive=False, verbosity=0)
+            call_command("createcachetable", verbosity=0)
+        except OperationalError as error:
+            raise CommandError(f"The database cannot be used: {error}") from error
+        statics.collect()
+        if self.demo:
+            run_once(self._manage("demo", "load_demo"), self.lines.say, place.CHECKOUT)
+
+    def _serve(self, signals: _Signals) -> None:
+        needs_admin = not get_user_model()._default_manager.filter(is_superuser=True).exists()
+        connections.close_all()
+        supervisor = Supervisor(self._services(), self.lines.say, place.CHECKOUT)
+        signals.hand_over(supervisor)
+        try:
+            supervisor.run(lambda: self._tell_ready(needs_admin=needs_admin))
+        finally:
+            supervisor.stop()
+
+    def _services(self) -> list[Service]:
+        celery = [sys.executable, "-m", "celery", "--app=routescope", "--quiet"]
+        schedule = place.state() / "beat-schedule"
+        loglevel = f"--loglevel={env.text('WORKER_LOG_LEVEL', 'WARNING').upper()}"
+        processes = f"--concurrency={env.integer('WORKER_PROCESSES', 2, minimum=1)}"
+        environment = self._environment()
+        services = [
+            Service(
+                "web",
+                [sys.executable, "-m", "gunicorn", "-c", str(place.CHECKOUT / "routescope" / "gunicorn.py")],
+                environment,
+                patience=15,
+                ready=self.address.answers,
+            ),
+            Service(
+                "worker",
+                [*celery, "worker", loglevel, processes, "--without-gossip", "--without-mingle"],
+                {**environment, "PYTHONWARNINGS": _AS_ROOT},
+                patience=20,
+            ),
+            Service("beat", [*celery, "beat", loglevel, f"--schedule={schedule}"], environment),
+        ]
+        if self.demo:
+            services.append(self._manage("traffic", "demo_traffic", "--url", self.address.url))
+        return services
+
+    def _manage(self, name: str, *arguments: str) -> Service:
+        manage = str(place.CHECKOUT / "manage.py")
+        return Service(name, [sys.executable, manage, *arguments], self._environment(), finite=True)
+
+    def _environment(self) -> dict[str, str]:
+        """Return the children's environment. With the URLs set they start nothing embedded themselves."""
+        chosen = {
+            "DATABASE_URL": settings.DATABASE_URL,
+            "REDIS_URL": settings.REDIS_URL,
+            "SECRET_KEY": settings.SECRET_KEY,
+            "BASE_URL": env.text("BASE_URL", self.address.url),
+            "HOST": self.address.host,
+            "PORT": str(self.address.port),
+            "PYTHONUNBUFFERED": "1",
+        }
+        if not env.text("ALLOWED_HOSTS") and not self.address.is_wildcard:
+            chosen["ALLOWED_HOSTS"] = ",".join(dict.fromkeys([*settings.ALLOWED_HOSTS, self.address.host]))
+        return {**os.environ, **chosen}
+
+    def _tell_ready(self, *, needs_admin: bool) -> None:
+        tell = self.lines.tell
+        tell("")
+        tell(f"Routescope is ready at {env.text('BASE_URL', self.address.url)}/")
+        if self.demo:
+            from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_PASSWORD, DEMO_USER_EMAIL
+
+            tell(f"  demo user   {DEMO_USER_EMAIL}  password {DEMO_PASSWORD}")
+            tell(f"  demo admin  {DEMO_ADMIN_EMAIL}  password {DEMO_PASSWORD}")
+        elif needs_admin:
+            tell("  There is no admin yet: python manage.py createsuperuser")
+        if self.address.is_wildcard and not env.text("ALLOWED_HOSTS"):
+            tell("  Only this machine is served: set ALLOWED_HOSTS to the names that others call it by.")
+        tell("  Ctrl-C stops it.")
+        tell("")
+
+
+class _Signals:
+    """What a signal to end does: unwind the preparation; later stop in order; a second time, at once."""
+
+    def __init__(self) -> None:
+        self._supervisor: Supervisor | None = None
+        self._unwinding = False
+
+    def hand_over(self, supervisor: Supervisor) -> None:
+        """From here on a signal stops the supervisor."""
+        self._supervisor = supervisor
+
+    @contextlib.contextmanager
+    def caught(self) -> Iterator[None]:
+        """Handle the signals inside the block."""
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, self._handle) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._supervisor is not None:
+            if self._supervisor.stopping.is_set():
+                self._supervisor.hurry.set()
+            self._supervisor.stopping.set()
+        elif not self._unwinding:
+            self._unwinding = True
+            raise _StoppedError
+
+
+@contextlib.contextmanager
+def _only_one(address: Address) -> Iterator[bool]:
+    """Be the only one to run this state folder; yield whether the one before was killed.
+
+    Raises CommandError with where the other one is.
+    """
+    file = place.state() / "locks" / "up"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a+") as lock:
+        lock.seek(0)
+        noted = lock.read().strip()
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandError(f"Routescope runs here already: {noted or 'it is starting'}.") from None
+        lock.truncate(0)
+        lock.write(f"{address.url}/, process {os.getpid()}")
+        lock.flush()
+        yield bool(noted)
+        lock.truncate(0)
