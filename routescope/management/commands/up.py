@@ -8,6 +8,7 @@ import fcntl
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from types import FrameType
 
@@ -25,6 +26,9 @@ from routescope.supervisor import Service, ServiceFailedError, Supervisor, run_o
 
 # Celery says so at every start; an operator who runs as root knows.
 _AS_ROOT = "ignore:You're running the worker with superuser privileges"
+
+# make, timeout and container engines signal the process and its group: twice is one wish.
+_SAME_SIGNAL = 1.0  # seconds
 
 
 class _StoppedError(Exception):
@@ -152,6 +156,7 @@ class _Signals:
     def __init__(self) -> None:
         self._supervisor: Supervisor | None = None
         self._unwinding = False
+        self._first = 0.0
 
     def hand_over(self, supervisor: Supervisor) -> None:
         """From here on a signal stops the supervisor."""
@@ -170,9 +175,11 @@ class _Signals:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._supervisor is not None:
-            if self._supervisor.stopping.is_set():
+            if not self._supervisor.stopping.is_set():
+                self._supervisor.stopping.set()
+                self._first = time.monotonic()
+            elif time.monotonic() - self._first > _SAME_SIGNAL:
                 self._supervisor.hurry.set()
-            self._supervisor.stopping.set()
         elif not self._unwinding:
             self._unwinding = True
             raise _StoppedError

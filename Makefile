@@ -1,0 +1,75 @@
+# make run    starts everything at http://127.0.0.1:8000 (PORT=8001, ARGS=--no-demo)
+# make test   runs every test (ARGS="tests/test_x.py -k word")
+
+PYTHON ?= python3
+PORT ?= 8000
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format lock clean
+
+help:
+	@echo "make run     start everything at http://127.0.0.1:$(PORT)   (PORT=, ARGS=--no-demo)"
+	@echo "make test    run every test                          (ARGS=\"tests/test_x.py -k word\")"
+	@echo "make lint    check style, types, templates, migrations and deployment settings"
+	@echo "make format  put Python and templates into shape"
+	@echo "make lock    pin what pyproject.toml asks for                (ARGS=--upgrade for newer)"
+	@echo "make clean   remove what can be made again; data under var/ stays"
+
+run: $(VENV)/run.stamp
+	@exec $(BIN)/python manage.py up --port $(PORT) $(ARGS)
+
+test: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest $(ARGS)
+
+# Deployment checks see the settings that a real installation has: https behind a proxy, its own database.
+DEPLOYED := BASE_URL=https://routescope.example ALLOWED_HOSTS=routescope.example BEHIND_PROXY=1 \
+	DATABASE_URL=postgresql://routescope@db/routescope REDIS_URL=redis://redis/0 \
+	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))')
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/djlint --lint --quiet templates
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(DEPLOYED) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --quiet $(ARGS)
+
+lock: $(VENV)/dev.stamp
+	@test -x $(BIN)/uv || $(PIP) install uv
+	$(LOCK) -o requirements.lock
+	$(LOCK) --extra dev -o requirements-dev.lock
+
+clean:
+	rm -rf staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis var/test
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# The developers' lock holds everything of the other: whoever has it may run.
+$(VENV)/run.stamp: requirements.lock | $(BIN)/pip
+	@if [ -e $(VENV)/dev.stamp ]; then $(MAKE) --no-print-directory $(VENV)/dev.stamp; else \
+		echo "Installing requirements.lock into $(VENV) ..."; $(PIP) install --require-hashes -r requirements.lock; fi
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.lock | $(BIN)/pip
+	@echo "Installing requirements-dev.lock into $(VENV) ..."
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# pip is what venv makes last: without it an earlier try was interrupted.
+$(BIN)/pip:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed. Routescope needs Python 3.11 or newer (PYTHON=python3.12 names one)."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Routescope needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) -V 2>&1). PYTHON=python3.12 names another."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
