@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, JsonResponse
@@ -11,7 +12,9 @@ from django.views.decorators.http import require_POST
 
 from accounts.ingest_keys import authenticate
 from logs import ingest
-from logs.formats import native
+from logs.events import Batch
+from logs.formats import litellm, native
+from logs.formats.reading import FormatError
 from routescope.bodies import BodyError, read_body
 
 logger = logging.getLogger(__name__)
@@ -22,22 +25,34 @@ RETRY_AFTER_SECONDS = 5
 @csrf_exempt
 @require_POST
 def usage(request: HttpRequest) -> JsonResponse:
-    """Take in records in the native format.
+    """Take in records in the native format. Answers as ``_take_in`` says."""
+    return _take_in(request, native.decode)
 
-    200 with ``{"accepted", "duplicates", "rejected": [{"index", "request_id", "error"}]}`` after the commit.
-    400 if nothing can be decoded, 401 without a valid key, 413 for too much at once, 415 for an unknown
-    encoding, 503 with ``Retry-After`` while the database cannot be reached. Errors are
-    ``{"error": sentence}``.
+
+@csrf_exempt
+@require_POST
+def litellm_callback(request: HttpRequest) -> JsonResponse:
+    """Take in what LiteLLM's generic API callback sends. Answers as ``_take_in`` says.
+
+    Never 429, and nothing here takes long: LiteLLM drops a batch that is refused, and what it logs while it
+    waits for the answer.
+    """
+    return _take_in(request, litellm.decode)
+
+
+def _take_in(request: HttpRequest, decode: Callable[[bytes], Batch]) -> JsonResponse:
+    """Authenticate, decode, store, and answer after the commit.
+
+    200 with ``{"accepted", "duplicates", "rejected": [{"index", "request_id", "error"}]}``. 400 if nothing
+    can be decoded, 401 without a valid key, 413 for too much at once, 415 for an unknown encoding, 503 with
+    ``Retry-After`` while the database cannot be reached. Errors are ``{"error": sentence}``.
     """
     try:
         gateway = authenticate(request)
         if gateway is None:
             return _unauthorised()
-        batch = native.decode(read_body(request))
-        outcome = ingest.store(gateway, batch)
-    except BodyError as error:
-        return JsonResponse({"error": str(error)}, status=error.status)
-    except native.FormatError as error:
+        outcome = ingest.store(gateway, decode(read_body(request)))
+    except (BodyError, FormatError) as error:
         return JsonResponse({"error": str(error)}, status=error.status)
     except (OperationalError, InterfaceError):
         logger.exception("Records could not be stored; the client is asked to send them again")

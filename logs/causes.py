@@ -5,20 +5,24 @@ from __future__ import annotations
 from logs.events import UsageEvent
 from logs.models import Cause, Status
 
+# Looked for in the error's code and type, underscores left out: "rate_limit_exceeded" and "RateLimitError".
 _BY_WORD = (
-    ("content_policy", Cause.CONTENT_POLICY),
-    ("content_filter", Cause.CONTENT_POLICY),
-    ("context_length", Cause.CONTEXT_LENGTH),
-    ("context_window", Cause.CONTEXT_LENGTH),
-    ("insufficient_quota", Cause.BALANCE),
-    ("insufficient_balance", Cause.BALANCE),
+    ("contentpolicy", Cause.CONTENT_POLICY),
+    ("contentfilter", Cause.CONTENT_POLICY),
+    ("contextlength", Cause.CONTEXT_LENGTH),
+    ("contextwindow", Cause.CONTEXT_LENGTH),
+    ("insufficientquota", Cause.BALANCE),
+    ("insufficientbalance", Cause.BALANCE),
     ("budget", Cause.BALANCE),
-    ("rate_limit", Cause.RATE_LIMIT),
+    ("ratelimit", Cause.RATE_LIMIT),
     ("timeout", Cause.TIMEOUT),
-    ("client_closed", Cause.CLIENT_CLOSED),
-    ("invalid_api_key", Cause.PERMISSION),
+    ("clientclosed", Cause.CLIENT_CLOSED),
+    ("clientdisconnect", Cause.CLIENT_CLOSED),
+    ("invalidapikey", Cause.PERMISSION),
     ("permission", Cause.PERMISSION),
     ("authentication", Cause.PERMISSION),
+    ("apiconnection", Cause.GATEWAY),
+    ("serviceunavailable", Cause.GATEWAY),
 )
 _BY_HTTP_STATUS = {
     400: Cause.PARAMETERS,
@@ -44,7 +48,7 @@ def judge(event: UsageEvent) -> Cause:
     if event.status is Status.SUCCESS:
         return Cause.NONE
     if event.error is not None:
-        words = f"{event.error.code or ''} {event.error.type or ''}".lower()
+        words = f"{event.error.code or ''} {event.error.type or ''}".lower().replace("_", "")
         for word, cause in _BY_WORD:
             if word in words:
                 return cause

@@ -26,11 +26,13 @@ class UsageEvent(msgspec.Struct, kw_only=True):
     """One record as a gateway reported it. Times are UTC, money is USD, durations are milliseconds.
 
     ``input_tokens`` includes cached ones, ``output_tokens`` includes reasoning. ``cost`` None: the gateway
-    did not say. Names are the gateway's own; an empty one was not given.
+    did not say. Names are the gateway's own; an empty one was not given. ``identity`` is what makes a record
+    the same record where several share a request ID (cache hits, spans); None: the request ID does.
     """
 
     request_id: str
     created_at: datetime
+    identity: str | None = None
     type: RecordType = RecordType.REQUEST
     status: Status = Status.SUCCESS
     user: str = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +177,7 @@ def _row(gateway_id: int, names: Names, event: UsageEvent) -> tuple[Any, ...]:
     user_id = names.users[event.user]
     error = event.error or _NO_FAILURE
     return (
-        derived_id(event.created_at, gateway_id, event.request_id, event.type),
+        derived_id(event.created_at, gateway_id, event.identity or event.request_id, event.type),
         event.created_at,
         user_id,
         gateway_id,
@@ -205,7 +206,7 @@ def _row(gateway_id: int, names: Names, event: UsageEvent) -> tuple[Any, ...]:
         event.endpoint,
         event.provider,
         event.channel,
-        event.ip,
+        ip_address(event.ip) if event.ip else None,
         event.user_agent,
         error.type,
         error.code,

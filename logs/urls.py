@@ -11,4 +11,5 @@ urlpatterns = [
     path("records/usage/<uuid:record_id>/details/", views.record_details, name="usage-record-details"),
     path("r/<path:request_id>", views.permalink, name="permalink"),
     path("api/v1/usage", api.usage, name="api-usage"),
+    path("api/v1/ingest/litellm", api.litellm_callback, name="api-litellm"),
 ]

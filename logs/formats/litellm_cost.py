@@ -1,0 +1,110 @@
+"""LiteLLM's cost breakdown as receipt lines that add up to the charge, nothing counted twice.
+
+``input_cost`` already includes ``cache_read_cost`` (measured on LiteLLM 1.106-1.109, although its comments
+say otherwise), and ``output_cost`` includes ``reasoning_cost``. Which one holds is not assumed but read off
+the sum: where the parts make up ``original_cost`` only with the cache costs added, they stand apart.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from logs.events import JSONObject, UsageEvent
+from logs.models import MONEY_PLACES
+
+_ZERO = Decimal(0)
+_UNIT = Decimal(1).scaleb(-MONEY_PLACES)
+_NOISE = Decimal("1e-9")
+"""Below this a difference is the binary rounding of LiteLLM's floats: a billionth of a dollar."""
+
+
+class Breakdown(msgspec.Struct):
+    """Amounts in USD."""
+
+    input_cost: Decimal | None = None
+    output_cost: Decimal | None = None
+    cache_read_cost: Decimal | None = None
+    cache_creation_cost: Decimal | None = None
+    reasoning_cost: Decimal | None = None
+    tool_usage_cost: Decimal | None = None
+    guardrail_cost: Decimal | None = None
+    additional_costs: dict[str, Decimal] | None = None
+    original_cost: Decimal | None = None
+    discount_percent: Decimal | None = None
+    discount_amount: Decimal | None = None
+    margin_percent: Decimal | None = None
+    margin_total_amount: Decimal | None = None
+    total_cost: Decimal | None = None
+    service_tier: str | None = None
+
+
+def billing(given: Breakdown, event: UsageEvent) -> JSONObject | None:
+    """Return ``{"source", "lines": [{"kind", "amount", "tokens"?}], ...}``: amounts are USD in decimal text.
+
+    The lines add up to ``event.cost``; what LiteLLM charged beyond its own parts is a line "other". None
+    where there is no charge to explain.
+    """
+    if not event.cost:
+        return None
+    read, written = _usd(given.cache_read_cost), _usd(given.cache_creation_cost)
+    reasoning = _usd(given.reasoning_cost)
+    paid_in, paid_out = _usd(given.input_cost), _usd(given.output_cost)
+    extras = {
+        "tools": _usd(given.tool_usage_cost),
+        "guardrails": _usd(given.guardrail_cost),
+        **{name[:50]: _usd(cost) for name, cost in (given.additional_costs or {}).items()},
+    }
+    original = _usd(given.original_cost) if given.original_cost is not None else event.cost
+    beyond = original - paid_in - paid_out - sum(extras.values(), _ZERO)
+    if not (read + written and abs(beyond - read - written) < _NOISE) and read + written <= paid_in + _NOISE:
+        paid_in -= read + written
+    if reasoning <= paid_out + _NOISE:
+        paid_out -= reasoning
+    else:
+        reasoning = _ZERO
+    written_tokens = event.cache_write_tokens or 0
+    reasoned_tokens = (event.reasoning_tokens or 0) if reasoning else 0
+    lines = [
+        _line("input", paid_in, max(event.input_tokens - event.cached_tokens - written_tokens, 0)),
+        _line("cached_input", read, event.cached_tokens),
+        _line("cache_write", written, written_tokens),
+        _line("output", paid_out, event.output_tokens - reasoned_tokens),
+        _line("reasoning", reasoning, reasoned_tokens),
+        *(_line(kind, cost) for kind, cost in extras.items()),
+        _line("discount", -_usd(given.discount_amount)),
+        _line("margin", _usd(given.margin_total_amount)),
+    ]
+    lines = [line for line in lines if Decimal(line["amount"]) or line.get("tokens")]
+    _settle(lines, event.cost)
+    return {
+        "source": "litellm",
+        "lines": lines,
+        **({"service_tier": given.service_tier} if given.service_tier else {}),
+        **({"discount_percent": str(given.discount_percent)} if given.discount_percent else {}),
+        **({"margin_percent": str(given.margin_percent)} if given.margin_percent else {}),
+    }
+
+
+def _usd(value: Decimal | None) -> Decimal:
+    return value.quantize(_UNIT) if value is not None and value.is_finite() and abs(value) < 10**9 else _ZERO
+
+
+def _line(kind: str, cost: Decimal, tokens: int | None = None) -> JSONObject:
+    line: JSONObject = {"kind": kind, "amount": f"{cost:f}"}
+    if tokens is not None:
+        line["tokens"] = tokens
+    return line
+
+
+def _settle(lines: list[JSONObject], charged: Decimal) -> None:
+    """Make the lines add up: rounding goes to the largest one, anything more is a line of its own."""
+    rest = charged - sum((Decimal(line["amount"]) for line in lines), _ZERO)
+    if not rest:
+        return
+    if abs(rest) < _NOISE and lines:
+        largest = max(lines, key=lambda line: abs(Decimal(line["amount"])))
+        largest["amount"] = f"{Decimal(largest['amount']) + rest:f}"
+    else:
+        lines.append(_line("other", rest))
