@@ -26,6 +26,9 @@ from pytest_django.live_server_helper import LiveServer
 
 from routescope import embedded
 from routescope.embedded import place
+from tests.cast import admin, alice, alice_client, bob, charlie, gateway, ingest_key
+
+__all__ = ["admin", "alice", "alice_client", "bob", "charlie", "gateway", "ingest_key"]
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _BROWSER_APPS = (
