@@ -125,7 +125,7 @@ def _store(gateway: Gateway, events: Sequence[tuple[int, UsageEvent]]) -> tuple[
         return 0, []
     try:
         return _commit(gateway, [event for _, event in events]), []
-    except DataError as error:
+    except (DataError, ValueError, OverflowError) as error:
         # A value that got past the format's checks. Find it: it must not cost the other records.
         if len(events) == 1:
             index, event = events[0]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import json
+import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -26,6 +28,8 @@ _COST_LIMIT = Decimal(10) ** (MONEY_DIGITS - MONEY_PLACES)
 _LATEST = 10**11
 """Epoch seconds from here on are in the year 5138: surely milliseconds."""
 
+_SPACE = re.compile(r"\s+")
+_python_json = json.JSONDecoder()
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_one = msgspec.json.Decoder(msgspec.Raw).decode
 
@@ -76,7 +80,10 @@ def split(body: bytes) -> list[bytes]:
         try:
             records = [bytes(raw) for raw in _decode_array(text)]
         except (msgspec.DecodeError, RecursionError) as error:
-            raise FormatError(f"The array is not valid JSON: {error}.") from error
+            try:
+                records = _split_leniently(text)
+            except (ValueError, RecursionError):
+                raise FormatError(f"The array is not valid JSON: {error}.") from error
     elif text[:1] == b"{":
         try:
             records = [bytes(_decode_one(text))]
@@ -89,6 +96,30 @@ def split(body: bytes) -> list[bytes]:
             f"{len(records):,} records are too many for one request: send at most {MAX_RECORDS:,}.", 413
         )
     return records
+
+
+def _split_leniently(text: bytes) -> list[bytes]:
+    """Split an array that holds NaN or Infinity, which Python clients send and JSON does not know.
+
+    The records without them are then kept. Raises ValueError where the array is broken or cut off.
+    """
+    array = text.decode()
+    records = []
+    at = 1
+    while True:
+        start = _skip_space(array, at)
+        _, end = _python_json.raw_decode(array, start)
+        records.append(array[start:end].encode())
+        at = _skip_space(array, end) + 1
+        if array[at - 1 : at] == "]" and at == len(array):
+            return records
+        if array[at - 1 : at] != ",":
+            raise ValueError("The array does not go on, and does not end.")
+
+
+def _skip_space(text: str, at: int) -> int:
+    space = _SPACE.match(text, at)
+    return space.end() if space else at
 
 
 def sanitised(raw: bytes) -> bytes:
