@@ -28,7 +28,7 @@ from routescope.filtering import (
 )
 from routescope.ranges import Preset
 
-_LABELLED_ID = re.compile(r"request[ _-]?id[\"']?\s*[:=]?\s*[\"']?([^\s\"',;)\]}]{6,})", re.IGNORECASE)
+_LABELLED_ID = re.compile(r"request[ _-]?id[\"']?\s*[:=]?\s*[\"']?([^\s\"',;)\]}]{3,})", re.IGNORECASE)
 STATUS_WORDS = {"success": Status.SUCCESS, "error": Status.ERROR}
 _NOTHING = -1
 """The id of no row: a name that the person has no records of selects nothing."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
 from django.db import OperationalError
-from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
@@ -18,12 +17,15 @@ from logs import ingest
 from logs.models import UsageHour, UsageRecord
 from routescope import bodies
 
+if TYPE_CHECKING:
+    from django.test.client import _MonkeyPatchedWSGIResponse as Answer
+
 pytestmark = pytest.mark.django_db
 
 RECORD = {"request_id": "req_1", "created_at": "2026-03-10T12:00:00Z", "user": "u", "model": "m"}
 
 
-def post(key: str | None, body: Any, **headers: str) -> HttpResponse:
+def post(key: str | None, body: Any, **headers: str) -> Answer:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     if key is not None:
         headers["Authorization"] = f"Bearer {key}"

@@ -174,7 +174,7 @@ def test_a_long_error_message_is_cut_and_says_so() -> None:
 
 
 def test_a_record_with_nan_in_an_array_is_named_and_the_others_are_kept() -> None:
-    records = [{**RECORD, "request_id": f"req_{number}"} for number in range(3)]
+    records: list[dict[str, Any]] = [{**RECORD, "request_id": f"req_{number}"} for number in range(3)]
     records[1]["parameters"] = {"x": float("nan")}
     batch = decode(json.dumps(records, indent=1).encode())
     assert [index for index, _ in batch.events] == [0, 2]
