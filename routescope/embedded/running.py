@@ -14,19 +14,17 @@ from pathlib import Path
 _PROC = Path("/proc/self/cmdline")
 
 
-def is_process(pid: int, *words: str) -> bool:
-    """Say whether the process lives and its command line holds every one of the words."""
-    if _PROC.exists():
-        try:
-            line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except (FileNotFoundError, ProcessLookupError):
-            return False
-    else:
-        shown = subprocess.run(  # noqa: S603
-            ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-        )
-        line = shown.stdout
-    return all(word in line for word in words)  # A zombie's command line is empty.
+def is_process(pid: int, program: str, argument: str) -> bool:
+    """Say whether the process lives, runs the program, and was given the argument."""
+    if not _PROC.exists():
+        command = ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)]
+        line = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603
+        return program in line and argument in line
+    try:
+        words = os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return Path(words[0]).name == program and argument in words[1:]  # A zombie's command line is empty.
 
 
 def listens(path: Path) -> bool:
