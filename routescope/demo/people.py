@@ -1,0 +1,53 @@
+"""The demo's accounts: who can sign in, the gateway, and the users, tokens and groups that it names."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from accounts.identities import resolve
+from accounts.models import ApiToken, Gateway, Group, User
+from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_GATEWAY, DEMO_PASSWORD, DEMO_USER_EMAIL
+from routescope.demo.cast import GROUPS, TOKENS
+from routescope.demo.prices import MODELS
+from routescope.ids import derived_id
+
+
+def demo_gateway() -> Gateway | None:
+    """Return the demo's gateway, or None where the demo was never loaded."""
+    return Gateway.objects.filter(name=DEMO_GATEWAY).first()
+
+
+@transaction.atomic
+def make_cast(now: datetime) -> Gateway:
+    """Make the demo's accounts, all or none, and return its gateway, whose ``created_at`` is ``now``.
+
+    What is here already (a person, a group) is left as it is. Users other than the demo user arrive as any
+    gateway's do: provisioned, unable to sign in.
+    """
+    if not User.objects.filter(email=DEMO_USER_EMAIL).exists():
+        User.objects.create_user(DEMO_USER_EMAIL, DEMO_PASSWORD, name="Demo user")
+    if not User.objects.filter(email=DEMO_ADMIN_EMAIL).exists():
+        User.objects.create_superuser(DEMO_ADMIN_EMAIL, DEMO_PASSWORD, name="Demo admin")
+    for group in GROUPS:
+        Group.objects.get_or_create(
+            name=group.name, defaults={"ratio": group.ratio, "description": group.description}
+        )
+    gateway = Gateway.objects.create(name=DEMO_GATEWAY, created_at=now)
+    names = resolve(
+        gateway,
+        users_and_tokens=[(token.user, token.name) for token in TOKENS],
+        groups=[group.name for group in GROUPS],
+        models=MODELS,
+    )
+    rows = ApiToken.objects.in_bulk(names.tokens.values())
+    for token in TOKENS:
+        row = rows[names.tokens[names.users[token.user], token.name]]
+        row.group_id = names.groups[token.group.name]
+        row.rpm_limit, row.tpm_limit, row.status = token.rpm, token.tpm, token.status
+        row.masked_key = f"sk-…{derived_id(now, token.user, token.name).hex[-4:]}"
+    ApiToken.objects.bulk_update(
+        rows.values(), ["group_id", "rpm_limit", "tpm_limit", "status", "masked_key"]
+    )
+    return gateway

@@ -1,0 +1,133 @@
+"""The demo gateway's traffic as a function of time: one hour in, that hour's records out, always the same."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from logs.events import UsageEvent
+from logs.models import RecordType, Status
+from routescope.demo import DEMO_USER_EMAIL, failures
+from routescope.demo.calls import Caller
+from routescope.demo.cast import PRODUCTION, WORKLOADS, Workload
+from routescope.demo.rhythm import BURST_MEAN, arrivals, burst
+from routescope.ranges import DAY, HOUR, floor
+
+_TOKENS = {(workload.token.user, workload.token.name): workload.token for workload in WORKLOADS}
+_ADJUSTMENTS = (
+    (timedelta(days=2, hours=22), Decimal("-5"), "Credit for the interruption of service"),
+    (timedelta(days=41, hours=3), Decimal("1.254"), "Correction of one hour's group ratio"),
+)
+"""How long before the end of the history, how much in USD, and why."""
+
+
+class Traffic:
+    """All calls to the demo gateway. ``end`` is when its history ends and the present begins.
+
+    ``scale`` multiplies every rate. Streams with different names share no record. The records of an hour
+    depend on these three alone: hours can be made again, in any order, and are duplicates.
+    """
+
+    def __init__(self, end: datetime, scale: float, name: str = "history") -> None:
+        self._end, self._scale, self._name = end, scale, name
+        self._callers = [(workload, Caller(workload)) for workload in WORKLOADS]
+
+    def hour(self, hour: datetime) -> list[UsageEvent]:
+        """Return the records of the UTC hour that starts at ``hour``, in order of their time.
+
+        A refund is made with the call it gives back, and so may lie up to ten minutes after the hour.
+        """
+        rng = random.Random(f"{self._name}/{hour:%Y-%m-%dT%H}")  # noqa: S311 - a demo, not a secret
+        age = self._end - hour
+        events: list[UsageEvent] = []
+        for workload, caller in self._callers:
+            calls, bursts = expected(workload, hour, age)
+            times = arrivals(rng, hour, calls * self._scale, bursts * self._scale, workload.burst_size)
+            for spike in workload.spikes:
+                if age - HOUR < spike <= age:
+                    times += burst(rng, self._end - spike, workload.burst_size * 3 // 2)
+            for moment in times:
+                event = caller.call(rng, moment)
+                if (chance := rng.random()) < workload.failing:
+                    failures.spoil(rng, event, failures.usual_cause(rng))
+                elif chance > 1 - workload.retried:
+                    failures.retry(rng, event)
+                events.append(event)
+        events.sort(key=_time)
+        self._strike(rng, events, age)
+        _limit(events)
+        events += [refund for event in events if (refund := failures.refund(rng, event))]
+        events.sort(key=_time)
+        return events
+
+    def _strike(self, rng: random.Random, events: list[UsageEvent], age: timedelta) -> None:
+        """Let the incidents of the hour that began ``age`` before the end fail the calls in their way."""
+        for incident in failures.INCIDENTS:
+            if incident.before <= age - HOUR or incident.before - incident.length > age:
+                continue
+            for event in events:
+                met = event.status is Status.SUCCESS and incident.strikes(event, self._end - event.created_at)
+                if met and rng.random() < incident.share:
+                    failures.spoil(rng, event, incident.cause)
+
+
+def expected(workload: Workload, hour: datetime, age: timedelta) -> tuple[float, float]:
+    """Return how many calls outside bursts, and how many bursts, an hour is expected to bring."""
+    weight = workload.rhythm.weight(hour + timedelta(hours=workload.utc_offset)) * workload.career.share(age)
+    return weight * workload.per_day / 24, weight * workload.bursts / 24
+
+
+def scale_for(records: int, end: datetime, days: int) -> float:
+    """Return the scale at which the ``days`` up to ``end`` are expected to hold so many records."""
+    total = 0.0
+    hour = floor(end - days * DAY, HOUR)
+    while hour < end:
+        for workload in WORKLOADS:
+            calls, bursts = expected(workload, hour, end - hour)
+            total += calls + bursts * workload.burst_size * BURST_MEAN
+        hour += HOUR
+    return records / total
+
+
+def adjustments(end: datetime) -> list[UsageEvent]:
+    """Return what the operator booked by hand on the demo user's account."""
+    return [
+        UsageEvent(
+            request_id=f"adj_{end - age:%Y%m%d}_{number}",
+            created_at=end - age,
+            type=RecordType.ADJUSTMENT,
+            user=DEMO_USER_EMAIL,
+            token=PRODUCTION.name,
+            group=PRODUCTION.group.name,
+            cost=amount,
+            billing={"currency": "USD", "reason": reason},
+        )
+        for number, (age, amount, reason) in enumerate(_ADJUSTMENTS, start=1)
+    ]
+
+
+def ended(event: UsageEvent) -> datetime:
+    """Return when the gateway knows the whole record: after the call's duration."""
+    return event.created_at + timedelta(milliseconds=event.duration_ms or 0)
+
+
+def _time(event: UsageEvent) -> datetime:
+    return event.created_at
+
+
+def _limit(events: list[UsageEvent]) -> None:
+    """Refuse what goes over a token's limits: the gateway counts calls and tokens by the minute."""
+    requests: dict[tuple[str, str, datetime], int] = defaultdict(int)
+    tokens: dict[tuple[str, str, datetime], int] = defaultdict(int)
+    for event in events:
+        token = _TOKENS[event.user, event.token]
+        minute = (token.user, token.name, event.created_at.replace(second=0, microsecond=0))
+        requests[minute] += 1
+        if token.rpm is not None and requests[minute] > token.rpm:
+            failures.refuse(event, f"{token.rpm} requests per minute")
+        elif token.tpm is not None and tokens[minute] + event.input_tokens > token.tpm:
+            failures.refuse(event, f"{token.tpm:,} tokens per minute")
+        else:
+            tokens[minute] += event.input_tokens + event.output_tokens
