@@ -22,7 +22,7 @@ class InviteTokens(PasswordResetTokenGenerator):
 
     key_salt = "accounts.invites.InviteTokens"
 
-    def _make_hash_value(self, user: User, timestamp: int) -> str:  # type: ignore[override]
+    def _make_hash_value(self, user: User, timestamp: int) -> str:
         return f"{super()._make_hash_value(user, timestamp)}{user.invited_at}{user.is_active}"
 
 

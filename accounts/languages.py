@@ -6,15 +6,15 @@ from functools import cache
 from pathlib import Path
 
 from django.conf import settings
-from django.utils.translation import to_locale
+from django.utils.translation import get_language_info, to_locale
 
 
 @cache
 def offered() -> dict[str, str]:
-    """Return code -> name, the source language first. Read once: a new catalogue needs a restart anyway."""
+    """Return code -> its own name for itself. Read once: a new catalogue needs a restart anyway."""
     return {
-        code: name
-        for code, name in settings.LANGUAGES
+        code: str(get_language_info(code)["name_local"])
+        for code, _name in settings.LANGUAGES
         if code == settings.LANGUAGE_CODE or _has_catalogue(code)
     }
 

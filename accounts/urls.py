@@ -1,11 +1,14 @@
 """Pages about oneself. Signing in, passwords, MFA and sessions are django-allauth's, under /accounts/."""
 
 from django.urls import path
+from django.views.generic import RedirectView
 
 from accounts import views
 
 urlpatterns = [
     path("profile/", views.profile, name="profile"),
     path("profile/theme/", views.theme, name="theme"),
+    # In front of allauth's page of the same path: the address one signs in with is the admin's to change.
+    path("accounts/email/", RedirectView.as_view(pattern_name="profile")),
     path("invite/<str:uidb36>/<str:token>/", views.accept_invite, name="accept_invite"),
 ]

@@ -53,19 +53,24 @@ class ConsoleContext(TypedDict):
 
 def console(request: HttpRequest) -> ConsoleContext:
     """Give templates ``navigation``, ``personal_navigation``, ``theme`` and, to staff, ``admin_url``."""
+    # An error before the authentication middleware renders a page too.
     user = getattr(request, "user", None)
-    signed_in = user is not None and user.is_authenticated
-    theme = user.theme if signed_in else request.COOKIES.get(THEME_COOKIE, "system")
-    context: ConsoleContext = {
-        "navigation": _items(ENTRIES, request.path) if signed_in else [],
-        "personal_navigation": _items(PERSONAL_ENTRIES, request.path) if signed_in else [],
-        "theme": theme if theme in THEMES else "system",
+    if user is None or not user.is_authenticated:
+        return {
+            "navigation": [],
+            "personal_navigation": [],
+            "theme": _theme(request.COOKIES.get(THEME_COOKIE)),
+        }
+    return {
+        "navigation": _items(ENTRIES, request.path),
+        "personal_navigation": _items(PERSONAL_ENTRIES, request.path),
+        "theme": _theme(user.theme),
+        "admin_url": _url("admin:index") if user.is_staff else "",
     }
-    if signed_in and user.is_staff:
-        admin_url = _url("admin:index")
-        if admin_url:
-            context["admin_url"] = admin_url
-    return context
+
+
+def _theme(name: str | None) -> str:
+    return name if name in THEMES else "system"
 
 
 def _items(entries: tuple[Entry, ...], path: str) -> list[NavigationItem]:

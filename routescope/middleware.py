@@ -12,13 +12,14 @@ from django.shortcuts import resolve_url
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-Handler = Callable[[HttpRequest], HttpResponse]
-
 
 class HtmxHttpRequest(HttpRequest):
     """A request as HtmxMiddleware leaves it."""
 
     htmx: HtmxDetails
+
+
+Handler = Callable[[HtmxHttpRequest], HttpResponse]
 
 
 def htmx_sign_in(get_response: Handler) -> Handler:
