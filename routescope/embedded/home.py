@@ -71,6 +71,7 @@ def _folder(state: Path, engine: Path, account: Account) -> Path:
         if not engine.is_dir():
             raise EmbeddedError(f"{engine} points to {target}, which is gone. Delete the link to begin anew.")
         if not _is_anothers(target, state):
+            _note(target, state)
             return _private(engine.resolve(), account)
         engine.unlink()  # This checkout is a copy of one that still stands, whose data that is.
     existed = engine.exists()
@@ -87,10 +88,16 @@ def _folder(state: Path, engine: Path, account: Account) -> Path:
 def _elsewhere(state: Path, engine: Path, account: Account) -> Path:
     ours = ELSEWHERE / place.digest(state)
     ours.mkdir(mode=0o755, parents=True, exist_ok=True)
-    (ours / _NOTE).write_text(f"{state}\n")
     folder = _private(ours / "engine", account)
+    _note(folder, state)
     engine.symlink_to(folder)
     return folder
+
+
+def _note(folder: Path, state: Path) -> None:
+    """Write down whose data it is, where the folder is of our making: other links are the user's own."""
+    if folder.is_relative_to(ELSEWHERE):
+        folder.with_name(_NOTE).write_text(f"{state}\n")
 
 
 def _is_anothers(folder: Path, state: Path) -> bool:

@@ -45,12 +45,12 @@ class Postgres:
 
     def ensure(self) -> None:
         """Start it, or find it running. Raises EmbeddedError with what its log says."""
-        if self._accepts():
-            return
-        if self._pid():  # It survived whoever started it: starting, stopping, or its socket was removed.
-            if running.wait(lambda: self._accepts() or not self._pid(), 10) and self._accepts():
+        # One that survived whoever started it may be recovering or stopping.
+        running.wait(lambda: self._pid() is None or self._status() == "ready", _START_LIMIT)
+        if self._pid() is not None:
+            if running.listens(self._socket):
                 return
-            self.stop()
+            self.stop()  # Its socket was removed.
         home = prepare(self._state)
         bin_folder = programs.postgres(home.account)
         data = home.folder / "postgres"
@@ -115,11 +115,16 @@ class Postgres:
             ) from error
         return int(first) if first.isdigit() else None
 
+    def _status(self) -> str:
+        """Return the last line of the pid file: ``starting``, ``ready``, ``stopping``."""
+        try:
+            lines = (self._data / "postmaster.pid").read_text().split("\n")
+        except FileNotFoundError:
+            return ""
+        return lines[7].strip() if len(lines) > 7 else ""
+
     def _accepts(self) -> bool:
-        if self._pid() is None:
-            return False
-        lines = (self._data / "postmaster.pid").read_text().split("\n")
-        return len(lines) > 7 and lines[7].strip() == "ready" and running.listens(self._socket)
+        return self._pid() is not None and self._status() == "ready" and running.listens(self._socket)
 
 
 def _create(home: Home, bin_folder: Path, data: Path, *, durable: bool) -> None:

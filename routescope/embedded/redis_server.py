@@ -32,7 +32,7 @@ class RedisServer:
     def ensure(self) -> None:
         """Start it, or find it running. Raises EmbeddedError with what its log says."""
         if self._pid():
-            if running.wait(self._accepts, 10):
+            if running.wait(self._accepts, 2):
                 return
             self.stop()  # Its socket was removed.
         home = prepare(self._state)
