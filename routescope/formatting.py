@@ -53,7 +53,7 @@ def money_call(amount: Number | None) -> str:
     value = _decimal(amount)
     if value is None:
         return UNKNOWN
-    sign, value = ("-" if value < 0 else ""), abs(value)
+    sign, value = ("-" if value < 0 else ""), value.copy_abs()
     if value and value < _SMALLEST / 2:
         return f"{sign}<${_fixed(_SMALLEST, _MOST_DECIMALS)}"
     return f"{sign}${_trimmed(value, _MOST_DECIMALS if value < _CENT else 4)}"
@@ -64,7 +64,7 @@ def money_exact(amount: Number | None) -> str:
     value = _decimal(amount)
     if value is None:
         return UNKNOWN
-    sign, value = ("-" if value < 0 else ""), abs(value)
+    sign, value = ("-" if value < 0 else ""), value.copy_abs()
     return f"{sign}${_trimmed(value, _decimals(value))}"
 
 
@@ -134,7 +134,7 @@ def duration(milliseconds: Number | dt.timedelta | None) -> str:
         value = _decimal(milliseconds)
     if value is None:
         return UNKNOWN
-    sign, value = ("-" if value < 0 else ""), abs(value)
+    sign, value = ("-" if value < 0 else ""), value.copy_abs()
     if 0 < value < 1:
         return f"{sign}<1 ms"
     whole = int(_quantized(value, 0))
@@ -281,7 +281,7 @@ def _trimmed(value: Decimal, most: int) -> str:
 
 def _rounded(value: Decimal) -> str:
     """Write in thousands, millions or more: three digits, of which at most one is a decimal."""
-    sign, value = ("-" if value < 0 else ""), abs(value)
+    sign, value = ("-" if value < 0 else ""), value.copy_abs()
     for power, letter in ((3, "k"), (6, "M"), (9, "B"), (12, "T")):
         scaled = value.scaleb(-power, context=_WIDE)
         # Compared after rounding, so that 999,950,000 reads 1.0B and not 1000M.
