@@ -24,6 +24,7 @@ from accounts.identities import Names, resolve
 from accounts.models import Gateway
 from logs.causes import judge
 from logs.events import Batch, Failure, Rejection, UsageEvent
+from logs.models import UsageRecord
 from routescope import partitions
 from routescope.ids import derived_id
 from routescope.partitions import Month
@@ -32,7 +33,11 @@ TABLE = "usage_record"
 MAX_AHEAD = timedelta(days=1)
 """How far ahead of our clock a gateway's may run."""
 
-_STORE = (Path(__file__).parent / "sql" / "store.sql").read_text()
+_SQL = Path(__file__).parent / "sql"
+_ROLL_UP = (_SQL / "roll_up.sql").read_text()
+_STORE = (_SQL / "store.sql").read_text() + _ROLL_UP
+_COMPLETE = (_SQL / "complete.sql").read_text() + _ROLL_UP
+_FORGET_EMPTY = (_SQL / "forget_empty.sql").read_text()
 _STAGE = f"CREATE TEMP TABLE IF NOT EXISTS usage_stage (LIKE {TABLE}) ON COMMIT DELETE ROWS"
 _COLUMNS = {
     "id": "uuid",
@@ -111,6 +116,37 @@ def store(gateway: Gateway, batch: Batch) -> Outcome:
     return Outcome(accepted, len(timely) - len(refused) - accepted, rejected)
 
 
+def complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEvent]]) -> None:
+    """Give records that are here already the values of events that say more; the sums follow.
+
+    A record keeps its user, request ID and type, whatever the event says; one that began earlier than was
+    known moves there. The caller holds the transaction, in which nobody else may complete the same records.
+    """
+    if not completions:
+        return
+    names = _names(gateway, [event for _, event in completions])
+    rows = []
+    for record, event in completions:
+        row = _row(gateway.pk, names, event)
+        kept: dict[str, Any] = {
+            "id": record.pk,
+            "user_id": record.user_id,
+            "request_id": record.request_id,
+            "type": record.type,
+        }
+        if record.token_id or record.user_id != names.users[event.user]:
+            # A token belongs to one user.
+            kept["token_id"] = record.token_id
+        rows.append(tuple(kept.get(column, value) for column, value in zip(_COLUMNS, row, strict=True)))
+    partitions.ensure(TABLE, {Month.of(event.created_at) for _, event in completions})
+    _copy(rows, _COMPLETE)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _FORGET_EMPTY,
+            {"users": [r.user_id for r, _ in completions], "times": [r.created_at for r, _ in completions]},
+        )
+
+
 def _untimely(moment: datetime, oldest: datetime, now: datetime) -> str | None:
     if moment > now + MAX_AHEAD:
         return f"created_at: {moment.isoformat()} lies more than a day ahead; check the sender's clock"
@@ -138,12 +174,7 @@ def _store(gateway: Gateway, events: Sequence[tuple[int, UsageEvent]]) -> tuple[
 
 
 def _commit(gateway: Gateway, events: Sequence[UsageEvent]) -> int:
-    names = resolve(
-        gateway,
-        users_and_tokens=((event.user, event.token) for event in events),
-        groups=(event.group for event in events),
-        models=(event.model for event in events),
-    )
+    names = _names(gateway, events)
     rows = [_row(gateway.pk, names, event) for event in events]
     partitions.ensure(TABLE, {Month.of(event.created_at) for event in events})
     for remaining in reversed(range(_TRIES)):
@@ -156,7 +187,16 @@ def _commit(gateway: Gateway, events: Sequence[UsageEvent]) -> int:
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-def _copy(rows: Sequence[tuple[Any, ...]]) -> int:
+def _names(gateway: Gateway, events: Sequence[UsageEvent]) -> Names:
+    return resolve(
+        gateway,
+        users_and_tokens=((event.user, event.token) for event in events),
+        groups=(event.group for event in events),
+        models=(event.model for event in events),
+    )
+
+
+def _copy(rows: Sequence[tuple[Any, ...]], statement: str = _STORE) -> int:
     nested = connection.in_atomic_block
     with transaction.atomic(), connection.wrap_database_errors, connection.cursor() as cursor:
         cursor.execute(_STAGE)
@@ -167,7 +207,7 @@ def _copy(rows: Sequence[tuple[Any, ...]]) -> int:
             copy.set_types(list(_COLUMNS.values()))
             for row in rows:
                 copy.write_row(row)
-        cursor.execute(_STORE)
+        cursor.execute(statement)
         [inserted] = cursor.fetchone()
     return int(inserted)
 

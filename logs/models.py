@@ -238,3 +238,34 @@ class UsageTotalDay(Rollup):
     class Meta:
         db_table = "usage_total_day"
         default_permissions = ()
+
+
+class SpanHalf(models.Model):
+    """One of the two spans in which an instrumentation reports a streamed call, so that the other finds it.
+
+    Kept for a day: long enough for the other half to arrive, and for either to be sent again.
+    """
+
+    gateway = models.ForeignKey("accounts.Gateway", models.CASCADE, related_name="+")
+    span = models.CharField(max_length=64, help_text=_("Trace and span ID."))
+    key = models.CharField(max_length=32, help_text=_("A hash of the request, which both halves carry."))
+    is_usage = models.BooleanField(help_text=_("Whether this is the half that carries the usage."))
+    met_at = models.DateTimeField(help_text=_("When the first half ended and the stream began."))
+    is_paired = models.BooleanField(default=False)
+    user_id = models.IntegerField()
+    record_id = models.UUIDField()
+    received_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "usage_span_half"
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["gateway", "span"], name="span_half_gateway_span")]
+        indexes = [
+            # The other half of a streamed call.
+            models.Index(fields=["gateway", "key", "met_at"], name="span_half_key"),
+            # What is older than a day.
+            models.Index(fields=["received_at"], name="span_half_received_at"),
+        ]
+
+    def __str__(self) -> str:
+        return self.span

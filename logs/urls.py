@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from logs import api, views
+from logs import api, api_otlp, views
 
 urlpatterns = [
     path("records/usage/", views.usage, name="usage"),
@@ -12,4 +12,5 @@ urlpatterns = [
     path("r/<path:request_id>", views.permalink, name="permalink"),
     path("api/v1/usage", api.usage, name="api-usage"),
     path("api/v1/ingest/litellm", api.litellm_callback, name="api-litellm"),
+    path("v1/traces", api_otlp.traces, name="api-traces"),
 ]

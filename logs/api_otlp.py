@@ -1,0 +1,60 @@
+"""OTLP/HTTP traces: answers in the content type of the request, as the specification says."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from accounts.ingest_keys import authenticate
+from logs import spans
+from logs.formats import otlp
+from logs.formats.reading import FormatError
+from routescope.bodies import BodyError, read_body
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 5
+_MAX_MESSAGE = 1000
+
+
+@csrf_exempt
+@require_POST
+def traces(request: HttpRequest) -> HttpResponse:
+    """Take in an ExportTraceServiceRequest, in protobuf or JSON, optionally gzipped.
+
+    200 with an ExportTraceServiceResponse after the commit; spans that could not be stored are counted in
+    its ``partial_success``. Otherwise a google.rpc.Status with 400, 401, 413, 415, or 503 and
+    ``Retry-After``, the only one that exporters send again.
+    """
+    content_type = (request.content_type or otlp.PROTOBUF).lower()
+    if content_type not in otlp.CONTENT_TYPES:
+        return _failed(otlp.JSON, 415, f"Content-Type must be {' or '.join(otlp.CONTENT_TYPES)}.")
+    try:
+        gateway = authenticate(request)
+        if gateway is None:
+            response = _failed(
+                content_type,
+                401,
+                "The ingest key is missing, unknown or revoked: send Authorization: Bearer <ingest key>.",
+            )
+            response["WWW-Authenticate"] = 'Bearer realm="ingest"'
+            return response
+        outcome = spans.store(gateway, otlp.decode(read_body(request), content_type))
+    except (BodyError, FormatError) as error:
+        return _failed(content_type, error.status, str(error))
+    except (OperationalError, InterfaceError):
+        logger.exception("Spans could not be stored; the exporter is asked to send them again")
+        response = _failed(content_type, 503, "The database cannot be reached; send the same request again.")
+        response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        return response
+    reasons = "; ".join(dict.fromkeys(rejection.error for rejection in outcome.rejected))
+    body = otlp.success(content_type, len(outcome.rejected), reasons[:_MAX_MESSAGE])
+    return HttpResponse(body, content_type=content_type)
+
+
+def _failed(content_type: str, status: int, message: str) -> HttpResponse:
+    return HttpResponse(otlp.failure(content_type, status, message), status=status, content_type=content_type)
