@@ -1,0 +1,19 @@
+// The range of the admin's lists: a preset, or From and To, which show only while they are chosen.
+
+const form = document.getElementById("changelist-search");
+const range = form.elements.range;
+const fields = [...form.querySelectorAll("[data-custom-range]")];
+
+function follow() {
+  const custom = range.value === "custom";
+  for (const field of fields) {
+    field.hidden = !custom;
+    field.querySelector("input").disabled = !custom;
+  }
+}
+
+range.addEventListener("change", () => {
+  follow();
+  if (range.value === "custom") form.elements.start.focus();
+});
+follow();
