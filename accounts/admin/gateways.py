@@ -1,0 +1,225 @@
+"""Gateways, their ingest keys, and what they call our users, tokens and groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Max, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.first_steps import curl, ingest_url
+from accounts.models import Gateway, GroupIdentity, Identity, IngestKey, TokenIdentity, UserIdentity
+from routescope import formatting
+from routescope.admin import KeptAdmin, ShortInline, badge
+
+
+class IngestKeyInline(ShortInline[IngestKey, Gateway]):
+    model = IngestKey
+    parent = "gateway"
+    fields = ("hint", "label", "created", "last_used", "state")
+    show_change_link = False
+
+    @admin.display(description=_lazy("Created"))
+    def created(self, key: IngestKey) -> str:
+        return formatting.when(key.created_at)
+
+    @admin.display(description=_lazy("Last used"))
+    def last_used(self, key: IngestKey) -> str:
+        return formatting.when(key.last_used_at) if key.last_used_at else _("Never")
+
+    @admin.display(description=_lazy("State"))
+    def state(self, key: IngestKey) -> SafeString:
+        if key.revoked_at:
+            return badge("quiet", _("Revoked %(when)s") % {"when": formatting.when(key.revoked_at)})
+        url = reverse("admin:accounts_gateway_revoke_key", args=[key.gateway_id, key.pk])
+        return format_html('{} <a href="{}">{}</a>', badge("success", _("Active")), url, _("Revoke"))
+
+
+class IssueKeyForm(forms.Form):
+    label = forms.CharField(
+        label=_lazy("Label"),
+        max_length=100,
+        required=False,
+        help_text=_lazy("To tell keys apart later: the host or deployment that will use it."),
+        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
+    )
+
+
+@admin.register(Gateway)
+class GatewayAdmin(KeptAdmin[Gateway]):
+    change_form_template = "admin/accounts/gateway/change_form.html"
+    list_display = ("name", "is_active", "active_keys", "last_used")
+    search_fields = ("name",)
+    sortable_by = ()
+    fields = ("name", "is_active", "created_at")
+    readonly_fields = ("created_at",)
+    inlines = (IngestKeyInline,)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Gateway]:
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                active_keys=Count("ingest_keys", filter=Q(ingest_keys__revoked_at=None)),
+                last_used=Max("ingest_keys__last_used_at"),
+            )
+        )
+
+    @admin.display(description=_lazy("Active keys"))
+    def active_keys(self, gateway: Any) -> int:
+        return int(gateway.active_keys)
+
+    @admin.display(description=_lazy("Last record sent"))
+    def last_used(self, gateway: Any) -> str:
+        return formatting.when(gateway.last_used) if gateway.last_used else _("Never")
+
+    def get_inlines(self, request: HttpRequest, obj: Gateway | None) -> Any:
+        return self.inlines if obj else ()
+
+    def response_add(
+        self, request: HttpRequest, obj: Gateway, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """Go on to its first key: a gateway without one can send nothing."""
+        if {"_continue", "_addanother", "_popup"} & set(request.POST):
+            return super().response_add(request, obj, post_url_continue)
+        return HttpResponseRedirect(reverse("admin:accounts_gateway_issue_key", args=[obj.pk]))
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("<path:object_id>/keys/issue/", view(self.issue_key), name="accounts_gateway_issue_key"),
+            path(
+                "<path:object_id>/keys/<int:key_id>/revoke/",
+                view(self.revoke_key),
+                name="accounts_gateway_revoke_key",
+            ),
+            *super().get_urls(),
+        ]
+
+    @sensitive_variables("key", "context")
+    def issue_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Make a key and show it in this very answer: never in a URL, a message, a cookie or the log."""
+        gateway = self._gateway(request, object_id)
+        form = IssueKeyForm(request.POST or None)
+        context = {
+            **self._context(request, gateway),
+            "title": _("Issue an ingest key for %(gateway)s") % {"gateway": gateway},
+            "form": form,
+        }
+        if request.method == "POST" and form.is_valid():
+            row, key = IngestKey.issue(gateway, form.cleaned_data["label"])
+            self.log_change(request, gateway, f"Issued the ingest key {row.hint}.")
+            context |= {"key": key, "row": row, "ingest_url": ingest_url(), "command": curl(key)}
+            context["title"] = _("Ingest key of %(gateway)s") % {"gateway": gateway}
+        return TemplateResponse(request, "admin/accounts/gateway/issue_key.html", context)
+
+    def revoke_key(self, request: HttpRequest, object_id: str, key_id: int) -> HttpResponse:
+        """Ask, then refuse the key from now on."""
+        gateway = self._gateway(request, object_id)
+        key = IngestKey.objects.filter(gateway=gateway, pk=key_id, revoked_at=None).first()
+        if key is None:
+            raise Http404
+        if request.method == "POST":
+            key.revoked_at = timezone.now()
+            key.save(update_fields=["revoked_at"])
+            self.log_change(request, gateway, f"Revoked the ingest key {key.hint}.")
+            messages.success(request, _("The key %(key)s is refused from now on.") % {"key": key.hint})
+            return HttpResponseRedirect(reverse("admin:accounts_gateway_change", args=[gateway.pk]))
+        context = {
+            **self._context(request, gateway),
+            "title": _("Revoke the ingest key %(key)s") % {"key": key.hint},
+            "key": key,
+        }
+        return TemplateResponse(request, "admin/accounts/gateway/revoke_key.html", context)
+
+    def _gateway(self, request: HttpRequest, object_id: str) -> Gateway:
+        gateway = self.get_object(request, unquote(object_id))
+        if gateway is None:
+            raise Http404
+        if not self.has_change_permission(request, gateway):
+            raise PermissionDenied
+        return gateway
+
+    def _context(self, request: HttpRequest, gateway: Gateway) -> dict[str, Any]:
+        return {**self.admin_site.each_context(request), "opts": self.opts, "original": gateway}
+
+
+class IdentityAdmin(KeptAdmin[Any]):
+    """A gateway's names. Pointed elsewhere, records that arrive from then on follow; those stored stay."""
+
+    list_filter = (("gateway", admin.RelatedFieldListFilter),)
+    sortable_by = ()
+    ordering = ("-id",)
+    fixed: tuple[str, ...] = ("gateway", "name")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Identity | None = None) -> Any:
+        return self.fixed if obj else ()
+
+
+_FOLLOWS = _lazy(
+    "Records that arrive from now on go where this points. Those stored already stay where they are."
+)
+
+
+@admin.register(UserIdentity)
+class UserIdentityAdmin(IdentityAdmin):
+    list_display = ("name_at_gateway", "gateway", "user")
+    list_select_related = ("gateway", "user")
+    search_fields = ("name", "user__email", "user__name")
+    autocomplete_fields = ("gateway", "user")
+    fieldsets = ((None, {"fields": ("gateway", "name", "user"), "description": _FOLLOWS}),)
+
+    @admin.display(description=_lazy("Name at the gateway"))
+    def name_at_gateway(self, identity: UserIdentity) -> str:
+        return identity.name or _("(records that name nobody)")
+
+
+@admin.register(GroupIdentity)
+class GroupIdentityAdmin(IdentityAdmin):
+    list_display = ("name", "gateway", "group")
+    list_select_related = ("gateway", "group")
+    search_fields = ("name", "group__name")
+    autocomplete_fields = ("gateway", "group")
+    fieldsets = ((None, {"fields": ("gateway", "name", "group"), "description": _FOLLOWS}),)
+
+
+class TokenIdentityForm(forms.ModelForm[TokenIdentity]):
+    class Meta:
+        model = TokenIdentity
+        fields = ("gateway", "user", "name", "token")
+
+    def clean(self) -> dict[str, Any]:
+        """A token stays with its owner: a user's records must not carry another's token."""
+        cleaned = super().clean() or {}
+        token = cleaned.get("token")
+        user = cleaned.get("user") or getattr(self.instance, "user", None)
+        if token and user and token.owner_id != user.pk:
+            self.add_error(
+                "token",
+                _("This token belongs to %(owner)s. Choose one of %(user)s's.")
+                % {"owner": token.owner, "user": user},
+            )
+        return cleaned
+
+
+@admin.register(TokenIdentity)
+class TokenIdentityAdmin(IdentityAdmin):
+    form = TokenIdentityForm
+    fixed = ("gateway", "user", "name")
+    list_display = ("name", "gateway", "user", "token")
+    list_select_related = ("gateway", "user", "token")
+    search_fields = ("name", "user__email", "user__name", "token__name")
+    autocomplete_fields = ("gateway", "user", "token")
+    fieldsets = ((None, {"fields": ("gateway", "user", "name", "token"), "description": _FOLLOWS}),)

@@ -1,0 +1,318 @@
+"""Users: known from a gateway, invited, active or closed."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.admin.options import IS_POPUP_VAR
+from django.contrib.admin.utils import unquote
+from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.models import Group as PermissionGroup
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import ngettext
+
+from accounts import invites, time_zones
+from accounts.admin.pickers import person_label
+from accounts.languages import offered
+from accounts.models import ApiToken, User, UserIdentity
+from routescope import formatting
+from routescope.admin import KeptAdmin, ReadOnlyAdmin, ShortInline, badge
+
+logger = logging.getLogger(__name__)
+
+_ACTIVE = Q(is_active=True)
+_CLOSED = Q(is_active=False, last_login__isnull=False)
+_INVITED = Q(is_active=False, last_login=None, invited_at__isnull=False)
+_PROVISIONED = Q(is_active=False, last_login=None, invited_at=None)
+
+
+class AddUserForm(AdminUserCreationForm):
+    """A new person: with a password now, or with an invitation by e-mail to choose one."""
+
+    usable_password = forms.ChoiceField(
+        label=_lazy("Sign-in"),
+        initial="false",
+        choices=[("false", _lazy("Invite by e-mail")), ("true", _lazy("Set a password now"))],
+        widget=forms.RadioSelect(attrs={"class": "radiolist inline"}),
+    )
+
+    class Meta:
+        model = User
+        fields = ("email", "name")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].required = True
+
+    @property
+    def is_invitation(self) -> bool:
+        return not self.cleaned_data["set_usable_password"]
+
+
+class EditUserForm(UserChangeForm[User]):
+    language = forms.ChoiceField(label=_lazy("Language"), choices=lambda: list(offered().items()))
+
+    class Meta:
+        model = User
+        exclude = ("preferences", "groups")
+
+    def clean_time_zone(self) -> str:
+        typed = str(self.cleaned_data["time_zone"])
+        zone = time_zones.find(typed)
+        if zone is None:
+            raise forms.ValidationError(
+                _("No time zone is called “%(typed)s”. Write it as Asia/Shanghai."), params={"typed": typed}
+            )
+        return zone
+
+
+class InviteForm(forms.ModelForm[User]):
+    """Where the invitation goes. An address that is somebody else's already is refused."""
+
+    class Meta:
+        model = User
+        fields = ("email",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].required = True
+        self.fields["email"].error_messages["unique"] = _(
+            "Somebody has this address already. If they are the same person, point this user's identities at "
+            "them instead: records that arrive from then on follow."
+        )
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = _lazy("state")
+    parameter_name = "state"
+    conditions = {"active": _ACTIVE, "invited": _INVITED, "provisioned": _PROVISIONED, "closed": _CLOSED}
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, Any]]:
+        return [
+            ("active", _("Active")),
+            ("invited", _("Invited")),
+            ("provisioned", _("Known from a gateway only")),
+            ("closed", _("Closed")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
+        condition = self.conditions.get(self.value() or "")
+        return None if condition is None else queryset.filter(condition)
+
+
+class IdentityInline(ShortInline[UserIdentity, User]):
+    model = UserIdentity
+    parent = "user"
+    fields = ("gateway", "name")
+    verbose_name_plural = _lazy("Identities: what gateways call this user")
+
+
+class TokenInline(ShortInline[ApiToken, User]):
+    model = ApiToken
+    parent = "owner"
+    fields = ("name", "masked_key", "group", "rpm_limit", "tpm_limit", "status")
+
+
+@admin.register(User)
+class UserAdmin(KeptAdmin[User], BaseUserAdmin):  # type: ignore[type-arg]
+    form = EditUserForm
+    add_form = AddUserForm
+    add_form_template = "admin/accounts/user/add_form.html"
+    change_form_template = "admin/accounts/user/change_form.html"
+    list_display = ("person", "email", "state", "is_staff", "first_seen", "last_seen")
+    list_display_links = ("person",)
+    list_filter = (StateFilter, "is_staff")
+    search_fields = ("email", "name", "identities__name")
+    search_help_text = _lazy("E-mail, name, or what a gateway calls them.")
+    ordering = ("-id",)
+    sortable_by = ()
+    inlines = (IdentityInline, TokenInline)
+    filter_horizontal = ("user_permissions",)
+    actions = ("invite_selected",)
+    readonly_fields = ("state", "invited", "first_seen", "last_seen")
+    fieldsets = (
+        (None, {"fields": ("email", "name", "state", "password")}),
+        (_lazy("Display"), {"fields": ("time_zone", "language", "theme")}),
+        (_lazy("Access"), {"fields": ("is_active", "is_staff", "is_superuser")}),
+        (_lazy("Permissions of an admin"), {"classes": ("collapse",), "fields": ("user_permissions",)}),
+        (_lazy("Dates"), {"fields": ("first_seen", "invited", "last_seen")}),
+    )
+    add_fieldsets = ((None, {"fields": ("email", "name", "usable_password", "password1", "password2")}),)
+
+    autocomplete_label = staticmethod(person_label)
+
+    # --- Who may change whom
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Only a superuser changes a superuser: a new e-mail or password is a way into the account."""
+        if obj is not None and obj.is_superuser and not _superuser(request):
+            return False
+        return super().has_change_permission(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        """Only a superuser makes admins, and nobody locks themselves out."""
+        if not _superuser(request):
+            return (*self.readonly_fields, "is_staff", "is_superuser", "user_permissions")
+        if obj is not None and obj.pk == request.user.pk:
+            return (*self.readonly_fields, "is_active", "is_staff", "is_superuser")
+        return self.readonly_fields
+
+    def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
+        return self.inlines if obj else ()
+
+    # --- Saving and inviting
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        if not change and form.is_invitation:
+            obj.is_active = False
+        super().save_model(request, obj, form, change)
+        if "email" in form.changed_data:
+            # Sign-in and password resets look at these too: an address taken away must not open the account.
+            EmailAddress.objects.filter(user=obj).exclude(email__iexact=obj.email or "").delete()
+
+    def response_add(
+        self, request: HttpRequest, obj: User, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        if not obj.is_active and IS_POPUP_VAR not in request.POST:
+            self._invite(request, obj)
+        response: HttpResponse = super().response_add(request, obj, post_url_continue)
+        return response
+
+    def get_urls(self) -> list[URLPattern]:
+        invite = self.admin_site.admin_view(self.invite_view)
+        return [path("<path:object_id>/invite/", invite, name="accounts_user_invite"), *super().get_urls()]
+
+    def invite_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask where the invitation goes, and send it."""
+        user = self.get_object(request, unquote(object_id))
+        if not self.has_change_permission(request, user):
+            raise PermissionDenied
+        if user is None:
+            raise Http404
+        form = InviteForm(request.POST or None, instance=User.objects.get(pk=user.pk))
+        if request.method == "POST" and not user.is_active and form.is_valid():
+            invited = form.save(commit=False)
+            self.save_model(request, invited, form, change=True)
+            if form.has_changed():
+                self.log_change(request, invited, [{"changed": {"fields": ["email"]}}])
+            self._invite(request, invited)
+            return HttpResponseRedirect(reverse("admin:accounts_user_change", args=[user.pk]))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Invite %(person)s") % {"person": user},
+            "opts": self.opts,
+            "original": user,
+            "form": form,
+            "base_url": _base_url(request),
+        }
+        return TemplateResponse(request, "admin/accounts/user/invite.html", context)
+
+    @admin.action(description=_lazy("Invite selected users"), permissions=["change"])
+    def invite_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Invite those who have an address and cannot sign in yet; say who was left out."""
+        skipped = []
+        for user in queryset:
+            if user.is_active or not user.email or not self.has_change_permission(request, user):
+                skipped.append(str(user))
+            else:
+                self._invite(request, user)
+        if skipped:
+            sentence = ngettext(
+                "Not invited, as they can sign in already or have no e-mail address: %(names)s.",
+                "Not invited, as they can sign in already or have no e-mail address: %(names)s.",
+                len(skipped),
+            )
+            messages.warning(request, sentence % {"names": ", ".join(skipped)})
+
+    def _invite(self, request: HttpRequest, user: User) -> None:
+        """Send an invitation, and tell the admin what became of it."""
+        try:
+            invites.invite(user, _base_url(request))
+        except OSError as error:
+            logger.exception("The invitation of user %s could not be sent", user.pk)
+            sentence = _(
+                "The invitation could not be sent: %(error)s. Mend the mail settings and invite again."
+            )
+            messages.error(request, sentence % {"error": error})
+            return
+        self.log_change(request, user, "Invited.")
+        messages.success(request, _("An invitation is on its way to %(email)s.") % {"email": user.email})
+        if settings.EMAIL_BACKEND.endswith("console.EmailBackend"):
+            messages.warning(
+                request, _("E-mail is not set up: the invitation was written to the server's output instead.")
+            )
+
+    # --- Columns
+
+    @admin.display(description=_lazy("User"))
+    def person(self, user: User) -> str:
+        return str(user)
+
+    @admin.display(description=_lazy("State"))
+    def state(self, user: User) -> SafeString:
+        if user.is_active:
+            return badge("success", _("Active"))
+        if user.last_login is not None:
+            return badge("error", _("Closed"))
+        return badge("quiet", _("From a gateway")) if user.is_provisioned else badge("running", _("Invited"))
+
+    @admin.display(description=_lazy("Invited"))
+    def invited(self, user: User) -> SafeString:
+        return _moment(user.invited_at)
+
+    @admin.display(description=_lazy("First seen"))
+    def first_seen(self, user: User) -> SafeString:
+        return _moment(user.date_joined)
+
+    @admin.display(description=_lazy("Last sign-in"))
+    def last_seen(self, user: User) -> SafeString:
+        return _moment(user.last_login)
+
+
+# Second factors without their secrets: an admin takes a lost one away, and reads none. Sessions, addresses
+# and permission groups of the packages are left out: addresses follow the user's own, and their search
+# expects user names.
+for _model in (Authenticator, UserSession, EmailAddress, PermissionGroup):
+    admin.site.unregister(_model)
+
+
+@admin.register(Authenticator)
+class SecondFactorAdmin(ReadOnlyAdmin[Authenticator]):
+    list_display = ("user", "type", "created_at", "last_used_at")
+    list_select_related = ("user",)
+    search_fields = ("user__email", "user__name")
+    fields = ("user", "type", "created_at", "last_used_at")
+    ordering = ("-id",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Superusers only: without the second factor an account is as safe as its password."""
+        return _superuser(request)
+
+
+def _superuser(request: HttpRequest) -> bool:
+    return isinstance(request.user, User) and request.user.is_superuser
+
+
+def _base_url(request: HttpRequest) -> str:
+    """Return where the admin reached us, which is where the invited person can. The host is checked."""
+    return f"{request.scheme}://{request.get_host()}"
+
+
+def _moment(moment: Any) -> SafeString:
+    return format_html('<span class="num nowrap">{}</span>', formatting.when(moment))
