@@ -1,0 +1,367 @@
+"""Usage records in the Django admin: everybody's, read-only, at the same cost however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
+
+from accounts.admin.pickers import PersonField, TokenField
+from accounts.models import AIModel, ApiToken, Group, User
+from logs import everyone, listing, rollups, totals
+from logs.filters import clean_request_id
+from logs.models import RecordType, Status, UsageRecord
+from logs.rollups import Totals
+from logs.selection import Selection
+from routescope import formatting
+from routescope.admin import (
+    PAGE_SIZE,
+    Figure,
+    KeysetAdmin,
+    Listing,
+    RangeForm,
+    badge,
+    facts,
+    look_up,
+    mono,
+    pretty_json,
+    whole_hours,
+)
+from routescope.keyset import Cursor, Page
+from routescope.partitions import Month
+from routescope.ranges import TimeRange
+
+
+class UsageRecordForm(RangeForm):
+    """The filters of the records' list."""
+
+    user = PersonField(User.objects.all(), label=_lazy("User"), required=False)
+    token = TokenField(ApiToken.objects.select_related("owner"), label=_lazy("Token"), required=False)
+    model = forms.ModelMultipleChoiceField(AIModel.objects.all(), label=_lazy("Model"), required=False)
+    group = forms.ModelMultipleChoiceField(Group.objects.all(), label=_lazy("Group"), required=False)
+    status = forms.TypedChoiceField(
+        label=_lazy("Status"),
+        required=False,
+        coerce=int,
+        choices=[("", _lazy("All")), *Status.choices],
+    )
+    type = forms.TypedChoiceField(
+        label=_lazy("Type"),
+        required=False,
+        coerce=int,
+        choices=[("", _lazy("All")), *RecordType.choices],
+    )
+
+    def __init__(self, data: QueryDict) -> None:
+        super().__init__(data)
+        for name in ("user", "token", "model", "group"):
+            look_up(self, UsageRecord, name)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        user, token = cleaned.get("user"), cleaned.get("token")
+        if user and token and token.owner_id != user.pk:
+            self.add_error(
+                "token",
+                _("This token belongs to %(owner)s. Clear the user, or choose another token.")
+                % {"owner": token.owner},
+            )
+        return cleaned
+
+    @property
+    def identifier(self) -> str:
+        return clean_request_id(super().identifier)
+
+    @property
+    def one_user(self) -> User | None:
+        """The only user whose records can match: the one chosen, or the chosen token's owner."""
+        token = self.cleaned_data.get("token")
+        user: User | None = self.cleaned_data.get("user") or (token.owner if token else None)
+        return user
+
+    @property
+    def selection(self) -> Selection:
+        cleaned = self.cleaned_data
+        oldest = Month.of(self.now).plus(-settings.RECORD_RETENTION_MONTHS).start
+        return Selection(
+            chosen=self.chosen_range(oldest),
+            tokens=_ids([cleaned["token"]] if cleaned.get("token") else []),
+            models=_ids(cleaned.get("model") or ()),
+            groups=_ids(cleaned.get("group") or ()),
+            statuses=_given(cleaned.get("status")),
+            types=_given(cleaned.get("type")),
+        )
+
+
+@admin.register(UsageRecord)
+class UsageRecordAdmin(KeysetAdmin[UsageRecord]):
+    filter_form = UsageRecordForm
+    search_label = _lazy("Request ID")
+    search_help_text = _lazy(
+        "The whole request ID, or the provider's. Searches all time, whatever the filters say."
+    )
+    list_display = (
+        "time",
+        "request",
+        "person",
+        "token_name",
+        "model_name",
+        "group_name",
+        "kind",
+        "outcome",
+        "tokens_used",
+        "charge",
+        "took",
+    )
+    list_display_links = ("time", "request")
+    fieldsets = (
+        (None, {"fields": ("ids", "time", "kind", "outcome", "took", "first_token", "speed", "task")}),
+        (_lazy("Whose"), {"fields": ("user", "token", "group", "gateway", "row_ids")}),
+        (
+            _lazy("Call"),
+            {"fields": ("model", "endpoint", "stream", "provider", "channel", "ip", "user_agent")},
+        ),
+        (_lazy("Tokens and cost"), {"fields": ("charge_exact", "counts", "quantities_json", "billing_json")}),
+        (
+            _lazy("Error"),
+            {"fields": ("cause", "http_status", "error_type", "error_code", "error_param", "error_text")},
+        ),
+        (_lazy("Sent along"), {"fields": ("parameters_json", "attempts_json", "metadata_json")}),
+    )
+
+    def get_listing(self, request: HttpRequest, form: UsageRecordForm, cursor: Cursor) -> Listing:
+        if form.identifier:
+            page = everyone.identified(form.identifier)
+            return Listing(page, _figures(Totals.of(page.rows)), _notes_on_search(form, page))
+        selection, user = form.selection, form.one_user
+        summed = replace(selection, chosen=whole_hours(selection.chosen))
+        notes = [] if summed == selection else [_note_on_hours(summed.chosen)]
+        if user is None:
+            page, sums = everyone.page(selection, cursor, PAGE_SIZE), totals.totals(summed)
+        else:
+            page, sums = listing.page(user, selection, cursor, PAGE_SIZE), rollups.totals(user, summed)
+            everyone.with_users(page.rows)
+        return Listing(page, _figures(sums), notes)
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> UsageRecord | None:
+        """Find the record through the index on its time: there is none on the id alone."""
+        try:
+            records = UsageRecord.objects.by_id(UUID(object_id))
+        except (ValueError, OverflowError):
+            return None
+        return next(iter(records.select_related("token", "model", "group")[:1]), None)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        record = kwargs.get("obj")
+        if isinstance(record, UsageRecord) and record.user_id == request.user.pk:
+            # Admins see their own records only outside the admin, as everybody does.
+            context["permalink"] = reverse("permalink", args=[record.request_id])
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    # --- Columns
+
+    @admin.display(description=_lazy("Time"))
+    def time(self, record: UsageRecord) -> SafeString:
+        return format_html('<span class="num nowrap">{}</span>', formatting.when_ms(record.created_at))
+
+    @admin.display(description=_lazy("Request ID"))
+    def request(self, record: UsageRecord) -> SafeString:
+        return format_html(
+            '<span class="mono nowrap" title="{}">{}</span>',
+            record.request_id,
+            formatting.short_id(record.request_id),
+        )
+
+    @admin.display(description=_lazy("User"))
+    def person(self, record: UsageRecord) -> str:
+        return str(record.user)
+
+    @admin.display(description=_lazy("Token"))
+    def token_name(self, record: UsageRecord) -> str:
+        return str(record.token or formatting.UNKNOWN)
+
+    @admin.display(description=_lazy("Model"))
+    def model_name(self, record: UsageRecord) -> str:
+        return str(record.model or formatting.UNKNOWN)
+
+    @admin.display(description=_lazy("Group"))
+    def group_name(self, record: UsageRecord) -> str:
+        return str(record.group or formatting.UNKNOWN)
+
+    @admin.display(description=_lazy("Type"))
+    def kind(self, record: UsageRecord) -> str:
+        return str(record.get_type_display())
+
+    @admin.display(description=_lazy("Status"))
+    def outcome(self, record: UsageRecord) -> SafeString:
+        if not record.is_error:
+            return badge("success", record.get_status_display())
+        cause = record.get_cause_display() if record.cause else record.get_status_display()
+        return badge("error", f"{cause} {record.http_status or ''}".strip())
+
+    @admin.display(description=_lazy("In → out tokens"))
+    def tokens_used(self, record: UsageRecord) -> SafeString:
+        return format_html(
+            '<span class="num nowrap" title="{} → {}">{} → {}</span>',
+            formatting.exact(record.input_tokens),
+            formatting.exact(record.output_tokens),
+            formatting.compact(record.input_tokens),
+            formatting.compact(record.output_tokens),
+        )
+
+    @admin.display(description=_lazy("Cost"))
+    def charge(self, record: UsageRecord) -> SafeString:
+        return format_html('<span class="num nowrap">{}</span>', formatting.money_call(record.cost))
+
+    @admin.display(description=_lazy("Duration"))
+    def took(self, record: UsageRecord) -> SafeString:
+        return format_html('<span class="num nowrap">{}</span>', formatting.duration(record.duration_ms))
+
+    # --- Details
+
+    @admin.display(description=_lazy("IDs"))
+    def ids(self, record: UsageRecord) -> SafeString:
+        return facts(
+            (_("Request"), mono(record.request_id)),
+            (_("Upstream"), mono(record.upstream_request_id)),
+            (_("Record"), mono(str(record.id))),
+        )
+
+    @admin.display(description=_lazy("Time to first token"))
+    def first_token(self, record: UsageRecord) -> str:
+        return formatting.duration(record.ttft_ms)
+
+    @admin.display(description=_lazy("Output tokens per second"))
+    def speed(self, record: UsageRecord) -> str:
+        speed = record.tokens_per_second
+        return formatting.UNKNOWN if speed is None else formatting.exact(round(speed, 1))
+
+    @admin.display(description=_lazy("Async task"))
+    def task(self, record: UsageRecord) -> str | SafeString:
+        if not record.task_id:
+            return formatting.UNKNOWN
+        url = f"{reverse('admin:tasks_asynctask_changelist')}?{urlencode({'q': record.task_id})}"
+        return format_html('<a class="mono" href="{}">{}</a>', url, record.task_id)
+
+    @admin.display(description=_lazy("Row IDs"))
+    def row_ids(self, record: UsageRecord) -> SafeString:
+        return facts(
+            (_("User"), record.user_id),
+            (_("Token"), record.token_id or formatting.UNKNOWN),
+            (_("Group"), record.group_id or formatting.UNKNOWN),
+            (_("Model"), record.model_id or formatting.UNKNOWN),
+            (_("Gateway"), record.gateway_id),
+        )
+
+    @admin.display(description=_lazy("Cost"))
+    def charge_exact(self, record: UsageRecord) -> str:
+        return formatting.money_exact(record.cost) if record.cost is not None else _("No price is known")
+
+    @admin.display(description=_lazy("Counts"))
+    def counts(self, record: UsageRecord) -> SafeString:
+        return facts(
+            (_("Input tokens"), formatting.exact(record.input_tokens)),
+            (_("of these cached"), formatting.exact(record.cached_tokens)),
+            (_("Cache write"), formatting.exact(record.cache_write_tokens)),
+            (_("Output tokens"), formatting.exact(record.output_tokens)),
+            (_("of these reasoning"), formatting.exact(record.reasoning_tokens)),
+            (_("Audio input"), formatting.exact(record.audio_input_tokens)),
+            (_("Audio output"), formatting.exact(record.audio_output_tokens)),
+            (_("Images"), formatting.exact(record.image_count)),
+        )
+
+    @admin.display(description=_lazy("Message"))
+    def error_text(self, record: UsageRecord) -> str | SafeString:
+        if not record.error_message:
+            return formatting.UNKNOWN
+        return format_html('<pre class="text">{}</pre>', record.error_message)
+
+    @admin.display(description=_lazy("Further quantities"))
+    def quantities_json(self, record: UsageRecord) -> str | SafeString:
+        return pretty_json(record.quantities)
+
+    @admin.display(description=_lazy("Billing"))
+    def billing_json(self, record: UsageRecord) -> str | SafeString:
+        return pretty_json(record.billing)
+
+    @admin.display(description=_lazy("Request parameters"))
+    def parameters_json(self, record: UsageRecord) -> str | SafeString:
+        return pretty_json(record.parameters)
+
+    @admin.display(description=_lazy("Attempts"))
+    def attempts_json(self, record: UsageRecord) -> str | SafeString:
+        return pretty_json(record.attempts)
+
+    @admin.display(description=_lazy("Metadata"))
+    def metadata_json(self, record: UsageRecord) -> str | SafeString:
+        return pretty_json(record.metadata)
+
+
+def _figures(sums: Totals) -> list[Figure]:
+    failed = None if sums.success_rate is None else 1 - sums.success_rate
+    return [
+        Figure("requests", _("Requests"), formatting.exact(sums.requests), str(sums.requests)),
+        Figure(
+            "errors", _("Errors"), formatting.exact(sums.errors), str(sums.errors), formatting.percent(failed)
+        ),
+        _tokens("input_tokens", _("Input tokens"), sums.input_tokens),
+        _tokens("cached_tokens", _("Cached"), sums.cached_tokens, formatting.percent(sums.cached_share)),
+        _tokens("output_tokens", _("Output tokens"), sums.output_tokens),
+        Figure(
+            "cost",
+            _("Cost"),
+            formatting.money(sums.cost),
+            f"{sums.cost:f}",
+            _("%(count)s without a price") % {"count": formatting.exact(sums.unpriced)}
+            if sums.unpriced
+            else "",
+        ),
+    ]
+
+
+def _tokens(name: str, label: str, count: int, note: str = "") -> Figure:
+    return Figure(name, label, formatting.tokens(count), str(count), note)
+
+
+def _notes_on_search(form: UsageRecordForm, page: Page[UsageRecord]) -> list[str]:
+    if page.rows:
+        return [_("All time, whatever the filters say.")]
+    tasks = reverse("admin:tasks_asynctask_changelist")
+    return [
+        format_html(
+            _('No record of any time carries this ID. <a href="{}">Look for a task with it</a>.'),
+            f"{tasks}?{urlencode({'q': form.identifier})}",
+        )
+    ]
+
+
+def _note_on_hours(summed: TimeRange) -> str:
+    return _("The sums are of whole hours: %(start)s to %(end)s.") % {
+        "start": formatting.when(summed.start),
+        "end": formatting.when(summed.end),
+    }
+
+
+def _ids(chosen: Iterable[Model]) -> tuple[int, ...]:
+    return tuple(row.pk for row in chosen)
+
+
+def _given(value: object) -> tuple[int, ...]:
+    return (int(str(value)),) if value not in (None, "") else ()
