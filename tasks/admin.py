@@ -1,0 +1,235 @@
+"""Async tasks in the Django admin: everybody's, read-only."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Q
+from django.http import HttpRequest, QueryDict
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
+
+from accounts.admin.pickers import PersonField
+from accounts.models import User
+from routescope import formatting, sparse
+from routescope.admin import (
+    PAGE_SIZE,
+    KeysetAdmin,
+    Listing,
+    RangeForm,
+    badge,
+    facts,
+    look_up,
+    mono,
+    pretty_json,
+)
+from routescope.ids import EPOCH
+from routescope.keyset import Cursor, Page
+from routescope.ranges import Preset
+from tasks.models import AsyncTask, TaskStatus, TaskType
+from tasks.querysets import AsyncTaskQuerySet
+
+READ_AT_MOST = 20_000
+"""Tasks that the search for one page of a rare value may read; the page after it goes on from there."""
+MOST_OF_ONE_ID = 100
+
+_KINDS = {
+    TaskStatus.QUEUED: "quiet",
+    TaskStatus.RUNNING: "running",
+    TaskStatus.SUCCEEDED: "success",
+    TaskStatus.PARTIALLY_SUCCEEDED: "limit",
+    TaskStatus.FAILED: "error",
+    TaskStatus.MODERATED: "error",
+    TaskStatus.CANCELLED: "quiet",
+    TaskStatus.EXPIRED: "limit",
+    TaskStatus.UNKNOWN: "quiet",
+}
+
+
+class AsyncTaskForm(RangeForm):
+    """The filters of the tasks' list."""
+
+    user = PersonField(User.objects.all(), label=_lazy("User"), required=False)
+    type = forms.ChoiceField(
+        label=_lazy("Type"), required=False, choices=[("", _lazy("All")), *TaskType.choices]
+    )
+    status = forms.ChoiceField(
+        label=_lazy("Status"), required=False, choices=[("", _lazy("All")), *TaskStatus.choices]
+    )
+    platform = forms.CharField(
+        label=_lazy("Platform"), required=False, max_length=64, widget=forms.TextInput(attrs={"size": 12})
+    )
+
+    default_range = Preset.MONTH
+
+    def __init__(self, data: QueryDict) -> None:
+        super().__init__(data)
+        look_up(self, AsyncTask, "user")
+
+    @property
+    def scope(self) -> AsyncTaskQuerySet[AsyncTask]:
+        """The tasks of the range and the user chosen: what an index knows."""
+        tasks: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.within(self.chosen_range(EPOCH))
+        user = self.cleaned_data.get("user")
+        return tasks.visible_to(user) if isinstance(user, User) else tasks
+
+    @property
+    def unindexed(self) -> Q:
+        """The other filters, for which tasks have to be read."""
+        chosen = ((name, self.cleaned_data.get(name)) for name in ("type", "status", "platform"))
+        return Q(**{name: value for name, value in chosen if value})
+
+
+@admin.register(AsyncTask)
+class AsyncTaskAdmin(KeysetAdmin[AsyncTask]):
+    filter_form = AsyncTaskForm
+    search_label = _lazy("Task ID")
+    search_help_text = _lazy(
+        "The whole task ID, the provider's, or the ID of the request that submitted it. Searches all time."
+    )
+    list_display = (
+        "submitted",
+        "identifier",
+        "user",
+        "token",
+        "model",
+        "type",
+        "platform",
+        "state",
+        "done",
+        "charge",
+        "took",
+    )
+    list_display_links = ("submitted", "identifier")
+    fieldsets = (
+        (None, {"fields": ("ids", "type", "platform", "state", "done", "times")}),
+        (_lazy("Whose"), {"fields": ("user", "token", "group", "gateway")}),
+        (_lazy("Work"), {"fields": ("model", "charge", "refunded", "request")}),
+        (_lazy("Outcome"), {"fields": ("failure_code", "failure_text", "result_expires_at", "result_json")}),
+    )
+
+    def get_listing(self, request: HttpRequest, form: AsyncTaskForm, cursor: Cursor) -> Listing:
+        if not form.identifier:
+            return Listing(_page(form.scope, form.unindexed, cursor, PAGE_SIZE))
+        found = _named(AsyncTask.objects.identified_by(form.identifier)).order_by("-submitted_at", "-id")
+        rows = list(found[:MOST_OF_ONE_ID])
+        return Listing(Page(rows, None, None), notes=_notes_on_search(form.identifier, rows))
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> AsyncTask | None:
+        try:
+            identifier = UUID(object_id)
+        except ValueError:
+            return None
+        return _named(AsyncTask.objects.filter(pk=identifier)).select_related("group", "gateway").first()
+
+    # --- Columns
+
+    @admin.display(description=_lazy("Submitted"))
+    def submitted(self, task: AsyncTask) -> SafeString:
+        return format_html('<span class="num nowrap">{}</span>', formatting.when(task.submitted_at))
+
+    @admin.display(description=_lazy("Task ID"))
+    def identifier(self, task: AsyncTask) -> SafeString:
+        return format_html(
+            '<span class="mono nowrap" title="{}">{}</span>', task.task_id, formatting.short_id(task.task_id)
+        )
+
+    @admin.display(description=_lazy("Status"))
+    def state(self, task: AsyncTask) -> SafeString:
+        word = task.get_status_display()
+        if task.provider_status and task.provider_status.lower() != task.status:
+            return badge(_KINDS[TaskStatus(task.status)], f"{word} ({task.provider_status})")
+        return badge(_KINDS[TaskStatus(task.status)], word)
+
+    @admin.display(description=_lazy("Progress"))
+    def done(self, task: AsyncTask) -> str:
+        return formatting.UNKNOWN if task.progress is None else f"{task.progress}%"
+
+    @admin.display(description=_lazy("Cost"))
+    def charge(self, task: AsyncTask) -> SafeString:
+        return format_html('<span class="num nowrap">{}</span>', formatting.money_call(task.cost))
+
+    @admin.display(description=_lazy("Took"))
+    def took(self, task: AsyncTask) -> SafeString:
+        taken = task.finished_at - task.submitted_at if task.finished_at else None
+        return format_html('<span class="num nowrap">{}</span>', formatting.duration(taken))
+
+    # --- Details
+
+    @admin.display(description=_lazy("IDs"))
+    def ids(self, task: AsyncTask) -> SafeString:
+        return facts(
+            (_("Task"), mono(task.task_id)),
+            (_("Provider"), mono(task.provider_task_id)),
+            (_("Row"), mono(str(task.pk))),
+        )
+
+    @admin.display(description=_lazy("Times"))
+    def times(self, task: AsyncTask) -> SafeString:
+        return facts(
+            (_("Submitted"), formatting.when_ms(task.submitted_at)),
+            (_("Started"), formatting.when_ms(task.started_at)),
+            (_("Finished"), formatting.when_ms(task.finished_at)),
+            (_("Last change"), formatting.when_ms(task.updated_at)),
+        )
+
+    @admin.display(description=_lazy("Refund"))
+    def refunded(self, task: AsyncTask) -> str:
+        return formatting.money_exact(task.refund)
+
+    @admin.display(description=_lazy("Submitted by request"))
+    def request(self, task: AsyncTask) -> str | SafeString:
+        if not task.request_id:
+            return formatting.UNKNOWN
+        url = f"{reverse('admin:logs_usagerecord_changelist')}?{urlencode({'q': task.request_id})}"
+        return format_html('<a class="mono" href="{}">{}</a>', url, task.request_id)
+
+    @admin.display(description=_lazy("Failure reason"))
+    def failure_text(self, task: AsyncTask) -> str | SafeString:
+        if not task.failure_message:
+            return formatting.UNKNOWN
+        return format_html('<pre class="text">{}</pre>', task.failure_message)
+
+    @admin.display(description=_lazy("Result"))
+    def result_json(self, task: AsyncTask) -> str | SafeString:
+        return pretty_json(task.result)
+
+
+def _page(scope: AsyncTaskQuerySet[AsyncTask], conditions: Q, cursor: Cursor, size: int) -> Page[AsyncTask]:
+    """Return a page of the tasks in scope that meet conditions which no index knows.
+
+    Reads at most ``READ_AT_MOST`` tasks: a page of something rarer holds what was found among them.
+    """
+    reached = None
+    if conditions:
+        reached = scope.newest(cursor, READ_AT_MOST).values_list("id", flat=True)[READ_AT_MOST - 1 :].first()
+    window = scope
+    if reached is not None:
+        window = scope.filter(id__lte=reached) if cursor.newer else scope.filter(id__gte=reached)
+    rows = list(_named(window.filter(conditions)).newest(cursor, size + 1))
+    found = sparse.page(rows, cursor, size, key=lambda task: task.pk, reached=reached)
+    return _page(scope, conditions, Cursor(), size) if found is None else found
+
+
+def _named(tasks: AsyncTaskQuerySet[AsyncTask]) -> AsyncTaskQuerySet[AsyncTask]:
+    return tasks.select_related("user", "token", "model")
+
+
+def _notes_on_search(identifier: str, rows: list[AsyncTask]) -> list[str]:
+    if rows:
+        return [_("All time, whatever the filters say.")]
+    records = reverse("admin:logs_usagerecord_changelist")
+    return [
+        format_html(
+            _('No task of any time carries this ID. <a href="{}">Look for a usage record with it</a>.'),
+            f"{records}?{urlencode({'q': identifier})}",
+        )
+    ]
