@@ -1,5 +1,5 @@
 // What htmx does not say by itself: a request that failed says so where its answer would have been, with Retry;
-// the box being filled is marked busy.
+// the box being filled is marked busy; focus that went away with what was replaced lands on its successor.
 
 const template = document.getElementById("swap-error");
 const SELECTOR = ".swap-error";
@@ -51,7 +51,9 @@ function place(box, target) {
     if (target.matches("tr")) target.after(row);
     else target.prepend(row);
   } else if (target.matches(".results")) {
-    target.prepend(box);
+    const line = target.querySelector(":scope > .progress-line");
+    if (line) line.after(box);
+    else target.prepend(box);
   } else {
     target.before(box);
   }
@@ -66,4 +68,30 @@ document.addEventListener("htmx:beforeRequest", ({ detail }) => {
 
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
   detail.target?.removeAttribute("aria-busy");
+});
+
+// --- Focus: htmx keeps it on an element whose id comes back. Otherwise it would be lost to the page's top. ---
+
+let heirs = [];
+
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  const active = document.activeElement;
+  if (!detail.target.contains(active) || active === document.body) return;
+  // A choice in a menu leads back to the menu, anything else to the box that was filled.
+  const menu = active.closest("details.menu[id]");
+  heirs = [active.id, menu?.id, detail.target.id].filter(Boolean);
+});
+
+document.addEventListener("htmx:afterSettle", () => {
+  const wanted = heirs;
+  heirs = [];
+  if (document.activeElement !== document.body) return;
+  for (const id of wanted) {
+    const found = document.getElementById(id);
+    if (!found) continue;
+    const place = found.matches("details") ? found.querySelector("summary") : found;
+    if (place === found && found.tabIndex < 0) found.tabIndex = -1;
+    place.focus({ preventScroll: true });
+    return;
+  }
 });
