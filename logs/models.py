@@ -125,6 +125,9 @@ class UsageRecord(models.Model):
     attempts = models.JSONField(_("attempts"), null=True)
     metadata = models.JSONField(_("metadata"), null=True)
 
+    details: object
+    """A `logs.details.Details`, attached where a page shows it."""
+
     objects = UsageRecordQuerySet["UsageRecord"].as_manager()
 
     class Meta:

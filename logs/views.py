@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from accounts.access import AuthenticatedRequest
-from logs import listing, rollups
+from logs import details, listing, rollups
 from logs.filters import UsageFilter
 from logs.models import UsageRecord
 from routescope.keyset import Cursor, Page
@@ -68,7 +68,9 @@ def permalink(request: AuthenticatedRequest, request_id: str) -> HttpResponse:
 
 def _record(request: AuthenticatedRequest, record_id: UUID) -> UsageRecord:
     records = UsageRecord.objects.visible_to(request.user)
-    return get_object_or_404(records.select_related("token", "model", "group", "gateway"), id=record_id)
+    found = get_object_or_404(records.select_related("token", "model", "group", "gateway"), id=record_id)
+    details.attach([found])
+    return found
 
 
 def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
@@ -98,7 +100,9 @@ def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
 
 def _identified(filters: UsageFilter) -> Page[UsageRecord]:
     rows = filters.qs.select_related("token", "model", "group", "gateway").order_by("-id")
-    return Page(list(rows[:MOST_OF_ONE_ID]), older=None, newer=None)
+    found = list(rows[:MOST_OF_ONE_ID])
+    details.attach(found)
+    return Page(found, older=None, newer=None)
 
 
 def _status(context: dict[str, Any]) -> int:
