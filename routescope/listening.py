@@ -72,11 +72,13 @@ class Address:
             connection.close()
 
     def _trouble(self) -> str | None:
+        if not 0 < self.port < 65536:
+            return f"{self.port} is no port: choose one from 1 to 65535."
         try:
             family, kind, protocol, _, place = socket.getaddrinfo(
                 self.host or None, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
-        except (socket.gaierror, OverflowError) as error:
+        except socket.gaierror as error:
             return f"{self.host}:{self.port} is no address of this machine ({error})."
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -17,7 +17,6 @@ class Lines:
         self._stream = stream
         self._lock = threading.Lock()
         self._coloured = stream.isatty() and "NO_COLOR" not in os.environ
-        self._open = True
 
     def say(self, name: str, line: str) -> None:
         """Write a line under a process's name."""
@@ -29,10 +28,10 @@ class Lines:
     def tell(self, line: str) -> None:
         """Write a line of our own. Once nobody reads any more, lines go nowhere: the processes run on."""
         with self._lock:
-            if not self._open:
-                return
             try:
                 self._stream.write(f"{line}\n")
                 self._stream.flush()
-            except (BrokenPipeError, ValueError):
-                self._open = False
+            except BrokenPipeError:
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, self._stream.fileno())
+                os.close(nowhere)

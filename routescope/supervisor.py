@@ -76,9 +76,9 @@ class Supervisor:
             child.end(self.hurry)
 
 
-def run_once(service: Service, say: Say, folder: Path) -> None:
-    """Run a service to its end. Raises ServiceFailedError where that is not status 0."""
-    child = _Child(service, say, folder)
+def run_once(service: Service, folder: Path) -> None:
+    """Run a service to its end, in silence. Raises ServiceFailedError with what it said where it fails."""
+    child = _Child(service, lambda name, line: None, folder)
     try:
         child.finish()
     except BaseException:

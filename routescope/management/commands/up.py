@@ -51,6 +51,10 @@ class Command(BaseCommand):
     def handle(self, *, host: str, port: int, demo: bool | None, **options: object) -> None:
         self.address = Address(host, port)
         self.demo = demo if demo is not None else self.address.is_local and not env.text("DATABASE_URL")
+        self.run()
+
+    def run(self) -> None:
+        """Run everything until a signal. Raises CommandError with a sentence where that cannot be."""
         self.lines = Lines(sys.stdout)
         signals = _Signals()
         try:
@@ -76,7 +80,8 @@ class Command(BaseCommand):
             raise CommandError(f"The database cannot be used: {error}") from error
         statics.collect()
         if self.demo:
-            run_once(self._manage("demo", "load_demo"), self.lines.say, place.CHECKOUT)
+            self.lines.tell("Loading the demo, where it is not up to now ...")
+            run_once(self._manage("demo", "load_demo"), place.CHECKOUT)
 
     def _serve(self, signals: _Signals) -> None:
         needs_admin = not get_user_model()._default_manager.filter(is_superuser=True).exists()
