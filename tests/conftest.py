@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.db import connection
+from hypothesis import settings
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -44,6 +45,10 @@ _BROWSER_ARGS = [
     "--disable-sync",
     "--no-first-run",
 ]
+
+# Machines are shared: how long one example takes says nothing.
+settings.register_profile("routescope", deadline=None)
+settings.load_profile("routescope")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,0 +1,135 @@
+"""How PostgreSQL answers the page's queries, at a small scale with the statistics of a large one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import QuerySet
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import AIModel, ApiToken, Gateway, User
+from logs import listing, rollups
+from logs.models import UsageRecord
+from logs.selection import Selection
+from routescope.keyset import Cursor
+from routescope.ranges import TimeRange
+from tests.cast import NOON, event, store
+
+Node = dict[str, Any]
+
+ALL = TimeRange()
+MARCH = TimeRange(NOON - timedelta(days=4, minutes=7), NOON + timedelta(days=4, minutes=7))
+
+
+@pytest.fixture
+def crowd(alice: User, gateway: Gateway) -> User:
+    """Alice with a few hundred records among thousands of others', over three months."""
+    for day in range(-45, 45):
+        store(
+            gateway,
+            *(
+                event(minutes=day * 1440 + n * 3, model="rare" if day == 0 and n == 5 else "m")
+                for n in range(8)
+            ),
+            *(event(user=f"u{n % 7}", minutes=day * 1440 + n * 9, token=f"t{n % 3}") for n in range(150)),
+        )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    return alice
+
+
+def nodes(plan: Node) -> Iterator[Node]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+def plans_of(work: Any) -> list[list[Node]]:
+    """Run ``work`` and return the plan of each query that it made on records or sums."""
+    with CaptureQueriesContext(connection) as captured:
+        work()
+    plans = []
+    for query in captured:
+        if "usage_" in query["sql"] and query["sql"].startswith("SELECT"):
+            with connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN (FORMAT JSON) {query['sql']}")
+                [explained] = cursor.fetchone()
+            explained = json.loads(explained) if isinstance(explained, str) else explained
+            plans.append(list(nodes(explained[0]["Plan"])))
+    assert plans
+    return plans
+
+
+def assert_no_scan_of_a_partition(plans: list[list[Node]]) -> None:
+    for plan in plans:
+        for node in plan:
+            scanned = node.get("Relation Name", "")
+            if scanned.startswith(("usage_record_2", "usage_hour", "usage_day")):
+                assert node["Node Type"] != "Seq Scan", plan
+            if "Filter" in node and scanned.startswith("usage_record_2"):
+                assert "user_id" not in node["Filter"], f"reads others' records: {node}"
+
+
+def partitions_in(plan: list[Node]) -> set[str]:
+    return {
+        node["Relation Name"] for node in plan if node.get("Relation Name", "").startswith("usage_record_2")
+    }
+
+
+@pytest.mark.parametrize("chosen", [ALL, MARCH])
+@pytest.mark.parametrize("cursor", ["top", "older", "newer"])
+def test_a_users_page_reads_the_users_own_index_only(crowd: User, chosen: TimeRange, cursor: str) -> None:
+    middle = UsageRecord.objects.visible_to(crowd).within(MARCH).order_by("id")[30].id
+    at = {"top": Cursor(), "older": Cursor(older=middle), "newer": Cursor(newer=middle)}[cursor]
+    assert_no_scan_of_a_partition(plans_of(lambda: listing.page(crowd, Selection(chosen), at, 20)))
+
+
+def test_a_range_reads_its_own_partitions_only(crowd: User) -> None:
+    [plan] = plans_of(lambda: listing.page(crowd, Selection(MARCH), Cursor(), 20))
+    assert partitions_in(plan) == {"usage_record_2026_03"}
+
+
+def test_the_header_reads_rollups_and_less_than_an_hour_at_each_edge(crowd: User) -> None:
+    plans = plans_of(lambda: rollups.totals(crowd, Selection(MARCH)))
+    assert len(plans) == 3
+    assert_no_scan_of_a_partition(plans)
+    tables = [{node.get("Relation Name") for node in plan} - {None} for plan in plans]
+    assert tables == [{"usage_day"}, {"usage_hour"}, {"usage_record_2026_03"}]
+
+
+def test_a_rare_model_is_read_from_the_hours_that_hold_it(crowd: User) -> None:
+    rare = AIModel.objects.get(name="rare").pk
+    selection = Selection(ALL, models=(rare,))
+    plans = plans_of(lambda: listing.page(crowd, selection, Cursor(), 20))
+    assert_no_scan_of_a_partition(plans)
+    assert partitions_in(plans[1]) == {"usage_record_2026_03"}
+    assert len(listing.page(crowd, selection, Cursor(), 20).rows) == 1
+
+
+def test_a_filtered_page_finds_its_ids_in_the_index_alone(crowd: User) -> None:
+    token = ApiToken.objects.get(owner=crowd).pk
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+    plans = plans_of(lambda: listing.page(crowd, Selection(MARCH, tokens=(token,)), Cursor(), 20))
+    assert {node["Node Type"] for node in plans[1] if "Index Name" in node} == {"Index Only Scan"}
+
+
+@pytest.mark.parametrize("mine", [True, False])
+def test_a_request_id_is_looked_up_in_its_index_over_all_time(crowd: User, mine: bool) -> None:
+    identifier = UsageRecord.objects.filter(user=crowd).first().request_id if mine else "nothing"  # type: ignore[union-attr]
+    found: QuerySet[UsageRecord] = UsageRecord.objects.visible_to(crowd).identified_by(identifier)
+    for plan in plans_of(lambda: list(found)):
+        for node in plan:
+            assert node["Node Type"] != "Seq Scan" or node["Relation Name"] == "usage_record_default", node
+
+
+def test_the_admins_lookup_by_id_uses_the_index_on_time(crowd: User) -> None:
+    identifier = UsageRecord.objects.within(MARCH)[0].id
+    [plan] = plans_of(lambda: list(UsageRecord.objects.by_id(identifier)))
+    assert partitions_in(plan) == {"usage_record_2026_03"}
+    assert all(node["Node Type"] != "Seq Scan" for node in plan)
