@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import django_filters
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
+from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _l
 
 from accounts.models import AIModel, ApiToken, Group, User
-from logs.models import Status, UsageDay, UsageRecord
+from logs.models import Cause, Status, UsageDay, UsageRecord
 from logs.querysets import UsageRecordQuerySet
 from logs.selection import Selection
 from routescope.filtering import (
@@ -30,6 +31,17 @@ from routescope.ranges import Preset
 
 _LABELLED_ID = re.compile(r"request[ _-]?id[\"']?\s*[:=]?\s*[\"']?([^\s\"',;)\]}]{3,})", re.IGNORECASE)
 STATUS_WORDS = {"success": Status.SUCCESS, "error": Status.ERROR}
+CAUSE_WORDS = {cause.name.lower(): cause for cause in Cause if cause is not Cause.NONE}
+THRESHOLDS = ("cost_min", "cost_max", "duration_min", "duration_max", "tokens_min", "tokens_max")
+_LABELS = {
+    "token": _l("Token"),
+    "model": _l("Model"),
+    "group": _l("Group"),
+    "status": _l("Status"),
+    "cause": _l("Cause"),
+    "stream": _l("Stream"),
+    "endpoint": _l("Endpoint"),
+}
 _NOTHING = -1
 """The id of no row: a name that the person has no records of selects nothing."""
 
@@ -67,6 +79,17 @@ class UsageFilter(RangeFilterSet):
     status = django_filters.MultipleChoiceFilter(
         choices=[(word, status.label) for word, status in STATUS_WORDS.items()]
     )
+    cause = django_filters.MultipleChoiceFilter(
+        choices=[(word, cause.label) for word, cause in CAUSE_WORDS.items()]
+    )
+    stream = django_filters.ChoiceFilter(choices=[("yes", _l("Streamed")), ("no", _l("Not streamed"))])
+    endpoint = django_filters.CharFilter()
+    cost_min = django_filters.NumberFilter(label=_l("Cost from (USD)"))
+    cost_max = django_filters.NumberFilter(label=_l("Cost up to (USD)"))
+    duration_min = django_filters.NumberFilter(label=_l("Duration from (s)"), min_value=0)
+    duration_max = django_filters.NumberFilter(label=_l("Duration up to (s)"), min_value=0)
+    tokens_min = django_filters.NumberFilter(label=_l("Tokens from"), min_value=0)
+    tokens_max = django_filters.NumberFilter(label=_l("Tokens up to"), min_value=0)
     request_id = django_filters.CharFilter()
 
     class Meta:
@@ -96,6 +119,8 @@ class UsageFilter(RangeFilterSet):
             models=_ids(cleaned.get("model"), self.vocabulary.models),
             groups=_ids(cleaned.get("group"), self.vocabulary.groups),
             statuses=tuple(STATUS_WORDS[word].value for word in cleaned.get("status") or ()),
+            causes=tuple(CAUSE_WORDS[word].value for word in cleaned.get("cause") or ()),
+            bounds=_bounds(cleaned),
         )
 
     def filter_queryset(self, queryset: QuerySet[UsageRecord]) -> QuerySet[UsageRecord]:
@@ -103,7 +128,7 @@ class UsageFilter(RangeFilterSet):
         records = cast("UsageRecordQuerySet[UsageRecord]", queryset)
         if self.searched_id:
             return records.identified_by(self.searched_id)
-        return records.within(self.selection.chosen).filter(self.selection.dimensions)
+        return records.within(self.selection.chosen).filter(self.selection.condition)
 
     @property
     def problems(self) -> list[str]:
@@ -135,39 +160,58 @@ class UsageFilter(RangeFilterSet):
 
     @property
     def pills(self) -> list[Pill]:
-        return self.pills_of(
-            {
-                "token": gettext_lazy("Token"),
-                "model": gettext_lazy("Model"),
-                "group": gettext_lazy("Group"),
-                "status": gettext_lazy("Status"),
-            },
-            {word: str(status.label) for word, status in STATUS_WORDS.items()},
-        )
+        words = {word: str(choice.label) for word, choice in (STATUS_WORDS | CAUSE_WORDS).items()}
+        labels = {name: self.filters[name].label for name in THRESHOLDS}
+        return self.pills_of({**_LABELS, **labels}, words)
 
     @property
     def menus(self) -> list[Menu]:
         """The menus of values, each with what is chosen in it."""
         chosen = self.query
-        vocabulary = self.vocabulary
-        return [
-            Menu(name, str(label), _options(values, chosen.getlist(name)), typed=True)
-            for name, label, values in (
-                ("token", gettext_lazy("Token"), vocabulary.tokens),
-                ("model", gettext_lazy("Model"), vocabulary.models),
-                ("group", gettext_lazy("Group"), vocabulary.groups),
+        named = [
+            Menu(name, str(_LABELS[name]), _options(known, chosen.getlist(name)), typed=True)
+            for name, known in (
+                ("token", self.vocabulary.tokens),
+                ("model", self.vocabulary.models),
+                ("group", self.vocabulary.groups),
             )
-        ] + [
+        ]
+        return named + [
             Menu(
-                "status",
-                _("Status"),
+                name,
+                str(_LABELS[name]),
                 [
-                    Option(word, str(status.label), word in chosen.getlist("status"))
-                    for word, status in STATUS_WORDS.items()
+                    Option(word, str(choice.label), word in chosen.getlist(name))
+                    for word, choice in words.items()
                 ],
                 typed=False,
             )
+            for name, words in (("status", STATUS_WORDS), ("cause", CAUSE_WORDS))
         ]
+
+    @property
+    def further(self) -> Further:
+        """The menu of what is asked for less often: thresholds, stream, endpoint."""
+        query = self.query
+        return Further(
+            thresholds=[
+                Option(name, str(self.filters[name].label), False, query.get(name, "")) for name in THRESHOLDS
+            ],
+            stream=[
+                Option(word, str(label), query.get("stream", "") == word)
+                for word, label in (("", _("Streamed or not")), *self.filters["stream"].extra["choices"])
+            ],
+            endpoint=query.get("endpoint", ""),
+            chosen=sum(name in query for name in (*THRESHOLDS, "stream", "endpoint")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Further:
+    thresholds: list[Option]
+    stream: list[Option]
+    endpoint: str
+    chosen: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +234,26 @@ def clean_request_id(text: str) -> str:
     labelled = _LABELLED_ID.search(text)
     words = [labelled[1]] if labelled else sorted(text.split(), key=len)
     return words[-1].strip("\"'`,;()[]{}<>").removesuffix(".")[:255] if words else ""
+
+
+def _bounds(cleaned: Mapping[str, Any]) -> Q:
+    """Return the condition that only the records themselves can answer."""
+    condition = Q()
+    if stream := cleaned.get("stream"):
+        condition &= Q(stream=stream == "yes")
+    if endpoint := cleaned.get("endpoint"):
+        condition &= Q(endpoint__icontains=endpoint)
+    for name, column, unit in (("cost", "cost", 1), ("duration", "duration_ms", 1000)):
+        if (least := cleaned.get(f"{name}_min")) is not None:
+            condition &= Q(**{f"{column}__gte": least * unit})
+        if (most := cleaned.get(f"{name}_max")) is not None:
+            condition &= Q(**{f"{column}__lte": most * unit})
+    tokens = F("input_tokens") + F("output_tokens")
+    if (least := cleaned.get("tokens_min")) is not None:
+        condition &= Q(GreaterThanOrEqual(tokens, least))
+    if (most := cleaned.get("tokens_max")) is not None:
+        condition &= Q(LessThanOrEqual(tokens, most))
+    return condition
 
 
 def _ids(names: list[str] | None, known: Mapping[str, int]) -> tuple[int, ...]:

@@ -25,8 +25,8 @@ def page(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[Us
 def _fetch(user: User, selection: Selection, cursor: Cursor, limit: int) -> Sequence[UsageRecord]:
     records = UsageRecord.objects.visible_to(user)
     named = records.select_related("token", "model", "group")
-    if not selection.dimensions:
-        return list(named.within(selection.chosen).newest(cursor, limit))
+    if selection.bounds or not selection.dimensions:
+        return list(named.within(selection.chosen).filter(selection.condition).newest(cursor, limit))
     stretches = rollups.hours_holding(user, selection, cursor, limit)
     if not stretches:
         return []

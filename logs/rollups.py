@@ -19,7 +19,7 @@ from logs.querysets import any_range
 from logs.selection import Selection
 from routescope.ids import moment_of
 from routescope.keyset import Cursor
-from routescope.ranges import HOUR, TimeRange, cover, floor
+from routescope.ranges import HOUR, Cover, TimeRange, cover, floor
 
 _COUNTED = ("records", "unpriced", "input_tokens", "output_tokens", "cached_tokens", "cost")
 _OF_ROLLUPS = {f"sum_{name}": Sum(name) for name in _COUNTED}
@@ -136,8 +136,11 @@ def hours_holding(user: User, selection: Selection, cursor: Cursor, limit: int) 
 
 
 def _grouped(user: User, selection: Selection, *by: str) -> Iterator[dict[str, Any]]:
-    """Yield sums by some dimensions of the days, the hours and the raw edges that cover a selection."""
-    parts = cover(selection.chosen)
+    """Yield sums by some dimensions of the days, the hours and the raw edges that cover a selection.
+
+    A selection with bounds is summed from the raw records of its whole range.
+    """
+    parts = Cover([], [], [selection.chosen]) if selection.bounds else cover(selection.chosen)
     for rollup, stretches in ((UsageDay, parts.days), (UsageHour, parts.hours)):
         if stretches:
             rows = rollup.objects.filter(_any_start(stretches), selection.dimensions, user_id=user.pk)
@@ -145,7 +148,7 @@ def _grouped(user: User, selection: Selection, *by: str) -> Iterator[dict[str, A
     if parts.raw:
         records = UsageRecord.objects.visible_to(user)
         yield from (
-            records.filter(any_range(parts.raw), selection.dimensions).values(*by).annotate(**_OF_RECORDS)
+            records.filter(any_range(parts.raw), selection.condition).values(*by).annotate(**_OF_RECORDS)
         )
 
 

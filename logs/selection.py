@@ -13,7 +13,8 @@ from routescope.ranges import TimeRange
 class Selection:
     """A range of time and, per dimension, the values chosen. An empty tuple chooses everything.
 
-    Every list, sum, chart and breakdown of a page is made from one selection, so they agree.
+    Every list, sum, chart and breakdown of a page is made from one selection, so they agree. ``bounds`` is
+    what no rollup knows (thresholds, stream, endpoint): with it, sums are made from the records themselves.
     """
 
     chosen: TimeRange = field(default_factory=TimeRange)
@@ -22,6 +23,8 @@ class Selection:
     groups: tuple[int, ...] = ()
     statuses: tuple[int, ...] = ()
     types: tuple[int, ...] = ()
+    causes: tuple[int, ...] = ()
+    bounds: Q = field(default_factory=Q)
 
     @property
     def dimensions(self) -> Q:
@@ -33,7 +36,13 @@ class Selection:
             ("group_id", self.groups),
             ("status", self.statuses),
             ("type", self.types),
+            ("cause", self.causes),
         ):
             if values:
                 condition &= Q(**{f"{column}__in": values})
         return condition
+
+    @property
+    def condition(self) -> Q:
+        """The condition on records without the time: dimensions and bounds."""
+        return self.dimensions & self.bounds

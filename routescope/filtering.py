@@ -72,11 +72,12 @@ class Pill:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A value that a filter's menu offers."""
+    """A value that a filter's menu offers, or a field of it with what was typed."""
 
     value: str
     label: str
     chosen: bool
+    typed: str = ""
 
 
 class RangeFilterSet(FilterSet):

@@ -45,7 +45,7 @@ CREATE TABLE usage_record (
     -- A user's page, newest first, and "the same record twice is one". The included columns let the chart and
     -- the edges of a range be summed from the index alone, under any filter.
     CONSTRAINT usage_record_pkey PRIMARY KEY (user_id, id)
-        INCLUDE (token_id, model_id, group_id, input_tokens, output_tokens, type, status, cause)
+        INCLUDE (created_at, token_id, model_id, group_id, input_tokens, output_tokens, type, status, cause)
 ) PARTITION BY RANGE (id);
 
 -- Catches records that arrive before their month's partition is made.
