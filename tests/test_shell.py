@@ -78,7 +78,8 @@ def test_own_scripts_and_styles_weigh_less_than_40_kb_on_the_wire() -> None:
 
 
 def test_every_style_sheet_and_script_is_linked_by_some_page() -> None:
-    sources = "".join(path.read_text() for path in OWN_TEMPLATES)
+    pages = [*OWN_TEMPLATES, *ROOT.glob("[a-z]*/**/*.py")]
+    sources = "".join(path.read_text() for path in pages)
     for path in [*(ROOT / "static" / "css").glob("*.css"), *(ROOT / "static" / "js").glob("*.js")]:
         assert f"/{path.name}" in sources, f"{path.name} is linked nowhere"
 
