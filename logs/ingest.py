@@ -174,8 +174,16 @@ def _store(gateway: Gateway, events: Sequence[tuple[int, UsageEvent]]) -> tuple[
 
 
 def _commit(gateway: Gateway, events: Sequence[UsageEvent]) -> int:
-    names = _names(gateway, events)
-    rows = [_row(gateway.pk, names, event) for event in events]
+    return store_named(gateway.pk, _names(gateway, events), events)
+
+
+def store_named(gateway_id: int, names: Names, events: Sequence[UsageEvent]) -> int:
+    """Store events whose names are resolved; return how many are new. All of them are kept, or none.
+
+    Takes part in the caller's transaction, if there is one. Raises DataError for a value that cannot be
+    stored.
+    """
+    rows = [_row(gateway_id, names, event) for event in events]
     partitions.ensure(TABLE, {Month.of(event.created_at) for event in events})
     for remaining in reversed(range(_TRIES)):
         try:

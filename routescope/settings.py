@@ -203,6 +203,11 @@ SECURE_HSTS_PRELOAD = HTTPS
 
 RECORD_RETENTION_MONTHS = env.integer("RECORD_RETENTION_MONTHS", 36, minimum=1)
 
+# --- Encryption at rest ----------------------------------------------------------------------------------
+
+# The first key encrypts, all decrypt. SECRET_KEY stays among them for what was encrypted before any was set.
+ENCRYPTION_KEYS = [*env.words("ENCRYPTION_KEYS"), SECRET_KEY]
+
 # --- Logs ------------------------------------------------------------------------------------------------
 
 LOGGING = {

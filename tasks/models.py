@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from routescope.encryption import EncryptedTextField
 from tasks.querysets import AsyncTaskManager
 
 
@@ -35,13 +36,47 @@ class TaskStatus(models.TextChoices):
 
 
 OPEN_STATUSES = (TaskStatus.QUEUED, TaskStatus.RUNNING, TaskStatus.UNKNOWN)
+UNSUCCESSFUL_STATUSES = (TaskStatus.FAILED, TaskStatus.MODERATED, TaskStatus.CANCELLED, TaskStatus.EXPIRED)
+"""The ends without a result: what was charged for them is given back."""
+
+
+class EventKind(models.TextChoices):
+    """Where an entry of a task's timeline came from."""
+
+    SUBMITTED = "submitted", _("Submitted")
+    REPORT = "report", _("Reported by the gateway")
+    POLL = "poll", _("Polled")
+    WEBHOOK = "webhook", _("Webhook")
+    HINT = "hint", _("Asked to poll by an unsigned callback")
+    DEADLINE = "deadline", _("Deadline passed")
+    REFUND = "refund", _("Refund")
+
+
+class EventReason(models.TextChoices):
+    """What an entry of a timeline means, where its kind does not say it all."""
+
+    IGNORED = "ignored", _("Ignored: the task was further on already")
+    GIVEN_BACK = "given_back", _("The charge was given back")
+    GATEWAY_GAVE_BACK = "gateway_gave_back", _("The gateway had given the charge back already")
+    NOTHING_CHARGED = "nothing_charged", _("Nothing had been charged")
+    NO_CHARGE = "no_charge", _("No charge of this task has arrived: there is nothing to give back")
+    NO_ANSWER = "no_answer", _("The provider could not be reached")
+    UNREADABLE = "unreadable", _("The provider's answer could not be read")
+    SLOWED = "slowed", _("The provider asked to wait")
+    NOT_ALLOWED = "not_allowed", _("The provider refused our key")
+    NOT_FOUND = "not_found", _("The provider does not know this task")
+    FORBIDDEN_ADDRESS = "forbidden_address", _("The address is not allowed")
+    TOO_LATE = "too_late", _("No final answer before the deadline")
 
 
 class AsyncTask(models.Model):
     """One async task, from its submission to its end.
 
     ``id`` sorts by submission time and is derived from gateway and task ID (`routescope.ids`): the same task
-    registered twice is the same row. ``request_id`` is the usage record that submitted it.
+    registered twice is the same row. ``request_id`` is the usage record that submitted it. Money is USD.
+
+    The fields from ``status`` on change only in ``lifecycle.transition()``; those of polling are kept by
+    ``claims`` and ``polling``.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -69,15 +104,49 @@ class AsyncTask(models.Model):
     request_id = models.CharField(_("request ID"), max_length=255, blank=True)
     platform = models.CharField(_("platform"), max_length=64, help_text=_("The provider that does the work."))
     type = models.CharField(_("type"), max_length=16, choices=TaskType, default=TaskType.OTHER)
+
     status = models.CharField(_("status"), max_length=24, choices=TaskStatus, default=TaskStatus.QUEUED)
     provider_status = models.CharField(_("provider's word"), max_length=100, blank=True)
     progress = models.PositiveSmallIntegerField(_("progress"), null=True, blank=True, help_text=_("Percent."))
     cost = models.DecimalField(_("cost"), max_digits=24, decimal_places=12, null=True, blank=True)
-    refund = models.DecimalField(_("refund"), max_digits=24, decimal_places=12, null=True, blank=True)
-    result = models.JSONField(_("result"), null=True, blank=True)
+    result = models.JSONField(
+        _("result"), null=True, blank=True, help_text=_("A list of pieces: kind, URL, text or data.")
+    )
+    result_expires_at = models.DateTimeField(_("result expires"), null=True, blank=True)
     failure_code = models.CharField(_("failure code"), max_length=100, blank=True)
     failure_message = models.TextField(_("failure reason"), blank=True)
-    result_expires_at = models.DateTimeField(_("result expires"), null=True, blank=True)
+
+    gateway_refunds = models.BooleanField(
+        _("the gateway refunds"),
+        default=False,
+        help_text=_("The gateway sends its own refund records: none is made here."),
+    )
+    refund = models.DecimalField(
+        _("refund"),
+        max_digits=24,
+        decimal_places=12,
+        null=True,
+        blank=True,
+        help_text=_("What was given back, in USD."),
+    )
+    refund_due = models.BooleanField(_("refund due"), default=False)
+    charge_record_id = models.UUIDField(_("charge"), null=True, editable=False)
+    refund_record_id = models.UUIDField(_("refund record"), null=True, editable=False)
+
+    poll_url = models.CharField(
+        _("poll URL"), max_length=2000, blank=True, help_text=_("Where the provider itself said to ask.")
+    )
+    poll_parameters = models.JSONField(
+        _("poll parameters"), default=dict, blank=True, help_text=_("What the provider's URL needs.")
+    )
+    next_poll_at = models.DateTimeField(_("next poll"), null=True, blank=True)
+    deadline_at = models.DateTimeField(_("deadline"), null=True, blank=True)
+    lease = models.UUIDField(_("lease"), null=True, editable=False)
+    leased_until = models.DateTimeField(_("leased until"), null=True, editable=False)
+    polls = models.PositiveIntegerField(_("polls"), default=0)
+    poll_failures = models.PositiveIntegerField(
+        _("failed polls"), default=0, help_text=_("In a row, since the provider last answered.")
+    )
 
     objects: ClassVar[AsyncTaskManager] = AsyncTaskManager()
 
@@ -85,6 +154,10 @@ class AsyncTask(models.Model):
         verbose_name = _("task")
         verbose_name_plural = _("tasks")
         default_permissions = ("view",)
+        constraints = [
+            # A task is registered once, even where a gateway gives two times of submission.
+            models.UniqueConstraint(fields=["gateway", "task_id"], name="asynctask_gateway_task_id"),
+        ]
         indexes = [
             # A user's task list, newest first.
             models.Index(fields=["user", "id"], name="asynctask_user_id"),
@@ -99,6 +172,22 @@ class AsyncTask(models.Model):
             models.Index(
                 fields=["request_id"], name="asynctask_request_id", condition=~models.Q(request_id="")
             ),
+            # A provider's due tasks, the longest due first. Settled tasks are not in it.
+            models.Index(
+                fields=["platform", "next_poll_at"],
+                name="asynctask_due",
+                condition=models.Q(next_poll_at__isnull=False),
+            ),
+            # How many polls of a provider are under way.
+            models.Index(
+                fields=["platform", "leased_until"],
+                name="asynctask_leased",
+                condition=models.Q(leased_until__isnull=False),
+            ),
+            # Refunds that wait for their charge to arrive.
+            models.Index(
+                fields=["finished_at"], name="asynctask_refund_due", condition=models.Q(refund_due=True)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -107,3 +196,161 @@ class AsyncTask(models.Model):
     @property
     def is_final(self) -> bool:
         return self.status not in OPEN_STATUSES
+
+    @property
+    def is_unsuccessful(self) -> bool:
+        return self.status in UNSUCCESSFUL_STATUSES
+
+
+class TaskEvent(models.Model):
+    """One thing that was learned about a task, or done for it.
+
+    ``key`` says what it was (one poll, one webhook delivery, one report), so the same one is kept once.
+    """
+
+    task = models.ForeignKey(
+        AsyncTask, models.CASCADE, related_name="events", db_index=False, verbose_name=_("task")
+    )
+    key = models.CharField(_("key"), max_length=120, editable=False)
+    at = models.DateTimeField(_("time"), default=timezone.now)
+    kind = models.CharField(_("kind"), max_length=16, choices=EventKind)
+    before = models.CharField(_("status before"), max_length=24, choices=TaskStatus, blank=True)
+    after = models.CharField(
+        _("status after"), max_length=24, choices=TaskStatus, blank=True, help_text=_("Where it changed.")
+    )
+    word = models.CharField(_("provider's word"), max_length=100, blank=True)
+    progress = models.PositiveSmallIntegerField(_("progress"), null=True, blank=True)
+    http_status = models.PositiveSmallIntegerField(_("HTTP status"), null=True, blank=True)
+    duration_ms = models.PositiveIntegerField(_("duration"), null=True, blank=True)
+    reason = models.CharField(_("meaning"), max_length=24, choices=EventReason, blank=True)
+    note = models.CharField(
+        _("note"), max_length=500, blank=True, help_text=_("In the words it came with, or an amount in USD.")
+    )
+
+    class Meta:
+        verbose_name = _("task event")
+        verbose_name_plural = _("task events")
+        default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(fields=["task", "key"], name="taskevent_once")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class EarlyReport(models.Model):
+    """A report about a task that is not registered yet: applied as soon as it is."""
+
+    gateway = models.ForeignKey("accounts.Gateway", models.CASCADE, related_name="+")
+    task_id = models.CharField(max_length=255)
+    key = models.CharField(max_length=120)
+    body = models.JSONField()
+    received_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["gateway", "task_id", "key"], name="earlyreport_once")]
+
+    def __str__(self) -> str:
+        return self.task_id
+
+
+class Provider(models.Model):
+    """A provider that an admin added, or one of ours that an admin changed (same slug: theirs is used)."""
+
+    slug = models.SlugField(
+        _("name in records"), max_length=64, unique=True, help_text=_("What tasks call their platform.")
+    )
+    definition = models.TextField(
+        _("definition"), help_text=_("TOML, as the ones that come with the product.")
+    )
+    is_active = models.BooleanField(_("in use"), default=True)
+    changed_at = models.DateTimeField(_("changed"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("provider")
+        verbose_name_plural = _("providers")
+        ordering = ("slug",)
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class ProviderCredential(models.Model):
+    """How to ask a provider about its tasks, and to know its webhooks. Encrypted at rest, never shown."""
+
+    platform = models.SlugField(_("provider"), max_length=64)
+    gateway = models.ForeignKey(
+        "accounts.Gateway",
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("gateway"),
+        help_text=_("Empty: for the tasks of every gateway that has no credential of its own."),
+    )
+    api_key = EncryptedTextField(_("API key"), blank=True, default="")
+    webhook_secret = EncryptedTextField(
+        _("webhook secret"), blank=True, default="", help_text=_("Where the provider signs: whsec_…")
+    )
+    base_url = models.CharField(
+        _("base URL"),
+        max_length=500,
+        blank=True,
+        help_text=_("Instead of the provider's own: for a relay or a region."),
+    )
+    changed_at = models.DateTimeField(_("changed"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("provider credential")
+        verbose_name_plural = _("provider credentials")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["platform", "gateway"],
+                name="providercredential_platform_gateway",
+                nulls_distinct=False,
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.platform} ({self.gateway})" if self.gateway_id else self.platform
+
+
+class ProviderHealth(models.Model):
+    """How a provider has answered lately. While it is paused, one task at a time probes it."""
+
+    platform = models.CharField(_("provider"), max_length=64, primary_key=True)
+    failures = models.PositiveIntegerField(_("failures in a row"), default=0)
+    paused_until = models.DateTimeField(_("paused until"), null=True, blank=True)
+    last_error = models.CharField(_("last error"), max_length=500, blank=True)
+    last_answer_at = models.DateTimeField(_("last answer"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("provider health")
+        verbose_name_plural = _("provider health")
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return self.platform
+
+
+class WebhookDelivery(models.Model):
+    """A signed webhook that was taken in: the same delivery a second time is refused."""
+
+    platform = models.CharField(_("provider"), max_length=64)
+    delivery_id = models.CharField(_("delivery ID"), max_length=200)
+    received_at = models.DateTimeField(_("received"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("webhook delivery")
+        verbose_name_plural = _("webhook deliveries")
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["platform", "delivery_id"], name="webhookdelivery_once")
+        ]
+        indexes = [
+            # Forgetting deliveries that are too old to be replayed.
+            models.Index(fields=["received_at"], name="webhookdelivery_received"),
+        ]
+
+    def __str__(self) -> str:
+        return self.delivery_id

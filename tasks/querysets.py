@@ -13,6 +13,7 @@ from routescope.ranges import TimeRange
 
 if TYPE_CHECKING:
     from accounts.models import User
+    from tasks.models import AsyncTask  # noqa: F401  # named by the manager's type
 
 _Model = TypeVar("_Model", bound=models.Model)
 

@@ -1,0 +1,81 @@
+"""The ledger that other apps ask (`routescope.ledger`), kept in usage records."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from django.db.models import Q
+
+from accounts.identities import Names
+from logs import ingest
+from logs.events import UsageEvent
+from logs.models import RecordType, UsageRecord
+from routescope.ids import derived_id
+from routescope.ledger import Charge, Work
+
+_CHARGING = (RecordType.TASK, RecordType.REQUEST)
+_MOST_RECORDS = 100
+"""Records of one piece of work: its submission, retries, refunds. More share an ID by mistake."""
+
+
+class UsageLedger:
+    """See ``routescope.ledger.Ledger``."""
+
+    def charge_for(self, work: Work) -> Charge | None:
+        named = Q()
+        if work.request_id:
+            named |= Q(request_id=work.request_id)
+        if work.task_id:
+            named |= Q(task_id=work.task_id)
+        if not named:
+            return None
+        records = list(
+            UsageRecord.objects.filter(named, user_id=work.user_id, gateway_id=work.gateway_id).order_by(
+                "id"
+            )[:_MOST_RECORDS]
+        )
+        charging = [record for record in records if record.type in _CHARGING]
+        if not charging:
+            return None
+        costs = [record.cost for record in charging if record.cost is not None]
+        returned = [
+            -record.cost
+            for record in records
+            if record.type not in _CHARGING and record.cost is not None and record.cost < 0
+        ]
+        # A submission that was retried has several records; the refund is tied to the one that cost most.
+        main = max(charging, key=lambda record: record.cost if record.cost is not None else Decimal(-1))
+        return Charge(main.id, sum(costs, Decimal()) if costs else None, sum(returned, Decimal()))
+
+    def refund(self, charge: UUID, amount: Decimal, *, at: datetime, task_id: str, reason: str) -> UUID:
+        if amount <= 0:
+            raise ValueError(f"A refund gives a positive amount back, not {amount}.")
+        record = UsageRecord.objects.by_id(charge).first()
+        if record is None:
+            raise LookupError(f"There is no charge {charge}.")
+        event = UsageEvent(
+            request_id=record.request_id,
+            created_at=at,
+            type=RecordType.REFUND,
+            user="user",
+            token="token" if record.token_id is not None else "",
+            model="model" if record.model_id is not None else "",
+            group="group" if record.group_id is not None else "",
+            cost=-amount,
+            billing={"refund_of": str(record.id), "reason": reason},
+            provider=record.provider,
+            endpoint=record.endpoint,
+            task_id=task_id or record.task_id,
+        )
+        # Of the same user, token, model and group as the charge, whatever the gateway's names lead to by
+        # now: only then does it net out under every filter.
+        names = Names(
+            users={"user": record.user_id},
+            tokens={(record.user_id, "token"): record.token_id} if record.token_id is not None else {},
+            groups={"group": record.group_id} if record.group_id is not None else {},
+            models={"model": record.model_id} if record.model_id is not None else {},
+        )
+        ingest.store_named(record.gateway_id, names, [event])
+        return derived_id(at, record.gateway_id, record.request_id, RecordType.REFUND)

@@ -1,0 +1,74 @@
+"""Encryption at rest: what the database holds is of no use without the keys.
+
+Fernet (AES-128-CBC with HMAC-SHA256), with keys derived from ``ENCRYPTION_KEYS``. The first key encrypts; all
+of them decrypt, so a new key is put in front and the old ones stay until everything has been rewritten.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.expressions import Expression
+
+
+class DecryptionError(Exception):
+    """The value was encrypted with a key that is no longer configured, or was changed since."""
+
+
+def encrypt(plain: bytes) -> bytes:
+    """Return an ASCII token that only the holder of a configured key can read, and nobody can change."""
+    return _fernet(_keys()).encrypt(plain)
+
+
+def decrypt(token: bytes) -> bytes:
+    """Return what was encrypted. Raises DecryptionError where no configured key fits."""
+    try:
+        return _fernet(_keys()).decrypt(token)
+    except InvalidToken as error:
+        raise DecryptionError(
+            "A stored value cannot be decrypted: put the key it was encrypted with back into ENCRYPTION_KEYS."
+        ) from error
+
+
+def rotate(token: bytes) -> bytes:
+    """Return the same content encrypted with the first key. Raises DecryptionError."""
+    try:
+        return _fernet(_keys()).rotate(token)
+    except InvalidToken as error:
+        raise DecryptionError("A stored value cannot be decrypted, so it cannot be re-encrypted.") from error
+
+
+def _keys() -> tuple[str, ...]:
+    return tuple(settings.ENCRYPTION_KEYS)
+
+
+@lru_cache(maxsize=8)
+def _fernet(keys: Sequence[str]) -> MultiFernet:
+    return MultiFernet([Fernet(base64.urlsafe_b64encode(_derive(key))) for key in keys])
+
+
+def _derive(key: str) -> bytes:
+    # The purpose is part of the key: one from SECRET_KEY can never be one that signs sessions.
+    return HKDF(SHA256(), 32, salt=None, info=b"routescope encryption at rest v1").derive(key.encode())
+
+
+class EncryptedTextField(models.TextField[str, str]):
+    """Text that is encrypted in the database. It cannot be searched; empty text stays empty."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        text = super().get_prep_value(value)
+        return encrypt(text.encode()).decode() if text else text
+
+    def from_db_value(
+        self, value: str | None, expression: Expression, connection: BaseDatabaseWrapper
+    ) -> str | None:
+        return decrypt(value.encode()).decode() if value else value

@@ -1,0 +1,78 @@
+"""Tasks over HTTP, for gateways: register them, report on them."""
+
+from __future__ import annotations
+
+import msgspec
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from accounts.ingest_api import for_gateways
+from accounts.models import Gateway
+from routescope.bodies import read_body
+from routescope.reading import sanitised, split
+from tasks import registration, reports
+from tasks.providers.catalogue import catalogue
+from tasks.registration import Taken
+
+
+@csrf_exempt
+@require_http_methods(["POST", "PATCH"])
+@for_gateways
+def tasks(request: HttpRequest, gateway: Gateway) -> JsonResponse:
+    """Register tasks (``POST``) or report on several (``PATCH``): a JSON array, one object, or NDJSON.
+
+    200 after the commit with ``{"accepted", "duplicates", "pending", "rejected": [{"index", "task_id",
+    "error"}]}``. ``accepted`` told something new, ``duplicates`` did not (sent again, or late),
+    ``pending`` are about tasks that are not registered yet and apply once they are. Errors as
+    ``for_gateways``; 413 over 1,000 tasks.
+    """
+    body = read_body(request)
+    known = catalogue()
+    registering = request.method == "POST"
+    decoded = reports.decode(body, known, registering=registering)
+    if registering:
+        return _answer(registration.register(gateway, decoded, known))
+    return _answer(registration.report(gateway, decoded, _values(body), known))
+
+
+@csrf_exempt
+@require_http_methods(["PATCH"])
+@for_gateways
+def task(request: HttpRequest, gateway: Gateway, task_id: str) -> JsonResponse:
+    """Report on one task, by the ID that the client saw. Answers as ``tasks``; 422 where the report is
+    refused.
+    """
+    body = read_body(request)
+    known = catalogue()
+    decoded = reports.decode(body, known, registering=False, task_id=task_id)
+    taken = registration.report(gateway, decoded, _values(body), known)
+    return _answer(taken, status=422 if taken.rejected else 200)
+
+
+def _values(body: bytes) -> list[object]:
+    """Return the body's records as JSON values, None for one that is not JSON: that one was refused
+    already.
+    """
+    values: list[object] = []
+    for raw in split(body):
+        try:
+            values.append(msgspec.json.decode(sanitised(raw)))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            values.append(None)
+    return values
+
+
+def _answer(taken: Taken, status: int = 200) -> JsonResponse:
+    return JsonResponse(
+        {
+            "accepted": taken.accepted,
+            "duplicates": taken.duplicates,
+            "pending": taken.pending,
+            "rejected": [
+                {"index": rejected.index, "task_id": rejected.task_id, "error": rejected.error}
+                for rejected in taken.rejected
+            ],
+        },
+        status=status,
+    )

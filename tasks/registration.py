@@ -1,0 +1,230 @@
+"""Taking in what gateways say about tasks: new ones are registered, known ones move on.
+
+Idempotent, and safe in any order: a task that is registered twice is one, a report about a task that is not
+registered yet waits for it, and one that comes late changes nothing (``lifecycle``).
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from accounts.identities import Names, resolve
+from accounts.models import Gateway
+from routescope.ids import derived_id
+from routescope.partitions import Month
+from tasks import lifecycle
+from tasks.lifecycle import Outcome
+from tasks.models import (
+    AsyncTask,
+    EarlyReport,
+    EventKind,
+    TaskEvent,
+    TaskStatus,
+    TaskType,
+)
+from tasks.providers.catalogue import Catalogue
+from tasks.providers.definition import Definition, duration
+from tasks.reports import Rejected, Report, Reports, again
+
+logger = logging.getLogger(__name__)
+
+MAX_AHEAD = timedelta(days=1)
+UNFOLLOWED_DEADLINE = timedelta(days=7)
+"""How long a task may stay open that only its gateway reports on."""
+EARLY_REPORTS_KEPT = timedelta(days=7)
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of a body: reports that told something new, that did not, that wait, and that were
+    refused.
+    """
+
+    accepted: int = 0
+    duplicates: int = 0
+    pending: int = 0
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+def register(gateway: Gateway, reports: Reports, catalogue: Catalogue) -> Taken:
+    """Register tasks, and take in what their reports say already. Committed when it returns.
+
+    Raises OperationalError if the database cannot be reached: then some of them may be kept, and the same
+    body may be sent again.
+    """
+    taken = Taken(rejected=list(reports.rejected))
+    now = timezone.now()
+    timely = _timely(reports.reports, now, taken)
+    known = _known(gateway, [report.task_id for _, report in timely])
+    fresh = {report.task_id: report for _, report in reversed(timely) if report.task_id not in known}
+    new = _insert(gateway, list(fresh.values()), now)
+    ids = _known(gateway, [report.task_id for _, report in timely])
+    for _, report in timely:
+        task = ids[report.task_id]
+        changed = report.says_something and _apply(task, report, catalogue) is Outcome.CHANGED
+        if task.pk in new:
+            new.discard(task.pk)
+            taken.accepted += 1
+            _apply_early(gateway, task, report.task_id, catalogue)
+        elif changed:
+            taken.accepted += 1
+        else:
+            taken.duplicates += 1
+    taken.rejected.sort(key=lambda rejected: rejected.index)
+    return taken
+
+
+def report(gateway: Gateway, reports: Reports, bodies: Sequence[Any], catalogue: Catalogue) -> Taken:
+    """Take in reports about tasks, registered or not yet; ``bodies`` are the same reports as JSON values."""
+    taken = Taken(rejected=list(reports.rejected))
+    known = _known(gateway, [one.task_id for _, one in reports.reports])
+    for index, one in reports.reports:
+        task = known.get(one.task_id)
+        if task is None:
+            EarlyReport.objects.get_or_create(
+                gateway=gateway, task_id=one.task_id, key=one.key, defaults={"body": bodies[index]}
+            )
+            # Registered in this very moment? Its registration may have looked for us before we were there.
+            task = _known(gateway, [one.task_id]).get(one.task_id)
+            if task is None:
+                taken.pending += 1
+            else:
+                _apply_early(gateway, task, one.task_id, catalogue)
+                taken.accepted += 1
+        elif _apply(task, one, catalogue) is Outcome.CHANGED:
+            taken.accepted += 1
+        else:
+            taken.duplicates += 1
+    return taken
+
+
+def first_poll(
+    definition: Definition | None, submitted_at: datetime, now: datetime
+) -> tuple[datetime, datetime]:
+    """Return when to ask a provider first, and when to stop waiting. Without a provider to ask, both are
+    late.
+    """
+    if definition is None or definition.poll is None:
+        deadline = max(submitted_at, now) + UNFOLLOWED_DEADLINE
+        return deadline, deadline
+    poll = definition.poll
+    first = duration(poll.first)
+    # Tasks that come in a batch are not all asked about in the same instant.
+    jitter = first * random.uniform(0, 0.25)  # noqa: S311
+    return max(submitted_at + first, now) + jitter, submitted_at + duration(poll.deadline)
+
+
+def _timely(reports: Sequence[tuple[int, Report]], now: datetime, taken: Taken) -> list[tuple[int, Report]]:
+    oldest = Month.of(now).plus(-settings.RECORD_RETENTION_MONTHS).start
+    timely = []
+    for index, one in reports:
+        assert one.submitted_at is not None  # noqa: S101  # decode(registering=True) requires it
+        if one.submitted_at > now + MAX_AHEAD:
+            error = f"created_at: {one.submitted_at.isoformat()} lies more than a day ahead; check the clock"
+        elif one.submitted_at < oldest:
+            error = f"created_at: {one.submitted_at.isoformat()} is older than tasks are kept here"
+        else:
+            timely.append((index, one))
+            continue
+        taken.rejected.append(Rejected(index, one.task_id, error))
+    return timely
+
+
+class _Known(NamedTuple):
+    pk: UUID
+    platform: str
+    type: str
+
+
+def _known(gateway: Gateway, task_ids: Sequence[str]) -> dict[str, _Known]:
+    rows = AsyncTask.objects.filter(gateway=gateway, task_id__in=set(task_ids))
+    found = rows.values_list("task_id", "pk", "platform", "type")
+    return {task_id: _Known(pk, platform, kind) for task_id, pk, platform, kind in found}
+
+
+def _insert(gateway: Gateway, reports: Sequence[Report], now: datetime) -> set[UUID]:
+    """Insert tasks as queued; return the ids of those that nobody else inserted meanwhile."""
+    if not reports:
+        return set()
+    names = resolve(
+        gateway,
+        users_and_tokens=((one.user, one.token) for one in reports),
+        groups=(one.group for one in reports),
+        models=(one.model for one in reports),
+    )
+    rows = [_row(gateway, names, one, now) for one in reports]
+    with transaction.atomic():
+        AsyncTask.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
+        return _note_submissions([row.pk for row in rows])
+
+
+def _note_submissions(ids: Sequence[UUID]) -> set[UUID]:
+    """Begin timelines; return the tasks that had none. bulk_create does not tell which rows were there."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {TaskEvent._meta.db_table}"  # noqa: S608  # the table's own name
+            ' (task_id, key, at, kind, "before", "after", word, reason, note)'
+            " SELECT task.id, 'submitted', task.submitted_at, %s, '', '', '', '', ''"
+            f" FROM {AsyncTask._meta.db_table} AS task WHERE task.id = ANY(%s)"
+            " ON CONFLICT (task_id, key) DO NOTHING RETURNING task_id",
+            [EventKind.SUBMITTED, list(ids)],
+        )
+        return {task_id for (task_id,) in cursor.fetchall()}
+
+
+def _row(gateway: Gateway, names: Names, one: Report, now: datetime) -> AsyncTask:
+    assert one.submitted_at is not None  # noqa: S101
+    user_id = names.users[one.user]
+    next_poll_at, deadline_at = first_poll(one.definition, one.submitted_at, now)
+    return AsyncTask(
+        id=derived_id(one.submitted_at, gateway.pk, one.task_id),
+        submitted_at=one.submitted_at,
+        updated_at=now,
+        user_id=user_id,
+        gateway=gateway,
+        token_id=names.tokens[user_id, one.token] if one.token else None,
+        model_id=names.models[one.model] if one.model else None,
+        group_id=names.groups[one.group] if one.group else None,
+        task_id=one.task_id,
+        provider_task_id=one.provider_task_id,
+        request_id=one.request_id,
+        platform=one.platform,
+        type=one.type or TaskType.OTHER,
+        status=TaskStatus.QUEUED,
+        cost=one.cost,
+        gateway_refunds=one.gateway_refunds,
+        poll_url=one.poll_url,
+        poll_parameters=one.poll_parameters,
+        next_poll_at=next_poll_at,
+        deadline_at=deadline_at,
+    )
+
+
+def _apply(known: _Known, one: Report, catalogue: Catalogue) -> Outcome:
+    observation = one.observation(one.definition or catalogue.get(known.platform), known.type)
+    return lifecycle.transition(known.pk, observation)[0]
+
+
+def _apply_early(gateway: Gateway, known: _Known, task_id: str, catalogue: Catalogue) -> None:
+    for early in EarlyReport.objects.filter(gateway=gateway, task_id=task_id).order_by("received_at", "pk"):
+        try:
+            _apply(known, again(early.body, early.key, task_id, catalogue), catalogue)
+        except ValueError as error:
+            logger.error("An early report about the task %s cannot be used: %s", task_id, error)
+        early.delete()
+
+
+def forget_early_reports() -> int:
+    """Delete reports about tasks that were never registered. Returns how many."""
+    old = EarlyReport.objects.filter(received_at__lt=timezone.now() - EARLY_REPORTS_KEPT)
+    return old.delete()[0]

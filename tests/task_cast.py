@@ -1,0 +1,63 @@
+"""The cast of the task tests: Alice owns, Bob is a stranger, and a gateway that sends."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.utils import timezone
+
+from accounts.models import Gateway, IngestKey, User, UserIdentity
+from routescope.ids import derived_id
+from tasks.models import AsyncTask, TaskStatus, TaskType
+
+_numbers = itertools.count(1)
+
+
+def person(email: str = "alice@example.com") -> User:
+    return User.objects.create_user(email, "a long password")
+
+
+def gateway(name: str = "edge") -> Gateway:
+    return Gateway.objects.create(name=name)
+
+
+def known_as(sender: Gateway, user: User, name: str) -> None:
+    UserIdentity.objects.create(gateway=sender, name=name, user=user)
+
+
+def key(sender: Gateway) -> dict[str, str]:
+    """Return the header that authenticates the gateway."""
+    return {"Authorization": f"Bearer {IngestKey.issue(sender)[1]}"}
+
+
+def a_task(user: User, sender: Gateway, **fields: Any) -> AsyncTask:
+    """Store an open task of an hour ago, with the given fields."""
+    number = next(_numbers)
+    submitted: datetime = fields.pop("submitted_at", timezone.now() - timedelta(hours=1))
+    task_id = fields.pop("task_id", f"task_{number:08}")
+    values = {
+        "platform": "runway",
+        "provider_task_id": f"rw-{number}",
+        "request_id": f"req_{number:08}",
+        "type": TaskType.VIDEO,
+        "status": TaskStatus.QUEUED,
+        "deadline_at": submitted + timedelta(days=1),
+        "next_poll_at": submitted,
+        **fields,
+    }
+    task: AsyncTask = AsyncTask.objects.create(
+        id=derived_id(submitted, sender.pk, task_id),
+        submitted_at=submitted,
+        user=user,
+        gateway=sender,
+        task_id=task_id,
+        **values,
+    )
+    return task
+
+
+def usd(text: str) -> Decimal:
+    return Decimal(text)
