@@ -272,3 +272,26 @@ class SpanHalf(models.Model):
 
     def __str__(self) -> str:
         return self.span
+
+
+class ImportPosition(models.Model):
+    """How far a table of another system has been imported; committed with the rows themselves."""
+
+    gateway = models.ForeignKey(
+        "accounts.Gateway", models.CASCADE, related_name="+", verbose_name=_("gateway")
+    )
+    source = models.CharField(_("source"), max_length=500, help_text=_("The database, without credentials."))
+    table = models.CharField(_("table"), max_length=100)
+    last_id = models.BigIntegerField(_("last ID"), default=0)
+    rows = models.BigIntegerField(_("rows"), default=0)
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("import position")
+        verbose_name_plural = _("import positions")
+        constraints = [
+            models.UniqueConstraint(fields=["gateway", "source", "table"], name="importposition_source_table")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.table}: {self.last_id}"

@@ -25,7 +25,7 @@ from logs.formats.genai import Half, Reading
 from logs.formats.otlp import Spans
 from logs.ingest import Outcome
 from logs.models import RecordType, SpanHalf, Status, UsageRecord
-from routescope.ids import derived_id, first_id
+from routescope.ids import EPOCH, derived_id, first_id
 
 SAME_CALL = timedelta(minutes=10)
 """How far apart the spans of one response begin. An ID that comes again later is a cached answer's."""
@@ -119,16 +119,13 @@ def _records(gateway: Gateway, readings: Iterable[Reading]) -> dict[str, list[Us
         gateway=gateway,
         type=RecordType.REQUEST,
         # The partitions of that time only.
-        id__gte=first_id(max(first, _EARLIEST)),
-        id__lt=first_id(max(last, _EARLIEST)),
+        id__gte=first_id(max(first, EPOCH)),
+        id__lt=first_id(max(last, EPOCH)),
     )
     found: dict[str, list[UsageRecord]] = {}
     for row in rows:
         found.setdefault(row.request_id, []).append(row)
     return found
-
-
-_EARLIEST = datetime.fromisoformat("1970-01-01T00:00:00Z")
 
 
 def _is_same_call(known: UsageEvent, reading: Reading) -> bool:

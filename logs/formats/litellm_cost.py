@@ -12,6 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from logs.events import JSONObject, UsageEvent
+from logs.formats.receipt import line, settled
 from logs.models import MONEY_PLACES
 
 _ZERO = Decimal(0)
@@ -67,20 +68,18 @@ def billing(given: Breakdown, event: UsageEvent) -> JSONObject | None:
     written_tokens = event.cache_write_tokens or 0
     reasoned_tokens = (event.reasoning_tokens or 0) if reasoning else 0
     lines = [
-        _line("input", paid_in, max(event.input_tokens - event.cached_tokens - written_tokens, 0)),
-        _line("cached_input", read, event.cached_tokens),
-        _line("cache_write", written, written_tokens),
-        _line("output", paid_out, event.output_tokens - reasoned_tokens),
-        _line("reasoning", reasoning, reasoned_tokens),
-        *(_line(kind, cost) for kind, cost in extras.items()),
-        _line("discount", -_usd(given.discount_amount)),
-        _line("margin", _usd(given.margin_total_amount)),
+        line("input", paid_in, max(event.input_tokens - event.cached_tokens - written_tokens, 0)),
+        line("cached_input", read, event.cached_tokens),
+        line("cache_write", written, written_tokens),
+        line("output", paid_out, event.output_tokens - reasoned_tokens),
+        line("reasoning", reasoning, reasoned_tokens),
+        *(line(kind, cost) for kind, cost in extras.items()),
+        line("discount", -_usd(given.discount_amount)),
+        line("margin", _usd(given.margin_total_amount)),
     ]
-    lines = [line for line in lines if Decimal(line["amount"]) or line.get("tokens")]
-    _settle(lines, event.cost)
     return {
         "source": "litellm",
-        "lines": lines,
+        "lines": settled(lines, event.cost, _NOISE),
         **({"service_tier": given.service_tier} if given.service_tier else {}),
         **({"discount_percent": str(given.discount_percent)} if given.discount_percent else {}),
         **({"margin_percent": str(given.margin_percent)} if given.margin_percent else {}),
@@ -89,22 +88,3 @@ def billing(given: Breakdown, event: UsageEvent) -> JSONObject | None:
 
 def _usd(value: Decimal | None) -> Decimal:
     return value.quantize(_UNIT) if value is not None and value.is_finite() and abs(value) < 10**9 else _ZERO
-
-
-def _line(kind: str, cost: Decimal, tokens: int | None = None) -> JSONObject:
-    line: JSONObject = {"kind": kind, "amount": f"{cost:f}"}
-    if tokens is not None:
-        line["tokens"] = tokens
-    return line
-
-
-def _settle(lines: list[JSONObject], charged: Decimal) -> None:
-    """Make the lines add up: rounding goes to the largest one, anything more is a line of its own."""
-    rest = charged - sum((Decimal(line["amount"]) for line in lines), _ZERO)
-    if not rest:
-        return
-    if abs(rest) < _NOISE and lines:
-        largest = max(lines, key=lambda line: abs(Decimal(line["amount"])))
-        largest["amount"] = f"{Decimal(largest['amount']) + rest:f}"
-    else:
-        lines.append(_line("other", rest))

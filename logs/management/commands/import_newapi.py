@@ -1,0 +1,101 @@
+"""Import the records of a new-api or one-api installation, and follow it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from argparse import ArgumentParser
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.models import Gateway
+from logs import newapi_import
+from logs.formats.newapi import QUOTA_PER_USD
+from logs.newapi_import import Progress
+from logs.newapi_source import Source, SourceError, open_source
+from routescope.progress import Bar
+
+_MAX_PAUSE = 60
+
+
+class Command(BaseCommand):
+    help = (
+        "Import the logs table of a new-api or one-api database (PostgreSQL, MySQL, SQLite). Interrupt it at"
+        " any time: the next run goes on where it stopped."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--source",
+            default=os.environ.get("NEWAPI_DSN"),
+            help="postgresql://..., mysql://..., sqlite:///path, or new-api's SQL_DSN. Default: NEWAPI_DSN,"
+            " which keeps the password out of the process list.",
+        )
+        parser.add_argument("--gateway", default="new-api", help="The gateway to book the records under.")
+        parser.add_argument("--follow", action="store_true", help="Keep up with the living system.")
+        parser.add_argument("--interval", type=float, default=5.0, help="Seconds between looks (--follow).")
+        parser.add_argument(
+            "--quota-per-unit",
+            default=str(QUOTA_PER_USD),
+            help="The installation's QuotaPerUnit: quota for 1 USD.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not options["source"]:
+            raise CommandError("Name the database: --source postgresql://user:password@host/new-api")
+        try:
+            quota_per_usd = Decimal(options["quota_per_unit"])
+        except InvalidOperation:
+            quota_per_usd = Decimal(0)
+        if not quota_per_usd.is_finite() or quota_per_usd <= 0:
+            raise CommandError(f"--quota-per-unit: {options['quota_per_unit']!r} is no number above 0.")
+        gateway, _ = Gateway.objects.get_or_create(name=options["gateway"])
+        try:
+            with open_source(options["source"]) as source:
+                if not source.has(newapi_import.TABLE):
+                    raise CommandError(f"{source.name} has no table {newapi_import.TABLE!r}.")
+                self._report(self._import(source, gateway, quota_per_usd))
+            if options["follow"]:
+                self._follow(options["source"], gateway, quota_per_usd, max(options["interval"], 0.2))
+        except SourceError as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            self.stderr.write("Stopped. The next run goes on from here.")
+
+    def _import(self, source: Source, gateway: Gateway, quota_per_usd: Decimal) -> Progress:
+        done = Progress()
+        bar = Bar(self.stderr, total=source.last(newapi_import.TABLE))
+        for progress in newapi_import.run(source, gateway, quota_per_usd=quota_per_usd):
+            done = progress
+            bar.show(progress.last_id, f"{progress.rows:,} rows")
+        bar.finish()
+        return done
+
+    def _follow(self, dsn: str, gateway: Gateway, quota_per_usd: Decimal, interval: float) -> None:
+        self.stderr.write("Following. Ctrl-C stops.")
+        pause = interval
+        while True:
+            time.sleep(pause)
+            try:
+                # A connection of its own for each look: the source may restart meanwhile.
+                with open_source(dsn) as source:
+                    runs = newapi_import.run(source, gateway, quota_per_usd=quota_per_usd)
+                    for progress in runs:
+                        self.stderr.write(f"{progress.rows:,} rows, {progress.records:,} new records")
+                        sys.stderr.flush()
+                pause = interval
+            except SourceError as error:
+                pause = min(pause * 2, _MAX_PAUSE)
+                self.stderr.write(f"{error} Next look in {pause:.0f} s.")
+
+    def _report(self, done: Progress) -> None:
+        self.stdout.write(
+            f"{done.rows:,} rows: {done.records:,} new records ({done.refunds:,} refunds), {done.folded:,}"
+            f" rows folded into them, {done.duplicates:,} here already, {done.other:,} of other types,"
+            f" {done.refused:,} refused. Net cost: {done.cost:.6f} USD."
+        )
+        for reason in done.reasons:
+            self.stdout.write(f"  refused: {reason}")

@@ -1,0 +1,155 @@
+"""Importing the logs of a new-api or one-api installation, resumable at any moment.
+
+A slice of rows, what became of it, and the position after it are one transaction: whenever the import is
+interrupted, it goes on where it stopped, and nothing is missing or counted twice. Attempts and the charge of
+one request may lie in different slices: the record is then completed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from itertools import takewhile
+
+import msgspec
+from django.db import transaction
+
+from accounts.models import Gateway
+from logs import ingest
+from logs.events import Batch, Rejection, UsageEvent
+from logs.formats.newapi import QUOTA_PER_USD, TYPES, Call, Row, fold, together
+from logs.models import REQUEST_TYPES, ImportPosition, Status, UsageRecord
+from logs.newapi_source import Source
+from logs.spans import event_of
+from routescope.ids import EPOCH, first_id
+
+TABLE = "logs"
+SLICE = 5_000
+"""Rows at a time: some 10 MB, whatever the table's size."""
+_SAME_REQUEST = timedelta(hours=1)
+"""How far apart the rows of one request may lie."""
+_SETTLED_SECONDS = 5
+_WRONG_CLOCK_SECONDS = 3600
+"""A row further ahead than this does not hold the others up."""
+_MAX_REASONS = 5
+
+
+@dataclass(slots=True)
+class Progress:
+    """What the import has done in this run. ``cost`` is USD, refunds taken off."""
+
+    last_id: int = 0
+    rows: int = 0
+    records: int = 0
+    folded: int = 0
+    refunds: int = 0
+    other: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    cost: Decimal = Decimal(0)
+    reasons: list[str] = field(default_factory=list)
+
+
+def run(source: Source, gateway: Gateway, *, quota_per_usd: Decimal = QUOTA_PER_USD) -> Iterator[Progress]:
+    """Import what lies after the position kept; yield after each slice, which is then committed.
+
+    Raises SourceError.
+    """
+    progress = Progress()
+    position, _ = ImportPosition.objects.get_or_create(gateway=gateway, source=source.name[:500], table=TABLE)
+    while True:
+        rows = list(takewhile(_is_settled, source.read(TABLE, Row, after=position.last_id, limit=SLICE)))
+        if not rows:
+            break
+        with transaction.atomic():
+            position = ImportPosition.objects.select_for_update().get(pk=position.pk)
+            if position.last_id >= rows[0].id:
+                # Another import of the same source was faster.
+                continue
+            _take(gateway, rows, quota_per_usd, progress)
+            position.last_id = rows[-1].id
+            position.rows += len(rows)
+            position.save()
+        progress.last_id = position.last_id
+        yield progress
+
+
+def _is_settled(row: Row) -> bool:
+    """Tell whether all rows before this one are there: rows get ids in one order and appear in another."""
+    age = time.time() - row.created_at
+    return age >= _SETTLED_SECONDS or age < -_WRONG_CLOCK_SECONDS
+
+
+def _take(gateway: Gateway, rows: Sequence[Row], quota_per_usd: Decimal, progress: Progress) -> None:
+    progress.rows += len(rows)
+    progress.other += sum(row.type not in TYPES for row in rows)
+    calls = fold(_clean(rows), quota_per_usd)
+    known = _known(gateway, calls)
+    new: list[tuple[int, UsageEvent]] = []
+    completions = []
+    for index, call in enumerate(calls):
+        records = known.get(call.event.request_id, []) if call.is_foldable else []
+        if call.charged_by is not None and call.charged_by in map(_charge, records):
+            progress.duplicates += 1
+            continue
+        record = next((r for r in records if _charge(r) is None or call.charged_by is None), None)
+        if record is not None:
+            completions.append((record, together(event_of(record), _charge(record), call)))
+            records.remove(record)
+            progress.folded += call.rows
+            continue
+        if records:
+            call.event.identity = f"{call.event.request_id}#{call.charged_by}"
+        progress.folded += call.rows - 1
+        new.append((index, call.event))
+    outcome = ingest.store(gateway, Batch(events=new, rejected=[]))
+    ingest.complete(gateway, completions)
+    progress.records += outcome.accepted
+    progress.duplicates += outcome.duplicates
+    progress.refunds += sum((event.cost or 0) < 0 for _, event in new)
+    progress.cost += sum((event.cost or Decimal(0) for _, event in new), Decimal(0))
+    progress.cost += sum(((e.cost or 0) - (r.cost or 0) for r, e in completions), Decimal(0))
+    _refuse(progress, outcome.rejected)
+
+
+def _clean(rows: Sequence[Row]) -> Iterator[Row]:
+    """Leave out what PostgreSQL cannot store, which MySQL and SQLite can."""
+    for row in rows:
+        for name in ("content", "other", "request_id", "upstream_request_id"):
+            text = getattr(row, name)
+            if text and "\x00" in text:
+                row = msgspec.structs.replace(row, **{name: text.replace("\x00", "\ufffd")})
+        yield row
+
+
+def _known(gateway: Gateway, calls: Sequence[Call]) -> dict[str, list[UsageRecord]]:
+    wanted = [call.event for call in calls if call.is_foldable]
+    if not wanted:
+        return {}
+    found: dict[str, list[UsageRecord]] = {}
+    rows = UsageRecord.objects.select_related("model").filter(
+        request_id__in={event.request_id for event in wanted},
+        gateway=gateway,
+        type__in=REQUEST_TYPES,
+        # The partitions of that time only.
+        id__gte=first_id(max(min(event.created_at for event in wanted) - _SAME_REQUEST, EPOCH)),
+        id__lt=first_id(max(event.created_at for event in wanted) + _SAME_REQUEST),
+    )
+    for row in rows:
+        found.setdefault(row.request_id, []).append(row)
+    return found
+
+
+def _charge(record: UsageRecord) -> int | None:
+    """Return the row that charged a record, None while all its attempts failed."""
+    return (record.metadata or {}).get("log_id") if record.status == Status.SUCCESS else None
+
+
+def _refuse(progress: Progress, rejected: Sequence[Rejection]) -> None:
+    progress.refused += len(rejected)
+    for rejection in rejected:
+        if len(progress.reasons) < _MAX_REASONS:
+            progress.reasons.append(f"{rejection.request_id}: {rejection.error}")

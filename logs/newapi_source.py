@@ -1,0 +1,168 @@
+"""Reading the database of a new-api or one-api installation: PostgreSQL, MySQL or SQLite, in slices."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import msgspec
+import psycopg
+import pymysql
+
+_Record = TypeVar("_Record", bound=msgspec.Struct)
+_GO_MYSQL = re.compile(r"(?P<user>[^:@/]*)(?::(?P<password>.*))?@tcp\((?P<address>[^)]*)\)/(?P<name>[^?]*)")
+_MYSQL_PORT = 3306
+_CONNECT_SECONDS = 15
+
+
+class SourceError(Exception):
+    """The source cannot be read. ``str()`` says what to do about it."""
+
+
+class _Cursor(Protocol):
+    description: Any
+
+    def execute(self, query: str, parameters: Any = ...) -> Any: ...
+    def fetchall(self) -> Sequence[Sequence[Any]]: ...
+    def fetchone(self) -> Any: ...
+    def close(self) -> None: ...
+
+
+class Source:
+    """An open source. Only ever reads."""
+
+    def __init__(self, connection: Any, name: str, quote: str, mark: str) -> None:
+        self._connection = connection
+        self._quote = quote
+        self._mark = mark
+        self.name = name
+        """Which database this is, without credentials: under this name its positions are kept."""
+
+    def has(self, table: str) -> bool:
+        """Tell whether there is such a table."""
+        try:
+            self._columns(table)
+        except SourceError:
+            return False
+        return True
+
+    def read(
+        self, table: str, record: type[_Record], *, after: int, limit: int, key: str = "id"
+    ) -> list[_Record]:
+        """Return up to ``limit`` rows with ``key`` above ``after``, in its order.
+
+        Columns that this version of the table does not have keep the record's defaults. Raises SourceError.
+        """
+        wanted = [field for field in record.__struct_fields__ if field in self._columns(table)]
+        columns = ", ".join(map(self._quoted, wanted))
+        query = (
+            f"SELECT {columns} FROM {self._quoted(table)} WHERE {self._quoted(key)} > {self._mark}"  # noqa: S608
+            f" ORDER BY {self._quoted(key)} LIMIT {limit:d}"
+        )
+        try:
+            return [
+                msgspec.convert(dict(zip(wanted, row, strict=True)), record, strict=False)
+                for row in self._fetch(query, [after])
+            ]
+        except msgspec.ValidationError as error:
+            raise SourceError(f"{self.name}, {table} after {key} {after}: {error}") from error
+
+    def last(self, table: str, key: str = "id") -> int:
+        """Return the highest key, 0 for an empty table. Raises SourceError."""
+        [[highest]] = self._fetch(f"SELECT max({self._quoted(key)}) FROM {self._quoted(table)}", [])  # noqa: S608
+        return int(highest or 0)
+
+    def _columns(self, table: str) -> set[str]:
+        with self._cursor() as cursor:
+            cursor.execute(f"SELECT * FROM {self._quoted(table)} LIMIT 0")  # noqa: S608
+            return {column[0] for column in cursor.description}
+
+    def _fetch(self, query: str, parameters: list[int]) -> Sequence[Sequence[Any]]:
+        with self._cursor() as cursor:
+            cursor.execute(query, parameters)
+            return cursor.fetchall()
+
+    @contextlib.contextmanager
+    def _cursor(self) -> Iterator[_Cursor]:
+        try:
+            with contextlib.closing(self._connection.cursor()) as cursor:
+                yield cursor
+        except (psycopg.Error, pymysql.Error, sqlite3.Error) as error:
+            raise SourceError(f"{self.name}: {str(error).strip()}") from error
+
+    def _quoted(self, name: str) -> str:
+        return f"{self._quote}{name}{self._quote}"
+
+
+@contextlib.contextmanager
+def open_source(dsn: str) -> Iterator[Source]:
+    """Open a source for reading.
+
+    ``postgresql://user:password@host/name``, ``mysql://user:password@host/name``, ``sqlite:///path`` or the
+    path of a file; also as new-api's own SQL_DSN writes MySQL, ``user:password@tcp(host:port)/name``. Raises
+    SourceError where it cannot be opened.
+    """
+    try:
+        source = _open(dsn)
+    except (psycopg.Error, pymysql.Error, sqlite3.Error, OSError, ValueError) as error:
+        raise SourceError(f"The source cannot be opened: {str(error).strip()}") from error
+    try:
+        yield source
+    finally:
+        with contextlib.suppress(psycopg.Error, pymysql.Error, sqlite3.Error):
+            source._connection.close()
+
+
+def _open(dsn: str) -> Source:
+    if go := _GO_MYSQL.fullmatch(dsn.partition("?")[0]):
+        host, _, port = go["address"].partition(":")
+        return _mysql(host, int(port or _MYSQL_PORT), go["user"], go["password"] or "", go["name"])
+    scheme = dsn.partition("://")[0] if "://" in dsn else "sqlite"
+    if scheme in ("postgres", "postgresql"):
+        connection = psycopg.connect(dsn, autocommit=True, connect_timeout=_CONNECT_SECONDS)
+        connection.read_only = True
+        info = connection.info
+        schema = connection.execute("SELECT current_schema()").fetchone()
+        name = f"postgresql://{info.host}:{info.port}/{info.dbname}/{schema[0] if schema else ''}"
+        return Source(connection, name, quote='"', mark="%s")
+    if scheme in ("mysql", "mariadb"):
+        parts = urlsplit(dsn)
+        [socket, *_] = [*parse_qs(parts.query).get("unix_socket", []), None]
+        return _mysql(
+            parts.hostname or "127.0.0.1",
+            parts.port or _MYSQL_PORT,
+            unquote(parts.username or ""),
+            unquote(parts.password or ""),
+            parts.path.lstrip("/"),
+            socket,
+        )
+    if scheme != "sqlite":
+        raise ValueError(f"{scheme!r} is not postgresql, mysql or sqlite")
+    path = Path(dsn.removeprefix("sqlite://").removeprefix("/") if dsn.startswith("sqlite:///") else dsn)
+    if dsn.startswith("sqlite:////"):
+        path = Path("/") / path
+    if not path.is_file():
+        raise ValueError(f"{path} is not a file")
+    # Not immutable: the living system may be writing to it.
+    connection_ = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    return Source(connection_, f"sqlite://{path.resolve()}", quote='"', mark="?")
+
+
+def _mysql(host: str, port: int, user: str, password: str, name: str, socket: str | None = None) -> Source:
+    connection = pymysql.connect(
+        host=host,
+        port=port,
+        user=user,
+        password=password,
+        database=name,
+        unix_socket=socket,
+        charset="utf8mb4",
+        connect_timeout=_CONNECT_SECONDS,
+        autocommit=True,
+    )
+    return Source(connection, f"mysql://{host}:{port}/{name}", quote="`", mark="%s")

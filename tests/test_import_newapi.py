@@ -1,0 +1,350 @@
+"""Importing new-api and one-api: every charge once, to the cent, wherever the import was interrupted."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.models import Sum
+
+from accounts.models import Gateway
+from logs import newapi_import
+from logs.formats.newapi import CONSUME, ERROR, REFUND, Row, fold
+from logs.models import Cause, ImportPosition, RecordType, Status, UsageRecord
+from logs.newapi_source import SourceError, open_source
+from tests.sums import check_rollups
+
+NOW = int(time.time()) - 3600
+COLUMNS = (
+    "id INTEGER PRIMARY KEY, created_at bigint, type int, content text, username text, token_name text,"
+    " model_name text, quota int, prompt_tokens int, completion_tokens int, use_time int, is_stream numeric,"
+    ' channel_id int, "group" text, ip text, request_id text, upstream_request_id text, other text'
+)
+RATIOS = {
+    "model_ratio": 1.25,
+    "completion_ratio": 4,
+    "group_ratio": 0.5,
+    "cache_tokens": 400,
+    "cache_ratio": 0.5,
+}
+# (600 + 400 * 0.5 + 100 * 4) * 1.25 * 0.5 = 750
+CALL: dict[str, Any] = {
+    "type": CONSUME, "username": "ann", "token_name": "prod", "model_name": "gpt-4o", "quota": 750,
+    "prompt_tokens": 1000, "completion_tokens": 100, "use_time": 3, "is_stream": 1, "channel_id": 7,
+    "group": "vip", "ip": "192.0.2.9", "content": "", "other": json.dumps({**RATIOS, "frt": 420}),
+}  # fmt: skip
+FAILED: dict[str, Any] = {
+    **CALL, "type": ERROR, "quota": 0, "prompt_tokens": 0, "completion_tokens": 0, "channel_id": 3,
+    "content": "upstream is overloaded",
+    "other": json.dumps({"error_type": "upstream_error", "error_code": "overloaded", "status_code": 529}),
+}  # fmt: skip
+
+
+class Installation:
+    """A new-api installation on SQLite."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.database = sqlite3.connect(path)
+        self.database.execute(f"CREATE TABLE logs ({COLUMNS})")
+
+    def log(self, **row: Any) -> int:
+        row = {"created_at": NOW, **row}
+        names = ", ".join(f'"{name}"' for name in row)
+        marks = ", ".join("?" * len(row))
+        cursor = self.database.execute(f"INSERT INTO logs ({names}) VALUES ({marks})", list(row.values()))
+        self.database.commit()
+        assert cursor.lastrowid
+        return cursor.lastrowid
+
+    def imported(self, **options: Any) -> str:
+        told = io.StringIO()
+        call_command(
+            "import_newapi", source=f"sqlite:///{self.path}", stdout=told, stderr=io.StringIO(), **options
+        )
+        return told.getvalue()
+
+
+@pytest.fixture
+def installation(tmp_path: Path, db: None) -> Installation:
+    return Installation(tmp_path / "one-api.db")
+
+
+def only() -> Any:
+    return UsageRecord.objects.select_related("user", "token", "model", "group").get()
+
+
+def test_a_charge_becomes_a_record_with_its_reckoning(installation: Installation) -> None:
+    installation.log(**CALL, request_id="20250101xyz")
+    installation.imported()
+    record = only()
+    assert record.request_id == "20250101xyz"
+    assert (record.user.name, record.token.name, record.model.name, record.group.name) == (
+        "ann",
+        "prod",
+        "gpt-4o",
+        "vip",
+    )
+    assert record.created_at.timestamp() == NOW
+    assert (record.status, record.cause, record.http_status, record.stream) == (
+        Status.SUCCESS,
+        Cause.NONE,
+        200,
+        True,
+    )
+    assert (record.input_tokens, record.output_tokens, record.cached_tokens) == (1000, 100, 400)
+    assert (record.duration_ms, record.ttft_ms, record.channel, record.ip) == (3000, 420, "7", "192.0.2.9")
+    assert record.cost == Decimal("0.0015")
+    assert record.billing["unit_prices"] == {"input": "2.5", "output": "10", "cached_input": "1.25"}
+    assert record.billing["group_ratio"] == "0.5"
+    lines = {line["kind"]: (Decimal(line["amount"]), line["tokens"]) for line in record.billing["lines"]}
+    assert lines == {
+        "input": (Decimal("0.00075"), 600),
+        "cached_input": (Decimal("0.00025"), 400),
+        "output": (Decimal("0.0005"), 100),
+    }
+    assert sum(Decimal(line["amount"]) for line in record.billing["lines"]) == record.cost
+
+
+@pytest.mark.parametrize("slice_size", [1, 2, 3, 100])
+def test_failed_attempts_and_the_charge_are_one_record_wherever_slices_end(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, slice_size: int
+) -> None:
+    monkeypatch.setattr(newapi_import, "SLICE", slice_size)
+    installation.log(**FAILED, request_id="r1")
+    installation.log(**CALL, request_id="other")
+    installation.log(**FAILED, request_id="r1", created_at=NOW + 1)
+    installation.log(**CALL, request_id="r1", created_at=NOW + 4)
+    for _ in range(2):
+        installation.imported()
+        ImportPosition.objects.update(last_id=0)
+    assert UsageRecord.objects.count() == 2
+    record = UsageRecord.objects.get(request_id="r1")
+    assert (record.status, record.cost) == (Status.SUCCESS, Decimal("0.0015"))
+    assert record.created_at.timestamp() == NOW + 4
+    assert record.attempts is not None
+    assert [(a["channel"], a["status"], a["http_status"]) for a in record.attempts] == [
+        ("3", "error", 529), ("3", "error", 529), ("7", "success", 200),
+    ]  # fmt: skip
+    check_rollups()
+
+
+@pytest.mark.parametrize("slice_size", [1, 100])
+def test_a_request_that_failed_everywhere_is_one_error(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, slice_size: int
+) -> None:
+    monkeypatch.setattr(newapi_import, "SLICE", slice_size)
+    installation.log(**FAILED, request_id="r1")
+    installation.log(**FAILED, request_id="r1")
+    installation.imported()
+    record = only()
+    assert (record.status, record.http_status, record.error_code) == (Status.ERROR, 529, "overloaded")
+    assert record.error_message == "upstream is overloaded"
+    assert len(record.attempts) == 2
+    check_rollups()
+
+
+@pytest.mark.parametrize("slice_size", [1, 100])
+def test_a_session_billed_in_parts_loses_no_part(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, slice_size: int
+) -> None:
+    monkeypatch.setattr(newapi_import, "SLICE", slice_size)
+    for _ in range(3):
+        installation.log(**CALL, request_id="realtime")
+    installation.imported()
+    ImportPosition.objects.all().delete()
+    installation.imported()
+    assert UsageRecord.objects.filter(request_id="realtime").count() == 3
+    assert UsageRecord.objects.aggregate(sum=Sum("cost"))["sum"] == Decimal("0.0045")
+
+
+def test_refunds_are_refunds_and_other_rows_are_none(installation: Installation) -> None:
+    other = json.dumps({"is_task": True, "task_id": "task_9"})
+    installation.log(**{**CALL, "other": other}, request_id="r1")
+    installation.log(**{**CALL, "type": REFUND, "quota": 250, "other": other})
+    for kind in (1, 3, 4, 7):
+        installation.log(type=kind, quota=5_000_000, username="ann")
+    told = installation.imported()
+    assert "6 rows: 2 new records (1 refunds)" in told
+    assert "4 of other types" in told
+    charge = UsageRecord.objects.get(type=RecordType.TASK)
+    refund = UsageRecord.objects.get(type=RecordType.REFUND)
+    assert (charge.task_id, refund.task_id, refund.cost) == ("task_9", "task_9", Decimal("-0.0005"))
+    check_rollups()
+
+
+def test_one_api_has_no_groups_and_counts_milliseconds(tmp_path: Path, db: None) -> None:
+    path = tmp_path / "one-api.db"
+    with sqlite3.connect(path) as database:
+        database.execute(
+            "CREATE TABLE logs (id INTEGER PRIMARY KEY, created_at bigint, type int, content text,"
+            " username text, token_name text, model_name text, quota int, prompt_tokens int,"
+            " completion_tokens int, channel_id int, request_id text, elapsed_time int, is_stream numeric)"
+        )
+        database.execute(
+            "INSERT INTO logs VALUES (1, ?, 2, '', 'root', 't', 'm', 500000, 1, 2, 1, '', 1234, 0)", [NOW]
+        )
+    call_command("import_newapi", source=str(path), stdout=io.StringIO(), stderr=io.StringIO())
+    record = only()
+    assert (record.request_id, record.cost, record.duration_ms) == ("log-1", Decimal(1), 1234)
+    assert record.group is None
+
+
+def test_new_rows_wait_until_those_before_them_are_there(installation: Installation) -> None:
+    installation.log(**CALL, request_id="old")
+    installation.log(**CALL, request_id="new", created_at=int(time.time()))
+    installation.log(**CALL, request_id="late", created_at=NOW)
+    installation.imported()
+    assert [record.request_id for record in UsageRecord.objects.all()] == ["old"]
+
+
+def test_a_row_that_cannot_be_kept_is_told_and_the_rest_goes_on(installation: Installation) -> None:
+    installation.log(**CALL, request_id="ancient", created_at=1)
+    installation.log(**CALL, request_id="fine")
+    told = installation.imported()
+    assert "1 refused" in told
+    assert "ancient: created_at" in told
+    assert UsageRecord.objects.count() == 1
+
+
+def test_money_per_quota_is_configurable(installation: Installation) -> None:
+    installation.log(**CALL, request_id="r")
+    installation.imported(quota_per_unit="1000")
+    assert only().cost == Decimal("0.75")
+
+
+@pytest.mark.parametrize(
+    ("other", "quota", "kinds"),
+    [
+        ({"model_price": 0.04, "group_ratio": 2}, 40_000, {"request": "0.08"}),
+        ({"model_ratio": 1, "user_group_ratio": -1, "group_ratio": 1, "completion_ratio": 2}, 1200,
+         {"input": "0.002", "output": "0.0004"}),
+        ({"model_ratio": 1, "user_group_ratio": 0.5, "group_ratio": 1, "completion_ratio": 2}, 600,
+         {"input": "0.001", "output": "0.0002"}),
+        ({"model_ratio": 1, "completion_ratio": 2}, 2000,
+         {"input": "0.002", "output": "0.0004", "other": "0.0016"}),
+        ({}, 5, {"other": "0.00001"}),
+    ],
+)  # fmt: skip
+def test_ratios_become_lines_that_add_up(other: dict[str, Any], quota: int, kinds: dict[str, str]) -> None:
+    row = Row(**{**CALL, "id": 1, "created_at": NOW, "other": json.dumps(other), "quota": quota})
+    [call] = fold([row])
+    assert call.event.billing is not None
+    lines = {line["kind"]: Decimal(line["amount"]) for line in call.event.billing["lines"]}
+    assert lines == {kind: Decimal(cost) for kind, cost in kinds.items()}
+    assert sum(lines.values()) == call.event.cost
+
+
+def test_what_stands_in_the_other_column_never_costs_the_charge() -> None:
+    for other in ("{", "[]", "null", '{"admin_info": 5}', '{"model_ratio": "x"}', '{"frt": -1000}', ""):
+        [call] = fold([Row(**{**CALL, "id": 1, "created_at": NOW, "other": other})])
+        assert call.event.cost == Decimal("0.0015")
+
+
+def test_a_source_that_cannot_be_read_says_why(db: None, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="is not a file"):
+        call_command("import_newapi", source=str(tmp_path / "missing.db"))
+    with pytest.raises(CommandError, match="not postgresql, mysql or sqlite"):
+        call_command("import_newapi", source="oracle://x")
+    with pytest.raises(SourceError, match="cannot be opened"), open_source("user:secret@tcp(127.0.0.1:1)/db"):
+        pass
+
+
+# --- The peer's own table, on PostgreSQL -------------------------------------------------------------------
+
+_PEER = Path(__file__).resolve().parent.parent.parent / "shared" / "bench" / "peer_newapi.sql"
+
+
+@pytest.fixture
+def peer(transactional_db: None) -> Callable[[int], str]:
+    """Fill the peer's table in a schema of the test database; return its DSN."""
+
+    def fill(rows: int) -> str:
+        statements = [
+            line for line in _PEER.read_text().splitlines() if not line.startswith(("\\", "vacuum"))
+        ]
+        script = "\n".join(statements).replace(":rows", str(rows))
+        with connection.cursor() as cursor:
+            cursor.execute(script)
+        settings = connection.settings_dict
+        return (
+            f"postgresql://{settings['USER']}:{settings['PASSWORD']}@/{settings['NAME']}?host={settings['HOST']}"
+            f"&port={settings['PORT']}&options=-csearch_path%3Dpeer_newapi"
+        )
+
+    return fill
+
+
+@pytest.mark.skipif(not _PEER.is_file(), reason="The peer's table (../shared/bench) is not on this machine.")
+@pytest.mark.slow
+def test_a_killed_import_goes_on_and_the_totals_are_the_sources_own(peer: Callable[[int], str]) -> None:
+    """RS_IMPORT_ROWS=1000000 for the full size."""
+    size = int(os.environ.get("RS_IMPORT_ROWS", "30000"))
+    dsn = peer(size)
+    settings = connection.settings_dict
+    host = quote(settings["HOST"], safe="")
+    login = f"{settings['USER']}:{settings['PASSWORD']}@{host}:{settings['PORT']}"
+    command = [sys.executable, "manage.py", "import_newapi"]
+    environment = {
+        **os.environ,
+        "NEWAPI_DSN": dsn,
+        "SECRET_KEY": "k" * 50,
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "DATABASE_URL": f"postgresql://{login}/{settings['NAME']}",
+    }
+    started = time.monotonic()
+    kills = 0
+    while kills < 3:
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        reached = ImportPosition.objects.values_list("last_id", flat=True).first() or 0
+        while process.poll() is None and (_position() <= reached):
+            time.sleep(0.02)
+        if process.poll() is not None:
+            break
+        process.kill()
+        process.wait()
+        kills += 1
+    final = subprocess.run(
+        [*_timed(), *command], env=environment, capture_output=True, text=True, check=False
+    )
+    assert final.returncode == 0, final.stderr[-2000:]
+    print(f"{kills} kills, {time.monotonic() - started:.1f} s", final.stdout, final.stderr[-300:])  # noqa: T201
+    assert kills
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT username, count(*), sum(quota) / 500000.0, sum(prompt_tokens), sum(completion_tokens)"
+            " FROM peer_newapi.logs GROUP BY 1 ORDER BY 1"
+        )
+        theirs = cursor.fetchall()
+        cursor.execute(
+            "SELECT u.name, sum(d.records), sum(d.cost), sum(d.input_tokens), sum(d.output_tokens)"
+            " FROM usage_day d JOIN accounts_user u ON u.id = d.user_id GROUP BY 1 ORDER BY 1"
+        )
+        ours = cursor.fetchall()
+    assert sorted(ours) == sorted(theirs)
+    assert UsageRecord.objects.count() == size
+    check_rollups()
+    Gateway.objects.get(name="new-api")
+
+
+def _position() -> int:
+    return ImportPosition.objects.values_list("last_id", flat=True).first() or 0
+
+
+def _timed() -> list[str]:
+    return ["/usr/bin/time", "-v"] if Path("/usr/bin/time").exists() else []
