@@ -79,13 +79,13 @@ def hours_with(condition: Q, since: datetime | None = None) -> list[datetime]:
     return sorted(set(rows.values_list("start", flat=True)))
 
 
-def records_of(hour: datetime, condition: Q) -> Iterator[list[UsageRecord]]:
+def records_of(hour: datetime, condition: Q, *related: str) -> Iterator[list[UsageRecord]]:
     """Yield the records of a UTC hour, of all users, that meet a condition, in chunks."""
     users = UsageHour.objects.filter(start=hour).values_list("user_id", flat=True).distinct()
     stretch = id_range(TimeRange(hour, hour + HOUR))
     for batch in _chunks(sorted(users), 200):
         rows = UsageRecord.objects.filter(stretch, condition, user_id__in=batch).order_by("user_id", "id")
-        yield from _chunks(rows.iterator(CHUNK), CHUNK)
+        yield from _chunks((rows.select_related(*related) if related else rows).iterator(CHUNK), CHUNK)
 
 
 _Item = TypeVar("_Item")

@@ -25,6 +25,7 @@ from accounts.models import Gateway
 from logs.causes import judge
 from logs.events import Batch, Failure, Rejection, UsageEvent
 from logs.models import UsageRecord
+from logs.pricing import price_events
 from routescope import partitions
 from routescope.ids import derived_id
 from routescope.partitions import Month
@@ -125,6 +126,7 @@ def complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEve
     if not completions:
         return
     names = _names(gateway, [event for _, event in completions])
+    price_events([event for _, event in completions], names.models, names.groups)
     rows = []
     for record, event in completions:
         row = _row(gateway.pk, names, event)
@@ -183,6 +185,7 @@ def store_named(gateway_id: int, names: Names, events: Sequence[UsageEvent]) -> 
     Takes part in the caller's transaction, if there is one. Raises DataError for a value that cannot be
     stored.
     """
+    price_events(events, names.models, names.groups)
     rows = [_row(gateway_id, names, event) for event in events]
     partitions.ensure(TABLE, {Month.of(event.created_at) for event in events})
     for remaining in reversed(range(_TRIES)):

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from celery import shared_task
 
-from logs import rejudging
+from logs import rejudging, repricing
 
 logger = logging.getLogger(__name__)
 
@@ -18,3 +18,11 @@ def rejudge(since: str | None = None) -> int:
     changed = rejudging.rejudge(datetime.fromisoformat(since) if since else None)
     logger.info("Judged again: the cause of %s records changed", changed)
     return changed
+
+
+@shared_task(name="logs.price_unpriced")
+def price_unpriced(model_id: int | None = None) -> int:
+    """Price the calls that had no price, of one model or of all."""
+    priced = repricing.price_unpriced(model_id)
+    logger.info("Priced late: %s records", priced)
+    return priced

@@ -295,3 +295,9 @@ class ImportPosition(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source} {self.table}: {self.last_id}"
+
+
+# Models of modules of their own, which Django finds through this one.
+from logs.catalogue import GroupRatio, ModelPrice  # noqa: E402
+
+__all__ = ["GroupRatio", "ModelPrice"]

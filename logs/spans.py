@@ -25,6 +25,7 @@ from logs.formats.genai import Half, Reading
 from logs.formats.otlp import Spans
 from logs.ingest import Outcome
 from logs.models import RecordType, SpanHalf, Status, UsageRecord
+from logs.pricing import is_priced_here
 from routescope.ids import EPOCH, derived_id, first_id
 
 SAME_CALL = timedelta(minutes=10)
@@ -283,6 +284,9 @@ def _merged_metadata(known: UsageEvent, later: UsageEvent) -> dict[str, object] 
 def event_of(record: UsageRecord) -> UsageEvent:
     """Return a stored record as the event it came from; its names other than the model are left out."""
     plain = {name: getattr(record, name) for name in _PLAIN}
+    if is_priced_here(record.billing):
+        # Priced from what was known then: to be priced anew from all that is known now.
+        plain |= {"cost": None, "billing": (record.billing or {}).get("sent")}
     model: AIModel | None = cast("AIModel | None", record.model)
     failure = Failure(
         type=record.error_type, code=record.error_code, message=record.error_message, param=record.error_param

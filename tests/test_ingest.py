@@ -63,7 +63,7 @@ def test_a_refund_stands_beside_the_request_it_refunds(alice: User, gateway: Gat
 
 
 def test_a_record_without_a_price_is_counted_as_unpriced(alice: User, gateway: Gateway) -> None:
-    store(gateway, event(cost=None), event(cost=Decimal(0)))
+    store(gateway, event(model="house-model", cost=None), event(cost=Decimal(0)))
     assert UsageHour.objects.aggregate(Sum("unpriced"), Sum("records")) == {
         "unpriced__sum": 1,
         "records__sum": 2,

@@ -32,8 +32,8 @@ def test_judging_anew_moves_records_and_sums_to_the_right_cause(
     store(
         gateway,
         _failed(error=broke, http_status=429, cost=Decimal("0.5")),
-        _failed(error=broke, http_status=429, minutes=90, token="other"),
-        _failed(error=Failure(code="rate_limit_exceeded"), http_status=429, minutes=2),
+        _failed(model="m", error=broke, http_status=429, minutes=90, token="other"),
+        _failed(model="m", error=Failure(code="rate_limit_exceeded"), http_status=429, minutes=2),
         event(cost=Decimal(1)),
     )
     check_rollups()
