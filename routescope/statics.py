@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 from pathlib import Path
 
@@ -18,14 +19,18 @@ def collect() -> bool:
 
     Raises ValueError where a style sheet names a file that does not exist.
     """
-    stamp = Path(settings.STATIC_ROOT) / _STAMP
-    current = _fingerprint()
-    if stamp.is_file() and stamp.read_text() == current:
-        return False
-    stamp.unlink(missing_ok=True)
-    call_command("collectstatic", interactive=False, verbosity=0)
-    stamp.write_text(current)
-    return True
+    root = Path(settings.STATIC_ROOT)
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / _STAMP).open("a+") as stamp:
+        fcntl.flock(stamp, fcntl.LOCK_EX)  # Two that write the same files at once trip over each other.
+        current = _fingerprint()
+        stamp.seek(0)
+        if stamp.read() == current:
+            return False
+        stamp.truncate(0)
+        call_command("collectstatic", interactive=False, verbosity=0)
+        stamp.write(current)
+        return True
 
 
 def _fingerprint() -> str:

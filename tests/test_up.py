@@ -30,12 +30,11 @@ LIMIT = 120
 class Up:
     """A running ``manage.py up``, and what it printed so far."""
 
-    def __init__(self, state: Path, port: int, *arguments: str, **variables: str) -> None:
+    def __init__(self, state: Path, port: int, **variables: str) -> None:
         self.port = port
-        self.state = state
         self.lines: list[str] = []
         self.process = subprocess.Popen(
-            [*MANAGE, "up", "--no-demo", "--port", str(port), *arguments],
+            [*MANAGE, "up", "--no-demo", "--port", str(port)],
             env=environment(state) | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -127,6 +126,21 @@ def state(made_state: Path) -> Iterator[Path]:
     assert left == {}, "A test must stop what it started."
 
 
+@pytest.fixture
+def start(state: Path) -> Iterator[Callable[..., Up]]:
+    """Start a run; one that its test did not end, since it failed, ends now."""
+    started: list[Up] = []
+
+    def begin(port: int, **variables: str) -> Up:
+        started.append(Up(state, port, **variables))
+        return started[-1]
+
+    yield begin
+    for up in started:
+        if up.process.poll() is None:
+            up.end()
+
+
 # --- Address -----------------------------------------------------------------------------------------------
 
 
@@ -155,8 +169,10 @@ def test_a_port_out_of_range_is_refused() -> None:
 
 
 @pytest.mark.slow
-def test_it_comes_up_ends_without_a_trace_and_keeps_its_data(state: Path, port: int) -> None:
-    up = Up(state, port)
+def test_it_comes_up_ends_without_a_trace_and_keeps_its_data(
+    start: Callable[..., Up], state: Path, port: int
+) -> None:
+    up = start(port)
     up.until(f"Routescope is ready at http://127.0.0.1:{port}/")
     up.until("python manage.py createsuperuser")
     assert up.get() == 200
@@ -176,7 +192,7 @@ def test_it_comes_up_ends_without_a_trace_and_keeps_its_data(state: Path, port: 
     assert "Warning" not in up.output
     assert "Traceback" not in up.output
 
-    up = Up(state, port)
+    up = start(port)
     up.until("Routescope is ready")
     assert "createsuperuser" not in up.output
     assert up.end(signal.SIGINT) == 0
@@ -184,13 +200,15 @@ def test_it_comes_up_ends_without_a_trace_and_keeps_its_data(state: Path, port: 
 
 
 @pytest.mark.slow
-def test_a_killed_run_leaves_no_servers_and_the_next_start_needs_no_help(state: Path, port: int) -> None:
-    up = Up(state, port)
+def test_a_killed_run_leaves_no_servers_and_the_next_start_needs_no_help(
+    start: Callable[..., Up], state: Path, port: int
+) -> None:
+    up = start(port)
     up.until("Routescope is ready")
     database = process_of(state, "postgres")
     assert up.end(signal.SIGKILL) == -signal.SIGKILL
 
-    up = Up(state, port)
+    up = start(port)
     up.until("Routescope is ready")
     assert process_of(state, "postgres") == database
     commands = list(processes(state).values())
@@ -200,8 +218,8 @@ def test_a_killed_run_leaves_no_servers_and_the_next_start_needs_no_help(state: 
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_is_started_again(state: Path, port: int) -> None:
-    up = Up(state, port)
+def test_a_worker_that_dies_is_started_again(start: Callable[..., Up], state: Path, port: int) -> None:
+    up = start(port)
     up.until("Routescope is ready")
     wait(lambda: any("celery" in command for command in processes(state).values()))
     os.kill(process_of(state, " worker "), signal.SIGKILL)
@@ -212,10 +230,12 @@ def test_a_worker_that_dies_is_started_again(state: Path, port: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_second_run_of_the_same_state_says_where_the_first_one_is(state: Path, port: int) -> None:
-    up = Up(state, port)
+def test_a_second_run_of_the_same_state_says_where_the_first_one_is(
+    start: Callable[..., Up], state: Path, port: int
+) -> None:
+    up = start(port)
     up.until("Routescope is ready")
-    second = Up(state, port + 1)
+    second = start(port + 1)
     assert second.process.wait(LIMIT) == 1
     second.until(f"Routescope runs here already: http://127.0.0.1:{port}/, process {up.process.pid}.")
     assert up.get() == 200
@@ -223,27 +243,29 @@ def test_a_second_run_of_the_same_state_says_where_the_first_one_is(state: Path,
 
 
 @pytest.mark.slow
-def test_a_signal_during_the_preparation_unwinds_it(state: Path, port: int) -> None:
-    up = Up(state, port)
+def test_a_signal_during_the_preparation_unwinds_it(start: Callable[..., Up], state: Path, port: int) -> None:
+    up = start(port)
     up.until("Preparing the database")
     assert up.end() == 0
     assert processes(state) == {}
 
 
 @pytest.mark.slow
-def test_a_web_server_that_cannot_start_ends_the_run_with_its_reason(state: Path, port: int) -> None:
-    up = Up(state, port, WEB_THREADS="many")
+def test_a_web_server_that_cannot_start_ends_the_run_with_its_reason(
+    start: Callable[..., Up], state: Path, port: int
+) -> None:
+    up = start(port, WEB_THREADS="many")
     assert up.process.wait(LIMIT) == 1
     up.until("web does not start")
     up.until("WEB_THREADS='many' is not a whole number.")
     assert processes(state) == {}
 
 
-def test_a_port_in_use_is_told_before_anything_is_started(tmp_path: Path) -> None:
+def test_a_port_in_use_is_told_before_anything_is_started(start: Callable[..., Up], tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        up = Up(tmp_path, taken.getsockname()[1])
+        up = start(taken.getsockname()[1], ROUTESCOPE_STATE=str(tmp_path))
         assert up.process.wait(LIMIT) == 1
     up.until("is in use by another program; choose another with --port.")
     assert not (tmp_path / "engine").exists()
