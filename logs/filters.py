@@ -12,6 +12,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.http import QueryDict
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 
@@ -144,6 +145,12 @@ class UsageFilter(RangeFilterSet):
                 if value not in known
             ]
         return problems
+
+    @cached_property
+    def one_token(self) -> ApiToken | None:
+        """The token filtered for, where it is one alone: its limits belong into the chart."""
+        tokens = self.selection.tokens
+        return ApiToken.objects.filter(owner=self.user, id=tokens[0]).first() if len(tokens) == 1 else None
 
     @property
     def is_first_run(self) -> bool:

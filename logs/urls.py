@@ -7,6 +7,8 @@ from logs import api, api_otlp, views
 urlpatterns = [
     path("records/usage/", views.usage, name="usage"),
     path("records/usage/results/", views.usage_results, name="usage-results"),
+    path("records/usage/chart/", views.usage_chart, name="usage-chart"),
+    path("records/usage/limits/", views.limits, name="usage-limits"),
     path("records/usage/<uuid:record_id>/", views.record, name="usage-record"),
     path("records/usage/<uuid:record_id>/details/", views.record_details, name="usage-record-details"),
     path("r/<path:request_id>", views.permalink, name="permalink"),

@@ -8,13 +8,14 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from accounts.access import AuthenticatedRequest
-from logs import details, listing, rollups
+from logs import details, listing, rollups, traffic
+from logs.chart import Chart
 from logs.filters import UsageFilter
 from logs.models import UsageRecord
 from routescope.keyset import Cursor, Page
@@ -66,6 +67,36 @@ def permalink(request: AuthenticatedRequest, request_id: str) -> HttpResponse:
     return redirect(f"{reverse('usage')}?{urlencode({'request_id': request_id})}")
 
 
+@require_GET
+@login_required
+def usage_chart(request: AuthenticatedRequest) -> JsonResponse:
+    """The chart's figures, for its tooltip."""
+    with snapshot():
+        chart = _chart(UsageFilter(request.GET, user=request.user))
+    return JsonResponse(chart.data)
+
+
+@require_GET
+@login_required
+def limits(request: AuthenticatedRequest) -> HttpResponse:
+    """A token against its limits: the minutes over them, and the calls that crossed them."""
+    with snapshot():
+        filters = UsageFilter(request.GET, user=request.user)
+        token = filters.one_token
+        if token is None:
+            raise Http404
+        selection, now = filters.selection, filters.now
+        context = {
+            "filters": filters,
+            "token": token,
+            "chart": _chart(filters),
+            "minutes": traffic.minutes_over(request.user, selection, token, now),
+            "crossings": traffic.crossings(request.user, selection, token, now),
+            "page_path": reverse("usage"),
+        }
+    return render(request, "logs/limits.html", context)
+
+
 def _record(request: AuthenticatedRequest, record_id: UUID) -> UsageRecord:
     records = UsageRecord.objects.visible_to(request.user)
     found = get_object_or_404(records.select_related("token", "model", "group", "gateway"), id=record_id)
@@ -75,6 +106,7 @@ def _record(request: AuthenticatedRequest, record_id: UUID) -> UsageRecord:
 
 def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
     cursor = Cursor.parse(request.GET)
+    chart = None
     with snapshot():
         filters = UsageFilter(request.GET, user=request.user)
         if filters.searched_id:
@@ -84,10 +116,12 @@ def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
         else:
             totals = rollups.totals(request.user, filters.selection)
             page = listing.page(request.user, filters.selection, cursor, PAGE_SIZE)
+            chart = _chart(filters)
     return {
         "filters": filters,
         "page": page,
         "totals": totals,
+        "chart": chart,
         "tab": "usage",
         "page_path": reverse("usage"),
         "results_url": reverse("usage-results"),
@@ -96,6 +130,15 @@ def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
         "newer_query": filters.page_query(Cursor(newer=page.newer)),
         "ingest_url": settings.BASE_URL + reverse("api-usage"),
     }
+
+
+def _chart(filters: UsageFilter) -> Chart:
+    token = filters.one_token
+    return Chart(
+        traffic.traffic(filters.user, filters.selection, filters.now),
+        rpm_limit=token.rpm_limit if token else None,
+        tpm_limit=token.tpm_limit if token else None,
+    )
 
 
 def _identified(filters: UsageFilter) -> Page[UsageRecord]:

@@ -107,6 +107,22 @@ def plain(number: Number | None) -> str:
     return f"{value.normalize(_WIDE):f}" if value else "0"
 
 
+def rate(number: Number | None) -> str:
+    """Write an average per minute: ``6.2``, ``0.04``, from a hundred on without decimals."""
+    value = _decimal(number)
+    if value is None:
+        return UNKNOWN
+    if not value or abs(value) >= 100:
+        return tokens(value)
+    return (
+        f"{value:.1f}"
+        if abs(value) >= 1
+        else f"{value:.2g}"
+        if abs(value) >= Decimal("0.0001")
+        else "<0.0001"
+    )
+
+
 def percent(ratio: Number | None) -> str:
     """Write a ratio (1 is all) as a percentage with one decimal: ``98.7%``, ``41%``.
 
@@ -172,6 +188,17 @@ def when_ms(moment: dt.datetime | None) -> str:
 def clock(moment: dt.datetime | None) -> str:
     """Write the time of day in the active time zone, to the millisecond: ``14:02:11.482``."""
     return when_ms(moment)[11:] or UNKNOWN
+
+
+def minute(moment: dt.datetime | None) -> str:
+    """Write a minute in the active time zone: ``14:02`` today, else with its day, ``07-14 14:02``."""
+    if moment is None:
+        return UNKNOWN
+    local = timezone.localtime(moment)
+    today = timezone.localdate()
+    if local.date() == today:
+        return f"{local:%H:%M}"
+    return f"{local:%m-%d %H:%M}" if local.year == today.year else f"{local:%Y-%m-%d %H:%M}"
 
 
 def day(moment: dt.datetime | dt.date | None) -> str:

@@ -1,0 +1,286 @@
+"""Requests and tokens per minute: now, on average, at their peak, and as buckets of a chart.
+
+Minutes are counted from the key's index, which includes every column needed, so they are exact under any
+filter. A minute is a calendar minute; `crossings` knows the sliding one, any 60 seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Count, DateTimeField, F, Func, Q, Sum, Value
+
+from accounts.models import ApiToken, User
+from logs.models import REQUEST_TYPES, Cause, Status, UsageHour, UsageRecord
+from logs.selection import Selection
+from routescope.ranges import DAY, HOUR, MINUTE, TimeRange, ceil, floor
+
+MOST_BUCKETS = 400
+MINUTES_UP_TO = 2 * DAY
+"""Ranges up to this are drawn minute by minute."""
+_STEPS = tuple(
+    timedelta(minutes=minutes) for minutes in (10, 15, 30, 60, 120, 180, 360, 720, 1440, 10080, 40320)
+)
+_CALLS = Q(type__in=REQUEST_TYPES)
+# A minute's count and the minute itself in one number: the largest is the peak, the earliest of equals.
+_PACK = 10**8
+_EARLIER = "({count} * 100000000 + 99999999 - (extract(epoch FROM minute) / 60)::bigint)"
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The busiest minute: how much, and when it began (UTC)."""
+
+    value: int
+    at: datetime
+
+    @property
+    def end(self) -> datetime:
+        return self.at + MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A stretch of the chart. ``requests`` includes the errors, and these the rate-limited ones."""
+
+    start: datetime
+    requests: int
+    errors: int
+    rate_limited: int
+    tokens: int
+    peak_rpm: Peak
+    peak_tpm: Peak
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Requests and tokens against time. ``step`` is a bucket's length; buckets without a call are left out.
+
+    Averages are over the whole minutes of the range; of a range without bound, from the first record on.
+    """
+
+    chosen: TimeRange
+    step: timedelta
+    buckets: Sequence[Bucket]
+    now_rpm: int
+    now_tpm: int
+
+    @property
+    def peak_rpm(self) -> Peak | None:
+        return max((bucket.peak_rpm for bucket in self.buckets), key=_largest_then_earliest, default=None)
+
+    @property
+    def peak_tpm(self) -> Peak | None:
+        return max((bucket.peak_tpm for bucket in self.buckets), key=_largest_then_earliest, default=None)
+
+    @property
+    def avg_rpm(self) -> Decimal:
+        return self._average(sum(bucket.requests for bucket in self.buckets))
+
+    @property
+    def avg_tpm(self) -> Decimal:
+        return self._average(sum(bucket.tokens for bucket in self.buckets))
+
+    def _average(self, amount: int) -> Decimal:
+        minutes = (self.chosen.length or timedelta()) / MINUTE
+        return Decimal(amount) / Decimal(minutes) if minutes else Decimal(0)
+
+
+def traffic(user: User, selection: Selection, now: datetime) -> Traffic:
+    """Return the traffic of the user's records in a selection: three queries at most."""
+    chosen = _bounded(user, selection, now)
+    step = step_of(chosen)
+    recent = UsageRecord.objects.visible_to(user).within(
+        TimeRange(now - MINUTE, now + timedelta(milliseconds=1))
+    )
+    last = recent.filter(selection.condition, _CALLS).aggregate(
+        requests=Count("*"), tokens=Sum(F("input_tokens") + F("output_tokens"))
+    )
+    return Traffic(
+        chosen,
+        step,
+        _buckets(user, selection, chosen, step),
+        now_rpm=last["requests"],
+        now_tpm=last["tokens"] or 0,
+    )
+
+
+def step_of(chosen: TimeRange) -> timedelta:
+    """Return how long a bucket of a range is: a minute up to two days, then as coarse as the chart needs."""
+    length = chosen.length or timedelta()
+    if length <= MINUTES_UP_TO:
+        return MINUTE
+    return next((step for step in _STEPS if length / step <= MOST_BUCKETS), _STEPS[-1])
+
+
+def minutes_over(
+    user: User, selection: Selection, token: ApiToken, now: datetime, most: int = 500
+) -> list[Over]:
+    """Return the minutes of the selection, oldest first, in which ``token`` was over one of its limits."""
+    limits = []
+    values: list[int] = []
+    if token.rpm_limit is not None:
+        limits.append("requests > %s")
+        values.append(token.rpm_limit)
+    if token.tpm_limit is not None:
+        limits.append("tokens > %s")
+        values.append(token.tpm_limit)
+    if not limits:
+        return []
+    minutes, params = _minutes(user, selection, _bounded(user, selection, now))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT minute, requests, tokens FROM ({minutes}) AS counted"  # noqa: S608
+            f" WHERE {' OR '.join(limits)} ORDER BY minute LIMIT %s",
+            [*params, *values, most],
+        )
+        return [Over(*row) for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """A calendar minute over a limit."""
+
+    minute: datetime
+    requests: int
+    tokens: int
+
+    @property
+    def end(self) -> datetime:
+        return self.minute + MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A call that made the 60 seconds up to it exceed a limit: what these held, itself included."""
+
+    id: UUID
+    request_id: str
+    created_at: datetime
+    requests: int
+    tokens: int
+
+
+def crossings(
+    user: User, selection: Selection, token: ApiToken, now: datetime, most: int = 100
+) -> list[Crossing]:
+    """Return the calls that crossed a limit of ``token``: over it with them, not over it before them.
+
+    The window slides: any 60 seconds, as rate limiters count, not only calendar minutes.
+    """
+    chosen = _bounded(user, selection, now)
+    if chosen.start is None or (token.rpm_limit is None and token.tpm_limit is None):
+        return []
+    # The first minute's windows reach back before the range.
+    wider = TimeRange(chosen.start - MINUTE, chosen.end)
+    rows = UsageRecord.objects.visible_to(user).within(wider).filter(selection.condition, _CALLS)
+    calls, params = (
+        rows.annotate(amount=F("input_tokens") + F("output_tokens"))
+        .values("id", "created_at", "amount")
+        .query.sql_with_params()
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH counted AS (
+                SELECT id, created_at, count(*) OVER sliding AS requests, sum(amount) OVER sliding AS tokens,
+                    count(*) OVER same_time AS own_requests, sum(amount) OVER same_time AS own_tokens
+                FROM ({calls}) AS calls
+                WINDOW same_time AS (PARTITION BY created_at), sliding AS (
+                    ORDER BY created_at RANGE BETWEEN '59.999999 seconds' PRECEDING AND CURRENT ROW
+                )
+            )
+            SELECT id, created_at, requests, tokens FROM counted
+            WHERE created_at >= %s
+                AND (requests > %s AND requests - own_requests <= %s
+                    OR tokens > %s AND tokens - own_tokens <= %s)
+            ORDER BY created_at, id LIMIT %s
+            """,  # noqa: S608
+            [*params, chosen.start, *[token.rpm_limit] * 2, *[token.tpm_limit] * 2, most],
+        )
+        found = cursor.fetchall()
+    names = UsageRecord.objects.visible_to(user).in_bulk([row[0] for row in found])
+    return [Crossing(row[0], names[row[0]].request_id, *row[1:]) for row in found]
+
+
+def _buckets(user: User, selection: Selection, chosen: TimeRange, step: timedelta) -> list[Bucket]:
+    if chosen.start is None or not chosen.length:
+        return []
+    minutes, params = _minutes(user, selection, chosen)
+    peaks = ", ".join(f"max({_EARLIER.format(count=count)})" for count in ("requests", "tokens"))
+    bucketed: list[Any] = [step, origin(chosen, step), *params]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT date_bin(%s, minute, %s) AS start, sum(requests), sum(errors), sum(rate_limited),"  # noqa: S608
+            f" sum(tokens), {peaks} FROM ({minutes}) AS counted GROUP BY start ORDER BY start",
+            bucketed,
+        )
+        return [
+            Bucket(
+                start,
+                int(requests),
+                int(errors),
+                int(rate_limited),
+                int(tokens),
+                _unpacked(int(busiest)),
+                _unpacked(int(heaviest)),
+            )
+            for start, requests, errors, rate_limited, tokens, busiest, heaviest in cursor.fetchall()
+        ]
+
+
+def origin(chosen: TimeRange, step: timedelta) -> datetime:
+    """Return where the buckets of a range are counted from: so that theirs are round times in UTC."""
+    if chosen.start is None:
+        return datetime(2000, 1, 1, tzinfo=UTC)
+    return floor(chosen.start, step if step <= DAY else DAY)
+
+
+def _minutes(user: User, selection: Selection, chosen: TimeRange) -> tuple[str, tuple[Any, ...]]:
+    """Return the query that counts each minute that had a call, and its parameters."""
+    minute = Func(
+        Value(MINUTE),
+        F("created_at"),
+        Value(datetime(2000, 1, 1, tzinfo=UTC)),
+        function="date_bin",
+        output_field=DateTimeField(),
+    )
+    rows = UsageRecord.objects.visible_to(user).within(chosen).filter(selection.condition, _CALLS)
+    sql, params = (
+        rows.order_by()
+        .annotate(minute=minute)
+        .values("minute")
+        .annotate(
+            requests=Count("*"),
+            errors=Count("*", filter=Q(status=Status.ERROR)),
+            rate_limited=Count("*", filter=Q(cause=Cause.RATE_LIMIT)),
+            tokens=Sum(F("input_tokens") + F("output_tokens")),
+        )
+        .query.sql_with_params()
+    )
+    return sql, tuple(params)
+
+
+def _bounded(user: User, selection: Selection, now: datetime) -> TimeRange:
+    """Return the range with both ends: an open start is the first hour of a record, an open end is now."""
+    chosen = selection.chosen
+    start, end = chosen.start, chosen.end
+    if start is None:
+        hours = UsageHour.objects.filter(selection.dimensions, user_id=user.pk).order_by("start")
+        start = hours.values_list("start", flat=True).first() or floor(now, HOUR)
+    return TimeRange(start, ceil(now, MINUTE) if end is None else end)
+
+
+def _unpacked(packed: int) -> Peak:
+    value, later = divmod(packed, _PACK)
+    return Peak(value, datetime.fromtimestamp((_PACK - 1 - later) * 60, UTC))
+
+
+def _largest_then_earliest(peak: Peak) -> tuple[int, float]:
+    return peak.value, -peak.at.timestamp()
