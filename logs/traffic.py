@@ -258,8 +258,8 @@ def _minutes(user: User, selection: Selection, chosen: TimeRange) -> tuple[str, 
         .values("minute")
         .annotate(
             requests=Count("*"),
-            errors=Count("*", filter=Q(status=Status.ERROR)),
-            rate_limited=Count("*", filter=Q(cause=Cause.RATE_LIMIT)),
+            errors=Count("id", filter=Q(status=Status.ERROR)),
+            rate_limited=Count("id", filter=Q(cause=Cause.RATE_LIMIT)),
             tokens=Sum(F("input_tokens") + F("output_tokens")),
         )
         .query.sql_with_params()
