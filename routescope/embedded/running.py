@@ -24,7 +24,8 @@ def is_process(pid: int, program: str, argument: str) -> bool:
         words = os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).split("\0")
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return Path(words[0]).name == program and argument in words[1:]  # A zombie's command line is empty.
+    # A zombie's command line is empty.
+    return program in Path(words[0]).name and argument in words[1:]
 
 
 def listens(path: Path) -> bool:

@@ -99,14 +99,14 @@ class Command(BaseCommand):
         loglevel = f"--loglevel={env.text('WORKER_LOG_LEVEL', 'WARNING').upper()}"
         processes = f"--concurrency={env.integer('WORKER_PROCESSES', 2, minimum=1)}"
         environment = self._environment()
-        services = [
-            Service(
-                "web",
-                [sys.executable, "-m", "gunicorn", "-c", str(place.CHECKOUT / "routescope" / "gunicorn.py")],
-                environment,
-                patience=15,
-                ready=self.address.answers,
-            ),
+        web = Service(
+            "web",
+            [sys.executable, "-m", "gunicorn", "-c", str(place.CHECKOUT / "routescope" / "gunicorn.py")],
+            environment,
+            patience=15,
+            ready=self.address.answers,
+        )
+        background = [
             Service(
                 "worker",
                 [*celery, "worker", loglevel, processes, "--without-gossip", "--without-mingle"],
@@ -115,9 +115,8 @@ class Command(BaseCommand):
             ),
             Service("beat", [*celery, "beat", loglevel, f"--schedule={schedule}"], environment),
         ]
-        if self.demo:
-            services.append(self._manage("traffic", "demo_traffic", "--url", self.address.url))
-        return services
+        traffic = self._manage("traffic", "demo_traffic", "--url", self.address.url)
+        return [web, *(background if embedded.has_queue() else []), *([traffic] if self.demo else [])]
 
     def _manage(self, name: str, *arguments: str) -> Service:
         manage = str(place.CHECKOUT / "manage.py")
@@ -149,6 +148,8 @@ class Command(BaseCommand):
             tell(f"  demo admin  {DEMO_ADMIN_EMAIL}  password {DEMO_PASSWORD}")
         elif needs_admin:
             tell("  There is no admin yet: python manage.py createsuperuser")
+        if not embedded.has_queue():
+            tell("  Exports, alerts and task polling wait: install redis-server, or set REDIS_URL.")
         if self.address.is_wildcard and not env.text("ALLOWED_HOSTS"):
             tell("  Only this machine is served: set ALLOWED_HOSTS to the names that others call it by.")
         tell("  Ctrl-C stops it.")
