@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
+from django.shortcuts import get_object_or_404
+
+from accounts.models import User
 from logs.causes import Verdict, verdict_on
 from logs.models import UsageRecord
+from logs.pricing import PriceBook
+from logs.receipts import Receipt, receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +20,19 @@ class Details:
     """``verdict`` is None for a call that succeeded."""
 
     verdict: Verdict | None
+    receipt: Receipt
+
+
+def of_one(user: User, record_id: UUID) -> UsageRecord:
+    """Return one of the person's records with its details. Raises Http404 for another's as for none."""
+    records = UsageRecord.objects.visible_to(user)
+    found = get_object_or_404(records.select_related("token", "model", "group", "gateway"), id=record_id)
+    attach([found])
+    return found
 
 
 def attach(records: Sequence[UsageRecord]) -> None:
-    """Give each record its ``details``."""
+    """Give each record its ``details``. Their models must be loaded; a fixed number of queries for all."""
+    book = PriceBook({record.model_id for record in records}, {record.group_id for record in records})
     for record in records:
-        record.details = Details(verdict=verdict_on(record))
+        record.details = Details(verdict=verdict_on(record), receipt=receipt(record, book))

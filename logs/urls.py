@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from logs import api, api_otlp, views
+from logs import api, api_otlp, record_views, views
 
 urlpatterns = [
     path("records/usage/", views.usage, name="usage"),
@@ -11,6 +11,7 @@ urlpatterns = [
     path("records/usage/limits/", views.limits, name="usage-limits"),
     path("records/usage/<uuid:record_id>/", views.record, name="usage-record"),
     path("records/usage/<uuid:record_id>/details/", views.record_details, name="usage-record-details"),
+    path("records/usage/<uuid:record_id>/reprice/", record_views.reprice, name="usage-reprice"),
     path("r/<path:request_id>", views.permalink, name="permalink"),
     path("api/v1/usage", api.usage, name="api-usage"),
     path("api/v1/ingest/litellm", api.litellm_callback, name="api-litellm"),

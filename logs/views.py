@@ -9,7 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
@@ -98,10 +98,7 @@ def limits(request: AuthenticatedRequest) -> HttpResponse:
 
 
 def _record(request: AuthenticatedRequest, record_id: UUID) -> UsageRecord:
-    records = UsageRecord.objects.visible_to(request.user)
-    found = get_object_or_404(records.select_related("token", "model", "group", "gateway"), id=record_id)
-    details.attach([found])
-    return found
+    return details.of_one(request.user, record_id)
 
 
 def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
