@@ -8,6 +8,11 @@ import ipaddress
 import socket
 import time
 from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from routescope import env
+
+_ASKED = "/accounts/login/"
 
 
 class AddressTakenError(RuntimeError):
@@ -61,10 +66,14 @@ class Address:
             time.sleep(0.1)
 
     def answers(self) -> bool:
-        """Say whether a web server answers there, and without an error of its own."""
+        """Say whether a web server answers there, and without an error of its own.
+
+        It is asked under the name in BASE_URL: Django turns others away, and logs that as an error.
+        """
+        named = urlsplit(env.text("BASE_URL", self.url)).netloc
         connection = http.client.HTTPConnection(self.reached_by, self.port, timeout=2)
         try:
-            connection.request("GET", "/accounts/login/", headers={"User-Agent": "routescope-up"})
+            connection.request("GET", _ASKED, headers={"Host": named})
             return connection.getresponse().status < 500
         except (OSError, http.client.HTTPException):
             return False
@@ -92,3 +101,12 @@ class Address:
                     return f"Port {self.port} is in use by another program; choose another with --port."
                 return f"Nothing can listen on {self.host}:{self.port} ({error.strerror})."
         return None
+
+
+def main() -> None:
+    """Exit with status 0 where the console answers at PORT of this machine: a container's health check."""
+    raise SystemExit(0 if Address("127.0.0.1", env.integer("PORT", 8000)).answers() else 1)
+
+
+if __name__ == "__main__":
+    main()
