@@ -117,6 +117,12 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
+# Every job may run twice or late: it looks in the database for what there is to do.
+CELERY_BEAT_SCHEDULE = {
+    "tasks.dispatch": {"task": "tasks.dispatch", "schedule": 2.0, "options": {"expires": 2.0}},
+    "tasks.settle_refunds": {"task": "tasks.settle_refunds", "schedule": 60.0, "options": {"expires": 60.0}},
+    "tasks.tidy": {"task": "tasks.tidy", "schedule": 3600.0, "options": {"expires": 3600.0}},
+}
 
 # --- People ----------------------------------------------------------------------------------------------
 
@@ -207,6 +213,12 @@ RECORD_RETENTION_MONTHS = env.integer("RECORD_RETENTION_MONTHS", 36, minimum=1)
 
 # The first key encrypts, all decrypt. SECRET_KEY stays among them for what was encrypted before any was set.
 ENCRYPTION_KEYS = [*env.words("ENCRYPTION_KEYS"), SECRET_KEY]
+
+# --- Requests to others ----------------------------------------------------------------------------------
+
+# Networks (10.1.0.0/16), addresses or host names, each with or without :port, that requests may go to
+# although they are not public.
+OUTBOUND_ALLOWED = env.words("OUTBOUND_ALLOWED")
 
 # --- Logs ------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,294 @@
+"""Requests to addresses that others name: only to public ones, bounded in time and size.
+
+A host name is resolved once, every address of it is checked, and the connection goes to a checked address: no
+second look-up that could answer differently. Each redirect is checked again. Private, loopback, link-local
+(169.254.169.254 hands out cloud credentials) and other special ranges are refused, unless the operator lists
+them in ``OUTBOUND_ALLOWED``. Plain http is for those only.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import socket
+import ssl
+import time
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from urllib.parse import urljoin, urlsplit
+
+import certifi
+import httpcore
+from django.conf import settings
+
+MAX_BYTES = 4 * 1024 * 1024
+MAX_REDIRECTS = 3
+TIMEOUT = 15.0
+CONNECT_TIMEOUT = 5.0
+
+_REDIRECTS = {301, 302, 303, 307, 308}
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class OutboundError(Exception):
+    """The request brought no answer: no connection, too slow, too large."""
+
+
+class ForbiddenAddressError(OutboundError):
+    """The URL leads where requests must not go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, whole. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+    def json(self) -> typing.Any:
+        """Return the decoded body. Raises ValueError if it is not JSON."""
+        return json.loads(self.body)
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds to wait as ``Retry-After`` says, in seconds or as a date; None if it does not."""
+        value = self.headers.get("retry-after", "").strip()
+        if not value:
+            return None
+        try:
+            return max(0.0, float(value))
+        except ValueError:
+            pass
+        try:
+            moment = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        return max(
+            0.0,
+            ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds(),
+        )
+
+
+def request(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+    timeout: float = TIMEOUT,
+    limit: int = MAX_BYTES,
+) -> Answer:
+    """Send a request and read the answer, within ``timeout`` seconds in all and ``limit`` bytes.
+
+    Follows up to three redirects; credentials in ``headers`` are not sent on to another host. Raises
+    ForbiddenAddressError before anything is sent to an address that is not allowed, and OutboundError.
+    """
+    ends = time.monotonic() + timeout
+    sent = {"User-Agent": "Routescope", "Accept": "application/json", **(headers or {})}
+    for _ in range(MAX_REDIRECTS + 1):
+        answer = _once(method, url, sent, body, ends, limit)
+        target = answer.headers.get("location")
+        if answer.status not in _REDIRECTS or not target:
+            return answer
+        target = urljoin(url, target)
+        if _origin(target) != _origin(url):
+            sent = {name: sent[name] for name in ("User-Agent", "Accept")}
+        if answer.status == 303 or (answer.status in (301, 302) and method == "POST"):
+            method, body = "GET", b""
+        url = target
+    raise OutboundError(f"More than {MAX_REDIRECTS} redirects, the last one to {_host(url)}.")
+
+
+def check(url: str) -> None:
+    """Raise ForbiddenAddressError if ``url`` must not be asked, OutboundError if its host is not known."""
+    host, port = _parts(url)
+    _addresses(host, port)
+
+
+def _once(method: str, url: str, headers: Mapping[str, str], body: bytes, ends: float, limit: int) -> Answer:
+    _parts(url)
+    backend = _CheckedBackend(ends)
+    try:
+        with (
+            httpcore.ConnectionPool(ssl_context=_tls(), network_backend=backend, max_connections=1) as pool,
+            pool.stream(method, url, headers=list(headers.items()), content=body) as response,
+        ):
+            parts, size = [], 0
+            for part in response.iter_stream():
+                size += len(part)
+                if size > limit:
+                    raise OutboundError(f"The answer of {_host(url)} is larger than {limit:,} bytes.")
+                parts.append(part)
+            found = {name.decode().lower(): value.decode("latin-1") for name, value in response.headers}
+            return Answer(response.status, found, b"".join(parts), url)
+    except (httpcore.TimeoutException, TimeoutError) as error:
+        raise OutboundError(f"{_host(url)} did not answer in time.") from error
+    except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
+        raise OutboundError(f"{_host(url)} could not be reached: {error or type(error).__name__}.") from error
+
+
+def _parts(url: str) -> tuple[str, int]:
+    """Return host and port. Raises ForbiddenAddressError for another scheme, and for plain http in public."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+        str(url).encode("ascii")
+    except ValueError as error:
+        raise ForbiddenAddressError(f"This is not a URL that can be asked: {error}.") from error
+    if parts.scheme not in ("https", "http") or not host or parts.username or parts.password:
+        raise ForbiddenAddressError("Only https URLs without a user name are asked.")
+    if parts.scheme == "http" and not _is_allowed_host(host, port):
+        addresses = _addresses(host, port)
+        if not all(_is_listed(address, port) for address in addresses):
+            raise ForbiddenAddressError(f"{host} is asked over https only.")
+    return host, port
+
+
+def _addresses(host: str, port: int) -> list[_Address]:
+    """Resolve a name and return its addresses, all of them allowed. One that is not refuses the name."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise OutboundError(f"The name {host} cannot be resolved.") from error
+    addresses = list(
+        dict.fromkeys(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found)
+    )
+    if not addresses:
+        raise OutboundError(f"The name {host} has no address.")
+    if not _is_allowed_host(host, port):
+        for address in addresses:
+            if not is_public(address) and not _is_listed(address, port):
+                raise ForbiddenAddressError(f"{host} leads to {address}, which is not a public address.")
+    return addresses
+
+
+def is_public(address: _Address) -> bool:
+    """Whether an address is one of the Internet at large, also where it wraps another one (RFC 6890)."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None and address.teredo is not None:
+            inner = address.teredo[1]
+        if inner is None and address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(inner)
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _is_allowed_host(host: str, port: int) -> bool:
+    return any(name == host.lower() and wanted in (None, port) for name, wanted in _rules()[1])
+
+
+def _is_listed(address: _Address, port: int) -> bool:
+    return any(address in network and wanted in (None, port) for network, wanted in _rules()[0])
+
+
+_Networks = list[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, int | None]]
+
+
+def _rules() -> tuple[_Networks, list[tuple[str, int | None]]]:
+    return _parsed(tuple(settings.OUTBOUND_ALLOWED))
+
+
+@cache
+def _parsed(words: tuple[str, ...]) -> tuple[_Networks, list[tuple[str, int | None]]]:
+    networks: _Networks = []
+    hosts: list[tuple[str, int | None]] = []
+    for word in words:
+        text, port = word, None
+        head, colon, tail = word.rpartition(":")
+        if colon and tail.isdigit() and (":" not in head or head.endswith("]")):
+            text, port = head, int(tail)
+        text = text.strip("[]").lower()
+        try:
+            networks.append((ipaddress.ip_network(text, strict=False), port))
+        except ValueError:
+            hosts.append((text, port))
+    return networks, hosts
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or "the address"
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    own = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
+    return ssl.create_default_context(cafile=None if own else certifi.where())
+
+
+class _CheckedBackend(httpcore.NetworkBackend):
+    """Connects to checked addresses only, and lets nothing outlast the deadline."""
+
+    def __init__(self, ends: float) -> None:
+        self._inner = httpcore.SyncBackend()
+        self._ends = ends
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        failure: Exception | None = None
+        for address in _addresses(host, port):
+            try:
+                stream = self._inner.connect_tcp(
+                    str(address), port, min(CONNECT_TIMEOUT, _left(self._ends)), local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+                continue
+            return _BoundedStream(stream, self._ends)
+        raise failure or httpcore.ConnectError(f"{host} has no address")
+
+
+class _BoundedStream(httpcore.NetworkStream):
+    """A connection whose every read and write gets only the time that is left in all.
+
+    A timeout per read would let a server that sends a byte now and then hold the connection for ever.
+    """
+
+    def __init__(self, inner: httpcore.NetworkStream, ends: float) -> None:
+        self._inner = inner
+        self._ends = ends
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _left(self._ends))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, _left(self._ends))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        stream = self._inner.start_tls(ssl_context, server_hostname, _left(self._ends))
+        return _BoundedStream(stream, self._ends)
+
+    def get_extra_info(self, info: str) -> typing.Any:
+        return self._inner.get_extra_info(info)
+
+
+def _left(ends: float) -> float:
+    left = ends - time.monotonic()
+    if left <= 0:
+        raise httpcore.ReadTimeout("the time for this request is over")
+    return left

@@ -1,0 +1,161 @@
+"""Asking a provider about one task over HTTP: the request from its definition, the answer as a finding."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import time
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from routescope import outbound
+from routescope.outbound import Answer
+from tasks.models import AsyncTask, ProviderCredential, TaskStatus
+from tasks.providers.definition import Auth, Definition, Poll
+from tasks.providers.reading import Finding, find_text, read
+
+_SLOT = re.compile(r"\{(\+?)(\w+)\}")
+
+
+class CannotAskError(Exception):
+    """The task lacks what a request needs: an ID, a base URL, a parameter; ``str()`` says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A provider's answer. ``finding`` None: it was no answer about the task (see ``status``)."""
+
+    status: int
+    finding: Finding | None
+    retry_after: float | None
+    note: str = ""
+
+
+def ask(task: AsyncTask, definition: Definition, credential: ProviderCredential | None) -> Asked:
+    """Ask once. Raises CannotAskError, and OutboundError where there is no answer at all."""
+    poll = definition.poll
+    if poll is None:
+        raise CannotAskError("The provider's definition has no [poll].")
+    url = poll_url(task, poll, credential)
+    answer = _get(url, definition, credential)
+    if answer.status != 200:
+        return Asked(answer.status, None, answer.retry_after, _excerpt(answer))
+    try:
+        document = answer.json()
+    except ValueError:
+        return Asked(answer.status, None, answer.retry_after, f"no JSON: {_excerpt(answer)}")
+    finding = _finding(definition, document, task)
+    if poll.follow and finding.status in (TaskStatus.SUCCEEDED, TaskStatus.PARTIALLY_SUCCEEDED):
+        named = find_text(poll.follow.path, document, 2000)
+        if not named or not _may_ask(named, poll, credential):
+            named = fill(poll.follow.url, _values(task, poll, credential))
+        result = _get(named, definition, credential)
+        if result.status == 429 or result.status >= 500:
+            return Asked(result.status, None, result.retry_after, _excerpt(result))
+        try:
+            document = {**document, "_result": result.json(), "_result_status": result.status}
+        except ValueError:
+            return Asked(result.status, None, None, f"no JSON: {_excerpt(result)}")
+        finding = _finding(definition, document, task)
+    return Asked(answer.status, finding, answer.retry_after)
+
+
+def poll_url(task: AsyncTask, poll: Poll, credential: ProviderCredential | None) -> str:
+    """Return where to ask: the URL that the provider named, if it is on a host of the provider's, or the
+    definition's. Raises CannotAskError.
+    """
+    if task.poll_url and _may_ask(task.poll_url, poll, credential):
+        return task.poll_url
+    if not task.provider_task_id and "id}" in poll.url:
+        raise CannotAskError("The gateway did not tell the provider's task ID.")
+    return fill(poll.url, _values(task, poll, credential))
+
+
+def fill(template: str, values: dict[str, str]) -> str:
+    """Fill ``{name}`` with one path segment and ``{+name}`` with a path (RFC 6570). Raises CannotAskError."""
+
+    def slot(found: re.Match[str]) -> str:
+        value = values.get(found[2], "")
+        if not value:
+            raise CannotAskError(f"There is no {found[2]!r} to put into {template}.")
+        if found[2] in ("base", "poll_url"):
+            return value.rstrip("/") if found[2] == "base" else value
+        if ".." in value.split("/"):
+            raise CannotAskError(f"{found[2]} must not hold '..'.")
+        return quote(value, safe="/:@" if found[1] else "")
+
+    return _SLOT.sub(slot, template)
+
+
+def _values(task: AsyncTask, poll: Poll, credential: ProviderCredential | None) -> dict[str, str]:
+    given = {str(name): str(value) for name, value in dict(task.poll_parameters).items()}
+    return {
+        **poll.parameters,
+        **given,
+        "id": task.provider_task_id,
+        # Only from those who may say where the key is sent: the definition and the credential.
+        "base": (credential.base_url if credential else "") or poll.base,
+        "poll_url": task.poll_url if _may_ask(task.poll_url, poll, credential) else "",
+    }
+
+
+def _may_ask(url: str, poll: Poll, credential: ProviderCredential | None) -> bool:
+    """Whether a URL that others name leads to a host of the provider's, by the definition or the
+    credential.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        base = urlsplit(credential.base_url) if credential and credential.base_url else None
+        if base is not None and (parts.scheme, parts.netloc) == (base.scheme, base.netloc):
+            return True
+    except ValueError:
+        return False
+    return bool(host) and any(pattern == "*" or fnmatchcase(host, pattern) for pattern in poll.hosts)
+
+
+def _finding(definition: Definition, document: Any, task: AsyncTask) -> Finding:
+    return read(definition.reading, document, task_type=task.type, task_id=task.provider_task_id)
+
+
+def _get(url: str, definition: Definition, credential: ProviderCredential | None) -> Answer:
+    assert definition.poll is not None  # noqa: S101  # ask() has seen to it
+    headers = dict(definition.poll.headers)
+    key = credential.api_key if credential else ""
+    if key:
+        url = _authorise(url, headers, definition.auth, key)
+    return outbound.request(definition.poll.method, url, headers=headers)
+
+
+def _authorise(url: str, headers: dict[str, str], auth: Auth, key: str) -> str:
+    if auth.scheme == "header":
+        headers[auth.name] = auth.prefix + key
+    elif auth.scheme == "jwt_hs256":
+        headers[auth.name] = auth.prefix + _jwt(key)
+    elif auth.scheme == "query":
+        return f"{url}{'&' if '?' in url else '?'}{urlencode({auth.name: key})}"
+    return url
+
+
+def _jwt(key: str) -> str:
+    """Return a token as Kling wants it: issued by the access key, signed with the secret key, for 30
+    minutes.
+    """
+    access, _, secret = key.partition(":")
+    now = int(time.time())
+    parts = ({"alg": "HS256", "typ": "JWT"}, {"iss": access, "exp": now + 1800, "nbf": now - 5})
+    signed = b".".join(_base64(json.dumps(part, separators=(",", ":")).encode()) for part in parts)
+    return (signed + b"." + _base64(hmac.digest(secret.encode(), signed, hashlib.sha256))).decode()
+
+
+def _base64(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def _excerpt(answer: Answer) -> str:
+    return " ".join(answer.body[:400].decode(errors="replace").replace("\x00", "").split())[:200]

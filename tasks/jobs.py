@@ -1,0 +1,60 @@
+"""What workers do for tasks. Beat only says "look": what there is to do stands in the database.
+
+Any number of beats and workers may run, die and return: a job that comes twice, late or never costs
+nothing but time.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from uuid import UUID
+
+from celery import shared_task
+from django.utils import timezone
+from kombu.exceptions import OperationalError as BrokerError
+
+from tasks import claims, polling, refunds, registration
+from tasks.models import WebhookDelivery
+from tasks.providers.catalogue import catalogue
+
+logger = logging.getLogger(__name__)
+
+DELIVERIES_KEPT = timedelta(days=7)
+
+
+@shared_task(name="tasks.dispatch", ignore_result=True)
+def dispatch() -> int:
+    """Claim the due tasks and hand each to a worker. Returns how many."""
+    claimed = claims.claim(catalogue())
+    for index, claim in enumerate(claimed):
+        try:
+            poll.apply_async(
+                (str(claim.task_id), str(claim.lease)), expires=claims.LEASE.total_seconds(), retry=False
+            )
+        except BrokerError:
+            logger.exception("Polls could not be handed to the workers; they stay due")
+            claims.release_unsent(claimed[index:])
+            return index
+    return len(claimed)
+
+
+@shared_task(name="tasks.poll", ignore_result=True, soft_time_limit=40, time_limit=60)
+def poll(task_id: str, lease: str) -> None:
+    """Poll one task under its lease."""
+    polling.poll(UUID(task_id), UUID(lease), catalogue())
+
+
+@shared_task(name="tasks.settle_refunds", ignore_result=True)
+def settle_refunds() -> None:
+    """Give back the charges that arrived after their tasks had failed."""
+    refunds.settle_waiting()
+
+
+@shared_task(name="tasks.tidy", ignore_result=True)
+def tidy() -> None:
+    """Forget what is too old to matter: deliveries that can no longer be replayed, reports that nobody
+    awaited.
+    """
+    WebhookDelivery.objects.filter(received_at__lt=timezone.now() - DELIVERIES_KEPT).delete()
+    registration.forget_early_reports()
