@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+from bisect import bisect
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
@@ -80,7 +81,8 @@ class Caller:
         self._workload = workload
         ratio: Decimal = workload.token.group.ratio
         self._offers = [Offer(MODELS[name], tariff(name, ratio)) for name in workload.models]
-        self._weights = list(itertools.accumulate(workload.models.values()))
+        total = sum(workload.models.values())
+        self._weights = [weight / total for weight in itertools.accumulate(workload.models.values())]
         self._use = _USES[workload.work]
         self._input = math.log(workload.input_tokens[0]), workload.input_tokens[1]
         self._output = math.log(workload.output_tokens[0]), workload.output_tokens[1]
@@ -88,7 +90,7 @@ class Caller:
     def call(self, rng: random.Random, moment: datetime) -> UsageEvent:
         """Draw a call that reaches the gateway at ``moment``, and succeeds."""
         workload = self._workload
-        [offer] = rng.choices(self._offers, cum_weights=self._weights)
+        offer = self._offers[bisect(self._weights, rng.random())]
         model = offer.model
         parameters = rng.choice(workload.parameters)
         wanted = min(int(rng.lognormvariate(*self._input)) + 8, model.context * 7 // 8)

@@ -65,6 +65,8 @@ _BEFORE_THE_MODEL = {
     Cause.CONTEXT_LENGTH,
 }
 _RETRIED = {Cause.RATE_LIMIT, Cause.MODEL_RESPONSE, Cause.TIMEOUT, Cause.GATEWAY}
+REFUNDED_WITHIN = timedelta(minutes=10)
+"""A call that failed after it was charged is refunded so soon."""
 _NO_UPSTREAM = {"invalid_api_key", "model_not_allowed", "insufficient_balance", "no_available_channel"}
 
 
@@ -177,7 +179,7 @@ def refund(rng: random.Random, event: UsageEvent) -> UsageEvent | None:
         return None
     return UsageEvent(
         request_id=event.request_id,
-        created_at=event.created_at + timedelta(seconds=rng.uniform(20, 600)),
+        created_at=event.created_at + REFUNDED_WITHIN * rng.uniform(0.05, 1),
         type=RecordType.REFUND,
         user=event.user,
         token=event.token,

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from operator import attrgetter
 
 from accounts.models import Gateway, User
 from logs import ingest
 from logs.events import Batch, UsageEvent
 from logs.models import UsageRecord
 from routescope.demo import DEMO_USER_EMAIL
+from routescope.demo.ahead import batches_ahead
+from routescope.demo.failures import REFUNDED_WITHIN
+from routescope.demo.media import LONGEST, orders
 from routescope.demo.people import demo_gateway, make_cast
+from routescope.demo.tasks import store_tasks
 from routescope.demo.traffic import Traffic, adjustments, ended, scale_for
 from routescope.ranges import DAY, HOUR, MINUTE, floor
 
 BATCH = 4_000
-_AHEAD = 2
-"""Batches made ahead, in a thread, while PostgreSQL stores the one before."""
+_WORTH_A_PROCESS = 20_000
+"""From so many records on, a second process that makes them is worth its start."""
 _GAP = 10 * MINUTE
 """Shorter than this, a pause in the demo's traffic is no gap."""
 _OVERLAP = HOUR
@@ -28,11 +32,15 @@ _OVERLAP = HOUR
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a load did: records stored, records that were there, and the time it covered (None: nothing)."""
+    """What a load did: records stored, here already or refused, tasks stored, and the time it covered.
+
+    ``start`` is None where there was nothing to do.
+    """
 
     records: int
     duplicates: int
     rejected: int
+    tasks: int
     start: datetime | None
     until: datetime
 
@@ -48,51 +56,59 @@ def load(records: int, days: int, now: datetime) -> Loaded:
     if gateway is None:
         gateway = make_cast(now)
     end = gateway.created_at
-    start = end - days * DAY
+    start = begin = floor(end - days * DAY, HOUR)
     newest = _newest(gateway)
     if newest is not None:
         if newest > now - _GAP:
-            return Loaded(0, 0, 0, None, now)
+            return Loaded(0, 0, 0, 0, None, now)
         start = max(start, newest - _OVERLAP)
-    traffic = Traffic(end, scale_for(records, end, days))
+    traffic = Traffic(begin, end, scale_for(records, begin, end))
+    tasks = store_tasks(gateway, list(orders(traffic, start - LONGEST, now)), now)
+    if records * ((now - start) / DAY) / days > _WORTH_A_PROCESS:
+        coming = batches_ahead(traffic, start, now)
+    else:
+        coming = batches(traffic, start, now)
     accepted = duplicates = rejected = 0
-    for batch in _prefetched(_batches(traffic, end, start, now)):
+    for batch in coming:
         outcome = ingest.store(gateway, Batch(events=list(enumerate(batch)), rejected=[]))
         accepted += outcome.accepted
         duplicates += outcome.duplicates
         rejected += len(outcome.rejected)
-    return Loaded(accepted, duplicates, rejected, start, now)
+    return Loaded(accepted, duplicates, rejected, tasks, start, now)
 
 
 def _newest(gateway: Gateway) -> datetime | None:
     """Return the time of the demo user's newest record of this gateway: its traffic never rests for long."""
     user = User.objects.get(identities__gateway=gateway, identities__name=DEMO_USER_EMAIL)
     rows = UsageRecord.objects.visible_to(user).filter(gateway=gateway).order_by("-id")
-    return rows.values_list("created_at", flat=True).first()
+    newest: datetime | None = rows.values_list("created_at", flat=True).first()
+    return newest
 
 
-def _batches(traffic: Traffic, end: datetime, start: datetime, until: datetime) -> Iterator[list[UsageEvent]]:
+def batches(traffic: Traffic, start: datetime, until: datetime) -> Iterator[list[UsageEvent]]:
     """Yield the records that begin from ``start`` on and have ended by ``until``, oldest hour first."""
-    batch = [event for event in adjustments(end) if start <= event.created_at <= until]
-    # Refunds lie a little after the call that they are made with.
-    hour = floor(start - timedelta(minutes=15), HOUR)
+    others = deque(_others(traffic, start, until))
+    batch: list[UsageEvent] = []
+    # A refund is made with its call, which may lie in the hour before.
+    hour = floor(start - REFUNDED_WITHIN, HOUR)
     while hour < until:
-        batch += [
-            event for event in traffic.hour(hour) if start <= event.created_at and ended(event) <= until
-        ]
+        batch += [event for event in traffic.hour(hour) if _within(event, start, until)]
+        hour += HOUR
+        while others and others[0].created_at < hour:
+            batch.append(others.popleft())
         if len(batch) >= BATCH:
             yield batch
             batch = []
-        hour += HOUR
     if batch:
         yield batch
 
 
-def _prefetched(batches: Iterator[list[UsageEvent]]) -> Iterator[list[UsageEvent]]:
-    """Yield from an iterator that runs in a thread, a little ahead."""
-    following: Callable[[], list[UsageEvent] | None] = lambda: next(batches, None)  # noqa: E731
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        waiting: deque[Future[list[UsageEvent] | None]] = deque(pool.submit(following) for _ in range(_AHEAD))
-        while (batch := waiting.popleft().result()) is not None:
-            waiting.append(pool.submit(following))
-            yield batch
+def _others(traffic: Traffic, start: datetime, until: datetime) -> list[UsageEvent]:
+    """Return the records that are no calls of a workload: tasks, their refunds, and adjustments."""
+    placed = orders(traffic, start - LONGEST, until)
+    events = [*adjustments(traffic.end), *(event for order in placed for event in order.records())]
+    return sorted((event for event in events if _within(event, start, until)), key=attrgetter("created_at"))
+
+
+def _within(event: UsageEvent, start: datetime, until: datetime) -> bool:
+    return start <= event.created_at and ended(event) <= until

@@ -12,6 +12,7 @@ import msgspec
 
 from logs.events import JSONObject
 from logs.models import MONEY_PLACES
+from routescope.demo import DEMO_GATEWAY
 
 MILLION = 1_000_000
 _UNIT = 10**MONEY_PLACES
@@ -66,16 +67,16 @@ class Tariff:
             for kind, price in unit_prices.items()
         }
         self._facts: JSONObject = {
+            "source": DEMO_GATEWAY,
             "currency": "USD",
             "price_version": PRICE_VERSION,
             "group_ratio": str(ratio),
-            "unit_prices": {kind: rate.price for kind, rate in self._rates.items()},
         }
 
     def charge(self, tokens: Iterable[tuple[str, int]]) -> tuple[Decimal, JSONObject]:
         """Return the cost of some tokens of each kind in USD, and the ``billing`` object that explains it.
 
-        Each line's amount is quantity x unit price x group ratio / 1M; the cost is the sum of the lines.
+        A line's amount is quantity x unit price x group ratio / ``per``; the cost is the sum of the lines.
         """
         total = 0
         lines = []
@@ -106,10 +107,10 @@ def charge_units(item: str, quantity: int, unit_price: Decimal, ratio: Decimal) 
     """Return the cost in USD and the ``billing`` object of work priced by the piece: a second, an image."""
     amount = _exact(quantity * unit_price * ratio * _UNIT)
     billing = {
+        "source": DEMO_GATEWAY,
         "currency": "USD",
         "price_version": PRICE_VERSION,
         "group_ratio": str(ratio),
-        "unit_prices": {item: str(unit_price)},
         "lines": [
             {
                 "item": item,

@@ -13,7 +13,7 @@ from routescope.demo import DEMO_USER_EMAIL, failures
 from routescope.demo.calls import Caller
 from routescope.demo.cast import PRODUCTION, WORKLOADS, Workload
 from routescope.demo.rhythm import BURST_MEAN, arrivals, burst
-from routescope.ranges import DAY, HOUR, floor
+from routescope.ranges import HOUR
 
 _TOKENS = {(workload.token.user, workload.token.name): workload.token for workload in WORKLOADS}
 _ADJUSTMENTS = (
@@ -24,30 +24,32 @@ _ADJUSTMENTS = (
 
 
 class Traffic:
-    """All calls to the demo gateway. ``end`` is when its history ends and the present begins.
+    """All calls to the demo gateway from ``begin`` on. ``end`` is when its history becomes the present.
 
     ``scale`` multiplies every rate. Streams with different names share no record. The records of an hour
-    depend on these three alone: hours can be made again, in any order, and are duplicates.
+    depend on ``end``, ``scale`` and name alone: hours can be made again, in any order, and are duplicates.
     """
 
-    def __init__(self, end: datetime, scale: float, name: str = "history") -> None:
-        self._end, self._scale, self._name = end, scale, name
+    def __init__(self, begin: datetime, end: datetime, scale: float, name: str = "history") -> None:
+        self.begin, self.end, self.scale, self._name = begin, end, scale, name
         self._callers = [(workload, Caller(workload)) for workload in WORKLOADS]
 
     def hour(self, hour: datetime) -> list[UsageEvent]:
         """Return the records of the UTC hour that starts at ``hour``, in order of their time.
 
-        A refund is made with the call it gives back, and so may lie up to ten minutes after the hour.
+        A refund is made with the call it gives back, and so may lie ``REFUNDED_WITHIN`` after the hour.
         """
+        if hour < self.begin:
+            return []
         rng = random.Random(f"{self._name}/{hour:%Y-%m-%dT%H}")  # noqa: S311 - a demo, not a secret
-        age = self._end - hour
+        age = self.end - hour
         events: list[UsageEvent] = []
         for workload, caller in self._callers:
             calls, bursts = expected(workload, hour, age)
-            times = arrivals(rng, hour, calls * self._scale, bursts * self._scale, workload.burst_size)
+            times = arrivals(rng, hour, calls * self.scale, bursts * self.scale, workload.burst_size)
             for spike in workload.spikes:
                 if age - HOUR < spike <= age:
-                    times += burst(rng, self._end - spike, workload.burst_size * 3 // 2)
+                    times += burst(rng, self.end - spike, workload.burst_size * 3 // 2)
             for moment in times:
                 event = caller.call(rng, moment)
                 if (chance := rng.random()) < workload.failing:
@@ -68,7 +70,7 @@ class Traffic:
             if incident.before <= age - HOUR or incident.before - incident.length > age:
                 continue
             for event in events:
-                met = event.status is Status.SUCCESS and incident.strikes(event, self._end - event.created_at)
+                met = event.status is Status.SUCCESS and incident.strikes(event, self.end - event.created_at)
                 if met and rng.random() < incident.share:
                     failures.spoil(rng, event, incident.cause)
 
@@ -79,10 +81,10 @@ def expected(workload: Workload, hour: datetime, age: timedelta) -> tuple[float,
     return weight * workload.per_day / 24, weight * workload.bursts / 24
 
 
-def scale_for(records: int, end: datetime, days: int) -> float:
-    """Return the scale at which the ``days`` up to ``end`` are expected to hold so many records."""
+def scale_for(records: int, begin: datetime, end: datetime) -> float:
+    """Return the scale at which the hours from ``begin`` to ``end`` are expected to hold so many records."""
     total = 0.0
-    hour = floor(end - days * DAY, HOUR)
+    hour = begin
     while hour < end:
         for workload in WORKLOADS:
             calls, bursts = expected(workload, hour, end - hour)

@@ -38,8 +38,8 @@ class Command(BaseCommand):
             self.stdout.write("The demo is loaded already, up to now.")
         else:
             self.stdout.write(
-                f"Loaded {loaded.records:,} demo records, {loaded.start:%Y-%m-%d %H:%M} to"
-                f" {loaded.until:%Y-%m-%d %H:%M} UTC, in {seconds:.1f} s."
+                f"Loaded {loaded.records:,} demo records and {loaded.tasks:,} tasks, from"
+                f" {loaded.start:%Y-%m-%d %H:%M} to {loaded.until:%Y-%m-%d %H:%M} UTC, in {seconds:.1f} s."
             )
         if loaded.rejected:
             self.stdout.write(

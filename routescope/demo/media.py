@@ -1,0 +1,250 @@
+"""Async tasks of the demo: what is ordered, what it costs, and what becomes of it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from logs.events import JSONObject, UsageEvent
+from logs.models import RecordType
+from routescope.demo.cast import MEDIA, NIGHTLY_JOBS, STUDIO, Token
+from routescope.demo.prices import charge_units
+from routescope.demo.rhythm import poisson
+from routescope.demo.traffic import Traffic
+from routescope.ranges import DAY, floor
+from tasks.lifecycle import Pieces
+from tasks.models import UNSUCCESSFUL_STATUSES, TaskStatus, TaskType
+
+LONGEST = timedelta(days=1, hours=1)
+"""From a submission to its end, at most: a batch expires after a day."""
+_PER_DAY = 4.6
+_TOKENS = {TaskType.BATCH: (NIGHTLY_JOBS,)}
+_OTHERS = (STUDIO, STUDIO, STUDIO, MEDIA)
+_DELIVERED = (TaskStatus.SUCCEEDED, TaskStatus.PARTIALLY_SUCCEEDED)
+_OUTCOMES = {
+    TaskStatus.SUCCEEDED: 80,
+    TaskStatus.FAILED: 9,
+    TaskStatus.MODERATED: 5,
+    TaskStatus.CANCELLED: 3,
+    TaskStatus.PARTIALLY_SUCCEEDED: 8,
+    TaskStatus.EXPIRED: 3,
+    TaskStatus.UNKNOWN: 6,
+}
+
+
+class Complaint(NamedTuple):
+    code: str
+    message: str
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of task that a platform does. ``words`` are the platform's for our statuses.
+
+    ``price`` is USD per ``item``; ``quantities`` are the usual sizes of an order. ``seconds`` are the
+    shortest and the longest time that the work takes. A moderated task's complaint stands in ``moderated``.
+    """
+
+    model: str
+    platform: str
+    type: TaskType
+    endpoint: str
+    prefix: str
+    item: str
+    price: Decimal
+    quantities: list[int]
+    seconds: tuple[int, int]
+    parameters: dict[str, str | int | bool]
+    words: dict[TaskStatus, str]
+    result: list[str]
+    result_hours: int | None = None
+    failed: list[Complaint]
+    moderated: Complaint | None = None
+
+    @property
+    def kind(self) -> str:
+        """What its results are."""
+        return "audio" if self.type is TaskType.MUSIC else self.type
+
+
+class _Services(msgspec.Struct):
+    services: list[Service]
+
+
+SERVICES = msgspec.toml.decode(
+    (Path(__file__).parent / "services.toml").read_bytes(), type=_Services
+).services
+_WAITING = (
+    (timedelta(seconds=9), 1),
+    (timedelta(seconds=55), 2),
+    (timedelta(seconds=70), 0),
+    (timedelta(minutes=38), -1),
+)
+"""How long before the end of the history these were submitted, and to which service: not finished by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One task from its submission to its end, whenever that is."""
+
+    task_id: str
+    request_id: str
+    service: Service
+    token: Token
+    submitted_at: datetime
+    started_at: datetime
+    finished_at: datetime
+    outcome: TaskStatus
+    quantity: int
+    cost: Decimal
+    billing: JSONObject
+    complaint: Complaint | None
+    upstream_id: str
+
+    @property
+    def refund(self) -> Decimal | None:
+        """What is given back at the end, in USD: all of it unless something was delivered."""
+        return self.cost if self.outcome in UNSUCCESSFUL_STATUSES else None
+
+    def status(self, now: datetime) -> TaskStatus:
+        if now >= self.finished_at:
+            return self.outcome
+        return TaskStatus.RUNNING if now >= self.started_at else TaskStatus.QUEUED
+
+    def progress(self, now: datetime) -> int | None:
+        """Percent done at ``now``; None for platforms that do not say."""
+        if self.service.type is TaskType.MUSIC:
+            return None
+        if self.delivered(now):
+            return 100
+        done = (min(now, self.finished_at) - self.started_at) / (self.finished_at - self.started_at)
+        furthest = 99 if self.outcome in _DELIVERED else self.submitted_at.microsecond % 99
+        return max(0, min(furthest, int(100 * done)))
+
+    def delivered(self, now: datetime) -> bool:
+        return now >= self.finished_at and self.outcome in _DELIVERED
+
+    def result(self, now: datetime) -> Pieces | None:
+        """What the platform delivered, if it has by ``now``: links, or a batch's file and counts."""
+        if not self.delivered(now):
+            return None
+        if self.service.type is not TaskType.BATCH:
+            links = (link.format(id=self.task_id) for link in self.service.result)
+            return [{"kind": self.service.kind, "url": link} for link in links]
+        failed = self.quantity // 23 if self.outcome is TaskStatus.PARTIALLY_SUCCEEDED else 0
+        counts = {"total": self.quantity, "completed": self.quantity - failed, "failed": failed}
+        file = f"file-{self.upstream_id[-22:]}"
+        return [{"kind": "json", "data": {"output_file_id": file, "request_counts": counts}}]
+
+    def records(self) -> list[UsageEvent]:
+        """Return the usage records of the task: its submission, and its refund where there is one."""
+        submission = UsageEvent(
+            request_id=self.request_id,
+            created_at=self.submitted_at,
+            type=RecordType.TASK,
+            user=self.token.user,
+            token=self.token.name,
+            group=self.token.group.name,
+            model=self.service.model,
+            stream=False,
+            duration_ms=180 + len(self.billing) + int(self.submitted_at.microsecond / 2_500),
+            http_status=200,
+            endpoint=self.service.endpoint,
+            ip="203.0.113.40",
+            user_agent="OpenAI/Python 2.8.1",
+            quantities={"video_seconds": self.quantity} if self.service.item == "video_seconds" else None,
+            image_count=self.quantity if self.service.item == "images" else None,
+            cost=self.cost,
+            billing=self.billing,
+            parameters=dict(self.service.parameters) or None,
+            upstream_request_id=self.upstream_id,
+            provider=self.service.platform,
+            channel=f"{self.service.platform}-main",
+            task_id=self.task_id,
+        )
+        if self.refund is None:
+            return [submission]
+        refund = UsageEvent(
+            request_id=self.request_id,
+            created_at=self.finished_at,
+            type=RecordType.REFUND,
+            user=self.token.user,
+            token=self.token.name,
+            group=self.token.group.name,
+            model=self.service.model,
+            cost=-self.refund,
+            billing={"currency": "USD", "reason": f"task_{self.outcome}", "refund_of": self.request_id},
+            task_id=self.task_id,
+        )
+        return [submission, refund]
+
+
+def orders(traffic: Traffic, start: datetime, until: datetime) -> Iterator[Order]:
+    """Yield the tasks submitted from ``start`` to ``until``, in no order: a function of time, as all traffic.
+
+    Some are under way when the history ends. There are fewer where the traffic's scale is small.
+    """
+    start = max(start, traffic.begin)
+    share = min(1.0, 1.5 * traffic.scale)
+    day = floor(start, DAY)
+    while day < until:
+        rng = random.Random(f"tasks/{day:%Y-%m-%d}")  # noqa: S311 - a demo, not a secret
+        for _ in range(poisson(rng, _PER_DAY * share)):
+            # Most of it between 07:00 and 22:00 UTC.
+            submitted_at = day + timedelta(hours=rng.triangular(5, 24, 15))
+            order = _order(rng, rng.choice(SERVICES), submitted_at)
+            if start <= submitted_at < until:
+                yield order
+        day += DAY
+    for age, index in _WAITING:
+        submitted_at = traffic.end - age
+        if start <= submitted_at < until:
+            rng = random.Random(f"tasks/waiting/{index}/{submitted_at:%Y-%m-%d}")  # noqa: S311
+            yield _order(rng, SERVICES[index], submitted_at, TaskStatus.SUCCEEDED)
+
+
+def _order(
+    rng: random.Random, service: Service, submitted_at: datetime, outcome: TaskStatus | None = None
+) -> Order:
+    token = rng.choice(_TOKENS.get(service.type, _OTHERS))
+    if outcome is None:
+        [outcome] = rng.choices(list(_OUTCOMES), weights=list(_OUTCOMES.values()))
+    if outcome is TaskStatus.MODERATED and service.moderated is None:
+        outcome = TaskStatus.FAILED
+    if outcome not in service.words:
+        outcome = TaskStatus.SUCCEEDED
+    quantity = rng.choice(service.quantities)
+    cost, billing = charge_units(service.item, quantity, service.price, token.group.ratio)
+    started_at = submitted_at + timedelta(seconds=rng.uniform(12, 40))
+    finished_at = started_at + timedelta(seconds=rng.uniform(*service.seconds))
+    complaint = None
+    if outcome is TaskStatus.MODERATED:
+        complaint = service.moderated
+    elif outcome is TaskStatus.FAILED:
+        complaint = rng.choice(service.failed)
+    elif outcome is TaskStatus.EXPIRED:
+        finished_at = submitted_at + DAY
+        complaint = Complaint("expired", "The task was not finished within its time and was given up.")
+    elif outcome is TaskStatus.CANCELLED:
+        finished_at = started_at + (finished_at - started_at) * rng.uniform(0.1, 0.6)
+    return Order(
+        task_id=f"task_{rng.getrandbits(96):024x}",
+        request_id=f"req_{rng.getrandbits(96):024x}",
+        service=service,
+        token=token,
+        submitted_at=submitted_at,
+        started_at=started_at,
+        finished_at=finished_at,
+        outcome=outcome,
+        quantity=quantity,
+        cost=cost,
+        billing=billing,
+        complaint=complaint,
+        upstream_id=f"{service.prefix}{rng.getrandbits(112):028x}",
+    )
