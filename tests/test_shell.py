@@ -361,7 +361,7 @@ def test_records_and_their_details_are_accessible(page: Page, calls: None, schem
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})
     enter(page)
-    page.locator("tr.record .c-model").first.click()
+    page.locator("tr.record .toggle").first.click()
     expect(page.locator("tr.record-detail .detail")).to_be_visible()
     assert faults(page) == []
 
