@@ -13,11 +13,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format lock clean
+.PHONY: help run test test-clients lint format lock clean
 
 help:
 	@echo "make run     start everything at http://127.0.0.1:$(PORT)   (PORT=, ARGS=--no-demo)"
 	@echo "make test    run every test                          (ARGS=\"tests/test_x.py -k word\")"
+	@echo "make test-clients  run real LiteLLM and OpenTelemetry clients against a running console"
 	@echo "make lint    check style, types, templates, migrations and deployment settings"
 	@echo "make format  put Python and templates into shape"
 	@echo "make lock    pin what pyproject.toml asks for                (ARGS=--upgrade for newer)"
@@ -28,6 +29,18 @@ run: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest $(ARGS)
+
+# The clients live in an environment of their own: their dependencies are not the console's.
+CLIENTS := var/clients
+
+test-clients: $(VENV)/dev.stamp $(CLIENTS)/requirements.stamp
+	TEST_CLIENTS=1 $(BIN)/python -m pytest tests/clients $(ARGS)
+
+$(CLIENTS)/requirements.stamp: tests/clients/requirements.txt
+	@test -x $(CLIENTS)/bin/pip || $(PYTHON) -m venv $(CLIENTS)
+	@echo "Installing real clients into $(CLIENTS) ..."
+	@$(CLIENTS)/bin/pip --disable-pip-version-check --quiet install -r $<
+	@touch $@
 
 # Deployment checks see the settings that a real installation has: https behind a proxy, its own database.
 DEPLOYED := BASE_URL=https://routescope.example ALLOWED_HOSTS=routescope.example BEHIND_PROXY=1 \

@@ -323,7 +323,7 @@ def test_a_killed_import_goes_on_and_the_totals_are_the_sources_own(peer: Callab
         [*_timed(), *command], env=environment, capture_output=True, text=True, check=False
     )
     assert final.returncode == 0, final.stderr[-2000:]
-    print(f"{kills} kills, {time.monotonic() - started:.1f} s", final.stdout, final.stderr[-300:])  # noqa: T201
+    print(f"{kills} kills, {time.monotonic() - started:.1f} s", final.stdout, final.stderr[-1200:])  # noqa: T201
     assert kills
     with connection.cursor() as cursor:
         cursor.execute(

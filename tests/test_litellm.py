@@ -309,6 +309,15 @@ def test_a_model_without_a_price_has_no_cost_rather_than_none() -> None:
     assert decode_one(payload(response_cost=0)).cost == 0
 
 
+@pytest.mark.parametrize("huge", ["1e4000032", "1e400", "-1e13", "123456789012345"])
+def test_an_absurd_amount_costs_no_other_record(sender: Sender, huge: str) -> None:
+    body = json.dumps([payload(), payload(id="chatcmpl-2", response_cost="X")])
+    for field in ("X", '0.1, "cost_breakdown": {"original_cost": X}'):
+        mutated = body.replace('"X"', field.replace("X", huge)).encode()
+        assert sender.post(PATH, mutated).status_code == 200
+    assert sender.record("chatcmpl-1").cost == Decimal("0.001")
+
+
 def test_no_content_is_kept_among_the_parameters() -> None:
     event = decode_one(
         payload(

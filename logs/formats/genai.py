@@ -168,9 +168,10 @@ def read(span: Span) -> Reading | None:
     http_status, error = span_errors.read(span)
     failed = span.failed or error is not None
     name = f"{span.trace_id}:{span.span_id}"
-    asked = _text(attributes, _REQUEST_MODEL)
-    model = _text(attributes, _RESPONSE_MODEL) or asked or ""
     given = _json_object(attributes.get("llm.invocation_parameters"))
+    # OpenInference names the model of a failed call only among the parameters.
+    asked = _text(attributes, _REQUEST_MODEL) or _text(given, ("model",))
+    model = _text(attributes, _RESPONSE_MODEL) or asked or ""
     stream = _first(attributes, _STREAM, bool)
     if stream is None:
         stream = given.get("stream") if isinstance(given.get("stream"), bool) else (True if half else None)

@@ -17,6 +17,7 @@ from logs.models import MONEY_PLACES
 
 _ZERO = Decimal(0)
 _UNIT = Decimal(1).scaleb(-MONEY_PLACES)
+_MAX_DIGITS = 9
 _NOISE = Decimal("1e-9")
 """Below this a difference is the binary rounding of LiteLLM's floats: a billionth of a dollar."""
 
@@ -87,4 +88,6 @@ def billing(given: Breakdown, event: UsageEvent) -> JSONObject | None:
 
 
 def _usd(value: Decimal | None) -> Decimal:
-    return value.quantize(_UNIT) if value is not None and value.is_finite() and abs(value) < 10**9 else _ZERO
+    # By its exponent: comparing 1E+4000000 overflows.
+    sensible = value is not None and value.is_finite() and value.adjusted() < _MAX_DIGITS
+    return value.quantize(_UNIT) if value is not None and sensible else _ZERO

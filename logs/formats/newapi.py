@@ -176,7 +176,11 @@ def _call(row: Row, failed: Sequence[Row], quota_per_usd: Decimal, *, is_further
             **({"note": row.content[:MAX_NAME]} if row.type == REFUND and row.content else {}),
         },
     )
-    event.billing = _billing(row, other, event, quota_per_usd)
+    try:
+        event.billing = _billing(row, other, event, quota_per_usd)
+    except ArithmeticError:
+        # Ratios that no price can be made of: the charge itself stands.
+        event.billing = None
     return Call(
         event=event,
         attempt=_attempt(row, other),

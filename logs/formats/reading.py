@@ -24,7 +24,6 @@ MAX_NAME = 200
 MAX_TEXT = 1000
 MAX_COUNT = 2**31 - 1
 
-_COST_LIMIT = Decimal(10) ** (MONEY_DIGITS - MONEY_PLACES)
 _LATEST = 10**11
 """Epoch seconds from here on are in the year 5138: surely milliseconds."""
 
@@ -163,7 +162,8 @@ def amount(value: Decimal | None) -> Decimal | None:
     """Return USD to the places that are stored. Raises ValueError for what is no amount."""
     if value is None:
         return None
-    if not value.is_finite() or abs(value) >= _COST_LIMIT:
+    # By its exponent: comparing 1E+4000000 overflows.
+    if not value.is_finite() or value.adjusted() >= MONEY_DIGITS - MONEY_PLACES:
         raise ValueError("cost: not an amount of US dollars")
     return value.quantize(Decimal(1).scaleb(-MONEY_PLACES))
 
