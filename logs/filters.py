@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
 import django_filters
@@ -28,7 +29,7 @@ from routescope.filtering import (
     Pill,
     RangeFilterSet,
 )
-from routescope.ranges import Preset
+from routescope.ranges import MINUTE, Preset, floor
 
 _LABELLED_ID = re.compile(r"request[ _-]?id[\"']?\s*[:=]?\s*[\"']?([^\s\"',;)\]}]{3,})", re.IGNORECASE)
 STATUS_WORDS = {"success": Status.SUCCESS, "error": Status.ERROR}
@@ -91,6 +92,7 @@ class UsageFilter(RangeFilterSet):
     duration_max = django_filters.NumberFilter(label=_l("Duration up to (s)"), min_value=0)
     tokens_min = django_filters.NumberFilter(label=_l("Tokens from"), min_value=0)
     tokens_max = django_filters.NumberFilter(label=_l("Tokens up to"), min_value=0)
+    live = django_filters.ChoiceFilter(choices=[("on", _l("Live"))])
     request_id = django_filters.CharFilter()
 
     class Meta:
@@ -145,6 +147,22 @@ class UsageFilter(RangeFilterSet):
                 if value not in known
             ]
         return problems
+
+    @property
+    def until(self) -> datetime:
+        """Where a range ends that goes up to the present."""
+        return floor(self.now, MINUTE) + MINUTE
+
+    @property
+    def is_live(self) -> bool:
+        """Whether new records are to be shown as they come."""
+        self.form.is_valid()
+        return bool(self.form.cleaned_data.get("live"))
+
+    @property
+    def live_switch(self) -> str:
+        """The query string with live turned the other way."""
+        return self.with_(live="" if self.is_live else "on")
 
     @cached_property
     def one_token(self) -> ApiToken | None:

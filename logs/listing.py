@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from accounts.models import User
 from logs import rollups
@@ -20,6 +21,12 @@ def page(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[Us
         return _fetch(user, selection, cursor, limit)
 
     return keyset.page(fetch, cursor, size, key=lambda record: record.id)
+
+
+def count_since(user: User, selection: Selection, since: UUID, most: int) -> int:
+    """Return how many records of a selection are newer than one, counting to ``most`` at most."""
+    newer = UsageRecord.objects.visible_to(user).filter(selection.condition, id__gt=since)
+    return len(newer.newest(Cursor(newer=since), most).values_list("id"))
 
 
 def _fetch(user: User, selection: Selection, cursor: Cursor, limit: int) -> Sequence[UsageRecord]:

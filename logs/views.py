@@ -11,17 +11,19 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
 from accounts.access import AuthenticatedRequest
 from logs import details, listing, rollups, traffic
 from logs.chart import Chart
+from logs.display import Display
 from logs.filters import UsageFilter
 from logs.models import UsageRecord
+from routescope.ids import first_id
 from routescope.keyset import Cursor, Page
 from routescope.snapshot import snapshot
 
-PAGE_SIZE = 50
+MOST_NEWS = 100
 MOST_OF_ONE_ID = 100
 """Records that carry one request ID: the call, its refunds and adjustments. More is no ID of one call."""
 
@@ -55,7 +57,11 @@ def record(request: AuthenticatedRequest, record_id: UUID) -> HttpResponse:
 @login_required
 def record_details(request: AuthenticatedRequest, record_id: UUID) -> HttpResponse:
     """One record's details as a row of the list."""
-    return render(request, "logs/record.html#row", {"record": _record(request, record_id)})
+    return render(
+        request,
+        "logs/record.html#row",
+        {"display": Display.of(request.user), "record": _record(request, record_id)},
+    )
 
 
 @require_GET
@@ -74,6 +80,37 @@ def usage_chart(request: AuthenticatedRequest) -> JsonResponse:
     with snapshot():
         chart = _chart(UsageFilter(request.GET, user=request.user))
     return JsonResponse(chart.data)
+
+
+@require_GET
+@login_required
+def news(request: AuthenticatedRequest) -> HttpResponse:
+    """How many records have arrived since the list was shown, up to a bound."""
+    filters = UsageFilter(request.GET, user=request.user)
+    try:
+        since = UUID(request.GET.get("since", ""))
+    except ValueError:
+        raise Http404 from None
+    arrived = listing.count_since(request.user, filters.selection, since, MOST_NEWS)
+    context = {
+        "filters": filters,
+        "arrived": arrived,
+        "more": arrived == MOST_NEWS,
+        "page_path": reverse("usage"),
+        "results_url": reverse("usage-results"),
+        "news_query": request.GET.urlencode(),
+    }
+    return render(request, "logs/news.html", context)
+
+
+@require_POST
+@login_required
+def display(request: AuthenticatedRequest) -> HttpResponse:
+    """Keep the choice of columns and page size, and show the list with it."""
+    Display.chosen_in(request.POST).keep(request.user)
+    return redirect(
+        f"{reverse('usage-results' if request.htmx else 'usage')}?{request.POST.get('query', '')}"
+    )
 
 
 @require_GET
@@ -104,6 +141,7 @@ def _record(request: AuthenticatedRequest, record_id: UUID) -> UsageRecord:
 def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
     cursor = Cursor.parse(request.GET)
     chart = None
+    display = Display.of(request.user)
     with snapshot():
         filters = UsageFilter(request.GET, user=request.user)
         if filters.searched_id:
@@ -112,13 +150,15 @@ def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
             totals = rollups.Totals.of(page.rows)
         else:
             totals = rollups.totals(request.user, filters.selection)
-            page = listing.page(request.user, filters.selection, cursor, PAGE_SIZE)
+            page = listing.page(request.user, filters.selection, cursor, display.page_size)
             chart = _chart(filters)
     return {
         "filters": filters,
         "page": page,
         "totals": totals,
         "chart": chart,
+        "display": display,
+        "news_query": _news_query(filters, page, cursor),
         "tab": "usage",
         "page_path": reverse("usage"),
         "results_url": reverse("usage-results"),
@@ -127,6 +167,16 @@ def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
         "newer_query": filters.page_query(Cursor(newer=page.newer)),
         "ingest_url": settings.BASE_URL + reverse("api-usage"),
     }
+
+
+def _news_query(filters: UsageFilter, page: Page[UsageRecord], cursor: Cursor) -> str:
+    """Return what asks for records newer than the page's; nothing where it does not end with the present."""
+    if filters.searched_id or cursor != Cursor() or filters.selection.chosen.end not in (None, filters.until):
+        return ""
+    newest = page.rows[0].id if page.rows else first_id(filters.now)
+    query = filters.query
+    query["since"] = str(newest)
+    return query.urlencode()
 
 
 def _chart(filters: UsageFilter) -> Chart:

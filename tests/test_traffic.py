@@ -8,7 +8,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -45,7 +45,7 @@ def stats(response: Answer) -> dict[str, tuple[str, str | None]]:
     return {name: (value, at or None) for name, value, at in found}
 
 
-def calls(gateway: Gateway, seconds: list[float], **fields: object) -> list[UsageEvent]:
+def calls(gateway: Gateway, seconds: list[float], **fields: Any) -> list[UsageEvent]:
     events = [event(created_at=NOON + timedelta(seconds=second), **fields) for second in seconds]
     store(gateway, *events)
     return events
@@ -72,10 +72,10 @@ def test_now_is_the_last_sixty_seconds_under_the_filters_whatever_the_range(
     alice: User, gateway: Gateway
 ) -> None:
     now = timezone.now()
-    for ago, token in ((5, "a"), (59, "a"), (30, "b"), (61, "a")):
+    for ago, name in ((5, "a"), (59, "a"), (30, "b"), (61, "a")):
         store(
             gateway,
-            event(created_at=now - timedelta(seconds=ago), token=token, input_tokens=7, output_tokens=0),
+            event(created_at=now - timedelta(seconds=ago), token=name, input_tokens=7, output_tokens=0),
         )
     token = ApiToken.objects.get(name="a")
     found = traffic.traffic(alice, Selection(AN_HOUR, tokens=(token.pk,)), now)

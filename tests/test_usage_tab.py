@@ -78,14 +78,17 @@ def records(gateway: Gateway, alice: User) -> None:
 def test_the_header_is_the_sum_of_the_listed_rows(alice_client: Client) -> None:
     response = get(alice_client, **DAY)
     assert listed(response) == ["ok-1", "bad-1", "ok-2", "ok-1"]
-    assert figures(response).items() >= {
-        "cost": "0.006000000001",
-        "requests": "3",
-        "errors": "1",
-        "input_tokens": "207",
-        "output_tokens": "40",
-        "cached_tokens": "40",
-    }.items()
+    assert (
+        figures(response).items()
+        >= {
+            "cost": "0.006000000001",
+            "requests": "3",
+            "errors": "1",
+            "input_tokens": "207",
+            "output_tokens": "40",
+            "cached_tokens": "40",
+        }.items()
+    )
     assert "refunds -$0.004" in text(response)
 
 

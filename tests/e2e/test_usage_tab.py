@@ -54,7 +54,7 @@ def alice_page(page: Page, records: None) -> Page:
 
 
 def rows(page: Page) -> list[str]:
-    return page.locator("tr.record .id").evaluate_all("ids => ids.map(id => id.title)")
+    return [row.get_attribute("title") or "" for row in page.locator("tr.record .id").all()]
 
 
 def stat(page: Page, name: str) -> str | None:

@@ -1,0 +1,13 @@
+// What is new is asked for only while the page is looked at. In live mode it is shown as it comes, unless a record
+// stands open or a menu is in use: then the bar waits to be pressed.
+
+const BUSY = "tr.record-detail:not([hidden]), details.menu[open], dialog[open], .chart-box:focus";
+
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.detail.elt.matches?.("#news") && document.hidden) event.preventDefault();
+});
+
+document.addEventListener("htmx:afterSettle", (event) => {
+  const bar = event.detail.elt.querySelector?.("[data-live]") ?? null;
+  if (bar && !document.querySelector(BUSY)) bar.click();
+});
