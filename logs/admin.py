@@ -23,7 +23,7 @@ from accounts.admin.pickers import PersonField, TokenField
 from accounts.models import AIModel, ApiToken, Group, User
 from logs import everyone, listing, rollups, totals
 from logs.filters import clean_request_id
-from logs.models import RecordType, Status, UsageRecord
+from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.rollups import Totals
 from logs.selection import Selection
 from routescope import formatting
@@ -57,6 +57,12 @@ class UsageRecordForm(RangeForm):
         required=False,
         coerce=int,
         choices=[("", _lazy("All")), *Status.choices],
+    )
+    cause = forms.TypedChoiceField(
+        label=_lazy("Cause"),
+        required=False,
+        coerce=int,
+        choices=[("", _lazy("All")), *((cause.value, cause.label) for cause in Cause if cause)],
     )
     type = forms.TypedChoiceField(
         label=_lazy("Type"),
@@ -103,6 +109,7 @@ class UsageRecordForm(RangeForm):
             groups=_ids(cleaned.get("group") or ()),
             statuses=_given(cleaned.get("status")),
             types=_given(cleaned.get("type")),
+            causes=_given(cleaned.get("cause")),
         )
 
 

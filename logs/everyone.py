@@ -42,11 +42,13 @@ def identified(identifier: str) -> Page[UsageRecord]:
 
 
 def page(selection: Selection, cursor: Cursor, size: int) -> Page[UsageRecord]:
-    """Return a page of everybody's records in a selection without tokens, newest first.
+    """Return a page of everybody's records in a selection without tokens and bounds, newest first.
 
     Where matches are so rare that finding a full page would read too much, the page holds what was found, and
-    ``older`` or ``newer`` goes on from where the search stopped.
+    ``older`` or ``newer`` goes on from where the search stopped. Raises ValueError for what no rollup knows.
     """
+    if selection.tokens or selection.bounds:
+        raise ValueError("Everybody's records are not found by token or bounds: no rollup knows these.")
     edge = _edge(cursor)
     if edge is None:
         cursor = Cursor()
@@ -77,11 +79,17 @@ def _edge(cursor: Cursor) -> _Key | None:
 
 
 def _ahead(chosen: TimeRange, edge: _Key | None, newest_first: bool) -> TimeRange:
-    """Return the part of the range that lies on the cursor's far side, its own instant included."""
+    """Return the part of the range that lies on the cursor's far side, its own instant included.
+
+    Not where a search stopped early, which is a bound between instants: with the hour that begins there, it
+    would search that hour again, for ever.
+    """
     if edge is None:
         return chosen
-    moment = edge[0]
-    return chosen.clipped(TimeRange(None, moment + _TICK) if newest_first else TimeRange(moment, None))
+    moment, identifier = edge
+    if not newest_first:
+        return chosen.clipped(TimeRange(moment, None))
+    return chosen.clipped(TimeRange(None, moment if identifier == first_id(moment) else moment + _TICK))
 
 
 def _keys(

@@ -1,7 +1,7 @@
 """Sums over all users, for admins: from the user-less rollups alone, never from raw records.
 
-They know the model, the group, the type and the status, in whole UTC hours and days. Not the token: a token
-belongs to one user, whose own sums (``logs.rollups``) answer for it.
+They know the model, the group, the type, the status and the cause, in whole UTC hours and days. Not the
+token: a token belongs to one user, whose own sums (``logs.rollups``) answer for it.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _SUMS = {
 def totals(selection: Selection) -> Totals:
     """Return the sums of everybody's records in a selection of whole hours: at most two queries.
 
-    Raises ValueError for a range that cuts into an hour, or a selection of tokens: no rollup knows these.
+    Raises ValueError for a range that cuts into an hour, for tokens and for bounds: no rollup knows these.
     """
     parts = cover(selection.chosen)
-    if parts.raw or selection.tokens:
-        raise ValueError("Sums over all users are by whole UTC hours, and not by token.")
+    if parts.raw or selection.tokens or selection.bounds:
+        raise ValueError("Sums over all users are by whole UTC hours, and not by token or bounds.")
     found = Totals(0, 0, 0, 0, 0, 0, 0, Decimal(0), Decimal(0))
     for rollup, stretches in ((UsageTotalDay, parts.days), (UsageTotalHour, parts.hours)):
         if stretches:
@@ -67,13 +67,11 @@ class Stretches:
     reached: datetime | None
 
 
-def hours_holding(
-    selection: Selection, *, newest_first: bool, limit: int, most: int = READ_AT_MOST
-) -> Stretches:
+def hours_holding(selection: Selection, *, newest_first: bool, limit: int) -> Stretches:
     """Return the hours that hold the first ``limit`` records of a selection, from one end of its range.
 
     The rollups are the index of where a rare model or group occurs: days first, then the hours of those days.
-    Together the hours hold at most ``most`` records and an hour's, of whichever kind.
+    Together the hours hold at most `READ_AT_MOST` records of whichever kind, or are one hour.
     """
     chosen = selection.chosen
     hours = _holding(UsageTotalDay, DAY, chosen, selection.dimensions, newest_first, limit)
@@ -91,7 +89,7 @@ def hours_holding(
     ranges: list[TimeRange] = []
     read = 0
     for start in hours:
-        if ranges and read + volume[start] > most:
+        if ranges and read + volume[start] > READ_AT_MOST:
             last = ranges[-1]
             return Stretches(ranges, last.start if newest_first else last.end)
         read += volume[start]
@@ -115,7 +113,12 @@ def _holding(
         rows = rows.filter(start__lt=chosen.end)
     order = "-start" if newest_first else "start"
     # The first and the last may lie partly outside the range; every other holds at least one match.
-    periods = rows.values_list("start").annotate(matches=Sum("records")).order_by(order)[: limit + 2]
+    periods = (
+        rows.values_list("start")
+        .annotate(matches=Sum("records"))
+        .filter(matches__gt=0)
+        .order_by(order)[: limit + 2]
+    )
     found: list[datetime] = []
     matches = 0
     for start, held in periods:
