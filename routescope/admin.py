@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -174,11 +175,28 @@ def whole_hours(chosen: TimeRange) -> TimeRange:
     )
 
 
+class LookUp(AutocompleteSelect):
+    """Django's autocomplete, for a query string: what is no key chooses nothing instead of failing."""
+
+    def optgroups(self, name: str, value: Sequence[str], attrs: Any = None) -> list[Any]:
+        return super().optgroups(name, _keys(value), attrs)
+
+
+class LookUpSeveral(AutocompleteSelectMultiple):
+    """The same, for several values."""
+
+    def optgroups(self, name: str, value: Sequence[str], attrs: Any = None) -> list[Any]:
+        return super().optgroups(name, _keys(value), attrs)
+
+
+def _keys(values: Sequence[str]) -> list[str]:
+    return [value for value in values if re.fullmatch(r"[0-9]{1,9}", str(value))]
+
+
 def look_up(form: forms.Form, model: type[models.Model], name: str) -> None:
     """Let a field look up a foreign key's values as they are typed: never a list of all of them."""
     field: Any = form.fields[name]
-    several = isinstance(field, forms.ModelMultipleChoiceField)
-    widget = AutocompleteSelectMultiple if several else AutocompleteSelect
+    widget = LookUpSeveral if isinstance(field, forms.ModelMultipleChoiceField) else LookUp
     field.widget = widget(model._meta.get_field(name), admin.site, choices=field.choices)
     field.widget.is_required = field.required
 
