@@ -139,6 +139,10 @@ def complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEve
         if record.token_id or record.user_id != names.users[event.user]:
             # A token belongs to one user.
             kept["token_id"] = record.token_id
+        if not event.group:
+            kept["group_id"] = record.group_id
+        if not event.model:
+            kept["model_id"] = record.model_id
         rows.append(tuple(kept.get(column, value) for column, value in zip(_COLUMNS, row, strict=True)))
     partitions.ensure(TABLE, {Month.of(event.created_at) for _, event in completions})
     _copy(rows, _COMPLETE)

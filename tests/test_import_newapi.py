@@ -108,7 +108,9 @@ def test_a_charge_becomes_a_record_with_its_reckoning(installation: Installation
     assert (record.input_tokens, record.output_tokens, record.cached_tokens) == (1000, 100, 400)
     assert (record.duration_ms, record.ttft_ms, record.channel, record.ip) == (3000, 420, "7", "192.0.2.9")
     assert record.cost == Decimal("0.0015")
-    assert record.billing["unit_prices"] == {"input": "2.5", "output": "10", "cached_input": "1.25"}
+    prices = {line["kind"]: (line["unit_price"], line["per"]) for line in record.billing["lines"]}
+    million = 1_000_000
+    assert prices == {"input": ("2.5", million), "output": ("10", million), "cached_input": ("1.25", million)}
     assert record.billing["group_ratio"] == "0.5"
     lines = {line["kind"]: (Decimal(line["amount"]), line["tokens"]) for line in record.billing["lines"]}
     assert lines == {
@@ -229,7 +231,7 @@ def test_money_per_quota_is_configurable(installation: Installation) -> None:
 @pytest.mark.parametrize(
     ("other", "quota", "kinds"),
     [
-        ({"model_price": 0.04, "group_ratio": 2}, 40_000, {"request": "0.08"}),
+        ({"model_price": 0.04, "group_ratio": 2}, 40_000, {"call": "0.08"}),
         ({"model_ratio": 1, "user_group_ratio": -1, "group_ratio": 1, "completion_ratio": 2}, 1200,
          {"input": "0.002", "output": "0.0004"}),
         ({"model_ratio": 1, "user_group_ratio": 0.5, "group_ratio": 1, "completion_ratio": 2}, 600,

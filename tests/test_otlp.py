@@ -435,6 +435,26 @@ def test_a_later_failure_moves_the_record_to_the_errors(sender: Sender) -> None:
     check_rollups()
 
 
+def test_what_the_catalogue_priced_is_priced_anew_when_completed(sender: Sender) -> None:
+    start = {name: part for name, part in CHAT.items() if "usage" not in name}
+    for body in (request(span(start)), request(span(CHAT, at=1)), request(span(CHAT))):
+        sender.post(PATH, body)
+    record = sender.record("chatcmpl-1")
+    # gpt-4o in the catalogue: 100 tokens in at 2.50 USD and 10 out at 10 USD for a million.
+    assert record.cost == Decimal("0.00035")
+    check_rollups()
+
+
+def test_a_completion_keeps_the_names_that_it_does_not_tell(sender: Sender) -> None:
+    sender.post(PATH, request(span({**CHAT, "litellm.team.alias": "vip", "user.id": "ann"})))
+    sender.post(PATH, request(span({"gen_ai.operation.name": "chat", "gen_ai.response.id": "chatcmpl-1",
+                                    "gen_ai.usage.reasoning_tokens": 4}), scope="two"))  # fmt: skip
+    record = sender.record("chatcmpl-1")
+    assert (record.group.name, record.user.name, record.model.name) == ("vip", "ann", "gpt-4o")
+    assert record.reasoning_tokens == 4
+    check_rollups()
+
+
 def test_two_instrumentations_of_one_call_are_one_record(sender: Sender) -> None:
     sender.post(PATH, request(span(CHAT), scope="one"))
     sender.post(PATH, request(span({**CHAT, "gen_ai.usage.reasoning_tokens": 4}), scope="two"))

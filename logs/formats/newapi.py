@@ -123,7 +123,10 @@ def fold(rows: Iterable[Row], quota_per_usd: Decimal = QUOTA_PER_USD) -> list[Ca
 
 def together(known: UsageEvent, known_charge: int | None, call: Call) -> UsageEvent:
     """Return what a stored record and later rows of the same request are as one: no row counts twice."""
-    base = known if call.charged_by is None and known_charge is not None else call.event
+    base = call.event
+    if call.charged_by is None and known_charge is not None:
+        names = {name: getattr(call.event, name) for name in ("user", "token", "group")}
+        base = msgspec.structs.replace(known, **names)
     by_row = {
         attempt.get("log_id"): attempt for attempt in (*(known.attempts or ()), *(call.event.attempts or ()))
     }
@@ -215,7 +218,7 @@ def _cost(row: Row, quota_per_usd: Decimal) -> Decimal | None:
 
 
 def _billing(row: Row, other: _Other, event: UsageEvent, quota_per_usd: Decimal) -> JSONObject | None:
-    """Return the ratios as USD per million tokens, and the lines that they make."""
+    """Return the group's ratio, and the lines that the model's ratios make, in USD."""
     if row.type != CONSUME or not event.cost:
         return None
     own = other.user_group_ratio
@@ -225,8 +228,8 @@ def _billing(row: Row, other: _Other, event: UsageEvent, quota_per_usd: Decimal)
     billing: JSONObject = {"source": "new-api", "quota": row.quota, "group_ratio": _plain(group)}
     rounding = _ONE / quota_per_usd
     if other.model_price is not None and other.model_price > 0:
-        billing["unit_prices"] = {"request": _plain(other.model_price)}
-        lines = [line("request", _usd(other.model_price * group))]
+        price = _plain(other.model_price)
+        lines = [line("call", _usd(other.model_price * group), 1, unit_price=price)]
     elif other.model_ratio is not None:
         unit = other.model_ratio * _USD_PER_MILLION
         prices = {
@@ -242,10 +245,15 @@ def _billing(row: Row, other: _Other, event: UsageEvent, quota_per_usd: Decimal)
             "cached_input": event.cached_tokens,
             "cache_write": written,
         }
-        billing["unit_prices"] = {kind: _plain(price) for kind, price in prices.items() if amounts[kind]}
         lines = [
-            line(kind, _usd(price * group * amounts[kind] / _MILLION), amounts[kind])
-            for kind, price in prices.items()
+            line(
+                kind,
+                _usd(each * group * amounts[kind] / _MILLION),
+                amounts[kind],
+                unit_price=_plain(each),
+                per=int(_MILLION),
+            )
+            for kind, each in prices.items()
         ]
     else:
         return {**billing, "lines": [line("other", event.cost)]}
