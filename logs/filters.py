@@ -18,6 +18,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 
 from accounts.models import AIModel, ApiToken, Group, User
+from logs.breakdown import By
+from logs.compare import SORTS, default_sort
 from logs.models import Cause, Status, UsageDay, UsageRecord
 from logs.querysets import UsageRecordQuerySet
 from logs.selection import Selection
@@ -94,6 +96,8 @@ class UsageFilter(RangeFilterSet):
     tokens_max = django_filters.NumberFilter(label=_l("Tokens up to"), min_value=0)
     live = django_filters.ChoiceFilter(choices=[("on", _l("Live"))])
     request_id = django_filters.CharFilter()
+    compare = django_filters.ChoiceFilter(choices=By.choices)
+    sort = django_filters.ChoiceFilter(choices=[(sort, sort) for sort in SORTS])
 
     class Meta:
         model = UsageRecord
@@ -132,6 +136,49 @@ class UsageFilter(RangeFilterSet):
         if self.searched_id:
             return records.identified_by(self.searched_id)
         return records.within(self.selection.chosen).filter(self.selection.condition)
+
+    @property
+    def compared(self) -> By | None:
+        """What is compared; None where records are listed."""
+        self.form.is_valid()
+        word = self.form.cleaned_data.get("compare")
+        return By(word) if word else None
+
+    @property
+    def sorted_by(self) -> str:
+        """How the comparison is sorted."""
+        by = self.compared
+        return (self.form.cleaned_data.get("sort") or default_sort(by)) if by else ""
+
+    @property
+    def query(self) -> QueryDict:
+        query = super().query
+        if self.compared is None:
+            query.pop("compare", None)
+        if self.sorted_by in ("", default_sort(self.compared)):
+            query.pop("sort", None)
+        return query
+
+    @property
+    def comparable(self) -> list[Option]:
+        """What can be compared, each with the query string that does as its value."""
+        return [
+            Option(self.with_(compare=by.value, sort=""), str(by.label), by == self.compared) for by in By
+        ]
+
+    @property
+    def list_query(self) -> str:
+        return self.with_(compare="", sort="")
+
+    @property
+    def reset_query(self) -> str:
+        """The query string with no filter: the view it is stays."""
+        query = self.query
+        kept = QueryDict(mutable=True)
+        for name in ("compare", "sort"):
+            if name in query:
+                kept.setlist(name, query.getlist(name))
+        return f"?{kept.urlencode()}" if kept else ""
 
     @property
     def problems(self) -> list[str]:

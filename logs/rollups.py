@@ -6,12 +6,15 @@ from the records' own index. The three parts never overlap, so their sums add up
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from datetime import datetime
 from decimal import Decimal
+from operator import add
 from typing import Any
 
-from django.db.models import Count, Q, Sum
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import Count, DateTimeField, Func, IntegerField, Q, Sum, Value
 
 from accounts.models import User
 from logs.models import REQUEST_TYPES, RecordType, Status, UsageDay, UsageHour, UsageRecord
@@ -22,6 +25,8 @@ from routescope.keyset import Cursor
 from routescope.ranges import HOUR, Cover, TimeRange, cover, floor
 
 _COUNTED = ("records", "unpriced", "input_tokens", "output_tokens", "cached_tokens", "cost")
+_RANGES_AT_ONCE = 64
+"""Ranges of raw records in one query: the planner's work grows with their number times the partitions."""
 _OF_ROLLUPS = {f"sum_{name}": Sum(name) for name in _COUNTED}
 _OF_RECORDS = {
     "sum_records": Count("*"),
@@ -70,6 +75,9 @@ class Totals:
             ),
         )
 
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(*map(add, astuple(self), astuple(other)))
+
     @property
     def success_rate(self) -> Decimal | None:
         """The share of calls that succeeded, 0 to 1; None where there were none."""
@@ -80,12 +88,36 @@ class Totals:
         """The share of input tokens that came from a cache, 0 to 1; None without input."""
         return Decimal(self.cached_tokens) / self.input_tokens if self.input_tokens else None
 
+    @property
+    def input_per_output(self) -> Decimal | None:
+        """Input tokens for each output token; None without output."""
+        return Decimal(self.input_tokens) / self.output_tokens if self.output_tokens else None
+
+    @property
+    def cost_per_request(self) -> Decimal | None:
+        """USD for each call, refunds netted; None where there were no calls."""
+        return self.cost / self.requests if self.requests else None
+
+    @property
+    def cost_per_million(self) -> Decimal | None:
+        """USD for a million tokens, input and output together; None without tokens."""
+        tokens = self.input_tokens + self.output_tokens
+        return self.cost * 1_000_000 / tokens if tokens else None
+
+
+NOTHING = Totals(0, 0, 0, 0, 0, 0, 0, Decimal(0), Decimal(0))
+
 
 def totals(user: User, selection: Selection) -> Totals:
     """Return the sums of the user's records in a selection: at most three queries, whatever its length."""
+    return added(grouped(user, selection))
+
+
+def added(rows: Iterable[dict[str, Any]]) -> Totals:
+    """Add up rows of `grouped`."""
     records = requests = errors = unpriced = input_tokens = output_tokens = cached_tokens = 0
     cost = refunds = Decimal(0)
-    for row in _grouped(user, selection, "type", "status"):
+    for row in rows:
         records += row["sum_records"]
         unpriced += row["sum_unpriced"]
         input_tokens += row["sum_input_tokens"]
@@ -135,21 +167,66 @@ def hours_holding(user: User, selection: Selection, cursor: Cursor, limit: int) 
     return [stretch.clipped(selection.chosen) for stretch in stretches]
 
 
-def _grouped(user: User, selection: Selection, *by: str) -> Iterator[dict[str, Any]]:
-    """Yield sums by some dimensions of the days, the hours and the raw edges that cover a selection.
+def grouped(
+    user: User,
+    selection: Selection,
+    *by: str,
+    parts: Cover | None = None,
+    starts: Sequence[datetime] = (),
+) -> Iterator[dict[str, Any]]:
+    """Yield sums by type, status and some dimensions, of a selection's days, hours and raw edges.
 
-    A selection with bounds is summed from the raw records of its whole range.
+    A row comes once from each of these at most, and more often where there are many raw ranges. With
+    ``starts``, moments in order, also by ``part``: the number, from 1, of the last of them that the record is
+    not before. No day or hour of ``parts`` (by default the coarsest cover of the range) may then hold one in
+    its midst. A selection with bounds is summed from the raw records of its whole range.
     """
-    parts = Cover([], [], [selection.chosen]) if selection.bounds else cover(selection.chosen)
+    if selection.bounds:
+        parts = Cover([], [], [selection.chosen])
+    elif parts is None:
+        parts = cover(selection.chosen)
+    columns = ("type", "status", *by)
     for rollup, stretches in ((UsageDay, parts.days), (UsageHour, parts.hours)):
         if stretches:
             rows = rollup.objects.filter(_any_start(stretches), selection.dimensions, user_id=user.pk)
-            yield from rows.values(*by).annotate(**_OF_ROLLUPS)
-    if parts.raw:
-        records = UsageRecord.objects.visible_to(user)
-        yield from (
-            records.filter(any_range(parts.raw), selection.condition).values(*by).annotate(**_OF_RECORDS)
+            yield from rows.values(*columns, **_part("start", starts)).annotate(**_OF_ROLLUPS).order_by()
+    raw = parts.raw if len(parts.raw) <= 2 else _held(user, selection, parts.raw)
+    for first in range(0, len(raw), _RANGES_AT_ONCE):
+        records = UsageRecord.objects.visible_to(user).filter(
+            any_range(raw[first : first + _RANGES_AT_ONCE]), selection.condition
         )
+        yield from records.values(*columns, **_part("created_at", starts)).annotate(**_OF_RECORDS).order_by()
+
+
+def _part(column: str, starts: Sequence[datetime]) -> dict[str, Func]:
+    if not starts:
+        return {}
+    moments = Value(list(starts), output_field=ArrayField(DateTimeField()))
+    return {"part": Func(column, moments, function="width_bucket", output_field=IntegerField())}
+
+
+def _held(user: User, selection: Selection, stretches: list[TimeRange]) -> list[TimeRange]:
+    """Return those of many short ranges in whose hours the selection has a record."""
+    hours = {stretch: list(_hours(stretch)) for stretch in stretches}
+    held = set(
+        UsageHour.objects.filter(
+            selection.dimensions,
+            user_id=user.pk,
+            start__in=[hour for found in hours.values() for hour in found],
+        )
+        .values_list("start", flat=True)
+        .distinct()
+    )
+    return [stretch for stretch, found in hours.items() if not held.isdisjoint(found)]
+
+
+def _hours(stretch: TimeRange) -> Iterator[datetime]:
+    """Yield the starts of the UTC hours that a range with both ends meets."""
+    if stretch.start is not None and stretch.end is not None:
+        hour = floor(stretch.start, HOUR)
+        while hour < stretch.end:
+            yield hour
+            hour += HOUR
 
 
 def _any_start(stretches: list[TimeRange]) -> Q:

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.access import AuthenticatedRequest
-from logs import details, listing, rollups, traffic
+from logs import compare, details, listing, rollups, traffic
 from logs.chart import Chart
 from logs.display import Display
 from logs.filters import UsageFilter
@@ -140,7 +140,7 @@ def _record(request: AuthenticatedRequest, record_id: UUID) -> UsageRecord:
 
 def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
     cursor = Cursor.parse(request.GET)
-    chart = None
+    chart = comparison = None
     display = Display.of(request.user)
     with snapshot():
         filters = UsageFilter(request.GET, user=request.user)
@@ -150,11 +150,16 @@ def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
             totals = rollups.Totals.of(page.rows)
         else:
             totals = rollups.totals(request.user, filters.selection)
-            page = listing.page(request.user, filters.selection, cursor, display.page_size)
+            if filters.compared:
+                cursor, page = Cursor(), Page([], older=None, newer=None)
+                comparison = compare.comparison(request.user, filters)
+            else:
+                page = listing.page(request.user, filters.selection, cursor, display.page_size)
             chart = _chart(filters)
     return {
         "filters": filters,
         "page": page,
+        "comparison": comparison,
         "totals": totals,
         "chart": chart,
         "display": display,

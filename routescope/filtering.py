@@ -175,9 +175,9 @@ class RangeFilterSet(FilterSet):
                 query.pop(name, None)
         return _encoded(query)
 
-    def between(self, start: datetime, end: datetime) -> str:
-        """Return the query string of this view narrowed to a stretch of time."""
-        return self.with_(range="", start=_exact(start), end=_exact(end))
+    def between(self, start: datetime, end: datetime, **changes: str) -> str:
+        """Return the query string of this view narrowed to a stretch of time, with further changes."""
+        return self.with_(range="", start=_exact(start), end=_exact(end), **changes)
 
     @property
     def rangeless_query(self) -> str:
@@ -233,7 +233,10 @@ RANGE_CHOICES = [*Preset.choices, (CUSTOM, gettext_lazy("Custom range"))]
 
 def _exact(moment: datetime) -> str:
     """Write a bound for a URL in UTC: the same moment in every zone and on both sides of a clock change."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
+    text = moment.astimezone(UTC).isoformat(
+        timespec="auto" if moment.second or moment.microsecond else "minutes"
+    )
+    return text.replace("+00:00", "Z")
 
 
 def _short(moment: datetime) -> str:

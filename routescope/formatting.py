@@ -59,6 +59,25 @@ def money_call(amount: Number | None) -> str:
     return f"{sign}${_trimmed(value, _MOST_DECIMALS if value < _CENT else 4)}"
 
 
+def money_column(amount: Number | None) -> str:
+    """Write a total as `money` does, but with all four decimals, so that the points of a column align."""
+    value = _decimal(amount)
+    if value is None or (value and abs(value) < _CENT):
+        return money(amount)
+    return f"{'-' if value < 0 else ''}${_fixed(value.copy_abs(), 4)}"
+
+
+def money_average(amount: Number | None) -> str:
+    """Write an average in USD, rounded: ``$29.14``, ``$0.0788``, below a cent three digits (``$0.00171``)."""
+    value = _decimal(amount)
+    if value is None:
+        return UNKNOWN
+    places = 2 if abs(value) >= 1 or not value else 4 if abs(value) >= _CENT else 2 - value.adjusted()
+    if places > _MOST_DECIMALS:
+        return money_call(value)
+    return f"{'-' if value < 0 else ''}${_fixed(value.copy_abs(), places)}"
+
+
 def money_exact(amount: Number | None) -> str:
     """Write an amount in USD with all its decimals: for receipts, whose lines must add up."""
     value = _decimal(amount)
@@ -137,6 +156,16 @@ def percent(ratio: Number | None) -> str:
     if Decimal("99.95") <= hundred < 100:
         return ">99.9%"
     return f"{_fixed(hundred, 1).removesuffix('.0')}%"
+
+
+def ratio(number: Number | None) -> str:
+    """Write how many of the one come to each of the other: ``340 : 1``, ``12.4 : 1``, ``0.25 : 1``."""
+    value = _decimal(number)
+    if value is None:
+        return UNKNOWN
+    if value and abs(value) < Decimal("0.005"):
+        return "<0.01 : 1"
+    return f"{_fixed(value, 0 if abs(value) >= 100 else 1 if abs(value) >= 1 else 2)} : 1"
 
 
 # --- Durations, in milliseconds --------------------------------------------------------------------------

@@ -122,6 +122,45 @@ def test_all_and_nothing_are_said_only_where_they_are_exact(ratio: Number | None
 
 
 @pytest.mark.parametrize(
+    ("number", "written"),
+    [
+        (None, "—"),
+        (0, "0.00 : 1"),
+        (340, "340 : 1"),
+        (12.44, "12.4 : 1"),
+        (0.25, "0.25 : 1"),
+        (1e-6, "<0.01 : 1"),
+    ],
+)
+def test_a_ratio_has_three_digits(number: Number | None, written: str) -> None:
+    assert formatting.ratio(number) == written
+
+
+@pytest.mark.parametrize(
+    ("amount", "written"),
+    [
+        (None, "—"),
+        (0, "$0.00"),
+        (Decimal("29.1358"), "$29.14"),
+        (Decimal("0.0788"), "$0.0788"),
+        (Decimal("0.00170716"), "$0.00171"),
+        (Decimal("-0.0000012345"), "-$0.00000123"),
+        (Decimal("1e-10"), "<$0.00000001"),
+    ],
+)
+def test_an_average_is_rounded_and_never_to_nothing(amount: Number | None, written: str) -> None:
+    assert formatting.money_average(amount) == written
+
+
+@pytest.mark.parametrize(
+    ("amount", "written"),
+    [(None, "—"), (0, "$0.0000"), (Decimal("-1204.5"), "-$1,204.5000"), (Decimal("0.0000125"), "$0.0000125")],
+)
+def test_a_column_of_totals_aligns(amount: Number | None, written: str) -> None:
+    assert formatting.money_column(amount) == written
+
+
+@pytest.mark.parametrize(
     ("milliseconds", "written"),
     [
         (None, "—"),
