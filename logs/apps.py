@@ -1,12 +1,24 @@
+from urllib.parse import urlencode
+
 from django.apps import AppConfig
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 
 class LogsConfig(AppConfig):
     name = "logs"
 
     def ready(self) -> None:
+        from accounts.models import User
         from logs import repricing  # noqa: F401  (listens for new prices)
         from logs.ledger import UsageLedger
-        from routescope import ledger
+        from logs.models import UsageRecord
+        from routescope import elsewhere, ledger
+
+        def find(user: User, identifier: str) -> str:
+            if not UsageRecord.objects.visible_to(user).identified_by(identifier).exists():
+                return ""
+            return f"{reverse('usage')}?{urlencode({'request_id': identifier})}"
 
         ledger.register(UsageLedger())
+        elsewhere.register(elsewhere.Place("usage", _("Usage Logs"), find))

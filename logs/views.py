@@ -19,6 +19,7 @@ from logs.chart import Chart
 from logs.display import Display
 from logs.filters import UsageFilter
 from logs.models import UsageRecord
+from routescope import elsewhere
 from routescope.ids import first_id
 from routescope.keyset import Cursor, Page
 from routescope.snapshot import snapshot
@@ -170,6 +171,7 @@ def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
         "page_url": reverse("usage") + filters.page_query(cursor),
         "older_query": filters.page_query(Cursor(older=page.older)),
         "newer_query": filters.page_query(Cursor(newer=page.newer)),
+        "elsewhere": elsewhere.look(request.user, filters.searched_id, besides="usage"),
         "ingest_url": settings.BASE_URL + reverse("api-usage"),
     }
 

@@ -113,6 +113,29 @@ def check(url: str) -> None:
     _addresses(host, port)
 
 
+def may_be_shown(url: str) -> bool:
+    """Whether a browser may be given this URL to load: https, or plain http where the operator allows it.
+
+    Nothing is resolved or asked.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or 80
+    except ValueError:
+        return False
+    if not host or any(character in url for character in " ;,'\"<>\\") or parts.username:
+        return False
+    if parts.scheme == "https":
+        return True
+    if parts.scheme != "http":
+        return False
+    try:
+        listed = _is_listed(ipaddress.ip_address(host), port)
+    except ValueError:
+        listed = False
+    return listed or _is_allowed_host(host, port)
+
+
 def _once(method: str, url: str, headers: Mapping[str, str], body: bytes, ends: float, limit: int) -> Answer:
     _parts(url)
     backend = _CheckedBackend(ends)

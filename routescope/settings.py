@@ -191,6 +191,8 @@ CONTENT_SECURITY_POLICY = {
         "form-action": [SELF],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
+        # Results of tasks are shown in a sandbox: a page of ours that may load them and nothing else.
+        "frame-src": [SELF],
         "manifest-src": [SELF],
     }
 }
@@ -208,6 +210,12 @@ SECURE_HSTS_PRELOAD = HTTPS
 # --- Records ---------------------------------------------------------------------------------------------
 
 RECORD_RETENTION_MONTHS = env.integer("RECORD_RETENTION_MONTHS", 84, minimum=1)
+
+# --- Where to go from a failure --------------------------------------------------------------------------
+
+# Links of the operator's own; {model}, {type} and {platform} are filled in.
+PLAYGROUND_URL = env.text("PLAYGROUND_URL")
+API_REFERENCE_URL = env.text("API_REFERENCE_URL")
 
 # --- Encryption at rest ----------------------------------------------------------------------------------
 

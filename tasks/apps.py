@@ -1,5 +1,21 @@
+from urllib.parse import urlencode
+
 from django.apps import AppConfig
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 
 class TasksConfig(AppConfig):
     name = "tasks"
+
+    def ready(self) -> None:
+        from accounts.models import User
+        from routescope import elsewhere
+        from tasks.models import AsyncTask
+
+        def find(user: User, identifier: str) -> str:
+            if not AsyncTask.objects.visible_to(user).identified_by(identifier).exists():
+                return ""
+            return f"{reverse('tasks')}?{urlencode({'task_id': identifier})}"
+
+        elsewhere.register(elsewhere.Place("tasks", _("Task Logs"), find))

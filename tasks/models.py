@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import ClassVar
 
 from django.db import models
@@ -38,6 +39,17 @@ class TaskStatus(models.TextChoices):
 OPEN_STATUSES = (TaskStatus.QUEUED, TaskStatus.RUNNING, TaskStatus.UNKNOWN)
 UNSUCCESSFUL_STATUSES = (TaskStatus.FAILED, TaskStatus.MODERATED, TaskStatus.CANCELLED, TaskStatus.EXPIRED)
 """The ends without a result: what was charged for them is given back."""
+
+
+_MARKS = {
+    TaskStatus.QUEUED: "queued",
+    TaskStatus.RUNNING: "running",
+    TaskStatus.SUCCEEDED: "success",
+    TaskStatus.PARTIALLY_SUCCEEDED: "limit",
+    TaskStatus.FAILED: "error",
+    TaskStatus.MODERATED: "error",
+    TaskStatus.EXPIRED: "error",
+}
 
 
 class EventKind(models.TextChoices):
@@ -150,6 +162,9 @@ class AsyncTask(models.Model):
 
     objects: ClassVar[AsyncTaskManager] = AsyncTaskManager()
 
+    platform_name: str
+    """The platform's real name, where ``presentation.attach_names`` has put it."""
+
     class Meta:
         verbose_name = _("task")
         verbose_name_plural = _("tasks")
@@ -196,6 +211,26 @@ class AsyncTask(models.Model):
     @property
     def is_final(self) -> bool:
         return self.status not in OPEN_STATUSES
+
+    @property
+    def local_day(self) -> date:
+        """The day of the submission in the active time zone."""
+        return timezone.localdate(self.submitted_at)
+
+    @property
+    def duration(self) -> timedelta:
+        """How long it took, or has taken so far."""
+        return (self.finished_at or timezone.now()) - self.submitted_at
+
+    @property
+    def result_lifetime_left(self) -> timedelta | None:
+        """How long the provider still keeps the result; None where nobody knows."""
+        return None if self.result_expires_at is None else self.result_expires_at - timezone.now()
+
+    @property
+    def mark(self) -> str:
+        """How its status looks: a name of ``listing.css``."""
+        return _MARKS.get(TaskStatus(self.status), "neutral")
 
     @property
     def is_unsuccessful(self) -> bool:

@@ -1,13 +1,17 @@
-"""Async tasks: the tab, and the way in for gateways."""
+"""Async tasks: the tab, one task, and the way in for gateways."""
 
 from django.urls import path
-from django.views.generic import RedirectView
 
-from tasks import api
+from tasks import api, views
 
 urlpatterns = [
-    path("records/tasks/", RedirectView.as_view(pattern_name="usage"), name="tasks"),
-    path("records/tasks/results/", RedirectView.as_view(pattern_name="usage"), name="tasks-results"),
+    path("records/tasks/", views.tasks, name="tasks"),
+    path("records/tasks/results/", views.tasks_results, name="tasks-results"),
+    path("records/tasks/live/", views.live, name="tasks-live"),
+    path("records/tasks/<uuid:task_id>/", views.task, name="task"),
+    path("records/tasks/<uuid:task_id>/row/", views.task_details, name="task-details"),
+    path("records/tasks/<uuid:task_id>/details/", views.task_detail, name="task-detail"),
+    path("records/tasks/<uuid:task_id>/media/", views.task_media, name="task-media"),
     path("api/v1/tasks", api.tasks, name="api-tasks"),
     path("api/v1/tasks/<path:task_id>", api.task, name="api-task"),
 ]

@@ -1,0 +1,181 @@
+"""The Task Logs filters: from a query string to conditions on tasks, or to one task ID."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import django_filters
+from django.db.models import Q
+from django.http import QueryDict
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _l
+
+from accounts.models import AIModel, ApiToken, User
+from routescope.filtering import (
+    RANGE_CHOICES,
+    MomentFilter,
+    NamesFilter,
+    Option,
+    Pill,
+    RangeFilterSet,
+)
+from routescope.keyset import Cursor
+from routescope.ranges import Preset
+from tasks.models import AsyncTask, TaskStatus, TaskType
+from tasks.providers.catalogue import Catalogue
+from tasks.querysets import AsyncTaskQuerySet
+
+_LABELLED_ID = re.compile(
+    r"(?:task|request)[ _-]?id[\"']?\s*[:=]?\s*[\"']?([^\s\"',;)\]}]{3,})", re.IGNORECASE
+)
+_LABELS: dict[str, str | Promise] = {
+    "type": _l("Type"),
+    "status": _l("Status"),
+    "platform": _l("Platform"),
+    "model": _l("Model"),
+    "token": _l("Token"),
+}
+_NOTHING = -1
+_NAMES_FROM = 5_000
+"""Of a person's newest tasks the platforms and models are offered to choose from; others can be typed in a
+URL.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """A filter's menu. ``typed``: has a box to type into, for long lists."""
+
+    name: str
+    label: str
+    options: list[Option]
+    typed: bool
+
+    @property
+    def chosen(self) -> int:
+        return sum(option.chosen for option in self.options)
+
+
+class TaskFilter(RangeFilterSet):
+    """Filters of async tasks. Values are names, as a person reads and shares them in a URL."""
+
+    range = django_filters.ChoiceFilter(choices=RANGE_CHOICES)
+    start = MomentFilter()
+    end = MomentFilter()
+    type = django_filters.MultipleChoiceFilter(choices=TaskType.choices)
+    status = django_filters.MultipleChoiceFilter(choices=TaskStatus.choices)
+    platform = NamesFilter()
+    model = NamesFilter()
+    token = NamesFilter()
+    task_id = django_filters.CharFilter()
+
+    # Tasks are far fewer than calls, and one comes back to them after days.
+    default_range = Preset.WEEK
+
+    class Meta:
+        model = AsyncTask
+        fields: list[str] = []
+
+    def __init__(self, data: QueryDict, *, user: User, catalogue: Catalogue) -> None:
+        super().__init__(data, queryset=AsyncTask.objects.visible_to(user))
+        self.user = user
+        self.catalogue = catalogue
+        self.now = timezone.now()
+
+    @property
+    def searched_id(self) -> str:
+        """The task ID searched for, freed of the quotes and labels it is copied with; or nothing."""
+        self.form.is_valid()
+        return clean_id(self.form.cleaned_data.get("task_id") or "")
+
+    @property
+    def tasks(self) -> AsyncTaskQuerySet[AsyncTask]:
+        """The person's tasks of the chosen range, before the other filters."""
+        mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(self.user)
+        return mine.within(self.chosen_range(self.now))
+
+    @property
+    def conditions(self) -> Q:
+        """What the other filters ask of a task. A name that nobody has asks for nothing there is."""
+        self.form.is_valid()
+        cleaned = self.form.cleaned_data
+        conditions = Q()
+        for name in ("type", "status", "platform"):
+            if values := cleaned.get(name):
+                conditions &= Q(**{f"{name}__in": values})
+        if names := cleaned.get("token"):
+            conditions &= Q(token_id__in=[self.tokens.get(name, _NOTHING) for name in names])
+        if names := cleaned.get("model"):
+            known = dict(AIModel.objects.filter(name__in=names).values_list("name", "id"))
+            conditions &= Q(model_id__in=[known.get(name, _NOTHING) for name in names])
+        return conditions
+
+    @cached_property
+    def tokens(self) -> Mapping[str, int]:
+        return dict(ApiToken.objects.filter(owner=self.user).order_by("name").values_list("name", "id"))
+
+    @cached_property
+    def _seen(self) -> tuple[list[str], list[str]]:
+        newest = AsyncTask.objects.visible_to(self.user).newest(Cursor(), _NAMES_FROM)
+        pairs = set(newest.values_list("platform", "model__name"))
+        platforms = sorted({platform for platform, _ in pairs if platform})
+        return platforms, sorted({model for _, model in pairs if model})
+
+    @property
+    def is_first_run(self) -> bool:
+        """Whether the person has no task at all."""
+        return not AsyncTask.objects.visible_to(self.user).exists()
+
+    @property
+    def without_task_id(self) -> str:
+        return self.without("task_id")
+
+    @property
+    def all_time_query(self) -> str:
+        return self.with_(range=Preset.ALL.value, start="", end="")
+
+    @property
+    def pills(self) -> list[Pill]:
+        platforms = {name: self.catalogue.label(name) for name in self.query.getlist("platform")}
+        words = {str(value): str(label) for value, label in (*TaskType.choices, *TaskStatus.choices)}
+        return self.pills_of(_LABELS, words | platforms)
+
+    @property
+    def menus(self) -> list[Menu]:
+        """The menus of values, each with what is chosen in it."""
+        platforms, models = self._seen
+        return [
+            self._menu("type", TaskType.choices),
+            self._menu("status", TaskStatus.choices),
+            self._menu("platform", [(name, self.catalogue.label(name)) for name in platforms], typed=True),
+            self._menu("model", [(name, name) for name in models], typed=True),
+            self._menu("token", [(name, name) for name in self.tokens], typed=True),
+        ]
+
+    def _menu(self, name: str, values: Iterable[tuple[object, object]], *, typed: bool = False) -> Menu:
+        chosen = self.query.getlist(name)
+        known = {str(value): str(label) for value, label in values}
+        missing = {value: value for value in chosen if value not in known}
+        options = [Option(value, label, value in chosen) for value, label in (missing | known).items()]
+        return Menu(name, str(_LABELS[name]), options, typed=typed)
+
+    @property
+    def problems(self) -> list[str]:
+        return super().problems + [
+            _("You have no token called “%(name)s”.") % {"name": name}
+            for name in self.form.cleaned_data.get("token") or ()
+            if name not in self.tokens
+        ]
+
+
+def clean_id(text: str) -> str:
+    """Return the ID in what was pasted: an ID alone, a quoted one, or a message that names one."""
+    text = text.replace("\x00", "")
+    labelled = _LABELLED_ID.search(text)
+    words = [labelled[1]] if labelled else sorted(text.split(), key=len)
+    return words[-1].strip("\"'`,;()[]{}<>").removesuffix(".")[:255] if words else ""

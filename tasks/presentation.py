@@ -1,0 +1,132 @@
+"""What the pages show of a task beside its own fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from django.conf import settings
+from django.utils import timezone
+
+from routescope import outbound
+from tasks.causes import Verdict, verdict_on
+from tasks.models import AsyncTask, EventKind, TaskEvent, TaskStatus
+from tasks.providers.catalogue import Catalogue
+
+MEDIA_KINDS = ("image", "audio", "video")
+_QUIET = 2
+"""Polls in a row without news are shown one by one up to here, and as a count beyond."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a result. ``shown``: it can be shown in the page, in a sandbox."""
+
+    kind: str
+    url: str = ""
+    text: str = ""
+    data: Any = None
+    needs_key: bool = False
+    shown: bool = False
+
+    @property
+    def is_link(self) -> bool:
+        return self.url.startswith(("https://", "http://")) and not self.needs_key
+
+    @property
+    def name(self) -> str:
+        """The last part of the URL's path, for a link that can be read."""
+        return urlsplit(self.url).path.rpartition("/")[2] or self.url
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the timeline: one event, or several polls without news."""
+
+    event: TaskEvent
+    count: int = 1
+    until: datetime | None = None
+
+    @property
+    def mark(self) -> str:
+        """The class that colours its dot."""
+        if self.event.after in (TaskStatus.SUCCEEDED, TaskStatus.PARTIALLY_SUCCEEDED):
+            return "is-done"
+        if self.event.after in (TaskStatus.FAILED, TaskStatus.MODERATED, TaskStatus.EXPIRED):
+            return "is-error"
+        return "is-running" if self.event.after == TaskStatus.RUNNING else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """All that a task's details show."""
+
+    verdict: Verdict | None
+    pieces: list[Piece]
+    timeline: list[Entry]
+    expired: bool
+    playground_url: str
+    reference_url: str
+    media: list[Piece] = field(default_factory=list)
+
+    @property
+    def media_kind(self) -> str:
+        """The kind that decides how high the frame is: pictures and videos need room, sounds little."""
+        kinds = {piece.kind for piece in self.media}
+        return "audio" if kinds == {"audio"} else "many" if len(self.media) > 2 else "few"
+
+
+def attach_names(tasks: Iterable[AsyncTask], catalogue: Catalogue) -> None:
+    """Give each task its platform's real name as ``platform_name``."""
+    for task in tasks:
+        task.platform_name = catalogue.label(task.platform)
+
+
+def details_of(task: AsyncTask, catalogue: Catalogue) -> Details:
+    """Collect a task's details. One query, for its timeline."""
+    attach_names([task], catalogue)
+    expired = task.result_expires_at is not None and task.result_expires_at <= timezone.now()
+    pieces = pieces_of(task)
+    events = list(task.events.order_by("at", "pk"))
+    return Details(
+        verdict=verdict_on(task),
+        pieces=pieces,
+        timeline=list(entries(events)),
+        expired=expired,
+        playground_url=_filled(settings.PLAYGROUND_URL, task),
+        reference_url=_filled(settings.API_REFERENCE_URL, task),
+        media=[] if expired else [piece for piece in pieces if piece.shown],
+    )
+
+
+def pieces_of(task: AsyncTask) -> list[Piece]:
+    """Return the pieces of a task's result."""
+    return [_piece(raw) for raw in task.result or () if isinstance(raw, dict)]
+
+
+def entries(events: Sequence[TaskEvent]) -> Iterable[Entry]:
+    """Return the timeline's lines, oldest first; a run of polls without news is one line with its count."""
+    for quiet, run in groupby(events, key=lambda event: event.kind == EventKind.POLL and not event.after):
+        found = list(run)
+        if quiet and len(found) > _QUIET:
+            yield Entry(found[-1], count=len(found), until=found[0].at)
+        else:
+            yield from (Entry(event) for event in found)
+
+
+def _piece(raw: dict[str, Any]) -> Piece:
+    kind, url = str(raw.get("kind", "file")), str(raw.get("url", ""))
+    needs_key = bool(raw.get("needs_key"))
+    shown = kind in MEDIA_KINDS and not needs_key and outbound.may_be_shown(url)
+    return Piece(kind, url, str(raw.get("text", "")), raw.get("data"), needs_key, shown)
+
+
+def _filled(template: str, task: AsyncTask) -> str:
+    model = task.model.name if task.model else ""
+    for name, value in (("model", model), ("type", task.type), ("platform", task.platform)):
+        template = template.replace(f"{{{name}}}", quote(value, safe=""))
+    return template

@@ -1,0 +1,199 @@
+"""Task Logs over HTTP: list, filters, ID search, live rows, details, results, isolation."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django.fixtures import Settings as SettingsWrapper
+
+from accounts.models import AIModel, ApiToken, Gateway, User
+from tasks.lifecycle import Observation, transition
+from tasks.models import AsyncTask, EventKind, TaskStatus, TaskType
+from tests import task_cast
+from tests.cast import event, signed_in, store
+
+S = TaskStatus
+PAGE = "/records/tasks/"
+
+
+def listed(client: Client, **query: Any) -> list[str]:
+    return re.findall(r'class="id" title="([^"]+)"', client.get(PAGE, query).content.decode())
+
+
+def text(client: Client, url: str, **query: Any) -> str:
+    return client.get(url, query).content.decode()
+
+
+@pytest.fixture
+def task(alice: User, gateway: Gateway) -> AsyncTask:
+    return task_cast.a_task(alice, gateway, task_id="task_one", request_id="req_one", cost=Decimal("0.25"))
+
+
+def ended(task: AsyncTask, status: TaskStatus, **fields: Any) -> AsyncTask:
+    return transition(task.pk, Observation(key="end", kind=EventKind.POLL, status=status, **fields))[1]
+
+
+def test_a_person_sees_their_own_tasks_only(
+    alice_client: Client, bob: User, gateway: Gateway, task: AsyncTask
+) -> None:
+    task_cast.a_task(bob, gateway, task_id="task_bob")
+    assert listed(alice_client) == ["task_one"]
+    assert listed(signed_in(bob)) == ["task_bob"]
+
+
+def test_a_strangers_task_is_not_there_in_any_view(bob: User, task: AsyncTask) -> None:
+    stranger = signed_in(bob)
+    for view in ("", "row/", "details/", "media/"):
+        assert stranger.get(f"{PAGE}{task.pk}/{view}").status_code == 404
+    assert stranger.get(PAGE, {"task_id": "task_one"}).status_code == 404
+    assert "task_one" not in text(stranger, f"{PAGE}live/", id=str(task.pk))
+
+
+def test_nobody_sees_tasks_without_signing_in(client: Client, task: AsyncTask) -> None:
+    for url in (PAGE, f"{PAGE}results/", f"{PAGE}live/", f"{PAGE}{task.pk}/", f"{PAGE}{task.pk}/media/"):
+        assert client.get(url).status_code == 302
+
+
+def test_filters_narrow_the_list(alice: User, alice_client: Client, gateway: Gateway) -> None:
+    token = ApiToken.objects.create(owner=alice, name="prod")
+    model = AIModel.objects.create(name="gen4_turbo")
+    make = task_cast.a_task
+    make(alice, gateway, task_id="video", token=token, model=model)
+    make(alice, gateway, task_id="song", platform="suno", type=TaskType.MUSIC, status=S.SUCCEEDED)
+    make(alice, gateway, task_id="old", submitted_at=timezone.now() - timedelta(days=20))
+    assert listed(alice_client) == ["song", "video"]
+    assert listed(alice_client, range="30d") == ["song", "video", "old"]
+    assert listed(alice_client, type="music") == ["song"]
+    assert listed(alice_client, status=["succeeded", "failed"]) == ["song"]
+    assert listed(alice_client, platform="runway") == ["video"]
+    assert listed(alice_client, model="gen4_turbo") == ["video"]
+    assert listed(alice_client, token="prod") == ["video"]
+    assert listed(alice_client, token="nobody's") == []
+    page = text(alice_client, PAGE, platform="suno")
+    assert "Platform: Suno" in page
+
+
+@pytest.mark.parametrize("typed", ["task_one", ' "task_one" ', "task_id: task_one", "rw-known", "req_one"])
+def test_an_id_is_found_whatever_the_date_filter_says(
+    alice: User, alice_client: Client, gateway: Gateway, typed: str
+) -> None:
+    task_cast.a_task(
+        alice,
+        gateway,
+        task_id="task_one",
+        request_id="req_one",
+        provider_task_id="rw-known",
+        submitted_at=timezone.now() - timedelta(days=200),
+    )
+    answer = alice_client.get(PAGE, {"task_id": typed, "range": "1h", "status": "failed"})
+    assert answer.status_code == 200
+    assert 'id="detail-' in answer.content.decode()  # opened in place
+
+
+def test_an_id_of_the_other_tab_is_led_there(alice_client: Client, gateway: Gateway, task: AsyncTask) -> None:
+    store(gateway, event(request_id="req_alone"))
+    page = text(alice_client, PAGE, task_id="req_alone")
+    assert "Show the request" in page and "/records/usage/?request_id=req_alone" in page
+    page = text(alice_client, "/records/usage/", request_id="task_one")
+    assert "Show the task" in page and "/records/tasks/?task_id=task_one" in page
+
+
+def test_pages_go_on_where_the_last_one_ended(alice: User, alice_client: Client, gateway: Gateway) -> None:
+    now = timezone.now()
+    names = [f"task_{number:03}" for number in range(120)]
+    for number, name in enumerate(names):
+        task_cast.a_task(alice, gateway, task_id=name, submitted_at=now - timedelta(minutes=200 - number))
+    seen: list[str] = []
+    query: dict[str, str] = {}
+    for _ in range(3):
+        seen += listed(alice_client, **query)
+        found = re.search(r'id="page-older"[^>]*older=([0-9a-f-]{36})', text(alice_client, PAGE, **query))
+        query = {"older": found[1]} if found else {}
+    assert seen == names[::-1]
+
+
+def test_an_open_task_asks_anew_and_a_final_one_does_not(alice_client: Client, task: AsyncTask) -> None:
+    page = text(alice_client, PAGE)
+    [poller] = re.findall(r'hx-get="(/records/tasks/live/[^"]+)"', page)
+    fragment = text(alice_client, poller)
+    assert 'hx-trigger="every 3s"' in fragment and f'id="status-{task.pk}" hx-swap-oob="true"' in fragment
+    ended(task, S.SUCCEEDED)
+    last = text(alice_client, poller)
+    assert "Succeeded" in last and "hx-trigger" not in last and "data-announce" in last
+    assert "hx-trigger" not in text(alice_client, f"{PAGE}{task.pk}/details/")
+
+
+def test_a_result_is_shown_in_a_sandbox_that_may_load_it_and_nothing_else(
+    alice_client: Client, task: AsyncTask
+) -> None:
+    result = [
+        {"kind": "image", "url": "https://cdn.example/a.png"},
+        {"kind": "image", "url": "http://cdn.example/plain.png"},
+        {"kind": "image", "url": "https://evil.example/;script-src *"},
+        {"kind": "video", "url": "https://api.example/content", "needs_key": True},
+        {"kind": "text", "text": "<script>alert(1)</script>"},
+    ]
+    ended(task, S.SUCCEEDED, result=result)
+    page = text(alice_client, f"{PAGE}{task.pk}/")
+    assert "<script>alert" not in page and "&lt;script&gt;alert" in page
+    assert '<iframe class="media-frame' in page and "<img" not in page
+    frame = alice_client.get(f"{PAGE}{task.pk}/media/")
+    policy = frame["Content-Security-Policy"]
+    assert "img-src https://cdn.example;" in policy and "sandbox" in policy and "script-src" not in policy
+    assert frame["Referrer-Policy"] == "no-referrer" and frame["X-Frame-Options"] == "SAMEORIGIN"
+    assert frame.content.decode().count("<img") == 1
+
+
+def test_expired_links_are_not_loaded(alice_client: Client, task: AsyncTask) -> None:
+    past = timezone.now() - timedelta(minutes=1)
+    result = [{"kind": "image", "url": "https://cdn.example/a.png"}]
+    ended(task, S.SUCCEEDED, result=result, result_expires_at=past)
+    page = text(alice_client, f"{PAGE}{task.pk}/")
+    assert "links expired at" in page and "<iframe" not in page
+    assert "<img" not in text(alice_client, f"{PAGE}{task.pk}/media/")
+
+
+def test_an_expiry_ahead_counts_down(alice_client: Client, task: AsyncTask) -> None:
+    result = [{"kind": "image", "url": "https://cdn.example/a.png"}]
+    ended(task, S.SUCCEEDED, result=result, result_lifetime=timedelta(minutes=10))
+    page = text(alice_client, f"{PAGE}{task.pk}/")
+    assert re.search(r"data-countdown=\"[^\"]+\">Links expire in (9 m \d+|10 m 0) s", page)
+
+
+def test_a_failure_names_its_cause_and_the_next_step(
+    alice_client: Client, task: AsyncTask, settings: SettingsWrapper
+) -> None:
+    settings.PLAYGROUND_URL = "https://play.example/{type}?m={model}"
+    ended(task, S.FAILED, word="FAILED", failure_code="BAD_INPUT", failure_message="Invalid aspect ratio 7:1")
+    page = text(alice_client, f"{PAGE}{task.pk}/")
+    for expected in ("Cause: Parameters", "Invalid aspect ratio 7:1", "BAD_INPUT", "Correct the input"):
+        assert expected in page
+    assert 'href="https://play.example/video?m="' in page
+
+
+def test_the_timeline_counts_polls_without_news(alice_client: Client, task: AsyncTask) -> None:
+    for number in range(9):
+        transition(task.pk, Observation(key=f"p{number}", kind=EventKind.POLL, status=S.QUEUED))
+    page = text(alice_client, f"{PAGE}{task.pk}/")
+    assert "Polled 9 times since" in page
+
+
+def test_task_and_request_link_to_each_other(alice_client: Client, gateway: Gateway, task: AsyncTask) -> None:
+    store(gateway, event(request_id="req_one", task_id="task_one"))
+    assert "/records/usage/?request_id=req_one" in text(alice_client, f"{PAGE}{task.pk}/")
+    assert "/records/tasks/?task_id=task_one" in text(alice_client, "/records/usage/", request_id="req_one")
+
+
+def test_the_first_page_costs_the_same_with_many_tasks(
+    alice: User, alice_client: Client, gateway: Gateway, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(60):
+        task_cast.a_task(alice, gateway, task_id=f"t{number}")
+    with django_assert_max_num_queries(14):
+        alice_client.get(PAGE)
