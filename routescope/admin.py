@@ -18,6 +18,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AutocompleteSelect, AutocompleteSelectMultiple
 from django.core.exceptions import PermissionDenied
 from django.db import models
+from django.forms import BaseInlineFormSet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -82,12 +83,29 @@ class KeptAdmin(admin.ModelAdmin[_Row]):
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
 
+class ShownOnly(BaseInlineFormSet[Any, Any, forms.ModelForm[Any]]):
+    """Rows to look at. What a browser sends back for them is not read: they may have changed meanwhile."""
+
+    def __init__(self, data: Any = None, files: Any = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.new_objects: list[Any] = []
+        self.changed_objects: list[Any] = []
+        self.deleted_objects: list[Any] = []
+
+    def is_valid(self) -> bool:
+        return True
+
+    def save(self, commit: bool = True) -> list[Any]:
+        return []
+
+
 class ShortInline(admin.TabularInline[_Row, _Parent]):
     """The first rows that belong to an object, to look at; each leads to its own page."""
 
     parent: ClassVar[str]
     """The foreign key to the object."""
     most: ClassVar[int] = 30
+    formset = ShownOnly
     extra = 0
     can_delete = False
     show_change_link = True
