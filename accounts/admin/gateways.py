@@ -112,7 +112,7 @@ class GatewayAdmin(KeptAdmin[Gateway]):
     def issue_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Make a key and show it in this very answer: never in a URL, a message, a cookie or the log."""
         gateway = self._gateway(request, object_id)
-        form = IssueKeyForm(request.POST or None)
+        form = IssueKeyForm(request.POST if request.method == "POST" else None)
         context = {
             **self._context(request, gateway),
             "title": _("Issue an ingest key for %(gateway)s") % {"gateway": gateway},

@@ -205,8 +205,9 @@ class UserAdmin(KeptAdmin[User], BaseUserAdmin):  # type: ignore[type-arg]
             raise PermissionDenied
         if user is None:
             raise Http404
-        form = InviteForm(request.POST or None, instance=User.objects.get(pk=user.pk))
-        if request.method == "POST" and not user.is_active and form.is_valid():
+        sent = request.POST if request.method == "POST" and not user.is_active else None
+        form = InviteForm(sent, instance=User.objects.get(pk=user.pk))
+        if form.is_valid():
             invited = form.save(commit=False)
             self.save_model(request, invited, form, change=True)
             if form.has_changed():
