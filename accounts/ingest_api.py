@@ -13,6 +13,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from accounts import deliveries
 from accounts.ingest_keys import authenticate
 from accounts.models import Gateway
 from routescope.bodies import BodyError
@@ -36,12 +37,15 @@ def for_gateways(
     @csrf_exempt
     @wraps(handler)
     def view(request: HttpRequest, *args: Parameters.args, **kwargs: Parameters.kwargs) -> JsonResponse:
+        gateway = None
         try:
             gateway = authenticate(request)
             if gateway is None:
                 return _unauthorised()
             return handler(request, gateway, *args, **kwargs)
         except (BodyError, FormatError) as error:
+            if gateway is not None:
+                deliveries.refused(gateway, request.path, str(error))
             return JsonResponse({"error": str(error)}, status=error.status)
         except (OperationalError, InterfaceError):
             logger.exception("Records could not be stored; the client is asked to send them again")

@@ -214,6 +214,54 @@ class IngestKey(models.Model):
         return row, key
 
 
+class Delivery(models.Model):
+    """What a gateway sent to one address on one UTC day, counted. Refused: records that were not kept."""
+
+    gateway = models.ForeignKey(Gateway, models.CASCADE, related_name="deliveries", verbose_name=_("gateway"))
+    endpoint = models.CharField(_("sent to"), max_length=100)
+    day = models.DateField(_("day (UTC)"))
+    requests = models.BigIntegerField(_("requests"), default=0)
+    failed_requests = models.BigIntegerField(_("refused requests"), default=0)
+    accepted = models.BigIntegerField(_("accepted"), default=0)
+    duplicates = models.BigIntegerField(_("here already"), default=0)
+    ignored = models.BigIntegerField(_("no model call"), default=0)
+    refused = models.BigIntegerField(_("refused"), default=0)
+    last_at = models.DateTimeField(_("last sent"))
+
+    class Meta:
+        verbose_name = _("delivery")
+        verbose_name_plural = _("deliveries")
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["gateway", "endpoint", "day"], name="delivery_gateway_endpoint_day"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.gateway} {self.endpoint} {self.day}"
+
+
+class Refusal(models.Model):
+    """Why something a gateway sent was not kept. Only the last ones are (``accounts.deliveries``)."""
+
+    gateway = models.ForeignKey(Gateway, models.CASCADE, related_name="refusals", verbose_name=_("gateway"))
+    at = models.DateTimeField(_("time"))
+    endpoint = models.CharField(_("sent to"), max_length=100)
+    request_id = models.CharField(_("request ID"), max_length=255, blank=True)
+    reason = models.CharField(_("reason"), max_length=500)
+
+    class Meta:
+        verbose_name = _("refusal")
+        verbose_name_plural = _("refusals")
+        default_permissions = ()
+        # The last ones of a gateway.
+        indexes = [models.Index(fields=["gateway", "-id"], name="refusal_gateway")]
+
+    def __str__(self) -> str:
+        return self.reason
+
+
 class Identity(models.Model):
     """What a gateway calls somebody or something, and which of ours that is.
 

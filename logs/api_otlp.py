@@ -9,11 +9,12 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from accounts import deliveries
 from accounts.ingest_keys import authenticate
 from logs import spans
 from logs.formats import otlp
-from logs.formats.reading import FormatError
 from routescope.bodies import BodyError, read_body
+from routescope.reading import FormatError
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ def traces(request: HttpRequest) -> HttpResponse:
     content_type = (request.content_type or otlp.PROTOBUF).lower()
     if content_type not in otlp.CONTENT_TYPES:
         return _failed(otlp.JSON, 415, f"Content-Type must be {' or '.join(otlp.CONTENT_TYPES)}.")
+    gateway = None
     try:
         gateway = authenticate(request)
         if gateway is None:
@@ -43,14 +45,25 @@ def traces(request: HttpRequest) -> HttpResponse:
             )
             response["WWW-Authenticate"] = 'Bearer realm="ingest"'
             return response
-        outcome = spans.store(gateway, otlp.decode(read_body(request), content_type))
+        decoded = otlp.decode(read_body(request), content_type)
+        outcome = spans.store(gateway, decoded)
     except (BodyError, FormatError) as error:
+        if gateway is not None:
+            deliveries.refused(gateway, request.path, str(error))
         return _failed(content_type, error.status, str(error))
     except (OperationalError, InterfaceError):
         logger.exception("Spans could not be stored; the exporter is asked to send them again")
         response = _failed(content_type, 503, "The database cannot be reached; send the same request again.")
         response["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return response
+    deliveries.took(
+        gateway,
+        request.path,
+        accepted=outcome.accepted,
+        duplicates=outcome.duplicates,
+        ignored=decoded.ignored,
+        refused=((rejection.request_id, rejection.error) for rejection in outcome.rejected),
+    )
     reasons = "; ".join(dict.fromkeys(rejection.error for rejection in outcome.rejected))
     body = otlp.success(content_type, len(outcome.rejected), reasons[:_MAX_MESSAGE])
     return HttpResponse(body, content_type=content_type)

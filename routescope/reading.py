@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
+import json
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,12 +16,18 @@ from routescope.ids import EPOCH
 MAX_RECORDS = 10_000
 MAX_ERROR_CHARACTERS = 8_000
 MAX_JSON_BYTES = 64 * 1024
+MAX_ID = 255
+MAX_NAME = 200
+MAX_TEXT = 1000
+MAX_COUNT = 2**31 - 1
 MONEY_PLACES = 12
 
-_COST_LIMIT = Decimal(10) ** 12
+_MAX_USD_DIGITS = 12
 _LATEST = 10**11
 """Epoch seconds from here on are in the year 5138: surely milliseconds."""
 
+_SPACE = re.compile(r"\s+")
+_python_json = json.JSONDecoder()
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_one = msgspec.json.Decoder(msgspec.Raw).decode
 
@@ -44,7 +53,10 @@ def split(body: bytes, most: int = MAX_RECORDS) -> list[bytes]:
         try:
             records = [bytes(raw) for raw in _decode_array(text)]
         except (msgspec.DecodeError, RecursionError) as error:
-            raise FormatError(f"The array is not valid JSON: {error}.") from error
+            try:
+                records = _split_leniently(text)
+            except (ValueError, RecursionError):
+                raise FormatError(f"The array is not valid JSON: {error}.") from error
     elif text[:1] == b"{":
         try:
             records = [bytes(_decode_one(text))]
@@ -57,6 +69,30 @@ def split(body: bytes, most: int = MAX_RECORDS) -> list[bytes]:
             f"{len(records):,} records are too many for one request: send at most {most:,}.", 413
         )
     return records
+
+
+def _split_leniently(text: bytes) -> list[bytes]:
+    """Split an array that holds NaN or Infinity, which Python clients send and JSON does not know.
+
+    The records without them are then kept. Raises ValueError where the array is broken or cut off.
+    """
+    array = text.decode()
+    records = []
+    at = 1
+    while True:
+        start = _skip_space(array, at)
+        _, end = _python_json.raw_decode(array, start)
+        records.append(array[start:end].encode())
+        at = _skip_space(array, end) + 1
+        if array[at - 1 : at] == "]" and at == len(array):
+            return records
+        if array[at - 1 : at] != ",":
+            raise ValueError("The array does not go on, and does not end.")
+
+
+def _skip_space(text: str, at: int) -> int:
+    space = _SPACE.match(text, at)
+    return space.end() if space else at
 
 
 def sanitised(raw: bytes) -> bytes:
@@ -102,7 +138,8 @@ def amount(value: Decimal | None) -> Decimal | None:
     """Return USD to the places that are stored. Raises ValueError for what is no amount."""
     if value is None:
         return None
-    if not value.is_finite() or abs(value) >= _COST_LIMIT:
+    # By its exponent: comparing 1E+4000000 overflows.
+    if not value.is_finite() or value.adjusted() >= _MAX_USD_DIGITS:
         raise ValueError("cost: not an amount of US dollars")
     return value.quantize(Decimal(1).scaleb(-MONEY_PLACES))
 
@@ -122,3 +159,12 @@ def bounded(value: Any, field: str) -> Any:
     if size > MAX_JSON_BYTES:
         raise ValueError(f"{field}: {size:,} bytes of JSON are more than {MAX_JSON_BYTES:,}; send less of it")
     return value
+
+
+def address(text: str | None) -> str | None:
+    """Return the first IP address in ``text`` (as of ``X-Forwarded-For``), or None where it holds none."""
+    first = (text or "").partition(",")[0].strip()
+    try:
+        return str(ipaddress.ip_address(first.partition("%")[0]))
+    except ValueError:
+        return None

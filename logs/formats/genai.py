@@ -17,9 +17,9 @@ import msgspec
 
 from logs.events import JSONObject, UsageEvent
 from logs.formats import parameters, span_content, span_errors
-from logs.formats.reading import MAX_COUNT, MAX_ID, MAX_NAME, MAX_TEXT, address, amount
 from logs.models import Status
 from routescope.ids import EPOCH
+from routescope.reading import MAX_COUNT, MAX_ID, MAX_NAME, MAX_TEXT, address, amount
 
 MODEL_OPERATIONS = frozenset({
     "chat", "completion", "text_completion", "generate_content", "generate", "embedding", "embeddings", "llm",

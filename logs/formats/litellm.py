@@ -20,19 +20,19 @@ import msgspec
 
 from logs.events import Batch, Failure, JSONObject, UsageEvent
 from logs.formats import litellm_cost, parameters
-from logs.formats.reading import (
+from logs.formats.decoding import decode_each
+from logs.models import RecordType, Status
+from routescope.reading import (
     MAX_COUNT,
     MAX_ID,
     MAX_NAME,
     MAX_TEXT,
     address,
     amount,
-    decode_each,
     moment,
     shortened,
     split,
 )
-from logs.models import RecordType, Status
 
 _CACHE_HIT_SUFFIX = "_cache_hit"
 _CLIENT_CLOSED = 499

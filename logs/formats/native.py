@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import msgspec
 
 from logs.events import Batch, Failure, JSONObject, UsageEvent
-from logs.formats.reading import address, amount, bounded, decode_each, moment, shortened, split
+from logs.formats.decoding import decode_each
 from logs.models import RecordType, Status
+from routescope.reading import address, amount, bounded, moment, shortened, split
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 _Name = Annotated[str, msgspec.Meta(max_length=200)]

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from logs.events import Failure, JSONObject, UsageEvent
-from logs.formats.reading import MAX_COUNT, MAX_ID, MAX_NAME, address, amount, moment, shortened
 from logs.formats.receipt import line, settled
 from logs.models import RecordType, Status
+from routescope.reading import MAX_COUNT, MAX_ID, MAX_NAME, address, amount, moment, shortened
 
 CONSUME, ERROR, REFUND = 2, 5, 6
 TYPES = (CONSUME, ERROR, REFUND)

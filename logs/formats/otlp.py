@@ -25,7 +25,7 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 from logs.events import Rejection
 from logs.formats import genai
 from logs.formats.genai import Reading, Span, SpanEvent
-from logs.formats.reading import MAX_RECORDS, FormatError, readable, sanitised
+from routescope.reading import MAX_RECORDS, FormatError, readable, sanitised
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"

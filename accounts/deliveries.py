@@ -1,0 +1,142 @@
+"""A small ledger of what gateways send: counts by day, and why the last refused ones were refused.
+
+Written after the records are committed, and never a reason to refuse them: where it cannot be written, the
+log says so and the gateway gets its answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.db import DatabaseError, connection, transaction
+from django.db.models import Max, Sum
+from django.utils import timezone
+
+from accounts.models import Delivery, Gateway, Refusal
+
+logger = logging.getLogger(__name__)
+
+KEEP_REFUSALS = 50
+"""Per gateway: enough to see what is wrong, and no more however much is."""
+KEEP_DAYS = 90
+_MOST_REASONS = 10
+"""Of one request: a batch that is wrong throughout says the same a thousand times."""
+
+_COUNTS = ("requests", "failed_requests", "accepted", "duplicates", "ignored", "refused")
+_COUNT = """
+    INSERT INTO accounts_delivery AS kept (gateway_id, endpoint, day, requests, failed_requests, accepted,
+        duplicates, ignored, refused, last_at)
+    VALUES (%s, %s, %s, 1, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (gateway_id, endpoint, day) DO UPDATE SET
+        requests = kept.requests + 1,
+        failed_requests = kept.failed_requests + excluded.failed_requests,
+        accepted = kept.accepted + excluded.accepted,
+        duplicates = kept.duplicates + excluded.duplicates,
+        ignored = kept.ignored + excluded.ignored,
+        refused = kept.refused + excluded.refused,
+        last_at = greatest(kept.last_at, excluded.last_at)
+    RETURNING requests
+"""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a gateway sent to one address in the days that are kept."""
+
+    endpoint: str
+    last_at: datetime
+    requests: int
+    failed_requests: int
+    accepted: int
+    duplicates: int
+    ignored: int
+    refused: int
+
+
+def summary(gateway: Gateway) -> list[Sent]:
+    """Return what a gateway sent by address, the latest first."""
+    sums = {name: Sum(name) for name in _COUNTS}
+    rows = (
+        Delivery.objects.filter(gateway=gateway).values("endpoint").annotate(last_at=Max("last_at"), **sums)
+    )
+    return [Sent(**row) for row in rows.order_by("-last_at")]
+
+
+def took(
+    gateway: Gateway,
+    endpoint: str,
+    *,
+    accepted: int,
+    duplicates: int,
+    ignored: int = 0,
+    refused: Iterable[tuple[str | None, str]] = (),
+) -> None:
+    """Note a request that was answered with 200. ``refused``: request ID and reason of each record."""
+    _note(gateway, endpoint, accepted, duplicates, ignored, list(refused), failed=False)
+
+
+def refused(gateway: Gateway, endpoint: str, reason: str) -> None:
+    """Note a request of which nothing could be used."""
+    _note(gateway, endpoint, 0, 0, 0, [(None, reason)], failed=True)
+
+
+def _note(
+    gateway: Gateway,
+    endpoint: str,
+    accepted: int,
+    duplicates: int,
+    ignored: int,
+    refusals: list[tuple[str | None, str]],
+    *,
+    failed: bool,
+) -> None:
+    now = timezone.now()
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            # Counts may lose their last moments in a crash: records do not wait for a second flush.
+            cursor.execute("SET LOCAL synchronous_commit = off")
+            refused_records = 0 if failed else len(refusals)
+            day = now.astimezone(UTC).date()
+            cursor.execute(
+                _COUNT,
+                [
+                    gateway.pk,
+                    endpoint[:100],
+                    day,
+                    int(failed),
+                    accepted,
+                    duplicates,
+                    ignored,
+                    refused_records,
+                    now,
+                ],
+            )
+            [requests] = cursor.fetchone()
+            if requests == 1:
+                Delivery.objects.filter(gateway=gateway, day__lt=day - timedelta(days=KEEP_DAYS)).delete()
+            if refusals:
+                _keep(gateway, endpoint, refusals)
+    except DatabaseError:
+        logger.exception("What %s sent could not be counted; its records are stored all the same", gateway)
+
+
+def _keep(gateway: Gateway, endpoint: str, refusals: list[tuple[str | None, str]]) -> None:
+    now = timezone.now()
+    different = {reason: request_id for request_id, reason in reversed(refusals)}
+    Refusal.objects.bulk_create(
+        Refusal(
+            gateway=gateway,
+            at=now,
+            endpoint=endpoint[:100],
+            request_id=(request_id or "").replace("\x00", "\ufffd")[:255],
+            reason=reason.replace("\x00", "\ufffd")[:500],
+        )
+        for reason, request_id in list(different.items())[:_MOST_REASONS]
+    )
+    last = Refusal.objects.filter(gateway=gateway).order_by("-id").values_list("id", flat=True)
+    oldest_kept = list(last[KEEP_REFUSALS - 1 : KEEP_REFUSALS])
+    if oldest_kept:
+        Refusal.objects.filter(gateway=gateway, id__lt=oldest_kept[0]).delete()
