@@ -39,7 +39,8 @@ _WORDS = (
     (TaskCause.TIMEOUT, r"time.?out|timed out|deadline|took too long"),
     (
         TaskCause.MODEL,
-        r"out of memory|internal|unexpected|bad_output|server error|overload|unavailable|crash",
+        r"out of memory|could not be generated|failed to generate"
+        r"|internal|unexpected|bad_output|server error|overload|unavailable|crash",
     ),
     (
         TaskCause.PARAMETERS,

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from tasks import api, views
+from tasks import api, views, webhooks
 
 urlpatterns = [
     path("records/tasks/", views.tasks, name="tasks"),
@@ -14,4 +14,5 @@ urlpatterns = [
     path("records/tasks/<uuid:task_id>/media/", views.task_media, name="task-media"),
     path("api/v1/tasks", api.tasks, name="api-tasks"),
     path("api/v1/tasks/<path:task_id>", api.task, name="api-task"),
+    path("hooks/<slug:platform>/", webhooks.receive, name="task-webhook"),
 ]

@@ -210,7 +210,7 @@ def _file(what: str, number: int) -> str:
 
 
 @lru_cache(maxsize=32)
-def picture(number: int, side: int = 320) -> bytes:
+def picture(number: int, side: int = 256) -> bytes:
     """Return a PNG: slow waves of colour, another for each number."""
     rows = []
     for y in range(side):
