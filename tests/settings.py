@@ -16,3 +16,6 @@ WHITENOISE_USE_FINDERS = True
 
 # Signing people in is most of a test's time otherwise.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# The live server's threads end with each test; a connection kept for them would outlive it.
+DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405

@@ -3,7 +3,7 @@
 //     hx-swap="afterend" aria-expanded="false" aria-controls="detail-ID">
 // The first press is htmx's: it fetches <tr class="record-detail" id="detail-ID">. From then on a press hides and
 // shows what was fetched. A click anywhere on the row is a press, unless it lands on a control or selects text.
-//   /  goes to the search box     j k  next and previous row     Enter  opens     Escape  leaves the box
+//   /  goes to the search box     ?  shows the keys     j k  next and previous row     Enter  opens     Escape  leaves the box
 
 function controlled(toggle) {
   return document.getElementById(toggle.getAttribute("aria-controls") ?? "");
@@ -63,6 +63,11 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     box.focus();
     box.select();
+  } else if (event.key === "?") {
+    const keys = document.getElementById("keys");
+    if (!keys) return;
+    event.preventDefault();
+    keys.showPopover();
   } else if (event.key === "j" || event.key === "k") {
     walk(event.key === "j" ? 1 : -1);
   }

@@ -139,7 +139,7 @@ def test_an_unknown_id_is_explained_in_place(alice_page: Page) -> None:
 def test_a_custom_range_narrows_list_and_figures(alice_page: Page) -> None:
     page = alice_page
     page.locator("summary", has_text="Last 24 hours").click()
-    page.get_by_label("From").fill("2020-01-01T00:00")
+    page.get_by_label("From", exact=True).fill("2020-01-01T00:00")
     page.get_by_role("button", name="Apply range").click()
     expect(page).to_have_url(re.compile("start=2020-01-01T00%3A00"))
     expect(page.locator("[data-stat=requests]")).to_have_attribute("data-value", "131")
@@ -164,6 +164,14 @@ def test_by_keyboard_alone(alice_page: Page) -> None:
     page.keyboard.type("req_failed")
     page.keyboard.press("Enter")
     expect(page.locator("tr.record-detail")).to_contain_text("Too many requests")
+
+
+def test_a_question_mark_shows_the_keys(alice_page: Page) -> None:
+    page = alice_page
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
 
 
 def test_at_390_px_nothing_overflows_and_everything_works(alice_page: Page) -> None:
@@ -198,7 +206,7 @@ def test_without_javascript_links_and_forms_do_the_same(alice_page: Page) -> Non
     expect(page).to_have_url(re.compile("model=claude-sonnet"))
     expect(page.locator("[data-stat=requests]")).to_have_attribute("data-value", "33")
     page.locator("tr.record .toggle").first.click()
-    expect(page.get_by_role("heading", name="Cost and tokens")).to_be_visible()
+    expect(page.get_by_role("heading", name="Identifiers")).to_be_visible()
     page.get_by_role("link", name="Usage Logs").first.click()
     page.locator("#search-id").fill("req_failed")
     page.keyboard.press("Enter")
