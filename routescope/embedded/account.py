@@ -48,8 +48,7 @@ class Account:
         """Run a program as this user and return what it prints.
 
         Nothing of the terminal or the environment reaches it: a Ctrl-C is ours to handle, and PG* or LC_*
-        variables must not redirect it. Raises EmbeddedError with its last words, OSError where it cannot
-        be executed.
+        variables must not redirect it. Raises EmbeddedError with its last words.
         """
         name = Path(argv[0]).name
         with self._popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -86,25 +85,31 @@ class Account:
         stdout: int,
         environment: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603
-            [str(word) for word in argv],
-            stdin=stdin,
-            stdout=stdout,
-            stderr=subprocess.STDOUT,
-            cwd="/",
-            env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", **(environment or {})},
-            start_new_session=True,
-            umask=0o077,
-            user=self.uid if self.dropped else None,
-            group=self.gid if self.dropped else None,
-            extra_groups=[] if self.dropped else None,
-        )
+        try:
+            return subprocess.Popen(  # noqa: S603
+                [str(word) for word in argv],
+                stdin=stdin,
+                stdout=stdout,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", **(environment or {})},
+                start_new_session=True,
+                umask=0o077,
+                user=self.uid if self.dropped else None,
+                group=self.gid if self.dropped else None,
+                extra_groups=[] if self.dropped else None,
+            )
+        except OSError as error:
+            raise EmbeddedError(
+                f"{argv[0]} cannot be run as user {self.name}: {error.strerror}. Run as an ordinary user, or "
+                "set DATABASE_URL and REDIS_URL."
+            ) from error
 
     def reaches(self, *argv: str | Path) -> bool:
         """Say whether this user can execute the command and it succeeds."""
         try:
             self.run(argv)
-        except (EmbeddedError, OSError):
+        except EmbeddedError:
             return False
         return True
 

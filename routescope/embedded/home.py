@@ -62,7 +62,10 @@ def prepare(state: Path) -> Home:
         return Home(account, home.folder, _private(home.sockets, account))
     except OSError as error:
         where = error.filename or state
-        raise EmbeddedError(f"{where}: {error.strerror}, so nothing can be kept there.") from error
+        raise EmbeddedError(
+            f"{where}: {error.strerror}, so PostgreSQL cannot be kept there. Set ROUTESCOPE_STATE to a "
+            "folder of yours, or DATABASE_URL and REDIS_URL to servers that run elsewhere."
+        ) from error
 
 
 def _folder(state: Path, engine: Path, account: Account) -> Path:

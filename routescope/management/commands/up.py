@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
 from django.conf import settings
@@ -78,10 +79,12 @@ class Command(BaseCommand):
             call_command("createcachetable", verbosity=0)
         except OperationalError as error:
             raise CommandError(f"The database cannot be used: {error}") from error
-        statics.collect()
-        if self.demo:
-            self.lines.tell("Loading the demo, where it is not up to now ...")
-            run_once(self._manage("demo", "load_demo"), place.CHECKOUT)
+        with ThreadPoolExecutor(1) as beside:
+            collected = beside.submit(statics.collect)
+            if self.demo:
+                self.lines.tell("Loading the demo, up to now ...")
+                run_once(self._manage("demo", "load_demo"), place.CHECKOUT)
+            collected.result()
 
     def _serve(self, signals: _Signals) -> None:
         needs_admin = not get_user_model()._default_manager.filter(is_superuser=True).exists()
@@ -171,7 +174,9 @@ class _Signals:
     @contextlib.contextmanager
     def caught(self) -> Iterator[None]:
         """Handle the signals inside the block."""
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # As nohup leaves it.
+            numbers.append(signal.SIGHUP)
         before = {number: signal.signal(number, self._handle) for number in numbers}
         try:
             yield
@@ -198,8 +203,14 @@ def _only_one(address: Address) -> Iterator[bool]:
     Raises CommandError with where the other one is.
     """
     file = place.state() / "locks" / "up"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a+") as lock:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        opened = file.open("a+")
+    except OSError as error:
+        raise CommandError(
+            f"{file} cannot be opened ({error.strerror}): set ROUTESCOPE_STATE to a folder of yours."
+        ) from error
+    with opened as lock:
         lock.seek(0)
         noted = lock.read().strip()
         try:
