@@ -352,6 +352,26 @@ def test_another_user_cannot_reach_the_sockets(running_state: Path) -> None:
     assert reached.returncode != 0
 
 
+def test_the_log_holds_no_statement_and_no_row(running_state: Path) -> None:
+    logs = place.engine(running_state) / "log"
+
+    def errors() -> int:
+        return "".join(file.read_text() for file in logs.iterdir()).count("violates check constraint")
+
+    with psycopg.connect(embedded.database_url(), autocommit=True) as connection:
+        connection.execute("CREATE TABLE answers (words text CHECK (length(words) < 9))")
+        with pytest.raises(psycopg.errors.CheckViolation):
+            connection.execute("INSERT INTO answers VALUES ('what people wrote')")
+        with (
+            pytest.raises(psycopg.errors.CheckViolation),
+            connection.cursor() as cursor,
+            cursor.copy("COPY answers FROM STDIN") as copy,
+        ):
+            copy.write("what people wrote\n")
+    assert running.wait(lambda: errors() == 2, 10)
+    assert not any("what people wrote" in file.read_text() for file in logs.iterdir())
+
+
 def test_text_is_sorted_the_same_way_everywhere(running_state: Path) -> None:
     assert ask("SELECT string_agg(w, '' ORDER BY w) FROM unnest(ARRAY['b', 'a', 'B', 'Ä']) w") == "BabÄ"
     assert ask("SHOW server_encoding") == "UTF8"

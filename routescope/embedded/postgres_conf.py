@@ -38,8 +38,11 @@ _FIXED = {
     "log_rotation_size": "0",
     "log_truncate_on_rotation": "on",
     "log_line_prefix": "%m [%p] ",
-    "log_min_duration_statement": "5s",
     "log_checkpoints": "off",
+    # Statements, rows and COPY lines may hold what people wrote to a model: an error's own words must do.
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
+    "log_parameter_max_length": "0",
 }
 
 _FAST_AND_UNSAFE = {
