@@ -28,6 +28,8 @@ class UsageEvent(msgspec.Struct, kw_only=True):
     ``input_tokens`` includes cached ones, ``output_tokens`` includes reasoning. ``cost`` None: the gateway
     did not say. Names are the gateway's own; an empty one was not given. ``identity`` is what makes a record
     the same record where several share a request ID (cache hits, spans); None: the request ID does.
+    ``content`` is set at ingest: the policy (`logs.contents.Level`) under which content came; None where
+    none was sent.
     """
 
     request_id: str
@@ -65,6 +67,7 @@ class UsageEvent(msgspec.Struct, kw_only=True):
     attempts: list[JSONObject] | None = None
     input: msgspec.Raw | None = None
     output: msgspec.Raw | None = None
+    content: int | None = None
     task_id: str | None = None
     metadata: JSONObject | None = None
 

@@ -22,12 +22,14 @@ from psycopg.types.json import Jsonb
 
 from accounts.identities import Names, resolve
 from accounts.models import Gateway
+from logs import contents, privacy
 from logs.causes import judge
+from logs.contents import Captured
 from logs.events import Batch, Failure, Rejection, UsageEvent
 from logs.models import UsageRecord
 from logs.pricing import price_events
 from routescope import partitions
-from routescope.ids import derived_id
+from routescope.ids import derived_id, moved_id
 from routescope.partitions import Month
 
 TABLE = "usage_record"
@@ -81,6 +83,7 @@ _COLUMNS = {
     "billing": "jsonb",
     "attempts": "jsonb",
     "metadata": "jsonb",
+    "content": "int2",
 }
 _COPY = f"COPY usage_stage ({', '.join(_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
 _NO_FAILURE = Failure()
@@ -126,7 +129,9 @@ def complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEve
     if not completions:
         return
     names = _names(gateway, [event for _, event in completions])
-    price_events([event for _, event in completions], names.models, names.groups)
+    events = [event for _, event in completions]
+    captured = privacy.apply(gateway.pk, names, events, [record for record, _ in completions])
+    price_events(events, names.models, names.groups)
     rows = []
     for record, event in completions:
         row = _row(gateway.pk, names, event)
@@ -146,6 +151,8 @@ def complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEve
         rows.append(tuple(kept.get(column, value) for column, value in zip(_COLUMNS, row, strict=True)))
     partitions.ensure(TABLE, {Month.of(event.created_at) for _, event in completions})
     _copy(rows, _COMPLETE)
+    moves = {r.pk: moved_id(r.pk, event.created_at) for r, event in completions}
+    contents.complete({r.pk: r.user_id for r, _ in completions}, moves, captured)
     with connection.cursor() as cursor:
         cursor.execute(
             _FORGET_EMPTY,
@@ -189,12 +196,13 @@ def store_named(gateway_id: int, names: Names, events: Sequence[UsageEvent]) -> 
     Takes part in the caller's transaction, if there is one. Raises DataError for a value that cannot be
     stored.
     """
+    captured = privacy.apply(gateway_id, names, events)
     price_events(events, names.models, names.groups)
     rows = [_row(gateway_id, names, event) for event in events]
     partitions.ensure(TABLE, {Month.of(event.created_at) for event in events})
     for remaining in reversed(range(_TRIES)):
         try:
-            return _copy(rows)
+            return _copy(rows, captured=captured)
         except OperationalError as error:
             retryable = isinstance(error.__cause__, (errors.DeadlockDetected, errors.SerializationFailure))
             if not retryable or not remaining or connection.in_atomic_block:
@@ -211,7 +219,7 @@ def _names(gateway: Gateway, events: Sequence[UsageEvent]) -> Names:
     )
 
 
-def _copy(rows: Sequence[tuple[Any, ...]], statement: str = _STORE) -> int:
+def _copy(rows: Sequence[tuple[Any, ...]], statement: str = _STORE, captured: Sequence[Captured] = ()) -> int:
     nested = connection.in_atomic_block
     with transaction.atomic(), connection.wrap_database_errors, connection.cursor() as cursor:
         cursor.execute(_STAGE)
@@ -224,6 +232,7 @@ def _copy(rows: Sequence[tuple[Any, ...]], statement: str = _STORE) -> int:
                 copy.write_row(row)
         cursor.execute(statement)
         [inserted] = cursor.fetchone()
+        contents.store(captured)
     return int(inserted)
 
 
@@ -272,6 +281,7 @@ def _row(gateway_id: int, names: Names, event: UsageEvent) -> tuple[Any, ...]:
         _json(event.billing),
         _json(event.attempts),
         _json(event.metadata),
+        event.content,
     )
 
 

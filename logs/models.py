@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrPromise
 
+from logs.contents import ContentPolicy, Level, UsageContent
 from logs.querysets import UsageRecordQuerySet
 
 MONEY_DIGITS = 24
@@ -124,6 +125,13 @@ class UsageRecord(models.Model):
     )
     attempts = models.JSONField(_("attempts"), null=True)
     metadata = models.JSONField(_("metadata"), null=True)
+
+    content = models.SmallIntegerField(
+        _("content"),
+        choices=Level,
+        null=True,
+        help_text=_("The policy under which content came. Empty: none was sent."),
+    )
 
     details: object
     """A `logs.details.Details`, attached where a page shows it."""
@@ -300,4 +308,4 @@ class ImportPosition(models.Model):
 # Models of modules of their own, which Django finds through this one.
 from logs.catalogue import GroupRatio, ModelPrice  # noqa: E402
 
-__all__ = ["GroupRatio", "ModelPrice"]
+__all__ = ["ContentPolicy", "GroupRatio", "ModelPrice", "UsageContent"]

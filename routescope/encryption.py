@@ -7,6 +7,7 @@ of them decrypt, so a new key is put in front and the old ones stay until everyt
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -45,6 +46,11 @@ def rotate(token: bytes) -> bytes:
         return _fernet(_keys()).rotate(token)
     except InvalidToken as error:
         raise DecryptionError("A stored value cannot be decrypted, so it cannot be re-encrypted.") from error
+
+
+def key_id() -> str:
+    """Return a name of the key that encrypts now, by which what is under an older one is found."""
+    return hashlib.sha256(_derive(_keys()[0])).hexdigest()[:12]
 
 
 def _keys() -> tuple[str, ...]:

@@ -36,6 +36,11 @@ def derived_id(moment: datetime, *parts: str | int) -> UUID:
     )
 
 
+def moved_id(identifier: UUID, moment: datetime) -> UUID:
+    """Return the id of the same event at another moment."""
+    return UUID(int=milliseconds(moment) << 80 | identifier.int & (1 << 80) - 1)
+
+
 def first_id(moment: datetime) -> UUID:
     """Return the bound below every id of ``moment`` or later, and above every earlier one."""
     return UUID(int=milliseconds(moment) << 80)

@@ -1,4 +1,4 @@
-"""Monthly partitions of a table whose key is a time-ordered id.
+"""Monthly or daily partitions of a table whose key is a time-ordered id.
 
 Bounds are contiguous: the first id of a month, its random bits zero. Partitions are made beside the table and
 attached, which lets readers and writers of the others go on; CREATE ... PARTITION OF would lock them all out.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
+from typing import TypeVar
 
 from django.db import connection, transaction
 from psycopg import sql
@@ -42,11 +43,38 @@ class Month:
         return f"{self.year:04}_{self.number:02}"
 
 
-def partition_name(table: str, month: Month) -> str:
+@dataclass(frozen=True, slots=True, order=True)
+class Day:
+    """A calendar day in UTC."""
+
+    ordinal: int
+
+    @classmethod
+    def of(cls, moment: datetime | date) -> Day:
+        if isinstance(moment, datetime):
+            moment = moment.astimezone(UTC)
+        return cls(moment.toordinal())
+
+    def plus(self, days: int) -> Day:
+        return Day(self.ordinal + days)
+
+    @property
+    def start(self) -> datetime:
+        return datetime.combine(date.fromordinal(self.ordinal), time(), tzinfo=UTC)
+
+    @property
+    def suffix(self) -> str:
+        return f"{self.start:%Y_%m_%d}"
+
+
+Period = TypeVar("Period", Month, Day)
+
+
+def partition_name(table: str, month: Month | Day) -> str:
     return f"{table}_{month.suffix}"
 
 
-def ensure(table: str, months: Iterable[Month]) -> list[str]:
+def ensure(table: str, months: Iterable[Period]) -> list[str]:
     """Make those partitions of ``table`` that are missing; return their names.
 
     Safe from several processes at once. Rows that an earlier gap left in the default partition move over.
@@ -61,7 +89,7 @@ def ensure(table: str, months: Iterable[Month]) -> list[str]:
     return [name for name in missing if _create(table, name, wanted[name])]
 
 
-def _create(table: str, name: str, month: Month) -> bool:
+def _create(table: str, name: str, month: Month | Day) -> bool:
     lower, upper = first_id(month.start), first_id(month.plus(1).start)
     names = {
         "table": sql.Identifier(table),

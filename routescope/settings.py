@@ -210,6 +210,9 @@ SECURE_HSTS_PRELOAD = HTTPS
 # --- Records ---------------------------------------------------------------------------------------------
 
 RECORD_RETENTION_MONTHS = env.integer("RECORD_RETENTION_MONTHS", 84, minimum=1)
+ROLLUP_RETENTION_YEARS = env.integer("ROLLUP_RETENTION_YEARS", 10, minimum=1)
+CONTENT_RETENTION_DAYS = env.integer("CONTENT_RETENTION_DAYS", 30, minimum=1)
+CONTENT_MAX_BYTES = env.integer("CONTENT_MAX_BYTES", 256 * 1024, minimum=1024)
 
 # --- Where to go from a failure --------------------------------------------------------------------------
 

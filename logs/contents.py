@@ -1,0 +1,324 @@
+"""What people sent and models answered: apart from the records, under a policy, encrypted, for some days.
+
+A table of its own, partitioned by day: expired content goes by dropping partitions. A body is JSON with
+``input`` and ``output``, compressed, then encrypted (`routescope.encryption`).
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import connection, models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from routescope import encryption, partitions
+from routescope.ids import moment_of
+from routescope.partitions import Day
+from routescope.redaction import redacted_json
+
+TABLE = "usage_content"
+_CUTS = (20_000, 4_000, 1_000, 200)
+_INSERT = f"""
+    INSERT INTO {TABLE} (id, user_id, level, input_bytes, output_bytes, is_truncated, key_id, body)
+    SELECT * FROM unnest(%s::uuid[], %s::int[], %s::smallint[], %s::int[], %s::int[], %s::bool[], %s::text[],
+        %s::bytea[])
+    ON CONFLICT DO NOTHING
+"""  # noqa: S608
+
+
+class Level(models.IntegerChoices):
+    """How much of content may be kept. The lower one is the stricter."""
+
+    OFF = 1, _("Off: nothing is kept")
+    REDACTED = 2, _("Redacted: kept without secrets, e-mail addresses, phone and card numbers")
+    FULL = 3, _("Full: kept as sent")
+
+
+class ContentPolicy(models.Model):
+    """What may be kept of the content of a gateway, a group or a token. Where several apply, the strictest.
+
+    Where none does, nothing is kept.
+    """
+
+    gateway = models.OneToOneField(
+        "accounts.Gateway", models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("gateway")
+    )
+    group = models.OneToOneField(
+        "accounts.Group", models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("group")
+    )
+    token = models.OneToOneField(
+        "accounts.ApiToken",
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("API token"),
+    )
+    level = models.SmallIntegerField(_("content"), choices=Level, default=Level.OFF)
+    changed_at = models.DateTimeField(_("changed"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("content policy")
+        verbose_name_plural = _("content policies")
+        constraints = [
+            models.CheckConstraint(
+                name="contentpolicy_of_one",
+                condition=(
+                    models.Q(gateway__isnull=False, group__isnull=True, token__isnull=True)
+                    | models.Q(gateway__isnull=True, group__isnull=False, token__isnull=True)
+                    | models.Q(gateway__isnull=True, group__isnull=True, token__isnull=False)
+                ),
+                violation_error_message=_("Choose a gateway, a group or a token: exactly one of them."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.gateway or self.group or self.token}: {self.get_level_display()}"
+
+    def clean(self) -> None:
+        super().clean()
+        if sum(bool(chosen) for chosen in (self.gateway_id, self.group_id, self.token_id)) != 1:
+            raise ValidationError(_("Choose a gateway, a group or a token: exactly one of them."))
+
+
+class UsageContent(models.Model):
+    """The stored content of one record, encrypted. Sizes are bytes of JSON as sent."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    user_id = models.IntegerField()
+    level = models.SmallIntegerField(choices=Level)
+    input_bytes = models.IntegerField(null=True)
+    output_bytes = models.IntegerField(null=True)
+    is_truncated = models.BooleanField()
+    key_id = models.TextField()
+    body = models.BinaryField()
+
+    class Meta:
+        db_table = TABLE
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """The policies that can apply to a batch."""
+
+    gateway: int | None
+    groups: dict[int, int]
+    tokens: dict[int, int]
+
+    @classmethod
+    def of(cls, gateway_id: int) -> Policies:
+        """Read them: one query. They are few, and each is one that an admin made."""
+        gateway: int | None = None
+        groups: dict[int, int] = {}
+        tokens: dict[int, int] = {}
+        rows = ContentPolicy.objects.filter(models.Q(gateway=gateway_id) | models.Q(gateway=None))
+        for of_gateway, group, token, level in rows.values_list(
+            "gateway_id", "group_id", "token_id", "level"
+        ):
+            if of_gateway == gateway_id:
+                gateway = level
+            elif group is not None:
+                groups[group] = level
+            elif token is not None:
+                tokens[token] = level
+        return cls(gateway, groups, tokens)
+
+    def level(self, group_id: int | None, token_id: int | None) -> Level:
+        """Return the strictest of the policies that apply; OFF where none does."""
+        applying = (self.gateway, self.groups.get(group_id or 0), self.tokens.get(token_id or 0))
+        return Level(min((level for level in applying if level is not None), default=Level.OFF))
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """Content that is to be stored: as it may be kept, with the sizes it had."""
+
+    id: UUID
+    user_id: int
+    level: Level
+    input: Any
+    output: Any
+    input_bytes: int | None
+    output_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Stored content, readable again."""
+
+    level: Level
+    input: Any
+    output: Any
+    input_bytes: int | None
+    output_bytes: int | None
+    is_truncated: bool
+
+
+def store(captured: Sequence[Captured]) -> None:
+    """Write content, in the caller's transaction. What is there already stays as it is."""
+    if not captured:
+        return
+    partitions.ensure(TABLE, {Day.of(moment_of(content.id)) for content in captured})
+    rows = [_row(content) for content in captured]
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT, [list(column) for column in zip(*rows, strict=True)])
+
+
+def complete(users: Mapping[UUID, int], moves: Mapping[UUID, UUID], later: Sequence[Captured]) -> None:
+    """Take up what later parts of records brought: content that was not there yet, and earlier times.
+
+    ``users`` are by the records' ids until now, ``moves`` the ids that they have from now on. Under the
+    stricter of the two levels. Content that no key fits makes way for what came now.
+    """
+    rows = list(UsageContent.objects.filter(id__in=list(users)))
+    known = {row.id: _content(row) for row in rows if users[row.id] == row.user_id}
+    came = {content.id: content for content in later}
+    written = []
+    for identifier, moved in moves.items():
+        old, new = known.get(identifier), came.get(identifier)
+        if new is None and (old is None or moved == identifier):
+            continue
+        if old is None and new is not None:
+            written.append(replace(new, id=moved))
+        elif old is not None:
+            written.append(_together(moved, users[identifier], old, new))
+        UsageContent.objects.filter(id=identifier, user_id=users[identifier]).delete()
+    store(written)
+
+
+def _together(identifier: UUID, user_id: int, old: Content, new: Captured | None) -> Captured:
+    level = old.level if new is None else min(old.level, new.level)
+    given = old.input if old.input is not None or new is None else new.input
+    answered = old.output if old.output is not None or new is None else new.output
+    if level is Level.REDACTED:
+        given, answered = redacted_json(given), redacted_json(answered)
+    return Captured(
+        identifier,
+        user_id,
+        level,
+        given,
+        answered,
+        old.input_bytes if old.input_bytes is not None or new is None else new.input_bytes,
+        old.output_bytes if old.output_bytes is not None or new is None else new.output_bytes,
+    )
+
+
+def load(user_id: int, identifiers: Iterable[UUID]) -> dict[UUID, Content | None]:
+    """Return the stored content of a user's records by their ids; None where no configured key fits."""
+    rows = UsageContent.objects.filter(user_id=user_id, id__in=list(identifiers))
+    return {row.id: _content(row) for row in rows}
+
+
+def expires_at(identifier: UUID) -> datetime:
+    """Return when a record's content is dropped: with its day's partition."""
+    return Day.of(moment_of(identifier)).plus(settings.CONTENT_RETENTION_DAYS + 1).start
+
+
+def is_expired(identifier: UUID) -> bool:
+    return expires_at(identifier) <= timezone.now()
+
+
+def rotate(batch: int = 200) -> tuple[int, int]:
+    """Re-encrypt what is not under the first key; return how many rows, and how many no key fits.
+
+    Commits every ``batch`` rows; may be broken off and run again.
+    """
+    current = encryption.key_id()
+    done = lost = 0
+    after = UUID(int=0)
+    while True:
+        rows = list(UsageContent.objects.filter(id__gt=after).exclude(key_id=current).order_by("id")[:batch])
+        if not rows:
+            return done, lost
+        for row in rows:
+            after = row.id
+            try:
+                body = _raw(encryption.rotate(_token(bytes(row.body))))
+            except encryption.DecryptionError:
+                lost += 1
+                continue
+            UsageContent.objects.filter(user_id=row.user_id, id=row.id).update(body=body, key_id=current)
+            done += 1
+
+
+def _content(row: UsageContent) -> Content | None:
+    try:
+        body = msgspec.json.decode(zlib.decompress(encryption.decrypt(_token(bytes(row.body)))))
+    except encryption.DecryptionError:
+        return None
+    return Content(
+        Level(row.level),
+        body.get("input"),
+        body.get("output"),
+        row.input_bytes,
+        row.output_bytes,
+        row.is_truncated,
+    )
+
+
+def _row(content: Captured) -> tuple[Any, ...]:
+    most = settings.CONTENT_MAX_BYTES
+    sides: dict[str, Any] = {}
+    truncated = False
+    for name, value in (("input", content.input), ("output", content.output)):
+        if value is not None:
+            sides[name], cut = _fitted(value, most)
+            truncated = truncated or cut
+    body = _raw(encryption.encrypt(zlib.compress(msgspec.json.encode(sides), 3)))
+    return (
+        content.id,
+        content.user_id,
+        int(content.level),
+        content.input_bytes,
+        content.output_bytes,
+        truncated,
+        encryption.key_id(),
+        body,
+    )
+
+
+def _fitted(value: Any, most: int) -> tuple[Any, bool]:
+    """Return a value of at most ``most`` bytes of JSON, and whether it was cut: long texts first."""
+    if len(msgspec.json.encode(value)) <= most:
+        return value, False
+    for longest in _CUTS:
+        shorter = _shortened(value, longest)
+        if len(msgspec.json.encode(shorter)) <= most:
+            return shorter, True
+    text = msgspec.json.encode(value)[:most].decode(errors="ignore")
+    return {"truncated": text}, True
+
+
+def _shortened(value: Any, longest: int) -> Any:
+    if isinstance(value, str):
+        if len(value) <= longest:
+            return value
+        return f"{value[:longest]}… [{len(value) - longest:,} characters cut]"
+    if isinstance(value, list):
+        return [_shortened(inner, longest) for inner in value]
+    if isinstance(value, dict):
+        return {key: _shortened(inner, longest) for key, inner in value.items()}
+    return value
+
+
+def _raw(token: bytes) -> bytes:
+    # A Fernet token is base64: a third of the space for nothing in a bytea.
+    return base64.urlsafe_b64decode(token)
+
+
+def _token(body: bytes) -> bytes:
+    return base64.urlsafe_b64encode(body)

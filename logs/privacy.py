@@ -1,0 +1,139 @@
+"""The content policy at ingest: what of an arriving record is kept, where, and in which words.
+
+Whatever the policy, the record itself holds no secret, and nothing that repeats its content: that is in the
+store of content or nowhere. Where nothing may be kept, texts that nothing else accounts for go too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from accounts.identities import Names
+from logs import echoes
+from logs.contents import Captured, Level, Policies
+from logs.events import Failure, JSONObject, UsageEvent
+from logs.models import UsageRecord
+from routescope.ids import derived_id
+from routescope.redaction import mapped, redacted, redacted_json
+
+_ERROR_NAMES = frozenset({"error", "message", "error_message", "detail", "reason"})
+
+
+def apply(
+    gateway_id: int, names: Names, events: Sequence[UsageEvent], records: Sequence[UsageRecord] | None = None
+) -> list[Captured]:
+    """Clean the events for keeping, and return the content that may be stored.
+
+    Sets ``event.content`` to the level under which content came; None where none was sent. ``records`` are
+    those that the events complete, where they do: their content stays theirs.
+    """
+    policies = Policies.of(gateway_id)
+    captured = []
+    for number, event in enumerate(events):
+        user_id = names.users[event.user]
+        level = policies.level(
+            names.groups[event.group] if event.group else None,
+            names.tokens[user_id, event.token] if event.token else None,
+        )
+        sent = event.input is not None or event.output is not None
+        read = sent and _needs(event, level)
+        given, answered = (_decoded(event.input), _decoded(event.output)) if read else (None, None)
+        _clean(event, level, [given, answered])
+        if not sent:
+            continue
+        event.content = int(level)
+        if level is not Level.OFF:
+            keep = redacted_json if level is Level.REDACTED else _as_is
+            if records is None:
+                identity = event.identity or event.request_id
+                identifier = derived_id(event.created_at, gateway_id, identity, event.type)
+            else:
+                identifier, user_id = records[number].pk, records[number].user_id
+            captured.append(
+                Captured(
+                    identifier,
+                    user_id,
+                    level,
+                    keep(given),
+                    keep(answered),
+                    _size(event.input),
+                    _size(event.output),
+                )
+            )
+    return captured
+
+
+def _needs(event: UsageEvent, level: Level) -> bool:
+    """Whether the content itself must be read: to be kept, or to know what repeats it."""
+    return level is not Level.OFF or any((event.error, event.parameters, event.metadata, event.attempts))
+
+
+def _clean(event: UsageEvent, level: Level, content: list[Any]) -> None:
+    off = level is Level.OFF
+    if not any((event.error, event.parameters, event.metadata, event.attempts, event.billing)):
+        return
+    texts = echoes.texts_of(content) if any(side is not None for side in content) else []
+    known = (event.model, event.provider, event.channel, event.error.param if event.error else None)
+
+    def said(text: str) -> str:
+        text = redacted(echoes.without_echo(text, texts) if texts else text)
+        return echoes.in_words_of_errors(text, known) if off else text
+
+    def named(text: str) -> str:
+        text = redacted(text)
+        if not texts:
+            return text
+        if text in texts or (echoes.is_prose(text) and echoes.without_echo(text, texts) != text):
+            return echoes.LEFT_OUT
+        return text
+
+    if event.error is not None:
+        error = event.error
+        event.error = Failure(
+            type=_word(error.type, said),
+            code=_word(error.code, said),
+            message=said(error.message) if error.message else None,
+            param=_word(error.param, said),
+        )
+    event.parameters = _fields(event.parameters, named, off)
+    event.metadata = _fields(event.metadata, named, off)
+    if event.attempts is not None:
+        event.attempts = [_attempt(attempt, said, named) for attempt in event.attempts]
+    if event.billing is not None:
+        event.billing = mapped(event.billing, redacted)
+
+
+def _word(word: str | None, said: Any) -> str | None:
+    """A type, code or parameter is a name; one that reads like a sentence is treated as one."""
+    return said(word) if word and echoes.is_prose(word) else redacted(word) if word else word
+
+
+def _fields(value: JSONObject | None, named: Any, off: bool) -> JSONObject | None:
+    if value is None:
+        return None
+    cleaned: JSONObject = mapped(echoes.without_content(value) if off else value, named)
+    return cleaned
+
+
+def _attempt(attempt: JSONObject, said: Any, named: Any) -> JSONObject:
+    return {str(key): mapped(value, said if key in _ERROR_NAMES else named) for key, value in attempt.items()}
+
+
+def _decoded(raw: msgspec.Raw | None) -> Any:
+    if raw is None:
+        return None
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return bytes(raw).decode(errors="replace")
+
+
+def _size(raw: msgspec.Raw | None) -> int | None:
+    return None if raw is None else len(bytes(raw))
+
+
+def _as_is(value: Any) -> Any:
+    return value

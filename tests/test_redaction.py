@@ -1,0 +1,86 @@
+"""Secrets, e-mail addresses, phone and card numbers go; counts, times, IDs and prices stay."""
+
+from __future__ import annotations
+
+import pytest
+
+from routescope.redaction import redacted, redacted_json
+
+PLANTED = [
+    "sk-proj-Ab3dEf6hIj9kLmN0pQrStUvWx",
+    "sk-ant-api03-abcdefghijklmnopqrstuvwxyz0123456789-AA",
+    "rsk_q7B2v9XkT4mN8cLw5Z1yRfHs3DgJ6aPe",
+    "AKIAIOSFODNN7EXAMPLE",
+    "AIzaSyA1234567890abcdefghijklmnopqrstuv",
+    "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+    "xoxb-123456789012-abcdefghijkl",
+    "hf_abcdefghijklmnopqrstuvwxyzABCDEF",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N",
+    "alice.smith+work@mail.example.co.uk",
+    "4111 1111 1111 1111",
+    "5500-0000-0000-0004",
+    "378282246310005",
+    "+49 30 12345678",
+    "+1 (415) 555-0132",
+    "(415) 555-0132",
+    "415-555-0132",
+    "13812345678",
+]
+
+
+@pytest.mark.parametrize("secret", PLANTED)
+@pytest.mark.parametrize(
+    "around", ["{}", "My secret is {}, keep it.", '{{"note": "{}"}}', "Call {} now", "line\n{}\nline"]
+)
+def test_what_was_planted_is_gone(secret: str, around: str) -> None:
+    text = redacted(around.format(secret))
+    assert secret not in text
+    assert "[redacted" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "gone"),
+    [
+        ("password: hunter2!", "hunter2"),
+        ('{"password":"hunter2!"}', "hunter2"),
+        ("Authorization: Bearer abcdefgh12345678", "abcdefgh12345678"),
+        ("postgres://app:s3cr3tpw@db.internal/app", "s3cr3tpw"),
+        ("api_key=0123456789abcdef", "0123456789abcdef"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nabc\n-----END RSA PRIVATE KEY-----", "MIIEow"),
+    ],
+)
+def test_what_is_named_a_secret_is_gone(text: str, gone: str) -> None:
+    assert gone not in redacted(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "This model's maximum context length is 128000 tokens, you sent 140211.",
+        "req_011CSHoEeqs5C35K2UUqR7Fy failed at 2026-11-21 23:08:03.123",
+        "chatcmpl-9aBcDeFgHiJkLmNoPqRsTuVwXyZ12",
+        "0b7f7c3e-4b0f-4d6e-9a51-1f2d3c4b5a69",
+        "Limit 30000, Used 29560, Requested 1204. Please try again in 1.528s.",
+        "1763766483123 is a time in milliseconds",
+        "0.000123456789 USD for 1,234,567 tokens",
+        "gpt-4o-mini-2024-07-18",
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert redacted(text) == text
+
+
+def test_json_is_redacted_in_depth_keys_and_card_numbers_too() -> None:
+    value = {
+        "a": [{"api_key": "short"}, "x@example.com"],
+        "me@example.com": 1,
+        "card": 4111111111111111,
+        "n": 12,
+    }
+    text = str(redacted_json(value))
+    assert "short" not in text and "@example.com" not in text and "4111" not in text
+    assert redacted_json({"n": 12, "at": 1763766483123456, "t": True}) == {
+        "n": 12,
+        "at": 1763766483123456,
+        "t": True,
+    }
