@@ -37,8 +37,10 @@ from routescope.admin import (
     facts,
     look_up,
     mono,
+    nowrap,
     pretty_json,
     whole_hours,
+    yes_or_no,
 )
 from routescope.keyset import Cursor, Page
 from routescope.partitions import Month
@@ -121,30 +123,45 @@ class UsageRecordAdmin(KeysetAdmin[UsageRecord]):
         "The whole request ID, or the provider's. Searches all time, whatever the filters say."
     )
     list_display = (
-        "time",
+        "short_time",
         "request",
         "person",
         "token_name",
         "model_name",
         "group_name",
-        "kind",
         "outcome",
         "tokens_used",
         "charge",
         "took",
     )
-    list_display_links = ("time", "request")
+    list_display_links = ("short_time", "request")
     fieldsets = (
-        (None, {"fields": ("ids", "time", "kind", "outcome", "took", "first_token", "speed", "task")}),
-        (_lazy("Whose"), {"fields": ("user", "token", "group", "gateway", "row_ids")}),
+        (
+            None,
+            {
+                "fields": (
+                    "ids",
+                    ("time", "outcome", "kind"),
+                    ("took", "first_token", "speed"),
+                    "task",
+                )
+            },
+        ),
+        (_lazy("Whose"), {"fields": (("user", "token"), ("group", "gateway"), "row_ids")}),
         (
             _lazy("Call"),
-            {"fields": ("model", "endpoint", "stream", "provider", "channel", "ip", "user_agent")},
+            {"fields": (("model", "endpoint", "streamed"), ("provider", "channel"), ("ip", "user_agent"))},
         ),
         (_lazy("Tokens and cost"), {"fields": ("charge_exact", "counts", "quantities_json", "billing_json")}),
         (
             _lazy("Error"),
-            {"fields": ("cause", "http_status", "error_type", "error_code", "error_param", "error_text")},
+            {
+                "fields": (
+                    ("cause", "http_status"),
+                    ("error_type", "error_code", "error_param"),
+                    "error_text",
+                )
+            },
         ),
         (_lazy("Sent along"), {"fields": ("parameters_json", "attempts_json", "metadata_json")}),
     )
@@ -185,6 +202,10 @@ class UsageRecordAdmin(KeysetAdmin[UsageRecord]):
     # --- Columns
 
     @admin.display(description=_lazy("Time"))
+    def short_time(self, record: UsageRecord) -> SafeString:
+        return format_html('<span class="num nowrap">{}</span>', formatting.when(record.created_at))
+
+    @admin.display(description=_lazy("Time"))
     def time(self, record: UsageRecord) -> SafeString:
         return format_html('<span class="num nowrap">{}</span>', formatting.when_ms(record.created_at))
 
@@ -201,16 +222,16 @@ class UsageRecordAdmin(KeysetAdmin[UsageRecord]):
         return str(record.user)
 
     @admin.display(description=_lazy("Token"))
-    def token_name(self, record: UsageRecord) -> str:
-        return str(record.token or formatting.UNKNOWN)
+    def token_name(self, record: UsageRecord) -> SafeString:
+        return nowrap(record.token)
 
     @admin.display(description=_lazy("Model"))
-    def model_name(self, record: UsageRecord) -> str:
-        return str(record.model or formatting.UNKNOWN)
+    def model_name(self, record: UsageRecord) -> SafeString:
+        return nowrap(record.model)
 
     @admin.display(description=_lazy("Group"))
-    def group_name(self, record: UsageRecord) -> str:
-        return str(record.group or formatting.UNKNOWN)
+    def group_name(self, record: UsageRecord) -> SafeString:
+        return nowrap(record.group)
 
     @admin.display(description=_lazy("Type"))
     def kind(self, record: UsageRecord) -> str:
@@ -219,7 +240,7 @@ class UsageRecordAdmin(KeysetAdmin[UsageRecord]):
     @admin.display(description=_lazy("Status"))
     def outcome(self, record: UsageRecord) -> SafeString:
         if not record.is_error:
-            return badge("success", record.get_status_display())
+            return badge("success", record.get_status_display() if record.is_request else self.kind(record))
         cause = record.get_cause_display() if record.cause else record.get_status_display()
         return badge("error", f"{cause} {record.http_status or ''}".strip())
 
@@ -259,6 +280,10 @@ class UsageRecordAdmin(KeysetAdmin[UsageRecord]):
     def speed(self, record: UsageRecord) -> str:
         speed = record.tokens_per_second
         return formatting.UNKNOWN if speed is None else formatting.exact(round(speed, 1))
+
+    @admin.display(description=_lazy("Stream"))
+    def streamed(self, record: UsageRecord) -> str:
+        return yes_or_no(record.stream)
 
     @admin.display(description=_lazy("Async task"))
     def task(self, record: UsageRecord) -> str | SafeString:

@@ -102,13 +102,19 @@ class ShownOnly(BaseInlineFormSet[Any, Any, forms.ModelForm[Any]]):
 class ShortInline(admin.TabularInline[_Row, _Parent]):
     """The first rows that belong to an object, to look at; each leads to its own page."""
 
+    template = "admin/short_inline.html"
     parent: ClassVar[str]
     """The foreign key to the object."""
+    linked: ClassVar[str] = ""
+    """The column that leads to the row's own page."""
     most: ClassVar[int] = 30
     formset = ShownOnly
     extra = 0
     can_delete = False
-    show_change_link = True
+
+    @property
+    def show_change_link(self) -> bool:  # type: ignore[override]
+        return bool(self.linked)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -343,9 +349,19 @@ def pretty_json(value: object) -> str | SafeString:
     )
 
 
+def yes_or_no(value: bool | None) -> str:
+    """Return the word for a switch: a no is no failure, as Django's red sign has it."""
+    return formatting.UNKNOWN if value is None else _("Yes") if value else _("No")
+
+
 def mono(value: str | None) -> str | SafeString:
     """Return an ID whole, in the face that tells its characters apart."""
     return format_html('<span class="mono">{}</span>', value) if value else formatting.UNKNOWN
+
+
+def nowrap(value: object) -> SafeString:
+    """Return a name on one line, or a dash for none."""
+    return format_html('<span class="nowrap">{}</span>', formatting.UNKNOWN if value is None else value)
 
 
 def badge(kind: str, word: str | Promise) -> SafeString:

@@ -119,13 +119,15 @@ class StateFilter(admin.SimpleListFilter):
 class IdentityInline(ShortInline[UserIdentity, User]):
     model = UserIdentity
     parent = "user"
-    fields = ("gateway", "name")
+    linked = "name"
+    fields = ("name", "gateway")
     verbose_name_plural = _lazy("Identities: what gateways call this user")
 
 
 class TokenInline(ShortInline[ApiToken, User]):
     model = ApiToken
     parent = "owner"
+    linked = "name"
     fields = ("name", "masked_key", "group", "rpm_limit", "tpm_limit", "status")
 
 

@@ -1,6 +1,6 @@
 // The range of the admin's lists: a preset, or From and To, which show only while they are chosen.
 
-const form = document.getElementById("changelist-search");
+const form = document.getElementById("keyset-filters");
 const range = form.elements.range;
 const fields = [...form.querySelectorAll("[data-custom-range]")];
 
