@@ -17,25 +17,28 @@ from django.utils.translation import gettext_lazy as _lazy
 
 from accounts.admin.pickers import PersonField
 from accounts.models import User
-from routescope import formatting
+from routescope import formatting, sparse
 from routescope.admin import (
     PAGE_SIZE,
     KeysetAdmin,
     Listing,
     RangeForm,
+    ShortInline,
     badge,
     facts,
     look_up,
     mono,
     pretty_json,
+    yes_or_no,
 )
 from routescope.ids import EPOCH
 from routescope.keyset import Cursor, Page
 from routescope.ranges import Preset
-from tasks import listing
-from tasks.models import AsyncTask, TaskStatus, TaskType
+from tasks.models import AsyncTask, TaskEvent, TaskStatus, TaskType
 from tasks.querysets import AsyncTaskQuerySet
 
+READ_AT_MOST = 20_000
+"""Tasks that the search for one page of a rare value may read; the page after it goes on from there."""
 MOST_OF_ONE_ID = 100
 
 _KINDS = {
@@ -85,6 +88,31 @@ class AsyncTaskForm(RangeForm):
         return Q(**{name: value for name, value in chosen if value})
 
 
+class TimelineInline(ShortInline[TaskEvent, AsyncTask]):
+    """The newest entries of a task's timeline."""
+
+    model = TaskEvent
+    parent = "task"
+    most = 100
+    verbose_name_plural = _lazy("Timeline, newest first")
+    fields = ("moment", "kind", "change", "word", "progress", "answer", "reason", "note")
+
+    @admin.display(description=_lazy("Time"))
+    def moment(self, entry: TaskEvent) -> SafeString:
+        return format_html('<span class="num nowrap">{}</span>', formatting.when_ms(entry.at))
+
+    @admin.display(description=_lazy("Status"))
+    def change(self, entry: TaskEvent) -> str | SafeString:
+        if not entry.after:
+            return formatting.UNKNOWN
+        return badge(_KINDS[TaskStatus(entry.after)], entry.get_after_display())
+
+    @admin.display(description=_lazy("Answer"))
+    def answer(self, entry: TaskEvent) -> str:
+        parts = (entry.http_status, entry.duration_ms is not None and formatting.duration(entry.duration_ms))
+        return " · ".join(str(part) for part in parts if part) or formatting.UNKNOWN
+
+
 @admin.register(AsyncTask)
 class AsyncTaskAdmin(KeysetAdmin[AsyncTask]):
     filter_form = AsyncTaskForm
@@ -107,18 +135,18 @@ class AsyncTaskAdmin(KeysetAdmin[AsyncTask]):
     )
     list_display_links = ("submitted", "identifier")
     fieldsets = (
-        (None, {"fields": ("ids", "type", "platform", "state", "done", "times")}),
-        (_lazy("Whose"), {"fields": ("user", "token", "group", "gateway")}),
-        (_lazy("Work"), {"fields": ("model", "charge", "refunded", "request")}),
-        (_lazy("Outcome"), {"fields": ("failure_code", "failure_text", "result_expires_at", "result_json")}),
+        (None, {"fields": ("ids", ("state", "provider_status", "done"), ("type", "work", "model"), "times")}),
+        (_lazy("Whose"), {"fields": (("user", "token"), ("group", "gateway"))}),
+        (_lazy("Money"), {"fields": (("charge_exact", "refunded", "waits"), "request", "records")}),
+        (_lazy("Outcome"), {"fields": ("failure_code", "failure_text", "expires", "result_json")}),
+        (_lazy("Polling"), {"fields": ("polling",)}),
     )
+    inlines = (TimelineInline,)
 
     def get_listing(self, request: HttpRequest, form: AsyncTaskForm, cursor: Cursor) -> Listing:
         if not form.identifier:
-            return Listing(listing.page(form.scope, form.unindexed, cursor, PAGE_SIZE))
-        found = listing.named(AsyncTask.objects.identified_by(form.identifier)).order_by(
-            "-submitted_at", "-id"
-        )
+            return Listing(_page(form.scope, form.unindexed, cursor, PAGE_SIZE))
+        found = _named(AsyncTask.objects.identified_by(form.identifier)).order_by("-submitted_at", "-id")
         rows = list(found[:MOST_OF_ONE_ID])
         return Listing(Page(rows, None, None), notes=_notes_on_search(form.identifier, rows))
 
@@ -129,9 +157,7 @@ class AsyncTaskAdmin(KeysetAdmin[AsyncTask]):
             identifier = UUID(object_id)
         except ValueError:
             return None
-        return (
-            listing.named(AsyncTask.objects.filter(pk=identifier)).select_related("group", "gateway").first()
-        )
+        return _named(AsyncTask.objects.filter(pk=identifier)).select_related("group", "gateway").first()
 
     # --- Columns
 
@@ -147,10 +173,7 @@ class AsyncTaskAdmin(KeysetAdmin[AsyncTask]):
 
     @admin.display(description=_lazy("Status"))
     def state(self, task: AsyncTask) -> SafeString:
-        word = task.get_status_display()
-        if task.provider_status and task.provider_status.lower() != task.status:
-            return badge(_KINDS[TaskStatus(task.status)], f"{word} ({task.provider_status})")
-        return badge(_KINDS[TaskStatus(task.status)], word)
+        return badge(_KINDS[TaskStatus(task.status)], task.get_status_display())
 
     @admin.display(description=_lazy("Progress"))
     def done(self, task: AsyncTask) -> str:
@@ -184,9 +207,42 @@ class AsyncTaskAdmin(KeysetAdmin[AsyncTask]):
             (_("Last change"), formatting.when_ms(task.updated_at)),
         )
 
+    @admin.display(description=_lazy("Platform"))
+    def work(self, task: AsyncTask) -> str:
+        return task.platform
+
+    @admin.display(description=_lazy("Result expires"))
+    def expires(self, task: AsyncTask) -> str:
+        return formatting.when(task.result_expires_at)
+
+    @admin.display(description=_lazy("Cost"))
+    def charge_exact(self, task: AsyncTask) -> str:
+        return formatting.money_exact(task.cost)
+
+    @admin.display(description=_lazy("Refund waits for the charge"))
+    def waits(self, task: AsyncTask) -> str:
+        return yes_or_no(task.refund_due)
+
     @admin.display(description=_lazy("Refund"))
     def refunded(self, task: AsyncTask) -> str:
         return formatting.money_exact(task.refund)
+
+    @admin.display(description=_lazy("Records"))
+    def records(self, task: AsyncTask) -> SafeString:
+        return facts(
+            (_("Charge"), _record_link(task.charge_record_id)),
+            (_("Refund"), _record_link(task.refund_record_id)),
+        )
+
+    @admin.display(description=_lazy("Polling"))
+    def polling(self, task: AsyncTask) -> SafeString:
+        return facts(
+            (_("Polls"), formatting.exact(task.polls)),
+            (_("Failed in a row"), formatting.exact(task.poll_failures)),
+            (_("Next"), formatting.when(task.next_poll_at)),
+            (_("Deadline"), formatting.when(task.deadline_at)),
+            (_("Under way until"), formatting.when(task.leased_until)),
+        )
 
     @admin.display(description=_lazy("Submitted by request"))
     def request(self, task: AsyncTask) -> str | SafeString:
@@ -204,6 +260,33 @@ class AsyncTaskAdmin(KeysetAdmin[AsyncTask]):
     @admin.display(description=_lazy("Result"))
     def result_json(self, task: AsyncTask) -> str | SafeString:
         return pretty_json(task.result)
+
+
+def _page(scope: AsyncTaskQuerySet[AsyncTask], conditions: Q, cursor: Cursor, size: int) -> Page[AsyncTask]:
+    """Return a page of the tasks in scope that meet conditions which no index knows.
+
+    Reads at most ``READ_AT_MOST`` tasks: a page of something rarer holds what was found among them.
+    """
+    reached = None
+    if conditions:
+        reached = scope.newest(cursor, READ_AT_MOST).values_list("id", flat=True)[READ_AT_MOST - 1 :].first()
+    window = scope
+    if reached is not None:
+        window = scope.filter(id__lte=reached) if cursor.newer else scope.filter(id__gte=reached)
+    rows = list(_named(window.filter(conditions)).newest(cursor, size + 1))
+    found = sparse.page(rows, cursor, size, key=lambda task: task.pk, reached=reached)
+    return _page(scope, conditions, Cursor(), size) if found is None else found
+
+
+def _record_link(record_id: UUID | None) -> str | SafeString:
+    if record_id is None:
+        return formatting.UNKNOWN
+    url = reverse("admin:logs_usagerecord_change", args=[record_id])
+    return format_html('<a class="mono" href="{}">{}</a>', url, record_id)
+
+
+def _named(tasks: AsyncTaskQuerySet[AsyncTask]) -> AsyncTaskQuerySet[AsyncTask]:
+    return tasks.select_related("user", "token", "model")
 
 
 def _notes_on_search(identifier: str, rows: list[AsyncTask]) -> list[str]:

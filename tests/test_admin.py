@@ -24,7 +24,7 @@ from logs.events import Failure, UsageEvent
 from logs.models import Cause, RecordType, Status, UsageRecord
 from routescope.ids import derived_id
 from tasks import admin as tasks_admin
-from tasks.models import AsyncTask, TaskStatus, TaskType
+from tasks.models import AsyncTask, EventKind, TaskEvent, TaskStatus, TaskType
 from tests.cast import NOON, event, signed_in, store
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def test_times_are_the_admins_own(client: Client, admin: User) -> None:
     admin.save()
     response = client.get(RECORDS, {"start": "2026-03-10T20:00", "end": "2026-03-10T21:00"})
     assert listed(response) == ["a-2", "a-2", "a-1"]
-    assert "2026-03-10 20:00:00.000" in text(response)
+    assert "2026-03-10 20:00:00" in text(response)
 
 
 @pytest.mark.usefixtures("records")
@@ -552,6 +552,9 @@ def test_a_task_shows_what_became_of_it_and_changes_nowhere(
     assert "No <credit>" in page
     assert "Failed" in page
     assert f'href="{RECORDS}?q=a-1"' in text(client.get(f"{TASKS}{some_tasks[0].pk}/change/"))
+    TaskEvent.objects.create(task=some_tasks[1], key="k", kind=EventKind.POLL, word="<dead>", http_status=502)
+    page = text(client.get(f"{TASKS}{some_tasks[1].pk}/change/"))
+    assert all(word in page for word in ("Timeline", "Polled", "<dead>", "502"))
     assert client.post(f"{TASKS}{some_tasks[1].pk}/change/", {"status": "queued"}).status_code == 403
     assert client.post(f"{TASKS}{some_tasks[1].pk}/delete/", {"post": "yes"}).status_code == 403
     assert client.get(f"{TASKS}x/change/").status_code == 302
