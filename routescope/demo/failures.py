@@ -42,7 +42,7 @@ def _answers() -> dict[Cause, dict[str, list[Answer]]]:
     return known
 
 
-_ANSWERS = _answers()
+ANSWERS = _answers()
 _GATEWAY = "gateway"
 _USUAL = {
     Cause.PARAMETERS: 24,
@@ -113,7 +113,7 @@ def usual_cause(rng: random.Random) -> Cause:
 
 def spoil(rng: random.Random, event: UsageEvent, cause: Cause) -> None:
     """Make a call one that failed for ``cause``, in the words of its provider or the gateway."""
-    answers = _ANSWERS[cause]
+    answers = ANSWERS[cause]
     family = event.provider if event.provider in ("anthropic", "google") else "openai"
     answer = rng.choice(answers.get(family) or answers.get(_GATEWAY) or answers["openai"])
     if _GATEWAY in answers and rng.random() < 0.5:

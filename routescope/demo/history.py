@@ -24,7 +24,7 @@ from routescope.ranges import DAY, HOUR, MINUTE, floor
 BATCH = 4_000
 _WORTH_A_PROCESS = 20_000
 """From so many records on, a second process that makes them is worth its start."""
-_GAP = 10 * MINUTE
+_GAP = 5 * MINUTE
 """Shorter than this, a pause in the demo's traffic is no gap."""
 _OVERLAP = HOUR
 """How far before the newest record to resume: a call is stored when it has ended, not when it began."""

@@ -18,13 +18,15 @@ from routescope.demo.cast import MEDIA, NIGHTLY_JOBS, STUDIO, Token
 from routescope.demo.prices import charge_units
 from routescope.demo.rhythm import poisson
 from routescope.demo.traffic import Traffic
-from routescope.ranges import DAY, floor
+from routescope.ranges import DAY, HOUR, floor
 from tasks.lifecycle import Pieces
 from tasks.models import UNSUCCESSFUL_STATUSES, TaskStatus, TaskType
 
 LONGEST = timedelta(days=1, hours=1)
 """From a submission to its end, at most: a batch expires after a day."""
 _PER_DAY = 4.6
+CALLS_A_TASK = 70
+"""Live, there is a task for so many calls: more than in the history, so that there is one to watch."""
 _TOKENS = {TaskType.BATCH: (NIGHTLY_JOBS,)}
 _OTHERS = (STUDIO, STUDIO, STUDIO, MEDIA)
 _DELIVERED = (TaskStatus.SUCCEEDED, TaskStatus.PARTIALLY_SUCCEEDED)
@@ -34,8 +36,8 @@ _OUTCOMES = {
     TaskStatus.MODERATED: 5,
     TaskStatus.CANCELLED: 3,
     TaskStatus.PARTIALLY_SUCCEEDED: 8,
-    TaskStatus.EXPIRED: 3,
-    TaskStatus.UNKNOWN: 6,
+    TaskStatus.EXPIRED: 8,
+    TaskStatus.UNKNOWN: 14,
 }
 
 
@@ -80,6 +82,8 @@ class _Services(msgspec.Struct):
 SERVICES = msgspec.toml.decode(
     (Path(__file__).parent / "services.toml").read_bytes(), type=_Services
 ).services
+_WATCHABLE = [service for service in SERVICES if service.type is not TaskType.BATCH]
+"""Those that are done in minutes."""
 _WAITING = (
     (timedelta(seconds=9), 1),
     (timedelta(seconds=55), 2),
@@ -153,7 +157,7 @@ class Order:
             group=self.token.group.name,
             model=self.service.model,
             stream=False,
-            duration_ms=180 + len(self.billing) + int(self.submitted_at.microsecond / 2_500),
+            duration_ms=180 + 3 * int(self.task_id[-2:], 16),
             http_status=200,
             endpoint=self.service.endpoint,
             ip="203.0.113.40",
@@ -186,18 +190,17 @@ class Order:
 
 
 def orders(traffic: Traffic, start: datetime, until: datetime) -> Iterator[Order]:
-    """Yield the tasks submitted from ``start`` to ``until``, in no order: a function of time, as all traffic.
+    """Yield the tasks of the history submitted from ``start`` to ``until``, in no order.
 
-    Some are under way when the history ends. There are fewer where the traffic's scale is small.
+    A function of time, as all traffic; fewer where its scale is small. Some are under way when it ends.
     """
     start = max(start, traffic.begin)
-    share = min(1.0, 1.5 * traffic.scale)
     day = floor(start, DAY)
     while day < until:
         rng = random.Random(f"tasks/{day:%Y-%m-%d}")  # noqa: S311 - a demo, not a secret
-        for _ in range(poisson(rng, _PER_DAY * share)):
+        for _ in range(poisson(rng, _PER_DAY * min(1.0, 1.5 * traffic.scale))):
             # Most of it between 07:00 and 22:00 UTC.
-            submitted_at = day + timedelta(hours=rng.triangular(5, 24, 15))
+            submitted_at = day + timedelta(hours=rng.triangular(0, 24, 15))
             order = _order(rng, rng.choice(SERVICES), submitted_at)
             if start <= submitted_at < until:
                 yield order
@@ -207,6 +210,15 @@ def orders(traffic: Traffic, start: datetime, until: datetime) -> Iterator[Order
         if start <= submitted_at < until:
             rng = random.Random(f"tasks/waiting/{index}/{submitted_at:%Y-%m-%d}")  # noqa: S311
             yield _order(rng, SERVICES[index], submitted_at, TaskStatus.SUCCEEDED)
+
+
+def orders_of_hour(traffic: Traffic, hour: datetime, calls: int) -> list[Order]:
+    """Return the tasks submitted in an hour of live traffic that brings so many calls."""
+    rng = random.Random(f"{traffic.name}/tasks/{hour:%Y-%m-%dT%H}")  # noqa: S311
+    return [
+        _order(rng, rng.choice(_WATCHABLE), hour + HOUR * rng.random())
+        for _ in range(poisson(rng, calls / CALLS_A_TASK))
+    ]
 
 
 def _order(

@@ -14,7 +14,8 @@ from django.db import transaction
 from accounts.identities import Names, resolve
 from accounts.models import Gateway
 from logs.models import RecordType
-from routescope.demo.media import Order
+from routescope.demo.media import LONGEST, Order, orders
+from routescope.demo.traffic import Traffic
 from routescope.ids import derived_id
 from tasks.models import OPEN_STATUSES, AsyncTask, EventKind, EventReason, TaskEvent, TaskStatus
 
@@ -35,18 +36,18 @@ _CHANGING = (
 
 
 @transaction.atomic
-def store_tasks(gateway: Gateway, orders: Sequence[Order], now: datetime) -> int:
+def store_tasks(gateway: Gateway, placed: Sequence[Order], now: datetime) -> int:
     """Store tasks as they stand at ``now``; return how many are new.
 
     Those that are here and still open are brought up to date; final ones are left alone.
     """
     names = resolve(
         gateway,
-        users_and_tokens={(order.token.user, order.token.name) for order in orders},
-        groups={order.token.group.name for order in orders},
-        models={order.service.model for order in orders},
+        users_and_tokens={(order.token.user, order.token.name) for order in placed},
+        groups={order.token.group.name for order in placed},
+        models={order.service.model for order in placed},
     )
-    rows = {row.id: (order, row) for order in orders for row in [_row(gateway, names, order, now)]}
+    rows = {row.id: (order, row) for order in placed for row in [_row(gateway, names, order, now)]}
     known = AsyncTask.objects.select_for_update(no_key=True).in_bulk(list(rows))
     new = [pair for key, pair in rows.items() if key not in known]
     moved = [rows[key] for key, task in known.items() if task.status in OPEN_STATUSES]
@@ -135,3 +136,13 @@ def _timeline(order: Order, task: AsyncTask, now: datetime) -> Iterator[TaskEven
                 reason=EventReason.GATEWAY_GAVE_BACK,
                 note=f"{task.refund:f}",
             )
+
+
+def open_orders(gateway: Gateway, now: datetime) -> list[Order]:
+    """Return the tasks of the history that the console still waits for, as they were ordered."""
+    end = gateway.created_at
+    history = Traffic(end - 2 * LONGEST, end, scale=1.0)
+    open_ids = set(
+        AsyncTask.objects.filter(gateway=gateway, status__in=OPEN_STATUSES).values_list("task_id", flat=True)
+    )
+    return [order for order in orders(history, history.begin, now) if order.task_id in open_ids]

@@ -16,6 +16,12 @@ from routescope.demo.rhythm import BURST_MEAN, arrivals, burst
 from routescope.ranges import HOUR
 
 _TOKENS = {(workload.token.user, workload.token.name): workload.token for workload in WORKLOADS}
+CALLS_PER_DAY = sum(
+    workload.per_day + workload.bursts * workload.burst_size * BURST_MEAN
+    for workload in WORKLOADS
+    if workload.career.share(timedelta())
+)
+"""How many calls a day at the end of the history, and later, brings at scale 1."""
 _ADJUSTMENTS = (
     (timedelta(days=2, hours=22), Decimal("-5"), "Credit for the interruption of service"),
     (timedelta(days=41, hours=3), Decimal("1.254"), "Correction of one hour's group ratio"),
@@ -31,7 +37,7 @@ class Traffic:
     """
 
     def __init__(self, begin: datetime, end: datetime, scale: float, name: str = "history") -> None:
-        self.begin, self.end, self.scale, self._name = begin, end, scale, name
+        self.begin, self.end, self.scale, self.name = begin, end, scale, name
         self._callers = [(workload, Caller(workload)) for workload in WORKLOADS]
 
     def hour(self, hour: datetime) -> list[UsageEvent]:
@@ -41,7 +47,7 @@ class Traffic:
         """
         if hour < self.begin:
             return []
-        rng = random.Random(f"{self._name}/{hour:%Y-%m-%dT%H}")  # noqa: S311 - a demo, not a secret
+        rng = random.Random(f"{self.name}/{hour:%Y-%m-%dT%H}")  # noqa: S311 - a demo, not a secret
         age = self.end - hour
         events: list[UsageEvent] = []
         for workload, caller in self._callers:

@@ -34,7 +34,7 @@ class Command(BaseCommand):
         started = time.monotonic()
         loaded = load(records, days, timezone.now())
         seconds = time.monotonic() - started
-        if loaded.start is None:
+        if loaded.start is None or not loaded.records:
             self.stdout.write("The demo is loaded already, up to now.")
         else:
             self.stdout.write(
