@@ -118,8 +118,16 @@ class Command(BaseCommand):
             ),
             Service("beat", [*celery, "beat", loglevel, f"--schedule={schedule}"], environment),
         ]
-        traffic = self._manage("traffic", "demo_traffic", "--url", self.address.url)
-        return [web, *(background if embedded.has_queue() else []), *([traffic] if self.demo else [])]
+        demo = [
+            self._manage("traffic", "demo_traffic", "--url", self.address.url),
+            self._manage("provider", "demo_provider", "--port", str(self._provider_port)),
+        ]
+        return [web, *(background if embedded.has_queue() else []), *(demo if self.demo else [])]
+
+    @property
+    def _provider_port(self) -> int:
+        """Where the demo's tasks are done: the same port each time, since their results are links to it."""
+        return self.address.port + 1 if self.address.port < 65535 else self.address.port - 1
 
     def _manage(self, name: str, *arguments: str) -> Service:
         manage = str(place.CHECKOUT / "manage.py")
@@ -136,6 +144,9 @@ class Command(BaseCommand):
             "PORT": str(self.address.port),
             "PYTHONUNBUFFERED": "1",
         }
+        if self.demo:
+            provider = f"127.0.0.1:{self._provider_port}"
+            chosen["OUTBOUND_ALLOWED"] = ",".join([*settings.OUTBOUND_ALLOWED, provider])
         if not env.text("ALLOWED_HOSTS") and not self.address.is_wildcard:
             chosen["ALLOWED_HOSTS"] = ",".join(dict.fromkeys([*settings.ALLOWED_HOSTS, self.address.host]))
         return {**os.environ, **chosen}
