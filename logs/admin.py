@@ -22,11 +22,10 @@ from django.utils.translation import gettext_lazy as _lazy
 from accounts.admin.pickers import PersonField, TokenField
 from accounts.models import AIModel, ApiToken, Group, User
 from logs import everyone, listing, rollups, totals
-from logs.filters import clean_request_id
 from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.rollups import Totals
 from logs.selection import Selection
-from routescope import formatting
+from routescope import formatting, pasted
 from routescope.admin import (
     PAGE_SIZE,
     Figure,
@@ -91,7 +90,7 @@ class UsageRecordForm(RangeForm):
 
     @property
     def identifier(self) -> str:
-        return clean_request_id(super().identifier)
+        return pasted.identifier(super().identifier)
 
     @property
     def one_user(self) -> User | None:

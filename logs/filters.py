@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +22,7 @@ from logs.compare import SORTS, default_sort
 from logs.models import Cause, Status, UsageDay, UsageRecord
 from logs.querysets import UsageRecordQuerySet
 from logs.selection import Selection
+from routescope import pasted
 from routescope.filtering import (
     RANGE_CHOICES,
     MomentFilter,
@@ -33,7 +33,6 @@ from routescope.filtering import (
 )
 from routescope.ranges import MINUTE, Preset, floor
 
-_LABELLED_ID = re.compile(r"request[ _-]?id[\"']?\s*[:=]?\s*[\"']?([^\s\"',;)\]}]{3,})", re.IGNORECASE)
 STATUS_WORDS = {"success": Status.SUCCESS, "error": Status.ERROR}
 CAUSE_WORDS = {cause.name.lower(): cause for cause in Cause if cause is not Cause.NONE}
 THRESHOLDS = ("cost_min", "cost_max", "duration_min", "duration_max", "tokens_min", "tokens_max")
@@ -113,13 +112,22 @@ class UsageFilter(RangeFilterSet):
     def searched_id(self) -> str:
         """The request ID searched for, freed of the quotes and labels it is copied with; or nothing."""
         self.form.is_valid()
-        return clean_request_id(self.form.cleaned_data.get("request_id") or "")
+        return pasted.identifier(self.form.cleaned_data.get("request_id") or "")
+
+    @property
+    def holds_a_key(self) -> bool:
+        """Whether the address holds an API key, which `query` masks."""
+        return pasted.is_key(self.searched_id) and self.searched_id != self.data.get("request_id", "")
 
     @property
     def selection(self) -> Selection:
         """What the filters select. Values that could not be used select as if they were not there."""
+        return self.selection_without()
+
+    def selection_without(self, *names: str) -> Selection:
+        """Return what would be selected if some filters were off."""
         self.form.is_valid()
-        cleaned = self.form.cleaned_data
+        cleaned = {name: value for name, value in self.form.cleaned_data.items() if name not in names}
         return Selection(
             chosen=self.chosen_range(self.now),
             tokens=_ids(cleaned.get("token"), self.vocabulary.tokens),
@@ -153,6 +161,8 @@ class UsageFilter(RangeFilterSet):
     @property
     def query(self) -> QueryDict:
         query = super().query
+        if self.holds_a_key:
+            query["request_id"] = self.searched_id
         if self.compared is None:
             query.pop("compare", None)
         if self.sorted_by in ("", default_sort(self.compared)):
@@ -227,6 +237,16 @@ class UsageFilter(RangeFilterSet):
         return self.without("request_id")
 
     @property
+    def unfiltered_query(self) -> str:
+        """The query string with the range and the view alone."""
+        return self.with_(**{pill.name: "" for pill in self.pills})
+
+    @property
+    def everything_query(self) -> str:
+        """The query string of this view of all records of all time."""
+        return self.with_(**{pill.name: "" for pill in self.pills}, range=Preset.ALL.value, start="", end="")
+
+    @property
     def all_time_query(self) -> str:
         return self.with_(range=Preset.ALL.value, start="", end="")
 
@@ -298,14 +318,6 @@ class Menu:
     @property
     def chosen(self) -> int:
         return sum(option.chosen for option in self.options)
-
-
-def clean_request_id(text: str) -> str:
-    """Return the ID in what was pasted: an ID alone, a quoted one, or an error message that names one."""
-    text = text.replace("\x00", "")
-    labelled = _LABELLED_ID.search(text)
-    words = [labelled[1]] if labelled else sorted(text.split(), key=len)
-    return words[-1].strip("\"'`,;()[]{}<>").removesuffix(".")[:255] if words else ""
 
 
 def _bounds(cleaned: Mapping[str, Any]) -> Q:

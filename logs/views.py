@@ -14,12 +14,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.access import AuthenticatedRequest
-from logs import compare, details, listing, rollups, traffic
+from logs import compare, details, explain, listing, rollups, traffic
 from logs.chart import Chart
 from logs.display import Display
 from logs.filters import UsageFilter
 from logs.models import UsageRecord
-from routescope import elsewhere
 from routescope.ids import first_id
 from routescope.keyset import Cursor, Page
 from routescope.snapshot import snapshot
@@ -34,6 +33,8 @@ MOST_OF_ONE_ID = 100
 def usage(request: AuthenticatedRequest) -> HttpResponse:
     """The Usage Logs tab."""
     context = _usage(request)
+    if context["filters"].holds_a_key:
+        return redirect(context["page_url"])
     return render(request, "logs/usage.html", context, status=_status(context))
 
 
@@ -141,7 +142,7 @@ def _record(request: AuthenticatedRequest, record_id: UUID) -> UsageRecord:
 
 def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
     cursor = Cursor.parse(request.GET)
-    chart = comparison = None
+    chart = comparison = explanation = None
     display = Display.of(request.user)
     with snapshot():
         filters = UsageFilter(request.GET, user=request.user)
@@ -157,10 +158,15 @@ def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
             else:
                 page = listing.page(request.user, filters.selection, cursor, display.page_size)
             chart = _chart(filters)
+        if not page.rows and comparison is None:
+            explanation = (
+                explain.unknown_id(filters) if filters.searched_id else explain.empty(filters, totals)
+            )
     return {
         "filters": filters,
         "page": page,
         "comparison": comparison,
+        "explanation": explanation,
         "totals": totals,
         "chart": chart,
         "display": display,
@@ -171,7 +177,6 @@ def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
         "page_url": reverse("usage") + filters.page_query(cursor),
         "older_query": filters.page_query(Cursor(older=page.older)),
         "newer_query": filters.page_query(Cursor(newer=page.newer)),
-        "elsewhere": elsewhere.look(request.user, filters.searched_id, besides="usage"),
         "ingest_url": settings.BASE_URL + reverse("api-usage"),
     }
 

@@ -68,6 +68,8 @@ class Pill:
     label: str
     value: str
     without: str
+    name: str = ""
+    """The filter's parameter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +224,7 @@ class RangeFilterSet(FilterSet):
     ) -> list[Pill]:
         """Return a pill for each value of the filters in ``labels``, named by ``words`` where it has one."""
         return [
-            Pill(str(label), (words or {}).get(value, value), self.without(name, value))
+            Pill(str(label), (words or {}).get(value, value), self.without(name, value), name)
             for name, label in labels.items()
             for value in self.query.getlist(name)
         ]

@@ -1,0 +1,91 @@
+"""What people paste into a search box for IDs: IDs, what holds one, and other things."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qs, unquote, urlsplit
+
+LONGEST = 255
+SHORTEST = 6
+"""IDs shorter than this are none that a gateway or provider makes."""
+
+_LABELLED_ID = re.compile(r"request[ _-]?id[\"']?\s*[:=]?\s*[\"']?([^\s\"',;&)\]}]{3,})", re.IGNORECASE)
+_ADDRESS = re.compile(r"https?://\S+", re.IGNORECASE)
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+_ID_PARAMETERS = ("request_id", "requestid", "x-request-id", "task_id", "taskid", "generation_id", "id")
+_ELLIPSIS = ("…", "...")
+# What the services' own documentation says of their keys: a fixed prefix and a long random rest; JSON web
+# tokens begin with an encoded brace. A masked key keeps its prefix.
+_PREFIX = r"(?:sk|pk|rk|rsk|gsk|xai|hf|r8|pplx|fw|nvapi|csk|sess|tgp_v1)[-_]"
+_KEY = re.compile(
+    rf"{_PREFIX}[\w-]{{16,}}|AIza[\w-]{{30,}}|AKIA[A-Z0-9]{{16}}|eyJ[\w-]{{10,}}\.[\w-]{{10,}}\.[\w-]*"
+)
+_BEARER = re.compile(
+    r"(?:bearer\s+|(?:x-)?api[-_ ]?key[\"']?\s*[:=]\s*[\"']?)([\w.+/=-]{16,})", re.IGNORECASE
+)
+_KEPT = re.compile(rf"{_PREFIX}|AIza|AKIA|eyJ")
+_MASKED_KEY = re.compile(rf"(?:{_PREFIX}|AIza|AKIA|eyJ|key-)….{{4}}")
+
+
+def identifier(text: str) -> str:
+    """Return the ID in what was pasted: an ID alone, a quoted one, an address or a message that holds one.
+
+    An API key comes back masked: it is never an ID, and must not be shown, searched for or put into a URL.
+    """
+    text = text.replace("\x00", "").strip()
+    if key := _key_in(text):
+        return masked(key)
+    if address := _ADDRESS.search(text):
+        return _in_address(address[0].rstrip("\"'`,;)>]}."))[:LONGEST]
+    labelled = _LABELLED_ID.search(text)
+    words = [labelled[1]] if labelled else sorted(text.split(), key=len)
+    return words[-1].rstrip(".").strip("\"'`,;()[]{}<>").rstrip(".")[:LONGEST] if words else ""
+
+
+def masked(key: str) -> str:
+    """Return a key's prefix and last four characters: ``sk-…9f2a``."""
+    kept = _KEPT.match(key)
+    return f"{kept[0] if kept else 'key-'}…{key[-4:]}"
+
+
+def is_key(text: str) -> bool:
+    """Whether what was pasted is an API key, or one that `identifier` has masked."""
+    return _key_in(text) is not None or _MASKED_KEY.fullmatch(text) is not None
+
+
+def is_address(text: str) -> bool:
+    return _ADDRESS.match(text) is not None
+
+
+def is_email(text: str) -> bool:
+    return _EMAIL.fullmatch(text) is not None
+
+
+def is_shortened(text: str) -> bool:
+    """Whether the middle of an ID was left out where it was copied from."""
+    return any(dots in text for dots in _ELLIPSIS)
+
+
+def _key_in(text: str) -> str | None:
+    if bearer := _BEARER.search(text):
+        return bearer[1]
+    return next((word for word in re.split(r"[\s\"'`,;()<>{}\[\]=]+", text) if _KEY.fullmatch(word)), None)
+
+
+def _in_address(address: str) -> str:
+    """Return the ID that an address names, in its query or as a part of its path; the address without one."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return address
+    asked = {name.lower(): values for name, values in parse_qs(parts.query).items()}
+    for name in _ID_PARAMETERS:
+        if name in asked:
+            return asked[name][0].strip()
+    path = unquote(parts.path)
+    if path.startswith("/r/"):
+        return path.removeprefix("/r/")
+    for part in reversed(path.split("/")):
+        if len(part) >= SHORTEST and any(character.isdigit() for character in part):
+            return part
+    return address
