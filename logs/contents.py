@@ -169,7 +169,8 @@ class Content:
 
 
 def store(captured: Sequence[Captured]) -> None:
-    """Write content, in the caller's transaction. What is there already stays as it is."""
+    """Write content, in the caller's transaction. What is there stays as it is; what has expired is not kept."""
+    captured = [content for content in captured if not is_expired(content.id)]
     if not captured:
         return
     partitions.ensure(TABLE, {Day.of(moment_of(content.id)) for content in captured})

@@ -9,7 +9,10 @@ from uuid import UUID
 from django.shortcuts import get_object_or_404
 
 from accounts.models import User
+from logs import contents
 from logs.causes import Verdict, verdict_on
+from logs.content_shown import ContentShown, shown
+from logs.contents import Level
 from logs.models import UsageRecord
 from logs.pricing import PriceBook
 from logs.receipts import Receipt, receipt
@@ -21,6 +24,7 @@ class Details:
 
     verdict: Verdict | None
     receipt: Receipt
+    content: ContentShown
 
 
 def of_one(user: User, record_id: UUID) -> UsageRecord:
@@ -32,7 +36,11 @@ def of_one(user: User, record_id: UUID) -> UsageRecord:
 
 
 def attach(records: Sequence[UsageRecord]) -> None:
-    """Give each record its ``details``. Their models must be loaded; a fixed number of queries for all."""
+    """Give each record its ``details``. All are one user's, their models loaded; a few queries for all."""
     book = PriceBook({record.model_id for record in records}, {record.group_id for record in records})
+    kept = [record for record in records if (record.content or Level.OFF) != Level.OFF]
+    loaded = contents.load(kept[0].user_id, [record.pk for record in kept]) if kept else {}
     for record in records:
-        record.details = Details(verdict=verdict_on(record), receipt=receipt(record, book))
+        record.details = Details(
+            verdict=verdict_on(record), receipt=receipt(record, book), content=shown(record, loaded)
+        )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client, override_settings
+from django.utils import timezone
 
 from accounts.models import ApiToken, Gateway, Group, User
 from logs import contents
@@ -20,6 +22,7 @@ from tests.test_redaction import PLANTED
 
 __all__ = ["sender"]
 
+RECENT = timezone.now() - timedelta(hours=2)
 PROMPT = "Dear Doctor Okonkwo, my aunt's purple velociraptor refuses its nutmeg pudding"
 ANSWER = "Tell the velociraptor a bedtime story about glittering marmalade"
 OWN = "Only this message quotes zebras juggling turnips at midnight"
@@ -43,7 +46,7 @@ def everywhere(prompt: str, answer: str, own: str) -> dict[str, Any]:
     """A native record that carries the texts wherever a gateway may put them."""
     return {
         "request_id": "req_1",
-        "created_at": "2026-11-20T12:00:00Z",
+        "created_at": (timezone.now() - timedelta(hours=3)).isoformat(),
         "user": "alice@example.com",
         "token": "prod",
         "group": "vip",
@@ -167,7 +170,7 @@ def test_content_that_is_too_large_is_cut_and_says_so(alice: User, gateway: Gate
     policy(Level.FULL, gateway=gateway)
     long = {"messages": [{"role": "user", "content": "word " * 50_000}]}
     with override_settings(CONTENT_MAX_BYTES=4096):
-        store(gateway, event(input=json.dumps(long).encode(), output=b'"short"'))
+        store(gateway, event(created_at=RECENT, input=json.dumps(long).encode(), output=b'"short"'))
     record = UsageRecord.objects.get()
     kept = contents.load(record.user_id, [record.pk])[record.pk]
     assert kept is not None and kept.is_truncated
@@ -192,11 +195,11 @@ def test_rotating_keeps_old_content_readable_and_new_content_is_under_the_new_ke
     alice: User, gateway: Gateway
 ) -> None:
     policy(Level.FULL, gateway=gateway)
-    store(gateway, event(request_id="old", input=b'"old text"'))
+    store(gateway, event(created_at=RECENT, request_id="old", input=b'"old text"'))
     old = UsageRecord.objects.get(request_id="old")
     before = bytes(UsageContent.objects.get().body)
     with override_settings(ENCRYPTION_KEYS=["second", "first"]):
-        store(gateway, event(request_id="new", input=b'"new text"'))
+        store(gateway, event(created_at=RECENT, request_id="new", input=b'"new text"'))
         new = UsageRecord.objects.get(request_id="new")
         loaded = contents.load(alice.pk, [old.pk, new.pk])
         assert {content.input for content in loaded.values() if content} == {"old text", "new text"}
@@ -215,12 +218,12 @@ def test_rotating_keeps_old_content_readable_and_new_content_is_under_the_new_ke
 def test_a_lost_key_breaks_nothing_else(alice: User, gateway: Gateway, alice_client: Client) -> None:
     policy(Level.FULL, gateway=gateway)
     with override_settings(ENCRYPTION_KEYS=["lost"]):
-        store(gateway, event(input=b'"text"'))
+        store(gateway, event(created_at=RECENT, input=b'"text"'))
     record = UsageRecord.objects.get()
     with override_settings(ENCRYPTION_KEYS=["other"]):
         assert contents.rotate() == (0, 1)
         assert alice_client.get(f"/records/usage/{record.pk}/details/").status_code == 200
-        store(gateway, event(input=b'"more"'))
+        store(gateway, event(created_at=RECENT, input=b'"more"'))
     assert UsageContent.objects.count() == 2
 
 
