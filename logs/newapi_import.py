@@ -22,9 +22,9 @@ from logs import ingest
 from logs.events import Batch, Rejection, UsageEvent
 from logs.formats.newapi import QUOTA_PER_USD, TYPES, Call, Row, fold, together
 from logs.models import REQUEST_TYPES, ImportPosition, Status, UsageRecord
-from logs.newapi_source import Source
 from logs.spans import event_of
 from routescope.ids import EPOCH, first_id
+from routescope.newapi_source import Source
 
 TABLE = "logs"
 SLICE = 5_000

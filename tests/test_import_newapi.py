@@ -24,7 +24,8 @@ from accounts.models import Gateway
 from logs import newapi_import
 from logs.formats.newapi import CONSUME, ERROR, REFUND, Row, fold
 from logs.models import Cause, ImportPosition, RecordType, Status, UsageRecord
-from logs.newapi_source import SourceError, open_source
+from routescope.newapi_source import SourceError, open_source
+from tasks.models import AsyncTask, TaskStatus
 from tests.sums import check_rollups
 
 NOW = int(time.time()) - 3600
@@ -186,6 +187,38 @@ def test_refunds_are_refunds_and_other_rows_are_none(installation: Installation)
     refund = UsageRecord.objects.get(type=RecordType.REFUND)
     assert (charge.task_id, refund.task_id, refund.cost) == ("task_9", "task_9", Decimal("-0.0005"))
     check_rollups()
+
+
+def test_tasks_are_registered_and_move_on(installation: Installation) -> None:
+    database = installation.database
+    database.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, username text)")
+    database.execute("INSERT INTO users VALUES (5, 'ann')")
+    database.execute(
+        "CREATE TABLE tasks (id INTEGER PRIMARY KEY, created_at bigint, task_id text, platform text,"
+        ' user_id int, "group" text, quota int, action text, status text, fail_reason text,'
+        " submit_time bigint, start_time bigint, finish_time bigint, progress text, properties text,"
+        " data text)"
+    )
+    properties = json.dumps({"input": "a secret prompt", "origin_model_name": "kling-v2"})
+    row = "INSERT INTO tasks VALUES (?, ?, ?, '50', 5, 'vip', 500000, 'generate', ?, ?, ?, 0, ?, ?, ?, '{}')"
+    database.execute(
+        row, (1, NOW, "task_1", "SUCCESS", "https://cdn.example/v.mp4", NOW, NOW + 9, "100%", properties)
+    )
+    database.execute(row, (2, NOW, "task_2", "IN_PROGRESS", "", NOW, 0, "30%", properties))
+    database.commit()
+    assert "2 tasks: 2 new or changed" in installation.imported()
+    done, running = AsyncTask.objects.order_by("task_id").select_related("user", "model")
+    assert (done.status, running.status, running.progress) == (TaskStatus.SUCCEEDED, TaskStatus.RUNNING, 30)
+    assert done.platform == "kling"
+    assert (str(done.user), str(done.model), done.cost) == ("ann", "kling-v2", Decimal(1))
+    database.execute("UPDATE tasks SET status = 'FAILURE', fail_reason = 'moderated' WHERE id = 2")
+    database.commit()
+    installation.imported()
+    running.refresh_from_db()
+    assert (running.status, running.failure_message) == (TaskStatus.FAILED, "moderated")
+    assert "2 tasks: 0 new or changed" in installation.imported()
+    assert AsyncTask.objects.count() == 2
+    assert "secret" not in json.dumps(list(AsyncTask.objects.values()), default=str)
 
 
 def test_one_api_has_no_groups_and_counts_milliseconds(tmp_path: Path, db: None) -> None:

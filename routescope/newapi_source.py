@@ -77,6 +77,14 @@ class Source:
         [[highest]] = self._fetch(f"SELECT max({self._quoted(key)}) FROM {self._quoted(table)}", [])  # noqa: S608
         return int(highest or 0)
 
+    def user_names(self) -> dict[int, str]:
+        """Return users by their ID, which is all that tasks know; empty where ``users`` cannot be read."""
+        query = f"SELECT {self._quoted('id')}, {self._quoted('username')} FROM {self._quoted('users')}"  # noqa: S608
+        try:
+            return {int(key): str(name) for key, name in self._fetch(query, []) if name}
+        except SourceError:
+            return {}
+
     def _columns(self, table: str) -> set[str]:
         with self._cursor() as cursor:
             cursor.execute(f"SELECT * FROM {self._quoted(table)} LIMIT 0")  # noqa: S608

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from argparse import ArgumentParser
 from decimal import Decimal, InvalidOperation
@@ -15,16 +14,17 @@ from accounts.models import Gateway
 from logs import newapi_import
 from logs.formats.newapi import QUOTA_PER_USD
 from logs.newapi_import import Progress
-from logs.newapi_source import Source, SourceError, open_source
+from routescope.newapi_source import Source, SourceError, open_source
 from routescope.progress import Bar
+from tasks import newapi_import as tasks_import
 
 _MAX_PAUSE = 60
 
 
 class Command(BaseCommand):
     help = (
-        "Import the logs table of a new-api or one-api database (PostgreSQL, MySQL, SQLite). Interrupt it at"
-        " any time: the next run goes on where it stopped."
+        "Import the logs and tasks of a new-api or one-api database (PostgreSQL, MySQL, SQLite). Interrupt it"
+        " at any time: the next run goes on where it stopped."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -58,8 +58,10 @@ class Command(BaseCommand):
                 if not source.has(newapi_import.TABLE):
                     raise CommandError(f"{source.name} has no table {newapi_import.TABLE!r}.")
                 self._report(self._import(source, gateway, quota_per_usd))
+                settled = self._import_tasks(source, gateway, quota_per_usd)
             if options["follow"]:
-                self._follow(options["source"], gateway, quota_per_usd, max(options["interval"], 0.2))
+                pause = max(options["interval"], 0.2)
+                self._follow(options["source"], gateway, quota_per_usd, pause, settled)
         except SourceError as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
@@ -74,7 +76,22 @@ class Command(BaseCommand):
         bar.finish()
         return done
 
-    def _follow(self, dsn: str, gateway: Gateway, quota_per_usd: Decimal, interval: float) -> None:
+    def _import_tasks(self, source: Source, gateway: Gateway, quota_per_usd: Decimal) -> int:
+        """Import the tasks, where there are any; return the row up to which all are final."""
+        if not source.has(tasks_import.TABLE):
+            return 0
+        done = tasks_import.Progress()
+        bar = Bar(self.stderr, total=source.last(tasks_import.TABLE))
+        for progress in tasks_import.run(source, gateway, quota_per_usd=quota_per_usd):
+            done = progress
+            bar.show(progress.last_id, f"{progress.rows:,} tasks")
+        bar.finish()
+        self.stdout.write(f"{done.rows:,} tasks: {done.changed:,} new or changed, {done.refused:,} refused.")
+        return done.settled_id
+
+    def _follow(
+        self, dsn: str, gateway: Gateway, quota_per_usd: Decimal, interval: float, settled: int
+    ) -> None:
         self.stderr.write("Following. Ctrl-C stops.")
         pause = interval
         while True:
@@ -85,7 +102,10 @@ class Command(BaseCommand):
                     runs = newapi_import.run(source, gateway, quota_per_usd=quota_per_usd)
                     for progress in runs:
                         self.stderr.write(f"{progress.rows:,} rows, {progress.records:,} new records")
-                        sys.stderr.flush()
+                    if source.has(tasks_import.TABLE):
+                        passes = tasks_import.run(source, gateway, quota_per_usd=quota_per_usd, after=settled)
+                        for known in passes:
+                            settled = known.settled_id
                 pause = interval
             except SourceError as error:
                 pause = min(pause * 2, _MAX_PAUSE)
