@@ -19,10 +19,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.debug import sensitive_variables
 
+from accounts.deliveries import KEEP_REFUSALS, summary
 from accounts.first_steps import curl, ingest_url
 from accounts.models import Gateway, GroupIdentity, Identity, IngestKey, TokenIdentity, UserIdentity
 from routescope import formatting
 from routescope.admin import KeptAdmin, ShortInline, badge
+
+_MOST_DAYS = 30
 
 
 class IngestKeyInline(ShortInline[IngestKey, Gateway]):
@@ -98,6 +101,7 @@ class GatewayAdmin(KeptAdmin[Gateway]):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         return [
+            path("<path:object_id>/sent/", view(self.sent), name="accounts_gateway_sent"),
             path("<path:object_id>/keys/issue/", view(self.issue_key), name="accounts_gateway_issue_key"),
             path(
                 "<path:object_id>/keys/<int:key_id>/revoke/",
@@ -106,6 +110,19 @@ class GatewayAdmin(KeptAdmin[Gateway]):
             ),
             *super().get_urls(),
         ]
+
+    def sent(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show what the gateway sent lately, what was refused and why, and how to send a test record."""
+        gateway = self._gateway(request, object_id)
+        context = {
+            **self._context(request, gateway),
+            "title": _("What %(gateway)s sends") % {"gateway": gateway},
+            "summary": summary(gateway),
+            "refusals": gateway.refusals.order_by("-id")[:KEEP_REFUSALS],
+            "days": gateway.deliveries.order_by("-day", "endpoint")[:_MOST_DAYS],
+            "command": curl("<ingest key>"),
+        }
+        return TemplateResponse(request, "admin/accounts/gateway/sent.html", context)
 
     @sensitive_variables("key", "context")
     def issue_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
