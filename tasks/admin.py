@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _lazy
 
 from accounts.admin.pickers import PersonField
 from accounts.models import User
-from routescope import formatting, sparse
+from routescope import formatting
 from routescope.admin import (
     PAGE_SIZE,
     KeysetAdmin,
@@ -34,11 +34,10 @@ from routescope.admin import (
 from routescope.ids import EPOCH
 from routescope.keyset import Cursor, Page
 from routescope.ranges import Preset
+from tasks import listing
 from tasks.models import AsyncTask, TaskEvent, TaskStatus, TaskType
 from tasks.querysets import AsyncTaskQuerySet
 
-READ_AT_MOST = 20_000
-"""Tasks that the search for one page of a rare value may read; the page after it goes on from there."""
 MOST_OF_ONE_ID = 100
 
 _KINDS = {
@@ -145,8 +144,10 @@ class AsyncTaskAdmin(KeysetAdmin[AsyncTask]):
 
     def get_listing(self, request: HttpRequest, form: AsyncTaskForm, cursor: Cursor) -> Listing:
         if not form.identifier:
-            return Listing(_page(form.scope, form.unindexed, cursor, PAGE_SIZE))
-        found = _named(AsyncTask.objects.identified_by(form.identifier)).order_by("-submitted_at", "-id")
+            return Listing(listing.page(form.scope, form.unindexed, cursor, PAGE_SIZE))
+        found = listing.named(AsyncTask.objects.identified_by(form.identifier)).order_by(
+            "-submitted_at", "-id"
+        )
         rows = list(found[:MOST_OF_ONE_ID])
         return Listing(Page(rows, None, None), notes=_notes_on_search(form.identifier, rows))
 
@@ -157,7 +158,9 @@ class AsyncTaskAdmin(KeysetAdmin[AsyncTask]):
             identifier = UUID(object_id)
         except ValueError:
             return None
-        return _named(AsyncTask.objects.filter(pk=identifier)).select_related("group", "gateway").first()
+        return (
+            listing.named(AsyncTask.objects.filter(pk=identifier)).select_related("group", "gateway").first()
+        )
 
     # --- Columns
 
@@ -262,31 +265,11 @@ class AsyncTaskAdmin(KeysetAdmin[AsyncTask]):
         return pretty_json(task.result)
 
 
-def _page(scope: AsyncTaskQuerySet[AsyncTask], conditions: Q, cursor: Cursor, size: int) -> Page[AsyncTask]:
-    """Return a page of the tasks in scope that meet conditions which no index knows.
-
-    Reads at most ``READ_AT_MOST`` tasks: a page of something rarer holds what was found among them.
-    """
-    reached = None
-    if conditions:
-        reached = scope.newest(cursor, READ_AT_MOST).values_list("id", flat=True)[READ_AT_MOST - 1 :].first()
-    window = scope
-    if reached is not None:
-        window = scope.filter(id__lte=reached) if cursor.newer else scope.filter(id__gte=reached)
-    rows = list(_named(window.filter(conditions)).newest(cursor, size + 1))
-    found = sparse.page(rows, cursor, size, key=lambda task: task.pk, reached=reached)
-    return _page(scope, conditions, Cursor(), size) if found is None else found
-
-
 def _record_link(record_id: UUID | None) -> str | SafeString:
     if record_id is None:
         return formatting.UNKNOWN
     url = reverse("admin:logs_usagerecord_change", args=[record_id])
     return format_html('<a class="mono" href="{}">{}</a>', url, record_id)
-
-
-def _named(tasks: AsyncTaskQuerySet[AsyncTask]) -> AsyncTaskQuerySet[AsyncTask]:
-    return tasks.select_related("user", "token", "model")
 
 
 def _notes_on_search(identifier: str, rows: list[AsyncTask]) -> list[str]:

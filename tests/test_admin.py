@@ -23,7 +23,7 @@ from accounts.models import AIModel, ApiToken, Gateway, Group, User
 from logs.events import Failure, UsageEvent
 from logs.models import Cause, RecordType, Status, UsageRecord
 from routescope.ids import derived_id
-from tasks import admin as tasks_admin
+from tasks import listing as tasks_listing
 from tasks.models import AsyncTask, EventKind, TaskEvent, TaskStatus, TaskType
 from tests.cast import NOON, event, signed_in, store
 
@@ -563,7 +563,7 @@ def test_a_task_shows_what_became_of_it_and_changes_nowhere(
 def test_a_search_for_a_rare_task_stops_early_and_goes_on(
     client: Client, gateway: Gateway, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks_admin, "READ_AT_MOST", 10)
+    monkeypatch.setattr(tasks_listing, "READ_AT_MOST", 10)
     for number in range(35):
         task(gateway, alice, f"t-{number}", number, platform="rare" if number in (3, 30, 34) else "runway")
     seen, url = [], f"{TASKS}?platform=rare&start=2026-03-10T00:00&end=2026-03-11T00:00"
