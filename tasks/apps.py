@@ -11,6 +11,7 @@ class TasksConfig(AppConfig):
     def ready(self) -> None:
         from accounts.models import User
         from routescope import elsewhere
+        from tasks import provider_admin  # noqa: F401  (registers itself; the admin looks for `admin` alone)
         from tasks.models import AsyncTask
 
         def find(user: User, identifier: str) -> str:

@@ -1,0 +1,199 @@
+"""Providers in the Django admin: add one, change one of ours, try it on a sample answer, keep its key."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from tasks.models import Provider, ProviderCredential, ProviderHealth
+from tasks.providers.catalogue import built_in, built_in_source
+from tasks.providers.definition import DefinitionError, parse
+from tasks.providers.reading import Finding, read
+
+_MOST_SAMPLE = 200_000
+
+
+class ProviderForm(forms.ModelForm[Provider]):
+    class Meta:
+        model = Provider
+        fields = ("slug", "is_active", "definition")
+        widgets = {"definition": forms.Textarea(attrs={"rows": 40, "cols": 110, "spellcheck": "false"})}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        try:
+            definition = parse(cleaned.get("definition") or "")
+        except DefinitionError as error:
+            self.add_error("definition", str(error))
+            return cleaned
+        if definition.slug != cleaned.get("slug"):
+            self.add_error(
+                "slug", _("The definition says %(slug)s: both must be the same.") % {"slug": definition.slug}
+            )
+        return cleaned
+
+
+class TryForm(forms.Form):
+    """A definition and a provider's answer, to see what is read from it."""
+
+    definition = forms.CharField(
+        label=gettext_lazy("Definition"), widget=forms.Textarea(attrs={"rows": 24, "spellcheck": "false"})
+    )
+    sample = forms.CharField(
+        label=gettext_lazy("Sample answer (JSON)"),
+        max_length=_MOST_SAMPLE,
+        widget=forms.Textarea(attrs={"rows": 12, "spellcheck": "false"}),
+    )
+
+    def clean_definition(self) -> str:
+        text = str(self.cleaned_data["definition"])
+        try:
+            parse(text)
+        except DefinitionError as error:
+            raise forms.ValidationError(str(error)) from error
+        return text
+
+    def clean_sample(self) -> str:
+        text = str(self.cleaned_data["sample"])
+        try:
+            json.loads(text)
+        except ValueError as error:
+            raise forms.ValidationError(_("This is not JSON: %(error)s") % {"error": error}) from error
+        return text
+
+
+@admin.register(Provider)
+class ProviderAdmin(admin.ModelAdmin[Provider]):
+    form = ProviderForm
+    list_display = ("slug", "is_active", "changed_at")
+    search_fields = ("slug", "definition")
+    change_list_template = "admin/tasks/provider/change_list.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        own = path("try/", self.admin_site.admin_view(self.try_view), name="tasks_provider_try")
+        return [own, *super().get_urls()]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Begin with one of ours: ``?of=luma``."""
+        slug = request.GET.get("of", "")
+        source = built_in_source(slug)
+        return {"slug": slug, "definition": source} if source else {}
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        changed = set(Provider.objects.values_list("slug", flat=True))
+        ours = [definition for slug, definition in built_in().items() if slug not in changed]
+        return super().changelist_view(request, {"built_in": ours, **(extra_context or {})})
+
+    def try_view(self, request: HttpRequest) -> HttpResponse:
+        """Read a sample answer by a definition and show what it says. Nothing is stored or asked."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        slug = request.GET.get("of", "")
+        own = Provider.objects.filter(slug=slug).values_list("definition", flat=True).first()
+        form = TryForm(
+            request.POST if request.method == "POST" else None,
+            initial={"definition": own or built_in_source(slug)},
+        )
+        finding: Finding | None = None
+        if form.is_valid():
+            definition = parse(form.cleaned_data["definition"])
+            finding = read(
+                definition.reading,
+                json.loads(form.cleaned_data["sample"]),
+                task_type=definition.types[0],
+                task_id="task-id",
+            )
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Try a provider on a sample answer"),
+            "form": form,
+            "rows": _rows(finding) if finding else None,
+            "opts": self.model._meta,
+        }
+        return render(request, "admin/tasks/provider/try.html", context)
+
+
+def _rows(finding: Finding) -> list[tuple[str, str]]:
+    status = finding.status.label if finding.status else _("cannot be told from this answer")
+    result = json.dumps(finding.result, indent=2, ensure_ascii=False) if finding.result else ""
+    values = (
+        (_("Status"), status),
+        (_("Provider's word"), finding.word),
+        (_("Progress"), "" if finding.progress is None else f"{finding.progress}%"),
+        (_("Started"), finding.started_at),
+        (_("Finished"), finding.finished_at),
+        (_("Result"), result),
+        (_("Result expires"), finding.expires_at or finding.lifetime),
+        (_("Failure code"), finding.failure_code),
+        (_("Failure reason"), finding.failure_message),
+        (_("Provider's task ID"), finding.task_id),
+    )
+    return [(str(label), str(value) if value else "—") for label, value in values]
+
+
+class CredentialForm(forms.ModelForm[ProviderCredential]):
+    """Secrets go in and are not shown again: an empty box keeps what is there."""
+
+    api_key = forms.CharField(
+        label=gettext_lazy("API key"),
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text=gettext_lazy("Empty keeps the one that is stored. Kling: access key, colon, secret key."),
+    )
+    webhook_secret = forms.CharField(
+        label=gettext_lazy("Webhook secret"),
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text=gettext_lazy("Empty keeps the one that is stored. It begins with whsec_."),
+    )
+
+    class Meta:
+        model = ProviderCredential
+        fields = ("platform", "gateway", "base_url", "api_key", "webhook_secret")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        for name in ("api_key", "webhook_secret"):
+            if not cleaned.get(name) and self.instance.pk:
+                cleaned[name] = self.initial.get(name, "")
+        return cleaned
+
+
+@admin.register(ProviderCredential)
+class ProviderCredentialAdmin(admin.ModelAdmin[ProviderCredential]):
+    form = CredentialForm
+    list_display = ("platform", "gateway", "base_url", "has_key", "has_webhook_secret", "changed_at")
+    list_select_related = ("gateway",)
+
+    @admin.display(boolean=True, description=gettext_lazy("key"))
+    def has_key(self, credential: ProviderCredential) -> bool:
+        return bool(credential.api_key)
+
+    @admin.display(boolean=True, description=gettext_lazy("webhook secret"))
+    def has_webhook_secret(self, credential: ProviderCredential) -> bool:
+        return bool(credential.webhook_secret)
+
+
+@admin.register(ProviderHealth)
+class ProviderHealthAdmin(admin.ModelAdmin[ProviderHealth]):
+    list_display = ("platform", "failures", "paused_until", "last_error", "last_answer_at")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: ProviderHealth | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: ProviderHealth | None = None) -> bool:
+        return False
