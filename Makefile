@@ -13,11 +13,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-clients lint format lock clean
+ROWS ?= 1000000
+
+.PHONY: help run test bench test-clients lint format lock clean
 
 help:
 	@echo "make run     start everything at http://127.0.0.1:$(PORT)   (PORT=, ARGS=--no-demo)"
 	@echo "make test    run every test                          (ARGS=\"tests/test_x.py -k word\")"
+	@echo "make bench   measure beside a peer's table and queries (ROWS=10000000 for the real scale)"
 	@echo "make test-clients  run real LiteLLM and OpenTelemetry clients against a running console"
 	@echo "make lint    check style, types, templates, migrations and deployment settings"
 	@echo "make format  put Python and templates into shape"
@@ -29,6 +32,9 @@ run: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.bench --rows $(ROWS)
 
 # The clients live in an environment of their own: their dependencies are not the console's.
 CLIENTS := var/clients

@@ -1,0 +1,227 @@
+"""What a page asks of the database, ours and the peer's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import AIModel, ApiToken, Group, User, UserIdentity
+from logs import everyone, listing, rollups, totals, traffic
+from logs.breakdown import By, breakdown
+from logs.models import UsageRecord
+from logs.selection import Selection
+from routescope.keyset import Cursor
+from routescope.ranges import DAY, TimeRange
+from tests.bench.table import Row, Work, faster, measured, within
+
+FIRST, DAYS = datetime.fromtimestamp(1764547200, UTC), 90
+END = FIRST + DAYS * DAY
+MONTH = TimeRange(END - 30 * DAY + timedelta(minutes=17), END - timedelta(minutes=13))
+HOURS = TimeRange(END - 30 * DAY, END)
+A_DAY = TimeRange(END - DAY, END)
+PAGE = 100
+
+
+def rows(count: int) -> list[Row]:
+    """Measure every read of the table, for the user who made over a fifth of the ``count`` records."""
+    heavy = UserIdentity.objects.get(name="user1").user
+    token, model, group = _common(heavy)
+    rare = _rare_model(heavy)
+    month = Selection(MONTH)
+    found = [
+        faster(
+            "header, 30 days, heavy user",
+            _peer_header(),
+            lambda: rollups.totals(heavy, month),
+            200,
+        ),
+        faster(
+            "header, 30 days, heavy user, one filter (model)",
+            _peer_header(model_name=model.name),
+            lambda: rollups.totals(heavy, Selection(MONTH, models=(model.pk,))),
+            100,
+        ),
+        faster(
+            "header, 30 days, heavy user, two filters (token, group)",
+            _peer_header(token_name=token.name, group=group.name),
+            lambda: rollups.totals(heavy, Selection(MONTH, tokens=(token.pk,), groups=(group.pk,))),
+            100,
+        ),
+        faster(
+            "header, 30 days, all users", _peer_header(user=None), lambda: totals.totals(Selection(HOURS)), 50
+        ),
+        faster(
+            "first page of 100, heavy user",
+            _peer_page(0),
+            lambda: listing.page(heavy, month, Cursor(), PAGE),
+            1,
+        ),
+    ]
+    found += _deep_page(heavy, count)
+    found += [
+        faster(
+            "page of a rare model, 30 days",
+            _together(_peer_count(model_name=rare.name), _peer_page(0, model_name=rare.name)),
+            lambda: listing.page(heavy, Selection(MONTH, models=(rare.pk,)), Cursor(), PAGE),
+            20,
+        ),
+        _request_id(heavy),
+        _in_database(
+            "RPM/TPM chart and peaks, 24 hours", lambda: traffic.traffic(heavy, Selection(A_DAY), END), 20
+        ),
+        _in_database(
+            "RPM/TPM chart and peaks, 30 days heavy user", lambda: traffic.traffic(heavy, month, END), 150
+        ),
+        _in_database("breakdown by model, 30 days heavy user", lambda: breakdown(heavy, month, By.MODEL), 10),
+        within(
+            "admin's list of all users, 24 hours",
+            lambda: everyone.page(Selection(A_DAY), Cursor(), PAGE),
+            100,
+        ),
+        within("admin's search by request ID", lambda: everyone.identified(_some_id()), 100),
+    ]
+    return found
+
+
+def disk(count: int) -> Row:
+    """Compare bytes per record, indexes and rollups included."""
+    peer = _size(["peer_newapi.logs"])
+    ours = _size(["usage_hour", "usage_day", "usage_total_hour", "usage_total_day"]) + _size(
+        _column("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'usage_record'::regclass")
+    )
+    return Row("disk per record", peer / count, ours / count, "bytes", "0.75x", ours <= 0.75 * peer)
+
+
+def _common(user: User) -> tuple[ApiToken, AIModel, Group]:
+    """Return the heavy user's busiest token with its group, and the busiest model."""
+    record = UsageRecord.objects.visible_to(user).within(A_DAY).first()
+    if record is None or not (record.token_id and record.model_id and record.group_id):
+        raise RuntimeError("The heavy user has no record in the last day: were the records stored?")
+    return (
+        ApiToken.objects.get(pk=record.token_id),
+        AIModel.objects.get(pk=record.model_id),
+        Group.objects.get(pk=record.group_id),
+    )
+
+
+def _rare_model(user: User) -> AIModel:
+    rare = min(breakdown(user, Selection(MONTH), By.MODEL), key=lambda line: line.totals.records)
+    return AIModel.objects.get(pk=str(rare.value))
+
+
+def _deep_page(user: User, count: int) -> list[Row]:
+    depth = min(500_000, count // 20)
+    deep = UsageRecord.objects.visible_to(user).within(MONTH).order_by("-id").values_list("id", flat=True)
+    if deep[depth : depth + 1].first() is None:
+        depth = 1_000
+    cursor = Cursor(older=deep[depth])
+    return [
+        faster(
+            f"page {depth:,} records down, heavy user",
+            _peer_page(depth),
+            lambda: listing.page(user, Selection(MONTH), cursor, PAGE),
+            100,
+            3,
+        )
+    ]
+
+
+def _request_id(user: User) -> Row:
+    identifier = _some_id()
+    return _in_database(
+        "request ID lookup, all time",
+        lambda: list(UsageRecord.objects.visible_to(user).identified_by(identifier)),
+        1,
+    )
+
+
+def _some_id() -> str:
+    return _column(
+        "SELECT request_id FROM peer_newapi.logs WHERE user_id = 1 ORDER BY id LIMIT 1 OFFSET 777"
+    )[0]
+
+
+def _in_database(work: str, ours: Work, most: float) -> Row:
+    """Measure only what PostgreSQL does for ours: its queries, replayed as they were sent."""
+    with CaptureQueriesContext(connection) as captured:
+        ours()
+    queries = [query["sql"] for query in captured]
+
+    def replay() -> None:
+        with connection.cursor() as cursor:
+            for query in queries:
+                cursor.execute(query)
+                cursor.fetchall()
+
+    return within(f"{work}, in the database", replay, most)
+
+
+def _where(user: int | None, filters: dict[str, str]) -> tuple[str, list[Any]]:
+    start, end = (int(bound.timestamp()) for bound in (MONTH.start, MONTH.end) if bound)
+    conditions = ["created_at BETWEEN %s AND %s"]
+    values: list[Any] = [start, end]
+    for name, value in filters.items():
+        conditions.append(f'"{name}" = %s')
+        values.append(value)
+    return " AND ".join(conditions), values
+
+
+def _peer_count(user: int | None = 1, **filters: str) -> Work:
+    where, values = _where(user, filters)
+    mine = f"user_id = {user} AND " if user else ""
+    return _query(f"SELECT count(*) FROM peer_newapi.logs WHERE {mine}{where}", values)
+
+
+def _peer_header(user: int | None = 1, **filters: str) -> Work:
+    where, values = _where(user, filters)
+    mine = f"username = 'user{user}' AND " if user else ""
+    total = _query(
+        f"SELECT coalesce(sum(quota), 0) FROM peer_newapi.logs WHERE {mine}{where} AND type = 2", values
+    )
+    return _together(_peer_count(user, **filters), total)
+
+
+def _peer_page(offset: int, **filters: str) -> Work:
+    where, values = _where(1, filters)
+    rows = f"SELECT * FROM peer_newapi.logs WHERE user_id = 1 AND {where}"
+    return _query(f"{rows} ORDER BY id DESC LIMIT {PAGE} OFFSET {offset}", values)
+
+
+def _query(sql: str, values: Sequence[Any]) -> Work:
+    def work() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(sql, values)
+            cursor.fetchall()
+
+    return work
+
+
+def _together(*works: Callable[[], object]) -> Work:
+    def work() -> None:
+        for each in works:
+            each()
+
+    return work
+
+
+def _column(sql: str) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return [str(row[0]) for row in cursor.fetchall()]
+
+
+def _size(tables: Sequence[str]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT sum(pg_total_relation_size(name::regclass)) FROM unnest(%s::text[]) AS name",
+            [list(tables)],
+        )
+        [size] = cursor.fetchone()
+    return int(size)
+
+
+__all__ = ["disk", "measured", "rows"]
