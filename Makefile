@@ -78,7 +78,7 @@ clean:
 
 # The developers' lock holds everything of the other: whoever has it may run.
 $(VENV)/run.stamp: requirements.lock | $(BIN)/pip
-	@if [ -e $(VENV)/dev.stamp ]; then $(MAKE) --no-print-directory $(VENV)/dev.stamp; else \
+	@if [ -e $(VENV)/dev.stamp ]; then $(MAKE) --silent --no-print-directory $(VENV)/dev.stamp; else \
 		echo "Installing requirements.lock into $(VENV) ..."; $(PIP) install --require-hashes -r requirements.lock; fi
 	@touch $@
 
