@@ -1,8 +1,8 @@
 """A record's input and output as a conversation, whichever provider's shape they have.
 
 OpenAI chat (``messages``, ``choices``) and responses (``input``, ``output``, ``instructions``), Anthropic
-(``system``, ``content`` blocks), Gemini (``contents``, ``candidates``), OpenTelemetry (``parts``), plain text.
-What is of no known shape is left to the raw JSON.
+(``system``, ``content`` blocks), Gemini (``contents``, ``candidates``), OpenTelemetry (``parts``), text. What
+is of no known shape is left to the raw JSON.
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ class Content:
 
 
 def store(captured: Sequence[Captured]) -> None:
-    """Write content, in the caller's transaction. What is there stays as it is; what has expired is not kept."""
+    """Write content, in the caller's transaction. What is there stays; what has expired is not kept."""
     captured = [content for content in captured if not is_expired(content.id)]
     if not captured:
         return

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from celery import shared_task
 
-from logs import rejudging, repricing
+from logs import contents, rejudging, repricing, retention
 
 logger = logging.getLogger(__name__)
 
@@ -26,3 +26,18 @@ def price_unpriced(model_id: int | None = None) -> int:
     priced = repricing.price_unpriced(model_id)
     logger.info("Priced late: %s records", priced)
     return priced
+
+
+@shared_task(name="logs.retention")
+def keep_and_drop() -> list[str]:
+    """Drop what has expired and make the coming partitions."""
+    return retention.run().lines
+
+
+@shared_task(name="logs.rotate_content")
+def rotate_content() -> int:
+    """Re-encrypt stored content with the first key."""
+    done, lost = contents.rotate()
+    if lost:
+        logger.warning("%s contents are under a key that is not configured", lost)
+    return done

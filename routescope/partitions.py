@@ -74,6 +74,47 @@ def partition_name(table: str, month: Month | Day) -> str:
     return f"{table}_{month.suffix}"
 
 
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A partition as it stands. ``rows`` is the planner's estimate, ``size`` bytes with its indexes."""
+
+    name: str
+    period: Month | Day
+    rows: int
+    size: int
+
+
+def existing(table: str) -> list[Partition]:
+    """Return the table's partitions, the oldest first; the default one, for strays, is not among them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT child.relname, greatest(child.reltuples, 0)::bigint, pg_total_relation_size(child.oid)"
+            " FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid"
+            " WHERE inhparent = to_regclass(quote_ident(%s))",
+            [table],
+        )
+        rows = cursor.fetchall()
+    found = []
+    for name, estimate, size in rows:
+        numbers = name.removeprefix(f"{table}_").split("_")
+        if all(number.isdecimal() for number in numbers):
+            year, month, *day = map(int, numbers)
+            period = Day.of(date(year, month, day[0])) if day else Month(year, month)
+            found.append(Partition(name, period, estimate, size))
+    return sorted(found, key=lambda partition: partition.name)
+
+
+def drop(table: str, partition: Partition) -> None:
+    """Drop a partition with all it holds. Raises OperationalError if readers hold it for too long.
+
+    Waits for a lock no longer than a few seconds: everybody else would queue behind.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = '5s'")
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"partitions of {table}"])
+        cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(partition.name)))
+
+
 def ensure(table: str, months: Iterable[Period]) -> list[str]:
     """Make those partitions of ``table`` that are missing; return their names.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dj_database_url
 import django_stubs_ext
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
@@ -122,6 +123,9 @@ CELERY_BEAT_SCHEDULE = {
     "tasks.dispatch": {"task": "tasks.dispatch", "schedule": 2.0, "options": {"expires": 2.0}},
     "tasks.settle_refunds": {"task": "tasks.settle_refunds", "schedule": 60.0, "options": {"expires": 60.0}},
     "tasks.tidy": {"task": "tasks.tidy", "schedule": 3600.0, "options": {"expires": 3600.0}},
+    "logs.retention": {"task": "logs.retention", "schedule": crontab(hour="2", minute="10")},
+    "logs.price_unpriced": {"task": "logs.price_unpriced", "schedule": crontab(hour="2", minute="40")},
+    "logs.rotate_content": {"task": "logs.rotate_content", "schedule": crontab(hour="3", minute="10")},
 }
 
 # --- People ----------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def everywhere(prompt: str, answer: str, own: str) -> dict[str, Any]:
     """A native record that carries the texts wherever a gateway may put them."""
     return {
         "request_id": "req_1",
-        "created_at": (timezone.now() - timedelta(hours=3)).isoformat(),
+        "created_at": RECENT.isoformat(),
         "user": "alice@example.com",
         "token": "prod",
         "group": "vip",

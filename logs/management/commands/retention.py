@@ -1,0 +1,20 @@
+"""``manage.py retention [--dry-run]``: drop what has expired, make coming partitions, say what was done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from logs import retention
+
+
+class Command(BaseCommand):
+    help = "Drop expired content, records and sums, and make the coming partitions."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        for line in retention.run(dry=options["dry_run"]).lines:
+            self.stdout.write(line)

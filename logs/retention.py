@@ -1,0 +1,119 @@
+"""Keeping and dropping: content for days, records for months, sums for years. Partitions go, not rows.
+
+Sums outlive the records that they were made of: what a year cost is known when its calls no longer are.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.conf import settings
+from django.db import OperationalError, connection
+from django.utils import timezone
+from psycopg import sql
+
+from logs.contents import TABLE as CONTENT
+from logs.ingest import TABLE as RECORDS
+from routescope import partitions
+from routescope.ids import first_id
+from routescope.partitions import Day, Month, Partition
+
+logger = logging.getLogger(__name__)
+
+SUMS = ("usage_hour", "usage_day", "usage_total_hour", "usage_total_day")
+_MONTHS_AHEAD = 2
+_DAYS_AHEAD = 3
+_ROWS_AT_ONCE = 20_000
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run did, or would do. ``rows`` of partitions are estimates; those of tables are counted."""
+
+    dry: bool
+    created: list[str] = field(default_factory=list)
+    dropped: list[Partition] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    deleted: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def lines(self) -> list[str]:
+        """The report in words, for a log and an operator's terminal."""
+        would = "would be " if self.dry else ""
+        lines = [f"{name}: {would}created" for name in self.created]
+        lines += [
+            f"{one.name}: {would}dropped, about {one.rows:,} rows, {one.size / 2**20:,.1f} MiB"
+            for one in self.dropped
+        ]
+        lines += [f"{name}: in use, left for the next run" for name in self.waiting]
+        lines += [f"{table}: {count:,} rows {would}deleted" for table, count in self.deleted.items() if count]
+        return lines or ["Nothing to do."]
+
+
+def run(*, dry: bool = False, now: datetime | None = None) -> Report:
+    """Drop what is older than the settings say, and make the coming partitions. May be run at any time."""
+    now = now or timezone.now()
+    report = Report(dry)
+    oldest_day = Day.of(now).plus(-settings.CONTENT_RETENTION_DAYS)
+    oldest_month = Month.of(now).plus(-settings.RECORD_RETENTION_MONTHS)
+    oldest_sum = Month(Month.of(now).year - settings.ROLLUP_RETENTION_YEARS, 1).start
+    _make(RECORDS, [Month.of(now).plus(ahead) for ahead in range(_MONTHS_AHEAD + 1)], report)
+    _make(CONTENT, [Day.of(now).plus(ahead) for ahead in range(_DAYS_AHEAD + 1)], report)
+    _drop(CONTENT, oldest_day.start, report)
+    _drop(RECORDS, oldest_month.start, report)
+    # Strays that arrived before their partition was made.
+    _delete(f"{CONTENT}_default", "id", str(first_id(oldest_day.start)), report)
+    _delete(f"{RECORDS}_default", "id", str(first_id(oldest_month.start)), report)
+    for table in SUMS:
+        _delete(table, "start", oldest_sum, report)
+    for line in report.lines:
+        logger.info("Retention: %s", line)
+    return report
+
+
+def _make(table: str, periods: Sequence[Month] | Sequence[Day], report: Report) -> None:
+    known = {partition.name for partition in partitions.existing(table)}
+    missing = [period for period in periods if partitions.partition_name(table, period) not in known]
+    if not report.dry:
+        partitions.ensure(table, missing)
+    report.created += [partitions.partition_name(table, period) for period in missing]
+
+
+def _drop(table: str, before: datetime, report: Report) -> None:
+    for partition in partitions.existing(table):
+        if partition.period.plus(1).start > before:
+            continue
+        try:
+            if not report.dry:
+                partitions.drop(table, partition)
+        except OperationalError:
+            logger.warning("Partition %s is in use; the next run drops it", partition.name, exc_info=True)
+            report.waiting.append(partition.name)
+        else:
+            report.dropped.append(partition)
+
+
+def _delete(table: str, column: str, before: datetime | str, report: Report) -> None:
+    """Delete the rows of a table that has no partitions for it, some at a time."""
+    names = {"table": sql.Identifier(table), "column": sql.Identifier(column)}
+    with connection.cursor() as cursor:
+        if report.dry:
+            cursor.execute(
+                sql.SQL("SELECT count(*) FROM {table} WHERE {column} < %s").format(**names), [before]
+            )
+            [report.deleted[table]] = cursor.fetchone()
+            return
+        statement = sql.SQL(
+            "DELETE FROM {table} WHERE ctid = ANY(ARRAY("
+            "SELECT ctid FROM {table} WHERE {column} < %s LIMIT %s))"
+        ).format(**names)
+        deleted = 0
+        while True:
+            cursor.execute(statement, [before, _ROWS_AT_ONCE])
+            deleted += cursor.rowcount
+            if cursor.rowcount < _ROWS_AT_ONCE:
+                break
+        report.deleted[table] = deleted

@@ -1,0 +1,118 @@
+"""What has expired goes by the partition; sums stay as long as the policy says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from time import perf_counter
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test import override_settings
+from django.utils import timezone
+
+from accounts.models import Gateway, User
+from logs import contents, retention, rollups
+from logs.contents import Captured, Level, UsageContent
+from logs.models import UsageDay, UsageRecord
+from logs.selection import Selection
+from routescope import partitions
+from routescope.ids import derived_id
+from routescope.partitions import Day, Month
+from tests.cast import event, store
+
+NOW = timezone.now()
+
+
+def names(table: str) -> list[str]:
+    return [partition.name for partition in partitions.existing(table)]
+
+
+def content_of(days_ago: int) -> Captured:
+    moment = NOW - timedelta(days=days_ago)
+    return Captured(derived_id(moment, days_ago), 1, Level.FULL, "text", None, 6, None)
+
+
+def test_content_goes_by_the_day_records_by_the_month_and_sums_stay(alice: User, gateway: Gateway) -> None:
+    old = NOW - timedelta(days=400)
+    with override_settings(RECORD_RETENTION_MONTHS=36, CONTENT_RETENTION_DAYS=999):
+        store(gateway, event(created_at=old, cost=Decimal(2)), event(created_at=NOW, cost=Decimal(1)))
+        contents.store([content_of(days) for days in (0, 29, 30, 31, 60)])
+    before = rollups.totals(alice, Selection())
+    with override_settings(RECORD_RETENTION_MONTHS=12, CONTENT_RETENTION_DAYS=30):
+        planned = retention.run(dry=True)
+        assert UsageContent.objects.count() == 5 and UsageRecord.objects.count() == 2
+        report = retention.run()
+        again = retention.run()
+
+    assert [one.name for one in planned.dropped] == [one.name for one in report.dropped]
+    assert any("would be dropped" in line for line in planned.lines)
+    assert UsageContent.objects.count() == 3
+    assert UsageRecord.objects.get().cost == 1
+    assert rollups.totals(alice, Selection()) == before
+    assert again.dropped == [] and again.created == []
+
+
+def test_coming_partitions_are_made(db: None) -> None:
+    report = retention.run()
+    coming = partitions.partition_name("usage_record", Month.of(NOW).plus(2))
+    assert coming in report.created and coming in names("usage_record")
+    assert partitions.partition_name("usage_content", Day.of(NOW).plus(3)) in names("usage_content")
+
+
+def test_sums_go_after_years(alice: User, gateway: Gateway) -> None:
+    with override_settings(RECORD_RETENTION_MONTHS=240):
+        store(gateway, event(created_at=NOW - timedelta(days=366 * 4)), event(created_at=NOW))
+    with override_settings(RECORD_RETENTION_MONTHS=240, ROLLUP_RETENTION_YEARS=2):
+        assert retention.run(dry=True).deleted["usage_day"] == 1
+        retention.run()
+    assert UsageDay.objects.count() == 1
+
+
+def test_the_command_says_what_it_would_do(db: None, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("retention", dry_run=True)
+    assert "would be created" in capsys.readouterr().out
+    call_command("retention")
+    assert "usage_content_" in capsys.readouterr().out
+    call_command("retention")
+    assert capsys.readouterr().out == "Nothing to do.\n"
+
+
+@pytest.mark.slow
+def test_dropping_the_expired_part_of_a_million_records_takes_less_than_a_second(
+    alice: User, gateway: Gateway, record_property: Any
+) -> None:
+    month = Month.of(NOW).plus(-20)
+    partitions.ensure("usage_record", [month])
+    lower, span = month.start, int((month.plus(1).start - month.start).total_seconds())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO usage_record (id, created_at, user_id, gateway_id, input_tokens, output_tokens,
+                cached_tokens, type, status, cause, request_id, cost)
+            SELECT (lpad(to_hex((extract(epoch FROM moment) * 1000)::bigint), 12, '0') || '8'
+                || substr(md5(n::text), 1, 19))::uuid, moment, %s, %s, 10, 10, 0, 1, 1, 0, 'req_' || n, 0.001
+            FROM (SELECT n, %s::timestamptz + n * %s * interval '1 second' AS moment
+                  FROM generate_series(0, 999999) AS n) AS rows
+            """,
+            [alice.pk, gateway.pk, lower, span / 1_000_001],
+        )
+    store(gateway, event(created_at=NOW, cost=Decimal(1)))
+    before = rollups.totals(alice, Selection())
+    with override_settings(RECORD_RETENTION_MONTHS=12):
+        started = perf_counter()
+        report = retention.run()
+        seconds = perf_counter() - started
+    assert partitions.partition_name("usage_record", month) in [one.name for one in report.dropped]
+    assert UsageRecord.objects.count() == 1
+    assert rollups.totals(alice, Selection()) == before
+    record_property("seconds", seconds)
+    assert seconds < 1
+
+
+def test_days_are_whole_utc_days() -> None:
+    day = Day.of(datetime(2026, 3, 1, 23, 59, tzinfo=UTC))
+    assert day.suffix == "2026_03_01"
+    assert day.plus(1).start == datetime(2026, 3, 2, tzinfo=UTC)
