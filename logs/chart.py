@@ -23,7 +23,7 @@ from routescope.ranges import DAY, HOUR, MINUTE
 _HEIGHT = 1000
 _GAPS_UP_TO = 150  # more bars than this stand without a gap
 _MOST_TICKS = 8
-_MOST_ROWS = 48
+_MOST_ROWS = 31
 _TICKS = tuple(
     timedelta(minutes=minutes)
     for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7 * 1440, 14 * 1440, 28 * 1440)
@@ -198,7 +198,7 @@ class Chart:
 
     @property
     def rows(self) -> list[Row]:
-        """The chart as at most 48 lines: buckets folded together, those without a call left out."""
+        """The chart as at most 31 lines: buckets folded together, those without a call left out."""
         size = math.ceil(self.count / _MOST_ROWS)
         folded: dict[int, list[Bucket]] = {}
         for bucket in self.traffic.buckets:

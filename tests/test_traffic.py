@@ -268,7 +268,7 @@ def test_two_days_of_minutes_stay_light(alice: User, gateway: Gateway) -> None:
     chart = Chart(found)
     assert chart.count == 2880
     assert len(chart.requests_path) + len(chart.tokens_path) < 30_000
-    assert len(chart.rows) <= 48
+    assert len(chart.rows) <= 31
 
 
 @given(st.floats(0, 1e12))
