@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings as SettingsWrapper
@@ -197,3 +199,29 @@ def test_the_first_page_costs_the_same_with_many_tasks(
         task_cast.a_task(alice, gateway, task_id=f"t{number}")
     with django_assert_max_num_queries(14):
         alice_client.get(PAGE)
+
+
+@pytest.mark.slow
+def test_the_first_page_stays_fast_over_100000_open_tasks(
+    alice: User, alice_client: Client, gateway: Gateway
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO tasks_asynctask (id, submitted_at, updated_at, user_id, gateway_id, task_id,"
+            " provider_task_id, request_id, platform, type, status, provider_status, failure_code,"
+            " failure_message, gateway_refunds, refund_due, poll_url, poll_parameters, next_poll_at, polls,"
+            " poll_failures)"
+            " SELECT (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint - n * 1000), 12, '0')"
+            " || '8' || lpad(to_hex(n %% 4096), 3, '0') || '8' || lpad(to_hex(n), 15, '0'))::uuid,"
+            " now() - n * interval '1 second', now(), %s, %s, 't' || n, 'p' || n, '', 'runway', 'video',"
+            " CASE n %% 1000 WHEN 0 THEN 'failed' ELSE 'running' END, '', '', '', false, false, '', '{}',"
+            " now(), 0, 0 FROM generate_series(1, 100000) AS n",
+            [alice.pk, gateway.pk],
+        )
+        cursor.execute("ANALYZE tasks_asynctask")
+    alice_client.get(PAGE)  # once, so that templates are loaded
+    for query in ({}, {"status": "failed"}, {"range": "all"}, {"task_id": "t77777"}):
+        started = time.perf_counter()
+        answer = alice_client.get(PAGE, query)
+        took = time.perf_counter() - started
+        assert answer.status_code == 200 and took < 1, (query, took)
