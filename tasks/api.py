@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 from django.http import HttpRequest, JsonResponse
-from django.views.decorators.csrf import csrf_exempt
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
+from accounts import deliveries
 from accounts.ingest_api import for_gateways
 from accounts.models import Gateway
 from routescope.bodies import read_body
@@ -16,7 +17,6 @@ from tasks.providers.catalogue import catalogue
 from tasks.registration import Taken
 
 
-@csrf_exempt
 @require_http_methods(["POST", "PATCH"])
 @for_gateways
 def tasks(request: HttpRequest, gateway: Gateway) -> JsonResponse:
@@ -32,11 +32,12 @@ def tasks(request: HttpRequest, gateway: Gateway) -> JsonResponse:
     registering = request.method == "POST"
     decoded = reports.decode(body, known, registering=registering)
     if registering:
-        return _answer(registration.register(gateway, decoded, known))
-    return _answer(registration.report(gateway, decoded, _values(body), known))
+        taken = registration.register(gateway, decoded, known)
+    else:
+        taken = registration.report(gateway, decoded, _values(body), known)
+    return _answer(request, gateway, taken)
 
 
-@csrf_exempt
 @require_http_methods(["PATCH"])
 @for_gateways
 def task(request: HttpRequest, gateway: Gateway, task_id: str) -> JsonResponse:
@@ -47,7 +48,7 @@ def task(request: HttpRequest, gateway: Gateway, task_id: str) -> JsonResponse:
     known = catalogue()
     decoded = reports.decode(body, known, registering=False, task_id=task_id)
     taken = registration.report(gateway, decoded, _values(body), known)
-    return _answer(taken, status=422 if taken.rejected else 200)
+    return _answer(request, gateway, taken, status=422 if taken.rejected else 200)
 
 
 def _values(body: bytes) -> list[object]:
@@ -63,7 +64,15 @@ def _values(body: bytes) -> list[object]:
     return values
 
 
-def _answer(taken: Taken, status: int = 200) -> JsonResponse:
+def _answer(request: HttpRequest, gateway: Gateway, taken: Taken, status: int = 200) -> JsonResponse:
+    deliveries.took(
+        gateway,
+        # One task's address is its own; what is counted is the endpoint.
+        reverse("api-tasks"),
+        accepted=taken.accepted,
+        duplicates=taken.duplicates,
+        refused=((rejected.task_id, rejected.error) for rejected in taken.rejected),
+    )
     return JsonResponse(
         {
             "accepted": taken.accepted,
