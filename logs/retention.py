@@ -19,7 +19,7 @@ from logs.contents import TABLE as CONTENT
 from logs.ingest import TABLE as RECORDS
 from routescope import partitions
 from routescope.ids import first_id
-from routescope.partitions import Day, Month, Partition
+from routescope.partitions import Day, Month, Partition, Period
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def run(*, dry: bool = False, now: datetime | None = None) -> Report:
     return report
 
 
-def _make(table: str, periods: Sequence[Month] | Sequence[Day], report: Report) -> None:
+def _make(table: str, periods: Sequence[Period], report: Report) -> None:
     known = {partition.name for partition in partitions.existing(table)}
     missing = [period for period in periods if partitions.partition_name(table, period) not in known]
     if not report.dry:

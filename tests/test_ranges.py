@@ -36,13 +36,13 @@ def test_the_parts_of_a_cover_are_whole_disjoint_and_together_the_range(
         assert not (parts.days or parts.hours or parts.raw)
         return
     far_past, far_future = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-    stretches = sorted(
+    bounds = sorted(
         (part.start or far_past, part.end or far_future) for part in (*parts.days, *parts.hours, *parts.raw)
     )
-    stretches = [stretch for stretch in stretches if stretch[0] < stretch[1]]
-    assert stretches[0][0] == (start or far_past)
-    assert stretches[-1][1] == (end or far_future)
-    assert all(before[1] == after[0] for before, after in pairwise(stretches))
+    bounds = [(first, last) for first, last in bounds if first < last]
+    assert bounds[0][0] == (start or far_past)
+    assert bounds[-1][1] == (end or far_future)
+    assert all(before[1] == after[0] for before, after in pairwise(bounds))
 
 
 def test_only_the_edges_of_a_long_range_need_raw_records() -> None:
