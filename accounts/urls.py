@@ -3,10 +3,13 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from accounts import views
+from accounts import saved_views, views
 
 urlpatterns = [
     path("profile/", views.profile, name="profile"),
+    path("records/views/", saved_views.save, name="view-save"),
+    path("records/views/<int:view_id>/rename/", saved_views.rename, name="view-rename"),
+    path("records/views/<int:view_id>/delete/", saved_views.delete, name="view-delete"),
     path("profile/theme/", views.theme, name="theme"),
     # In front of allauth's page of the same path: the address one signs in with is the admin's to change.
     path("accounts/email/", RedirectView.as_view(pattern_name="profile")),

@@ -13,7 +13,9 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts import saved_views
 from accounts.access import AuthenticatedRequest
+from accounts.models import SavedView
 from logs import compare, details, explain, listing, rollups, traffic
 from logs.chart import Chart
 from logs.display import Display
@@ -170,6 +172,7 @@ def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
         "totals": totals,
         "chart": chart,
         "display": display,
+        "saved": saved_views.menu(request.user, SavedView.Tab.USAGE, filters.query),
         "news_query": _news_query(filters, page, cursor),
         "tab": "usage",
         "page_path": reverse("usage"),

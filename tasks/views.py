@@ -14,7 +14,9 @@ from django.urls import reverse
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET
 
+from accounts import saved_views
 from accounts.access import AuthenticatedRequest
+from accounts.models import SavedView
 from routescope import elsewhere
 from routescope.keyset import Cursor, Page
 from routescope.snapshot import snapshot
@@ -136,6 +138,7 @@ def _tasks(request: AuthenticatedRequest) -> dict[str, Any]:
             "open_tasks": _open(page.rows),
             "task": opened,
             "details": presentation.details_of(opened, known) if opened else None,
+            "saved": saved_views.menu(request.user, SavedView.Tab.TASKS, filters.query),
             "tab": "tasks",
             "page_path": reverse("tasks"),
             "results_url": reverse("tasks-results"),
