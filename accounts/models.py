@@ -351,3 +351,7 @@ class SavedView(models.Model):
 
     def get_absolute_url(self) -> str:
         return f"{reverse(self.tab)}?{self.query}"
+
+
+# A model of a module of its own, which Django finds through this one.
+from accounts.audit import AuditEntry as AuditEntry  # noqa: E402

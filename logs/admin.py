@@ -21,7 +21,8 @@ from django.utils.translation import gettext_lazy as _lazy
 
 from accounts.admin.pickers import PersonField, TokenField
 from accounts.models import AIModel, ApiToken, Group, User
-from logs import everyone, listing, rollups, totals
+from logs import admin_prices, everyone, listing, rollups, totals  # noqa: F401  (prices register)
+from logs.admin_content import ContentViews
 from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.rollups import Totals
 from logs.selection import Selection
@@ -115,7 +116,7 @@ class UsageRecordForm(RangeForm):
 
 
 @admin.register(UsageRecord)
-class UsageRecordAdmin(KeysetAdmin[UsageRecord]):
+class UsageRecordAdmin(ContentViews, KeysetAdmin[UsageRecord]):
     filter_form = UsageRecordForm
     search_label = _lazy("Request ID")
     search_help_text = _lazy(
@@ -162,7 +163,10 @@ class UsageRecordAdmin(KeysetAdmin[UsageRecord]):
                 )
             },
         ),
-        (_lazy("Sent along"), {"fields": ("parameters_json", "attempts_json", "metadata_json")}),
+        (
+            _lazy("Sent along"),
+            {"fields": ("content_link", "parameters_json", "attempts_json", "metadata_json")},
+        ),
     )
 
     def get_listing(self, request: HttpRequest, form: UsageRecordForm, cursor: Cursor) -> Listing:

@@ -392,6 +392,8 @@ SECTIONS: tuple[tuple[str | Promise, tuple[str, ...]], ...] = (
             "accounts.aimodel",
         ),
     ),
+    (gettext_lazy("Prices"), ("logs.modelprice", "logs.groupratio")),
+    (gettext_lazy("Privacy"), ("logs.contentpolicy", "accounts.auditentry")),
 )
 """The index, in the order of use. Models not named here follow under their apps."""
 

@@ -10,4 +10,4 @@ import allauth.mfa.admin
 import allauth.usersessions.admin  # noqa: F401
 import django.contrib.auth.admin  # noqa: F401
 
-from accounts.admin import gateways, people, tokens  # noqa: F401
+from accounts.admin import audit, gateways, people, tokens  # noqa: F401

@@ -1,0 +1,16 @@
+"""The audit log: read by admins, written by what it tells about, changed by nobody."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from accounts.audit import AuditEntry
+from routescope.admin import ReadOnlyAdmin
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
+    list_display = ("at", "actor", "act", "subject", "object", "ip")
+    list_filter = ("act",)
+    list_select_related = ("actor", "subject")
+    search_fields = ("actor__email", "actor__name", "subject__email", "subject__name", "object")

@@ -1,0 +1,81 @@
+"""Content in the admin: policies, and looking at somebody's input and output, which the audit log keeps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
+
+from accounts import audit
+from accounts.audit import AuditEntry
+from logs import contents
+from logs.content_shown import ContentShown, shown
+from logs.contents import ContentPolicy, Level
+from logs.models import UsageRecord
+
+_PERMISSION = "logs.view_usagecontent"
+
+
+@admin.register(ContentPolicy)
+class ContentPolicyAdmin(admin.ModelAdmin[ContentPolicy]):
+    list_display = ("scope", "level", "changed_at")
+    list_select_related = ("gateway", "group", "token")
+    autocomplete_fields = ("gateway", "group", "token")
+    fields = ("gateway", "group", "token", "level")
+
+    @admin.display(description=_lazy("Of"))
+    def scope(self, policy: ContentPolicy) -> str:
+        return str(policy).rpartition(": ")[0]
+
+    def save_model(self, request: HttpRequest, obj: ContentPolicy, form: Any, change: bool) -> None:
+        with transaction.atomic():
+            super().save_model(request, obj, form, change)
+            subject = obj.token.owner if obj.token else None
+            audit.note(request, AuditEntry.Act.RETENTION, subject, str(obj))
+
+
+class ContentViews(admin.ModelAdmin[UsageRecord]):
+    """Lets an admin who may look at a record's content. Hidden until asked for; asking is kept."""
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.content_view)
+        return [path("<path:object_id>/content/", view, name="logs_usagerecord_content"), *super().get_urls()]
+
+    def content_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """GET tells that looking is kept; POST keeps it, and shows the content."""
+        record = self.get_object(request, object_id)
+        if record is None:
+            raise Http404
+        if not self.has_view_permission(request, record) or not request.user.has_perm(_PERMISSION):
+            raise PermissionDenied
+        content: ContentShown | None = None
+        if request.method == "POST":
+            with transaction.atomic():
+                audit.note(request, AuditEntry.Act.CONTENT, record.user, record.request_id)
+                content = shown(record, contents.load(record.user_id, [record.pk]))
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "record": record,
+            "content": content,
+            "title": _("Input and output of %(id)s") % {"id": record.request_id},
+        }
+        return TemplateResponse(request, "admin/logs/usagerecord/content.html", context)
+
+    @admin.display(description=_lazy("Input and output"))
+    def content_link(self, record: UsageRecord) -> str | SafeString:
+        if record.content is None:
+            return _("The gateway sent none.")
+        if record.content == Level.OFF:
+            return _("Never captured: the policy was off.")
+        url = reverse("admin:logs_usagerecord_content", args=[record.pk])
+        return format_html('<a href="{}">{}</a>', url, _("Hidden. Look at it, which the audit log keeps"))

@@ -1,0 +1,61 @@
+"""Prices and ratios in the admin. A version whose time has come stays: a change is a new version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db import models, transaction
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _lazy
+
+from accounts import audit
+from accounts.audit import AuditEntry
+from logs.catalogue import PIECE_KINDS, TOKEN_KINDS, GroupRatio, ModelPrice
+from routescope.admin import ReadOnlyAdmin
+
+
+@admin.register(ModelPrice)
+class ModelPriceAdmin(admin.ModelAdmin[ModelPrice]):
+    list_display = ("model", "valid_from", "input", "cached_input", "output", "per_call", "per_image", "note")
+    list_select_related = ("model",)
+    search_fields = ("model__name", "note")
+    autocomplete_fields = ("model",)
+    readonly_fields = ("created_at", "created_by")
+    fieldsets = (
+        (None, {"fields": ("model", "valid_from", "note")}),
+        (_lazy("By token, USD per 1M"), {"fields": TOKEN_KINDS}),
+        (_lazy("By the piece, USD"), {"fields": PIECE_KINDS}),
+        (_lazy("Entered"), {"fields": ("created_at", "created_by")}),
+    )
+
+    def has_change_permission(self, request: HttpRequest, obj: ModelPrice | None = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or _is_to_come(obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: ModelPrice | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and (obj is None or _is_to_come(obj))
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[ModelPrice]) -> None:
+        """Delete in bulk only what is still to come."""
+        super().delete_queryset(request, queryset.filter(valid_from__gt=timezone.now()))
+
+    def save_model(self, request: HttpRequest, obj: ModelPrice, form: Any, change: bool) -> None:
+        if not change:
+            obj.created_by_id = request.user.pk
+        with transaction.atomic():
+            super().save_model(request, obj, form, change)
+            audit.note(request, AuditEntry.Act.PRICES, None, str(obj))
+
+
+@admin.register(GroupRatio)
+class GroupRatioAdmin(ReadOnlyAdmin[GroupRatio]):
+    """The history of ratios; a ratio itself is changed at its group."""
+
+    list_display = ("group", "ratio", "valid_from")
+    list_select_related = ("group",)
+    search_fields = ("group__name",)
+
+
+def _is_to_come(price: ModelPrice) -> bool:
+    return price.valid_from > timezone.now()
