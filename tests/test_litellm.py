@@ -354,10 +354,11 @@ def test_a_full_batch_takes_milliseconds(sender: Sender) -> None:
     source = json.loads(captures.load("litellm/single-success").body)
     body = json.dumps([source | {"id": f"chatcmpl-{n}"} for n in range(500)]).encode()
     sender.post(PATH, [source])
-    started = time.perf_counter()
+    # Of the processor's time: others may be at work on this machine.
+    started = time.process_time()
     litellm.decode(body)
-    decoded = time.perf_counter() - started
-    started = time.perf_counter()
+    decoded = time.process_time() - started
+    started = time.process_time()
     assert sender.post(PATH, body).json()["accepted"] == 500
-    answered = time.perf_counter() - started
+    answered = time.process_time() - started
     assert answered < 1, f"{len(body):,} bytes: decoded in {decoded:.3f} s, answered in {answered:.3f} s"
