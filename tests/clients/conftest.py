@@ -19,7 +19,9 @@ from tests.clients import upstream as provider
 
 FOLDER = Path(__file__).resolve().parent
 PYTHON = FOLDER.parent.parent / "var" / "clients" / "bin" / "python"
-_PATIENCE_SECONDS = 30
+_PATIENCE_SECONDS = 60
+FLUSH_SECONDS = 20
+"""How often LiteLLM sends here: seldom, as a call that is logged while a batch is on its way is lost."""
 Told = list[dict[str, Any]]
 
 
@@ -90,7 +92,12 @@ def plain_environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.lower().endswith("_proxy") and not name.startswith(("DJANGO", "OTEL", "OPENAI", "PYTHON"))
     }
-    return {**kept, "NO_PROXY": "*", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    return {
+        **kept,
+        "NO_PROXY": "*",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "DEFAULT_FLUSH_INTERVAL_SECONDS": str(FLUSH_SECONDS),
+    }
 
 
 def assert_told(told: dict[str, Any], record: Any, *, but: tuple[str, ...] = ()) -> None:
