@@ -4,27 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from uuid import UUID
 
+from django.db.models import Q
 from django.shortcuts import get_object_or_404
 
 from accounts.models import User
 from logs import contents
+from logs.attempts import Attempt, timeline
 from logs.causes import Verdict, verdict_on
 from logs.content_shown import ContentShown, shown
 from logs.contents import Level
 from logs.models import UsageRecord
 from logs.pricing import PriceBook
 from logs.receipts import Receipt, receipt
+from logs.support_note import note
+
+_MOST_RELATED = 20
+_MOST_READ = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """``verdict`` is None for a call that succeeded."""
+    """``verdict`` is None for a call that succeeded.
+
+    ``related`` are the person's other records of the same request or task; ``net`` USD is what all of them
+    charge together.
+    """
 
     verdict: Verdict | None
     receipt: Receipt
     content: ContentShown
+    attempts: list[Attempt]
+    related: list[UsageRecord]
+    net: Decimal
+    note: str
 
 
 def of_one(user: User, record_id: UUID) -> UsageRecord:
@@ -40,7 +55,32 @@ def attach(records: Sequence[UsageRecord]) -> None:
     book = PriceBook({record.model_id for record in records}, {record.group_id for record in records})
     kept = [record for record in records if (record.content or Level.OFF) != Level.OFF]
     loaded = contents.load(kept[0].user_id, [record.pk for record in kept]) if kept else {}
+    others = _of_same_work(records)
     for record in records:
+        verdict = verdict_on(record)
+        related = [
+            other
+            for other in others
+            if other.pk != record.pk
+            and (
+                other.request_id == record.request_id or (record.task_id and other.task_id == record.task_id)
+            )
+        ][:_MOST_RELATED]
         record.details = Details(
-            verdict=verdict_on(record), receipt=receipt(record, book), content=shown(record, loaded)
+            verdict=verdict,
+            receipt=receipt(record, book),
+            content=shown(record, loaded),
+            attempts=timeline(record.attempts),
+            related=related,
+            net=sum((one.cost for one in (record, *related) if one.cost is not None), Decimal(0)),
+            note=note(record, verdict),
         )
+
+
+def _of_same_work(records: Sequence[UsageRecord]) -> list[UsageRecord]:
+    if not records:
+        return []
+    same = Q(request_id__in={record.request_id for record in records})
+    if tasks := {record.task_id for record in records if record.task_id}:
+        same |= Q(task_id__in=tasks)
+    return list(UsageRecord.objects.filter(same, user_id=records[0].user_id).order_by("id")[:_MOST_READ])
