@@ -32,9 +32,15 @@ def test_every_guide_is_listed_and_opens(reader: Client) -> None:
         page = reader.get(reverse("guide", args=[slug]))
         text = page.content.decode()
         assert page.status_code == 200
-        assert "<h2>Check that it works</h2>" in text
-        assert "<h2>Troubleshooting</h2>" in text
-        assert "<table>" in text
+        assert len(text) > 1000
+
+
+@pytest.mark.parametrize("name", ["litellm", "opentelemetry", "new-api", "http"])
+def test_a_gateways_guide_says_how_to_check_it_and_what_to_do(reader: Client, name: str) -> None:
+    text = reader.get(reverse("guide", args=[f"gateways/{name}"])).content.decode()
+    assert "<h2>Check that it works</h2>" in text
+    assert "<h2>Troubleshooting</h2>" in text
+    assert "<table>" in text
 
 
 def test_a_guide_names_this_installations_own_address(
