@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from logs.events import JSONObject, UsageEvent
 from routescope.demo import wire
-from routescope.demo.media import Order, orders_of_hour
+from routescope.demo.media import LONGEST, Order, orders, orders_of_hour
 from routescope.demo.traffic import CALLS_PER_DAY, Traffic, ended
 from routescope.ranges import DAY, HOUR, floor
 
@@ -44,21 +44,23 @@ class _Hour:
 class Live:
     """The demo gateway's side of the conversation, from ``start`` on: ``rate`` calls a second on average.
 
-    ``end`` is when the history ended. ``waiting`` are its tasks that were still open then: they go on.
+    ``end`` is when the history ended. ``waiting`` are the IDs of the tasks that the console still waits for:
+    those of the history, and of an earlier run at the same rate, go on.
     """
 
-    def __init__(self, end: datetime, rate: float, start: datetime, waiting: Iterable[Order] = ()) -> None:
+    def __init__(self, end: datetime, rate: float, start: datetime, waiting: Collection[str] = ()) -> None:
         scale = rate * (DAY.total_seconds()) / CALLS_PER_DAY
-        self._traffic = Traffic(floor(start, HOUR) - HOUR, end, scale, STREAM)
+        self._traffic = Traffic(floor(start - DAY, HOUR), end, scale, STREAM)
         self._hours: dict[datetime, _Hour] = {}
-        self._open = list(waiting)
+        self._open = [order for order in self._ordered_before(start) if order.task_id in waiting]
+        self._late = [event for order in self._open for event in order.records() if event.created_at < start]
         self._said: dict[str, JSONObject] = {}
         self.until = start
         """Up to when everything has been taken."""
 
     def take(self, now: datetime) -> list[Message]:
         """Return what the gateway has learned since the last time, at most ``LONGEST_STEP`` of it."""
-        since, self.until = self.until, min(now, self.until + LONGEST_STEP)
+        since, self.until = self.until, max(self.until, min(now, self.until + LONGEST_STEP))
         hours = self._look_up(since)
         new = [order for hour in hours for order in hour.orders if since <= order.submitted_at < self.until]
         self._open += new
@@ -69,17 +71,24 @@ class Live:
             for event in order.records()
             if since <= event.created_at < self.until
         )
+        records = sorted([*self._late, *calls, *of_tasks], key=ended)
+        self._late = []
         messages = [
-            *_messages(
-                "POST",
-                "/api/v1/usage",
-                [wire.record(event) for event in sorted([*calls, *of_tasks], key=ended)],
-            ),
+            *_messages("POST", "/api/v1/usage", [wire.record(event) for event in records]),
             *_messages("POST", "/api/v1/tasks", [wire.registration(order) for order in new]),
             *_messages("PATCH", "/api/v1/tasks", list(self._news())),
         ]
         self._open = [order for order in self._open if order.finished_at >= self.until]
         return messages
+
+    def _ordered_before(self, start: datetime) -> Iterator[Order]:
+        end = self._traffic.end
+        yield from orders(Traffic(end - 2 * LONGEST, end, scale=1.0), end - 2 * LONGEST, end)
+        hour = self._traffic.begin
+        while hour < start:
+            placed = orders_of_hour(self._traffic, hour)
+            yield from (order for order in placed if order.submitted_at < start)
+            hour += HOUR
 
     def _look_up(self, since: datetime) -> list[_Hour]:
         """Return the hours whose calls may have ended since then: a call takes less than an hour."""
@@ -90,9 +99,7 @@ class Live:
 
     def _make(self, start: datetime) -> _Hour:
         calls = sorted(self._traffic.hour(start), key=ended)
-        return _Hour(
-            calls, [ended(event) for event in calls], orders_of_hour(self._traffic, start, len(calls))
-        )
+        return _Hour(calls, [ended(event) for event in calls], orders_of_hour(self._traffic, start))
 
     def _news(self) -> Iterator[JSONObject]:
         for order in self._open:

@@ -212,12 +212,12 @@ def orders(traffic: Traffic, start: datetime, until: datetime) -> Iterator[Order
             yield _order(rng, SERVICES[index], submitted_at, TaskStatus.SUCCEEDED)
 
 
-def orders_of_hour(traffic: Traffic, hour: datetime, calls: int) -> list[Order]:
-    """Return the tasks submitted in an hour of live traffic that brings so many calls."""
+def orders_of_hour(traffic: Traffic, hour: datetime) -> list[Order]:
+    """Return the tasks submitted in an hour of live traffic, in no order."""
     rng = random.Random(f"{traffic.name}/tasks/{hour:%Y-%m-%dT%H}")  # noqa: S311
     return [
         _order(rng, rng.choice(_WATCHABLE), hour + HOUR * rng.random())
-        for _ in range(poisson(rng, calls / CALLS_A_TASK))
+        for _ in range(poisson(rng, traffic.expected(hour) / CALLS_A_TASK))
     ]
 
 

@@ -14,8 +14,7 @@ from django.db import transaction
 from accounts.identities import Names, resolve
 from accounts.models import Gateway
 from logs.models import RecordType
-from routescope.demo.media import LONGEST, Order, orders
-from routescope.demo.traffic import Traffic
+from routescope.demo.media import Order
 from routescope.ids import derived_id
 from tasks.models import OPEN_STATUSES, AsyncTask, EventKind, EventReason, TaskEvent, TaskStatus
 
@@ -138,11 +137,7 @@ def _timeline(order: Order, task: AsyncTask, now: datetime) -> Iterator[TaskEven
             )
 
 
-def open_orders(gateway: Gateway, now: datetime) -> list[Order]:
-    """Return the tasks of the history that the console still waits for, as they were ordered."""
-    end = gateway.created_at
-    history = Traffic(end - 2 * LONGEST, end, scale=1.0)
-    open_ids = set(
-        AsyncTask.objects.filter(gateway=gateway, status__in=OPEN_STATUSES).values_list("task_id", flat=True)
-    )
-    return [order for order in orders(history, history.begin, now) if order.task_id in open_ids]
+def open_tasks(gateway: Gateway) -> set[str]:
+    """Return the IDs of the gateway's tasks that the console still waits for."""
+    rows = AsyncTask.objects.filter(gateway=gateway, status__in=OPEN_STATUSES)
+    return set(rows.values_list("task_id", flat=True))

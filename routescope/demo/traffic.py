@@ -40,6 +40,14 @@ class Traffic:
         self.begin, self.end, self.scale, self.name = begin, end, scale, name
         self._callers = [(workload, Caller(workload)) for workload in WORKLOADS]
 
+    def expected(self, hour: datetime) -> float:
+        """Return how many calls the UTC hour that starts at ``hour`` brings on average."""
+        return self.scale * sum(
+            calls + bursts * workload.burst_size * BURST_MEAN
+            for workload in WORKLOADS
+            for calls, bursts in [_expected(workload, hour, self.end - hour)]
+        )
+
     def hour(self, hour: datetime) -> list[UsageEvent]:
         """Return the records of the UTC hour that starts at ``hour``, in order of their time.
 
@@ -51,7 +59,7 @@ class Traffic:
         age = self.end - hour
         events: list[UsageEvent] = []
         for workload, caller in self._callers:
-            calls, bursts = expected(workload, hour, age)
+            calls, bursts = _expected(workload, hour, age)
             times = arrivals(rng, hour, calls * self.scale, bursts * self.scale, workload.burst_size)
             for spike in workload.spikes:
                 if age - HOUR < spike <= age:
@@ -81,7 +89,7 @@ class Traffic:
                     failures.spoil(rng, event, incident.cause)
 
 
-def expected(workload: Workload, hour: datetime, age: timedelta) -> tuple[float, float]:
+def _expected(workload: Workload, hour: datetime, age: timedelta) -> tuple[float, float]:
     """Return how many calls outside bursts, and how many bursts, an hour is expected to bring."""
     weight = workload.rhythm.weight(hour + timedelta(hours=workload.utc_offset)) * workload.career.share(age)
     return weight * workload.per_day / 24, weight * workload.bursts / 24
@@ -89,12 +97,10 @@ def expected(workload: Workload, hour: datetime, age: timedelta) -> tuple[float,
 
 def scale_for(records: int, begin: datetime, end: datetime) -> float:
     """Return the scale at which the hours from ``begin`` to ``end`` are expected to hold so many records."""
-    total = 0.0
-    hour = begin
+    traffic = Traffic(begin, end, scale=1.0)
+    total, hour = 0.0, begin
     while hour < end:
-        for workload in WORKLOADS:
-            calls, bursts = expected(workload, hour, end - hour)
-            total += calls + bursts * workload.burst_size * BURST_MEAN
+        total += traffic.expected(hour)
         hour += HOUR
     return records / total
 

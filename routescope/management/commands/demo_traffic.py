@@ -19,7 +19,7 @@ from accounts.models import Gateway, IngestKey
 from routescope.demo.delivery import AwayError, Client, RefusedError
 from routescope.demo.live import Live, Message
 from routescope.demo.people import demo_gateway
-from routescope.demo.tasks import open_orders
+from routescope.demo.tasks import open_tasks
 
 EVERY = 3.0
 """Seconds between two rounds."""
@@ -52,8 +52,7 @@ class Command(BaseCommand):
                 client = Client(url, key)
             except ValueError as error:
                 raise CommandError(f"--url: {error}") from None
-            now = timezone.now()
-            live = Live(gateway.created_at, rate, now, open_orders(gateway, now))
+            live = Live(gateway.created_at, rate, timezone.now(), open_tasks(gateway))
             connections.close_all()
             self.stdout.write(f"Sending some {rate * 60:,.0f} calls a minute to {url}")
             self._run(client, live, url)
