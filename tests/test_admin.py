@@ -442,6 +442,7 @@ def test_a_record_shows_all_it_holds(client: Client) -> None:
         f'href="/admin/accounts/apitoken/{record.token_id}/change/"',
         f'href="/admin/accounts/gateway/{record.gateway_id}/change/"',
         "No price is known",
+        "None was sent",
     ):
         assert shown in page
     assert "<end>" not in client.get(f"{RECORDS}{record.pk}/change/").content.decode()
