@@ -10,11 +10,12 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 from django.utils import timezone
+from kombu.exceptions import OperationalError as BrokerError
 from pytest_django.fixtures import Settings as SettingsWrapper
 
 from accounts.models import Gateway, User
 from routescope.demo.provider import DevelopmentProvider, plan
-from tasks import claims, polling
+from tasks import claims, jobs, polling
 from tasks.models import (
     AsyncTask,
     EventKind,
@@ -253,6 +254,22 @@ def test_a_key_never_goes_where_a_gateway_says(
     poll_all()
     task.refresh_from_db()
     assert task.status == S.SUCCEEDED  # asked at the provider's own address instead
+
+
+def test_while_the_broker_is_away_tasks_stay_due(
+    provider: DevelopmentProvider, alice: User, edge: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = cast.a_task(alice, edge)
+    cast.a_task(alice, edge)
+
+    def away(*args: object, **kwargs: object) -> None:
+        raise BrokerError("Redis is down")
+
+    monkeypatch.setattr(jobs.poll, "apply_async", away)
+    assert jobs.dispatch() == 0
+    task.refresh_from_db()
+    assert task.lease is None and task.next_poll_at and task.next_poll_at <= timezone.now()
+    assert len(claims.claim(catalogue())) == 2
 
 
 def test_backoff_grows_is_bounded_and_never_in_step() -> None:
