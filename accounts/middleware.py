@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
 
 from accounts.languages import offered
+from accounts.time_zones import zone_of
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
@@ -28,15 +28,7 @@ def preferences(get_response: Handler) -> Handler:
             language = settings.LANGUAGE_CODE
         translation.activate(language)
         request.LANGUAGE_CODE = language
-        with timezone.override(_zone(user.time_zone) if user.is_authenticated else None):
+        with timezone.override(zone_of(user) if user.is_authenticated else None):
             return get_response(request)
 
     return middleware
-
-
-def _zone(name: str) -> ZoneInfo:
-    """Return the named zone, or UTC where the time zone database no longer knows it."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")

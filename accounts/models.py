@@ -353,5 +353,7 @@ class SavedView(models.Model):
         return f"{reverse(self.tab)}?{self.query}"
 
 
-# A model of a module of its own, which Django finds through this one.
+# Models of modules of their own, which Django finds through this one.
+from accounts.access_models import PersonalAccessToken as PersonalAccessToken  # noqa: E402
+from accounts.access_models import ReadAllowance as ReadAllowance  # noqa: E402
 from accounts.audit import AuditEntry as AuditEntry  # noqa: E402

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+from accounts.models import User
 from routescope.formatting import zone_label
 
 
@@ -34,6 +35,19 @@ def find(text: str) -> str | None:
         return by_name[wanted]
     places = [name for name in _inhabited() if name.lower().rpartition("/")[2] == wanted]
     return places[0] if len(places) == 1 else None
+
+
+def zone_of(user: User) -> zoneinfo.ZoneInfo:
+    """Return a person's zone, or UTC where the time zone database no longer knows it."""
+    return named(user.time_zone)
+
+
+def named(name: str) -> zoneinfo.ZoneInfo:
+    """Return the named zone, or UTC where the time zone database does not know it."""
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        return zoneinfo.ZoneInfo("UTC")
 
 
 @cache

@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from accounts import saved_views, views
+from accounts import read_views, saved_views, views
 
 urlpatterns = [
     path("profile/", views.profile, name="profile"),
@@ -11,6 +11,9 @@ urlpatterns = [
     path("records/views/<int:view_id>/rename/", saved_views.rename, name="view-rename"),
     path("records/views/<int:view_id>/delete/", saved_views.delete, name="view-delete"),
     path("profile/theme/", views.theme, name="theme"),
+    path("profile/access-tokens/", read_views.access_tokens, name="access-tokens"),
+    path("profile/access-tokens/<int:pk>/revoke/", read_views.revoke, name="access-token-revoke"),
+    path("profile/read-api/", read_views.read_api, name="read-api"),
     # In front of allauth's page of the same path: the address one signs in with is the admin's to change.
     path("accounts/email/", RedirectView.as_view(pattern_name="profile")),
     path("invite/<str:uidb36>/<str:token>/", views.accept_invite, name="accept_invite"),

@@ -14,6 +14,7 @@ from logs import ingest
 from logs.events import Batch
 from logs.formats import litellm, native
 from routescope.bodies import read_body
+from routescope.rest.declared import Write, declare_write
 
 
 @require_POST
@@ -58,3 +59,16 @@ def _take_in(request: HttpRequest, gateway: Gateway, decode: Callable[[bytes], B
             ],
         }
     )
+
+
+declare_write(
+    Write(
+        "sendUsage",
+        "/api/v1/usage",
+        "post",
+        "Send usage records",
+        "For gateways: one record, an array of them, or one JSON object per line. Answers after the commit.",
+        "For gateways",
+        {"type": ["array", "object"]},
+    )
+)

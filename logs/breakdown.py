@@ -32,6 +32,7 @@ class By(models.TextChoices):
     CAUSE = "cause", _("Cause")
 
 
+_MOST_DAYS = 400
 _COLUMNS = {By.MODEL: "model_id", By.TOKEN: "token_id", By.GROUP: "group_id", By.CAUSE: "cause"}
 
 
@@ -103,13 +104,16 @@ def midnight(day: date, zone: tzinfo) -> datetime:
 
 
 def _bounded(user: User, chosen: TimeRange) -> TimeRange | None:
-    """Return the range with both ends, no record being outside of it; None where there is no record."""
-    if chosen.start is not None and chosen.end is not None:
+    """Return the range with both ends, no record being outside of it; None where there is no record.
+
+    A range of years is narrowed to the days that hold records: a calendar of centuries is never made.
+    """
+    if chosen.length is not None and chosen.length <= _MOST_DAYS * DAY:
         return chosen
     held = UsageDay.objects.filter(user_id=user.pk).aggregate(first=Min("start"), last=Max("start"))
     if held["first"] is None:
         return None
-    return TimeRange(chosen.start or held["first"], chosen.end or held["last"] + DAY)
+    return chosen.clipped(TimeRange(held["first"], held["last"] + DAY))
 
 
 def _cover_each(stretches: Iterable[TimeRange]) -> Cover:

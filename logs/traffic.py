@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import Count, DateTimeField, F, Func, Q, Sum, Value
 
@@ -133,7 +134,10 @@ def minutes_over(
         values.append(token.tpm_limit)
     if not limits:
         return []
-    minutes, params = _minutes(user, selection, _bounded(user, selection, now))
+    try:
+        minutes, params = _minutes(user, selection, _bounded(user, selection, now))
+    except EmptyResultSet:
+        return []
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT minute, requests, tokens FROM ({minutes}) AS counted"  # noqa: S608
@@ -180,11 +184,14 @@ def crossings(
     # The first minute's windows reach back before the range.
     wider = TimeRange(chosen.start - MINUTE, chosen.end)
     rows = UsageRecord.objects.visible_to(user).within(wider).filter(selection.condition, _CALLS)
-    calls, params = (
-        rows.annotate(amount=F("input_tokens") + F("output_tokens"))
-        .values("id", "created_at", "amount")
-        .query.sql_with_params()
-    )
+    try:
+        calls, params = (
+            rows.annotate(amount=F("input_tokens") + F("output_tokens"))
+            .values("id", "created_at", "amount")
+            .query.sql_with_params()
+        )
+    except EmptyResultSet:
+        return []
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -212,7 +219,11 @@ def crossings(
 def _buckets(user: User, selection: Selection, chosen: TimeRange, step: timedelta) -> list[Bucket]:
     if chosen.start is None or not chosen.length:
         return []
-    minutes, params = _minutes(user, selection, chosen)
+    try:
+        minutes, params = _minutes(user, selection, chosen)
+    except EmptyResultSet:
+        # A threshold beyond what its column can hold: Django knows without asking that nothing meets it.
+        return []
     peaks = ", ".join(f"max({_EARLIER.format(count=count)})" for count in ("requests", "tokens"))
     bucketed: list[Any] = [step, origin(chosen, step), *params]
     with connection.cursor() as cursor:

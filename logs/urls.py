@@ -2,7 +2,8 @@
 
 from django.urls import path
 
-from logs import api, api_otlp, record_views, views
+from logs import api, api_otlp, read_api, record_views, views
+from routescope.rest.answers import by_method
 
 urlpatterns = [
     path("records/usage/", views.usage, name="usage"),
@@ -15,7 +16,11 @@ urlpatterns = [
     path("records/usage/<uuid:record_id>/details/", views.record_details, name="usage-record-details"),
     path("records/usage/<uuid:record_id>/reprice/", record_views.reprice, name="usage-reprice"),
     path("r/<path:request_id>", views.permalink, name="permalink"),
-    path("api/v1/usage", api.usage, name="api-usage"),
+    path("api/v1/usage", by_method(GET=read_api.usage, POST=api.usage), name="api-usage"),
+    path("api/v1/usage/statistics", by_method(GET=read_api.statistics), name="api-usage-statistics"),
+    path("api/v1/usage/breakdown", by_method(GET=read_api.breakdown), name="api-usage-breakdown"),
+    path("api/v1/usage/series", by_method(GET=read_api.series), name="api-usage-series"),
+    path("api/v1/usage/<str:record_id>", by_method(GET=read_api.record), name="api-usage-record"),
     path("api/v1/ingest/litellm", api.litellm_callback, name="api-litellm"),
     path("v1/traces", api_otlp.traces, name="api-traces"),
 ]

@@ -224,6 +224,10 @@ CONTENT_MAX_BYTES = env.integer("CONTENT_MAX_BYTES", 256 * 1024, minimum=1024)
 PLAYGROUND_URL = env.text("PLAYGROUND_URL")
 API_REFERENCE_URL = env.text("API_REFERENCE_URL")
 
+# --- Read API --------------------------------------------------------------------------------------------
+
+READ_API_REQUESTS_PER_MINUTE = env.integer("READ_API_REQUESTS_PER_MINUTE", 120, minimum=1)
+
 # --- Encryption at rest ----------------------------------------------------------------------------------
 
 # The first key encrypts, all decrypt. SECRET_KEY stays among them for what was encrypted before any was set.

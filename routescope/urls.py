@@ -5,6 +5,9 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from routescope import guides
+from routescope.rest.answers import by_method
+from routescope.rest.document import openapi
+from routescope.rest.problems import not_found
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="usage"), name="home"),
@@ -14,6 +17,8 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("logs.urls")),
     path("", include("tasks.urls")),
+    path("api/v1/openapi.json", by_method(GET=openapi), name="openapi"),
+    path("api/<path:rest>", not_found),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
 ]

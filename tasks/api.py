@@ -12,9 +12,15 @@ from accounts.ingest_api import for_gateways
 from accounts.models import Gateway
 from routescope.bodies import read_body
 from routescope.reading import sanitised, split
+from routescope.rest import kinds
+from routescope.rest.declared import Parameter, Write, declare_write
 from tasks import registration, reports
 from tasks.providers.catalogue import catalogue
 from tasks.registration import Taken
+
+TASK_ID = Parameter(
+    "task_id", kinds.text(255), "The ID that the client saw, or the task's `id`.", is_path=True
+)
 
 
 @require_http_methods(["POST", "PATCH"])
@@ -84,4 +90,23 @@ def _answer(request: HttpRequest, gateway: Gateway, taken: Taken, status: int = 
             ],
         },
         status=status,
+    )
+
+
+for _name, _method, _path, _summary in (
+    ("registerTasks", "post", "/api/v1/tasks", "Register tasks"),
+    ("reportTasks", "patch", "/api/v1/tasks", "Report on tasks"),
+    ("reportTask", "patch", "/api/v1/tasks/{task_id}", "Report on one task"),
+):
+    declare_write(
+        Write(
+            _name,
+            _path,
+            _method,
+            _summary,
+            "For gateways. Answers after the commit.",
+            "For gateways",
+            {"type": ["array", "object"]},
+            (TASK_ID,) if "{" in _path else (),
+        )
     )

@@ -2,7 +2,8 @@
 
 from django.urls import path
 
-from tasks import api, views, webhooks
+from routescope.rest.answers import by_method
+from tasks import api, read_api, views, webhooks
 
 urlpatterns = [
     path("records/tasks/", views.tasks, name="tasks"),
@@ -12,7 +13,11 @@ urlpatterns = [
     path("records/tasks/<uuid:task_id>/row/", views.task_details, name="task-details"),
     path("records/tasks/<uuid:task_id>/details/", views.task_detail, name="task-detail"),
     path("records/tasks/<uuid:task_id>/media/", views.task_media, name="task-media"),
-    path("api/v1/tasks", api.tasks, name="api-tasks"),
-    path("api/v1/tasks/<path:task_id>", api.task, name="api-task"),
     path("hooks/<slug:platform>/", webhooks.receive, name="task-webhook"),
+    path(
+        "api/v1/tasks",
+        by_method(GET=read_api.tasks, POST=api.tasks, PATCH=api.tasks),
+        name="api-tasks",
+    ),
+    path("api/v1/tasks/<path:task_id>", by_method(GET=read_api.task, PATCH=api.task), name="api-task"),
 ]

@@ -122,8 +122,9 @@ def test_a_batch_of_bad_records_only_is_answered_record_by_record(ingest_key: st
     assert [rejection["index"] for rejection in json.loads(answer.content)["rejected"]] == [0, 1]
 
 
-def test_only_post_is_allowed(client: Client) -> None:
-    assert client.get("/api/v1/usage").status_code == 405
+def test_records_are_posted_and_only_read_with_an_access_token(client: Client) -> None:
+    assert client.put("/api/v1/usage").status_code == 405
+    assert client.get("/api/v1/usage").status_code == 401
 
 
 def test_while_the_database_is_away_the_client_is_asked_to_come_back(ingest_key: str) -> None:

@@ -1,0 +1,98 @@
+"""What every endpoint of the read API does alike: who asks, how often they may, what they may ask for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import TypeVar
+
+import msgspec
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponseBase, QueryDict
+from django.utils import timezone, translation
+
+from accounts import access_tokens
+from accounts.models import User
+from accounts.time_zones import zone_of
+from routescope.rest import declared, problems
+from routescope.rest.answers import View, respond
+from routescope.rest.declared import Endpoint
+from routescope.rest.problems import ProblemError
+from routescope.snapshot import snapshot
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 5
+Body = TypeVar("Body", bound=msgspec.Struct)
+
+
+class ReadRequest:
+    """A request to the read API: whose it is, and its checked query."""
+
+    def __init__(self, user: User, query: QueryDict, url: str) -> None:
+        self.user = user
+        self.query = query
+        self.url = url
+        """The path it was sent to, for links to other pages."""
+
+
+def endpoint(declaration: Endpoint) -> Callable[[Callable[..., msgspec.Struct]], View]:
+    """Make a view of ``handler(request, ...)``, which returns the declared body or raises ProblemError.
+
+    It is run for the person whose token it is, in their time zone and in one snapshot of the database.
+    Problems: 400 for parameters, 401 without a valid token, 404, 429 over the limit with ``Retry-After``, 503
+    while the database cannot be reached.
+    """
+    declared.declare(declaration)
+
+    def made(handler: Callable[..., msgspec.Struct]) -> View:
+        @wraps(handler)
+        def view(request: HttpRequest, **path: str) -> HttpResponseBase:
+            headers: dict[str, str] = {}
+            try:
+                user = access_tokens.reader_of(request)
+                if user is None:
+                    raise _unauthorised()
+                allowance = access_tokens.count_request(user)
+                headers = allowance.headers
+                if allowance.is_spent:
+                    raise _too_many(allowance)
+                with timezone.override(zone_of(user)), translation.override("en"):
+                    query = declared.checked(declaration, request.GET)
+                    with snapshot():
+                        body = handler(ReadRequest(user, query, request.path), **path)
+                response = respond(request, body)
+            except ProblemError as error:
+                response = problems.answer(error)
+            except (OperationalError, InterfaceError):
+                logger.exception("The read API could not reach the database")
+                response = problems.answer(_unavailable())
+            for name, value in headers.items():
+                response[name] = value
+            return response
+
+        return view
+
+    return made
+
+
+def _unauthorised() -> ProblemError:
+    detail = (
+        "The access token is missing, unknown, expired or revoked: send Authorization: Bearer <token> with a "
+        "personal access token from the console's Profile and security. An ingest key can read nothing."
+    )
+    return ProblemError(401, detail, headers={"WWW-Authenticate": 'Bearer realm="read"'})
+
+
+def _too_many(allowance: access_tokens.Allowance) -> ProblemError:
+    detail = (
+        f"{allowance.limit} requests a minute are the limit. Ask again in {allowance.seconds} s; an export "
+        "gives all records at once."
+    )
+    return ProblemError(429, detail, headers={"Retry-After": str(allowance.seconds)})
+
+
+def _unavailable() -> ProblemError:
+    detail = "The database cannot be reached. Ask again shortly."
+    return ProblemError(503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})

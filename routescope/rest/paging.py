@@ -1,0 +1,31 @@
+"""The way from a page of rows to the next one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from routescope.filtering import RangeFilterSet
+from routescope.ranges import TimeRange
+from routescope.rest.answers import utc
+
+
+def next_url(
+    path: str, filters: RangeFilterSet, chosen: TimeRange, size: int, older: UUID | None
+) -> str | None:
+    """Return the URL of the page after this one; None at the end.
+
+    Presets move with the clock: the pages that follow are of the same range of time as the first.
+    """
+    if older is None:
+        return None
+    query = filters.query
+    if chosen.start is not None and chosen.end is not None:
+        query.pop("range", None)
+        query["start"], query["end"] = _written(chosen.start), _written(chosen.end)
+    query["limit"], query["older"] = str(size), str(older)
+    return f"{path}?{query.urlencode()}"
+
+
+def _written(moment: datetime) -> str:
+    return utc(moment).isoformat().replace("+00:00", "Z")

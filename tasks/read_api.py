@@ -1,0 +1,197 @@
+"""Async tasks over the read API: what the page shows, under the page's own filters."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from django.db.models import Q
+
+from accounts.read_api import ReadRequest, endpoint
+from routescope.formatting import plain
+from routescope.keyset import Cursor
+from routescope.ranges import TimeRange
+from routescope.rest.answers import Money, Range, range_of, utc
+from routescope.rest.declared import DEFAULT_LIMIT, PAGING, Endpoint, parameters_of
+from routescope.rest.paging import next_url
+from routescope.rest.problems import ProblemError
+from tasks import listing
+from tasks.api import TASK_ID
+from tasks.causes import verdict_on
+from tasks.filters import TaskFilter
+from tasks.models import AsyncTask
+from tasks.providers.catalogue import catalogue
+
+MOST_OF_ONE_ID = 100
+_TAG = "Tasks"
+_FILTERS = parameters_of(
+    TaskFilter,
+    {
+        "range": "A preset range of submission time; `7d` where neither it nor start or end is given.",
+        "start": "Tasks submitted from this time on. A time before 1970 is 1970.",
+        "end": "Tasks submitted before this time.",
+        "type": "Only of these types.",
+        "status": "Only in these states.",
+        "platform": "Only of these platforms.",
+        "model": "Only of these models.",
+        "token": "Only of these API tokens, by name.",
+        "task_id": "This ID, of the task or its request, over all time: other filters do not apply.",
+    },
+)
+
+
+class Task(msgspec.Struct, frozen=True):
+    """One async task. `status` is canonical, `provider_status` the provider's own word for it."""
+
+    id: UUID
+    submitted_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    task_id: Annotated[str, msgspec.Meta(description="The ID that the client saw.")]
+    provider_task_id: str
+    request_id: str
+    platform: str
+    type: str
+    status: str
+    provider_status: str
+    progress: Annotated[int | None, msgspec.Meta(description="Percent.")]
+    token: str | None
+    model: str | None
+    cost: Money | None
+    refund: Money | None
+    result_expires_at: datetime | None
+    failure_code: str
+    failure_message: str
+
+
+class Tasks(msgspec.Struct, frozen=True):
+    """A page of tasks, newest first. A page of something rare may be short though `next` goes on."""
+
+    data: list[Task]
+    range: Range
+    older: UUID | None
+    newer: UUID | None
+    next: Annotated[str | None, msgspec.Meta(description="The next page's URL, its range of time fixed.")]
+
+
+class TaskEntry(msgspec.Struct, frozen=True):
+    """One thing that was learned about a task, or done for it."""
+
+    at: datetime
+    kind: str
+    before: str
+    after: str
+    word: str
+    progress: int | None
+    reason: str
+
+
+class TaskDetail(Task, frozen=True):
+    """One task with its result and its timeline, oldest first."""
+
+    group: str | None
+    result: Any
+    cause: Annotated[str | None, msgspec.Meta(description="Why it failed.")]
+    timeline: list[TaskEntry]
+
+
+@endpoint(
+    Endpoint(
+        "listTasks",
+        "/api/v1/tasks",
+        "List tasks",
+        "Your async tasks under the given filters, newest first. Follow `next` until it is null.",
+        _TAG,
+        Tasks,
+        (*_FILTERS, *PAGING),
+        "status=failed&range=30d",
+    )
+)
+def tasks(request: ReadRequest) -> Tasks:
+    filters = TaskFilter(request.query, user=request.user, catalogue=catalogue())
+    if filters.searched_id:
+        mine = AsyncTask.objects.visible_to(request.user).identified_by(filters.searched_id)
+        found = listing.named(mine).order_by("-id")[:MOST_OF_ONE_ID]
+        return Tasks([_task(row) for row in found], range_of(TimeRange()), None, None, None)
+    size = int(request.query.get("limit", DEFAULT_LIMIT))
+    page = listing.page(filters.tasks, filters.conditions, Cursor.parse(request.query), size)
+    chosen = filters.chosen_range(filters.now)
+    onward = next_url(request.url, filters, chosen, size, page.older)
+    return Tasks([_task(row) for row in page.rows], range_of(chosen), page.older, page.newer, onward)
+
+
+@endpoint(
+    Endpoint(
+        "getTask",
+        "/api/v1/tasks/{task_id}",
+        "Show one task",
+        "A task with its result, cause of failure and timeline. Another person's is 404, as none is.",
+        _TAG,
+        TaskDetail,
+        (TASK_ID,),
+        can_miss=True,
+    )
+)
+def task(request: ReadRequest, task_id: str) -> TaskDetail:
+    identified = Q(task_id=task_id)
+    with contextlib.suppress(ValueError):
+        identified |= Q(pk=UUID(task_id))
+    mine = AsyncTask.objects.visible_to(request.user).select_related("token", "model", "group")
+    row: AsyncTask | None = None if "\x00" in task_id else mine.filter(identified).order_by("-id").first()
+    if row is None:
+        raise ProblemError(404, "You have no task with this ID.")
+    verdict = verdict_on(row)
+    return TaskDetail(
+        **_fields(row),
+        group=row.group.name if row.group else None,
+        result=row.result,
+        cause=verdict.cause.value if verdict else None,
+        timeline=[
+            TaskEntry(
+                utc(event.at),
+                event.kind,
+                event.before,
+                event.after,
+                event.word,
+                event.progress,
+                event.reason,
+            )
+            for event in row.events.order_by("at", "id")
+        ],
+    )
+
+
+_PLAIN = (
+    "id", "task_id", "provider_task_id", "request_id", "platform", "type", "status", "provider_status",
+    "progress", "failure_code", "failure_message",
+)  # fmt: skip
+
+
+def _task(row: AsyncTask) -> Task:
+    return Task(**_fields(row))
+
+
+def _fields(row: AsyncTask) -> dict[str, Any]:
+    return {
+        **{name: getattr(row, name) for name in _PLAIN},
+        "submitted_at": utc(row.submitted_at),
+        "started_at": _moment(row.started_at),
+        "finished_at": _moment(row.finished_at),
+        "result_expires_at": _moment(row.result_expires_at),
+        "token": row.token.name if row.token else None,
+        "model": row.model.name if row.model else None,
+        "cost": _money(row.cost),
+        "refund": _money(row.refund),
+    }
+
+
+def _moment(moment: datetime | None) -> datetime | None:
+    return None if moment is None else utc(moment)
+
+
+def _money(amount: Decimal | None) -> str | None:
+    return None if amount is None else plain(amount)
