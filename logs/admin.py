@@ -165,11 +165,7 @@ class UsageRecordAdmin(ContentViews, KeysetAdmin[UsageRecord]):
         ),
         (
             _lazy("Sent along"),
-<<<<<<< Updated upstream
             {"fields": ("content_link", "parameters_json", "attempts_json", "metadata_json")},
-=======
-            {"fields": ("content_kept", "parameters_json", "attempts_json", "metadata_json")},
->>>>>>> Stashed changes
         ),
     )
 
@@ -339,11 +335,6 @@ class UsageRecordAdmin(ContentViews, KeysetAdmin[UsageRecord]):
     @admin.display(description=_lazy("Billing"))
     def billing_json(self, record: UsageRecord) -> str | SafeString:
         return pretty_json(record.billing)
-
-    @admin.display(description=_lazy("Content"))
-    def content_kept(self, record: UsageRecord) -> str:
-        """Say under which policy it came. What was written is for the person who wrote it."""
-        return str(record.get_content_display() or _("None was sent"))
 
     @admin.display(description=_lazy("Request parameters"))
     def parameters_json(self, record: UsageRecord) -> str | SafeString:
