@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import deliveries
-from accounts.models import Delivery, Refusal, User
+from accounts.models import Delivery, Refusal, User, UserIdentity
 from logs.models import UsageRecord
 from tests.sending import Sender, sender
 
@@ -99,3 +99,21 @@ def test_nobody_else_does(sender: Sender, client: Client) -> None:
         403,
         404,
     )
+
+
+def test_a_rename_reaches_past_records_and_a_mapping_those_that_arrive_later(sender: Sender) -> None:
+    sender.post("/api/v1/usage", [record("old", user="u-7", token="k", group="g", model="m")])
+    past = sender.record("old")
+    for row in (past.user, past.token, past.group, past.model):
+        type(row).objects.filter(pk=row.pk).update(name="renamed")
+    seen = sender.record("old")
+    assert {seen.user.name, seen.token.name, seen.group.name, seen.model.name} == {"renamed"}
+    # The gateway goes on with its own names: they lead to the renamed ones, or where an admin points them.
+    sender.post("/api/v1/usage", [record("new", user="u-7", token="k", group="g")])
+    assert sender.record("new").token_id == past.token_id
+    assert sender.record("new").group_id == past.group_id
+    other = User.objects.create_user("ann@example.com", "correct horse")
+    UserIdentity.objects.filter(gateway=sender.gateway, name="u-7").update(user=other)
+    sender.post("/api/v1/usage", [record("mapped", user="u-7")])
+    assert sender.record("mapped").user == other
+    assert sender.record("old").user_id == past.user_id

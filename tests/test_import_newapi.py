@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -323,23 +324,49 @@ def peer(transactional_db: None) -> Callable[[int], str]:
     return fill
 
 
+@pytest.mark.slow
+def test_following_keeps_up_with_a_living_system(transactional_db: None, tmp_path: Path) -> None:
+    installation = Installation(tmp_path / "one-api.db")
+    installation.log(**CALL, request_id="first")
+    command = [sys.executable, "manage.py", "import_newapi", "--follow", "--interval", "0.2"]
+    environment = {**_environment(), "NEWAPI_DSN": f"sqlite:///{installation.path}"}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for request_id in ("first", "second", "third"):
+            if request_id != "first":
+                installation.log(**CALL, request_id=request_id)
+            deadline = time.monotonic() + 60
+            while not UsageRecord.objects.filter(request_id=request_id).exists():
+                assert time.monotonic() < deadline, request_id
+                assert process.poll() is None
+                time.sleep(0.1)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+    assert UsageRecord.objects.count() == 3
+
+
+def _environment() -> dict[str, str]:
+    """Return what a process of its own needs to use the database of the tests."""
+    settings = connection.settings_dict
+    host = quote(settings["HOST"], safe="")
+    login = f"{settings['USER']}:{settings['PASSWORD']}@{host}:{settings['PORT']}"
+    return {
+        **os.environ,
+        "SECRET_KEY": "k" * 50,
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "DATABASE_URL": f"postgresql://{login}/{settings['NAME']}",
+    }
+
+
 @pytest.mark.skipif(not _PEER.is_file(), reason="The peer's table (../shared/bench) is not on this machine.")
 @pytest.mark.slow
 def test_a_killed_import_goes_on_and_the_totals_are_the_sources_own(peer: Callable[[int], str]) -> None:
     """RS_IMPORT_ROWS=1000000 for the full size."""
     size = int(os.environ.get("RS_IMPORT_ROWS", "30000"))
     dsn = peer(size)
-    settings = connection.settings_dict
-    host = quote(settings["HOST"], safe="")
-    login = f"{settings['USER']}:{settings['PASSWORD']}@{host}:{settings['PORT']}"
     command = [sys.executable, "manage.py", "import_newapi"]
-    environment = {
-        **os.environ,
-        "NEWAPI_DSN": dsn,
-        "SECRET_KEY": "k" * 50,
-        "REDIS_URL": "redis://127.0.0.1:1/0",
-        "DATABASE_URL": f"postgresql://{login}/{settings['NAME']}",
-    }
+    environment = {**_environment(), "NEWAPI_DSN": dsn}
     started = time.monotonic()
     kills = 0
     while kills < 3:
