@@ -77,7 +77,9 @@ class Details:
     def media_kind(self) -> str:
         """The kind that decides how high the frame is: pictures and videos need room, sounds little."""
         kinds = {piece.kind for piece in self.media}
-        return "audio" if kinds == {"audio"} else "many" if len(self.media) > 2 else "few"
+        if kinds == {"audio"}:
+            return "audio"
+        return "mixed" if "audio" in kinds else "many" if len(self.media) > 2 else "few"
 
 
 def attach_names(tasks: Iterable[AsyncTask], catalogue: Catalogue) -> None:

@@ -126,7 +126,7 @@ class ProviderAdmin(admin.ModelAdmin[Provider]):
 
 def _rows(finding: Finding) -> list[tuple[str, str]]:
     status = finding.status.label if finding.status else _("cannot be told from this answer")
-    result = json.dumps(finding.result, indent=2, ensure_ascii=False) if finding.result else ""
+    result = json.dumps(finding.result, indent=1, ensure_ascii=False) if finding.result else ""
     values = (
         (_("Status"), status),
         (_("Provider's word"), finding.word),
