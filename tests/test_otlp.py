@@ -308,6 +308,13 @@ def test_errors_are_a_status_in_the_content_type_of_the_request(
         assert answer.json()["code"] == code
 
 
+def test_null_is_a_field_left_out(sender: Sender) -> None:
+    body = request({**span(CHAT), "events": None, "status": None})
+    body["resourceSpans"][0]["resource"] = {"attributes": None}
+    assert sender.post(PATH, body).json() == {}
+    assert UsageRecord.objects.count() == 1
+
+
 def test_a_body_that_is_too_large_when_unpacked_is_refused(sender: Sender) -> None:
     bomb = gzip.compress(b"\0" * (65 * 1024 * 1024))
     answer = sender.post(PATH, bomb, content_type=otlp.PROTOBUF, **{"Content-Encoding": "gzip"})

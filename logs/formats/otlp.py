@@ -185,7 +185,7 @@ class _JSONPairs(msgspec.Struct, frozen=True):
 class _JSONEvent(msgspec.Struct, frozen=True, rename="camel"):
     name: str = ""
     time_unix_nano: int | str = 0
-    attributes: list[_JSONPair] = []
+    attributes: list[_JSONPair] | None = None
 
 
 class _JSONStatus(msgspec.Struct, frozen=True):
@@ -199,9 +199,9 @@ class _JSONSpan(msgspec.Struct, frozen=True, rename="camel"):
     name: str = ""
     start_time_unix_nano: int | str = 0
     end_time_unix_nano: int | str = 0
-    attributes: list[_JSONPair] = []
-    events: list[_JSONEvent] = []
-    status: _JSONStatus = _JSONStatus()
+    attributes: list[_JSONPair] | None = None
+    events: list[_JSONEvent] | None = None
+    status: _JSONStatus | None = None
 
 
 class _JSONScope(msgspec.Struct, frozen=True):
@@ -209,7 +209,7 @@ class _JSONScope(msgspec.Struct, frozen=True):
 
 
 class _JSONResource(msgspec.Struct, frozen=True):
-    attributes: list[_JSONPair] = []
+    attributes: list[_JSONPair] | None = None
 
 
 class _JSONScopeSpans(msgspec.Struct, frozen=True):
@@ -252,6 +252,7 @@ def _json(body: bytes) -> Iterator[Span | Rejection]:
 
 
 def _json_span(span: _JSONSpan, scope: str, resource: Mapping[str, Any]) -> Span:
+    status = span.status or _JSONStatus()
     return Span(
         trace_id=_hex(span.trace_id),
         span_id=_hex(span.span_id),
@@ -267,10 +268,10 @@ def _json_span(span: _JSONSpan, scope: str, resource: Mapping[str, Any]) -> Span
                 time_ns=_integer(event.time_unix_nano),
                 attributes=_json_attributes(event.attributes),
             )
-            for event in span.events
+            for event in span.events or ()
         ],
-        failed=span.status.code == trace_pb2.Status.STATUS_CODE_ERROR,
-        message=span.status.message,
+        failed=status.code == trace_pb2.Status.STATUS_CODE_ERROR,
+        message=status.message,
     )
 
 
@@ -291,8 +292,9 @@ def _integer(value: int | str) -> int:
     return number
 
 
-def _json_attributes(pairs: list[_JSONPair], depth: int = 0) -> dict[str, Any]:
-    return {pair.key: _json_value(pair.value, depth) for pair in pairs}
+def _json_attributes(pairs: list[_JSONPair] | None, depth: int = 0) -> dict[str, Any]:
+    # In protobuf's JSON, null is the same as a field left out.
+    return {pair.key: _json_value(pair.value, depth) for pair in pairs or ()}
 
 
 def _json_value(value: _JSONValue | None, depth: int) -> Any:
