@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from routescope.redaction import is_no_secret
 
 LEFT_OUT = "[…]"
 _VOCABULARY = frozenset((Path(__file__).parent / "error_vocabulary.txt").read_text().split())
@@ -97,6 +100,18 @@ def without_content(value: Any, name: str = "") -> Any:
             for key, inner in value.items()
         }
     return value
+
+
+@lru_cache(maxsize=65_536)
+def is_plain(text: str) -> bool:
+    """Whether a value is a name that may be kept as it is, whatever the policy."""
+    return not is_prose(text) and is_no_secret(text)
+
+
+@lru_cache(maxsize=16_384)
+def is_plain_key(key: str) -> bool:
+    """Whether a field's name is one, and not that of content."""
+    return key.lower() not in _NAMES and is_plain(key)
 
 
 def texts_of(content: Any) -> list[str]:

@@ -17,7 +17,7 @@ from logs.contents import Captured, Level, Policies
 from logs.events import Failure, JSONObject, UsageEvent
 from logs.models import UsageRecord
 from routescope.ids import derived_id
-from routescope.redaction import mapped, redacted, redacted_json
+from routescope.redaction import is_left_alone, is_no_secret, mapped, redacted, redacted_json
 
 _ERROR_NAMES = frozenset({"error", "message", "error_message", "detail", "reason"})
 
@@ -98,11 +98,11 @@ def _clean(event: UsageEvent, level: Level, content: list[Any]) -> None:
             message=said(error.message) if error.message else None,
             param=_word(error.param, said),
         )
-    event.parameters = _fields(event.parameters, named, off)
-    event.metadata = _fields(event.metadata, named, off)
+    event.parameters = _fields(event.parameters, named, off, bool(texts))
+    event.metadata = _fields(event.metadata, named, off, bool(texts))
     if event.attempts is not None:
         event.attempts = [_attempt(attempt, said, named) for attempt in event.attempts]
-    if event.billing is not None:
+    if event.billing is not None and not is_left_alone(event.billing, is_no_secret, is_no_secret):
         event.billing = mapped(event.billing, redacted)
 
 
@@ -111,9 +111,9 @@ def _word(word: str | None, said: Any) -> str | None:
     return said(word) if word and echoes.is_prose(word) else redacted(word) if word else word
 
 
-def _fields(value: JSONObject | None, named: Any, off: bool) -> JSONObject | None:
-    if value is None:
-        return None
+def _fields(value: JSONObject | None, named: Any, off: bool, has_texts: bool) -> JSONObject | None:
+    if value is None or (not has_texts and is_left_alone(value, echoes.is_plain, echoes.is_plain_key)):
+        return value
     cleaned: JSONObject = mapped(echoes.without_content(value) if off else value, named)
     return cleaned
 

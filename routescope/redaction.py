@@ -71,6 +71,8 @@ _STEMS = (
 )
 _SHORTEST_SECRET = 11
 _SHORT = 64
+_LONG_NUMBER = 10**12
+"""A card number may be sent as a number; counts are shorter."""
 _SECRET_KEY = re.compile(rf"^{_NAMED}$", re.IGNORECASE)
 
 
@@ -118,10 +120,33 @@ def mapped(value: Any, change: Callable[[str], str]) -> Any:
         }
     if isinstance(value, list):
         return [mapped(inner, change) for inner in value]
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**12:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _LONG_NUMBER:
         digits = str(abs(value))
         return "[redacted card]" if digits[0] in "3456" and _is_card(digits) else value
     return value
+
+
+def is_left_alone(value: Any, text_is: Callable[[str], bool], key_is: Callable[[str], bool]) -> bool:
+    """Whether nothing in a JSON value needs a change, given what is said of its texts and keys.
+
+    Most values are names and numbers that came a thousand times: asked of a cache, they need not be copied.
+    """
+    if isinstance(value, str):
+        return text_is(value)
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not key_is(key) or not is_left_alone(inner, text_is, key_is):
+                return False
+        return True
+    if isinstance(value, list):
+        return all(is_left_alone(inner, text_is, key_is) for inner in value)
+    return not isinstance(value, int) or -_LONG_NUMBER < value < _LONG_NUMBER
+
+
+@lru_cache(maxsize=65_536)
+def is_no_secret(text: str) -> bool:
+    """Whether a text has nothing to redact and, as a key, names no secret."""
+    return not _SECRET_KEY.match(text) and _redacted(text) == text
 
 
 def _kept_name(found: re.Match[str]) -> str:
