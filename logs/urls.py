@@ -15,6 +15,7 @@ urlpatterns = [
     path("records/usage/<uuid:record_id>/", views.record, name="usage-record"),
     path("records/usage/<uuid:record_id>/details/", views.record_details, name="usage-record-details"),
     path("records/usage/<uuid:record_id>/reprice/", record_views.reprice, name="usage-reprice"),
+    path("tokens/", views.tokens, name="tokens"),
     path("r/<path:request_id>", views.permalink, name="permalink"),
     path("api/v1/usage", by_method(GET=read_api.usage, POST=api.usage), name="api-usage"),
     path("api/v1/usage/statistics", by_method(GET=read_api.statistics), name="api-usage-statistics"),

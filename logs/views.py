@@ -21,6 +21,7 @@ from logs.chart import Chart
 from logs.display import Display
 from logs.filters import UsageFilter
 from logs.models import UsageRecord
+from logs.own_tokens import own_tokens
 from routescope.ids import first_id
 from routescope.keyset import Cursor, Page
 from routescope.snapshot import snapshot
@@ -136,6 +137,15 @@ def limits(request: AuthenticatedRequest) -> HttpResponse:
             "page_path": reverse("usage"),
         }
     return render(request, "logs/limits.html", context)
+
+
+@require_GET
+@login_required
+def tokens(request: AuthenticatedRequest) -> HttpResponse:
+    """The person's API tokens with their limits, last use and spend."""
+    with snapshot():
+        context = {"tokens": own_tokens(request.user)}
+    return render(request, "logs/tokens.html", context)
 
 
 def _record(request: AuthenticatedRequest, record_id: UUID) -> UsageRecord:

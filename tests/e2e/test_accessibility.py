@@ -68,7 +68,9 @@ VIEWS = (
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
-def test_the_records_are_accessible(page: Page, records: None, scheme: Literal["light", "dark"], width: int) -> None:
+def test_the_records_are_accessible(
+    page: Page, records: None, scheme: Literal["light", "dark"], width: int
+) -> None:
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 900})
     enter(page)
