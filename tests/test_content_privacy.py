@@ -7,17 +7,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client, override_settings
 from django.utils import timezone
 
 from accounts.models import ApiToken, Gateway, Group, User
-from logs import contents
+from logs import contents, ingest
 from logs.contents import ContentPolicy, Level, UsageContent
 from logs.events import Failure
 from logs.models import Status, UsageRecord
 from tests.cast import event, store
 from tests.sending import Sender, sender
+from tests.sums import check_rollups
 from tests.test_redaction import PLANTED
 
 __all__ = ["sender"]
@@ -233,3 +234,25 @@ def test_errors_of_a_failed_call_keep_the_words_of_errors(alice: User, gateway: 
         gateway, event(status=Status.ERROR, http_status=429, error=Failure(message=message), model="gpt-4o")
     )
     assert UsageRecord.objects.get().error_message == message
+
+
+def test_content_that_comes_in_two_parts_is_kept_together_and_moves_with_its_record(
+    alice: User, gateway: Gateway
+) -> None:
+    policy(Level.FULL, gateway=gateway)
+    store(gateway, event(request_id="req_s", created_at=RECENT, input=b'"the question"'))
+    record = UsageRecord.objects.get()
+    later = event(
+        request_id="req_s",
+        created_at=RECENT - timedelta(days=1, seconds=5),
+        output=b'"the answer"',
+        model="m",
+    )
+    with transaction.atomic():
+        ingest.complete(gateway, [(record, later)])
+    moved = UsageRecord.objects.get()
+    assert moved.pk != record.pk
+    kept = contents.load(alice.pk, [moved.pk])[moved.pk]
+    assert kept is not None and (kept.input, kept.output) == ("the question", "the answer")
+    assert UsageContent.objects.count() == 1 and moved.content == Level.FULL
+    check_rollups()
