@@ -6,14 +6,17 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
 from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts.models import AIModel, ApiToken, Gateway, User
 from logs import listing, rollups
+from logs.breakdown import By, breakdown
 from logs.models import UsageRecord
 from logs.selection import Selection
 from routescope.keyset import Cursor
@@ -100,6 +103,19 @@ def test_the_header_reads_rollups_and_less_than_an_hour_at_each_edge(crowd: User
     assert_no_scan_of_a_partition(plans)
     tables = [{node.get("Relation Name") for node in plan} - {None} for plan in plans]
     assert tables == [{"usage_day"}, {"usage_hour"}, {"usage_record_2026_03"}]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai", "Asia/Kolkata"])
+@pytest.mark.parametrize("by", By)
+def test_a_breakdown_reads_rollups_and_the_hours_that_midnight_divides(
+    crowd: User, by: By, zone: str
+) -> None:
+    with timezone.override(ZoneInfo(zone)):
+        plans = plans_of(lambda: breakdown(crowd, Selection(MARCH), by))
+    assert_no_scan_of_a_partition(plans)
+    raw = [plan for plan in plans if partitions_in(plan)]
+    assert len(raw) == 1, "less than an hour at each edge, and where a midnight divides an hour"
+    assert len(plans) <= 4
 
 
 def test_a_rare_model_is_read_from_the_hours_that_hold_it(crowd: User) -> None:
