@@ -24,7 +24,7 @@ from accounts.models import SavedView, User
 MOST = 100
 """Views of one tab that a person may keep."""
 
-_PASSING = ("older", "newer", "csrfmiddlewaretoken")
+_PASSING = ("older", "newer", "live", "csrfmiddlewaretoken")
 """Parameters that belong to one visit and not to a view."""
 
 

@@ -70,6 +70,12 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
   detail.target?.removeAttribute("aria-busy");
 });
 
+// What was said about the page before (a view saved, say) goes with what it was about.
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (!detail.shouldSwap || detail.target.id !== "panel") return;
+  for (const said of document.querySelectorAll("#main > .notice[role=status]")) said.remove();
+});
+
 // --- Focus: htmx keeps it on an element whose id comes back. Otherwise it would be lost to the page's top. ---
 
 let heirs = [];

@@ -154,6 +154,18 @@ def test_views_are_saved_opened_renamed_and_deleted(alice_page: Page) -> None:
     save_and_use_a_view(alice_page)
 
 
+def test_what_was_said_goes_with_the_page_it_was_about(alice_page: Page) -> None:
+    page = alice_page
+    page.goto("/records/usage/?status=error&range=30d")
+    page.locator("#saved-views > summary").click()
+    page.get_by_label("Name for what is shown").fill("Failures")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("View “Failures” saved.")).to_be_visible()
+    page.get_by_role("link", name="Reset").click()
+    expect(page.locator("tr.record")).to_have_count(40)
+    expect(page.get_by_text("View “Failures” saved.")).to_have_count(0)
+
+
 def test_views_are_saved_opened_renamed_and_deleted_without_javascript(plain_page: Page) -> None:
     save_and_use_a_view(plain_page)
 
