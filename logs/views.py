@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from csp.decorators import csp_update
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse, JsonResponse
@@ -53,9 +54,10 @@ def usage_results(request: AuthenticatedRequest) -> HttpResponse:
 
 @require_GET
 @login_required
+@csp_update({"img-src": ["https:"]})
 def record(request: AuthenticatedRequest, record_id: UUID) -> HttpResponse:
-    """One record on a page of its own."""
-    return render(request, "logs/record.html", {"record": _record(request, record_id)})
+    """One record on a page of its own. Only here are images of its content loaded, not linked."""
+    return render(request, "logs/record.html", {"record": _record(request, record_id), "show_images": True})
 
 
 @require_GET

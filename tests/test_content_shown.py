@@ -123,3 +123,17 @@ def test_every_providers_shape_is_a_conversation(
 ) -> None:
     turns = conversation(sent, answered)
     assert [(turn.role, turn.parts[0].text) for turn in turns] == expected
+
+
+def test_images_are_loaded_by_https_alone_and_only_on_the_records_own_page(
+    alice_client: Client, gateway: Gateway
+) -> None:
+    record = kept(gateway, Level.FULL)
+    answer = alice_client.get(f"/records/usage/{record.pk}/")
+    page = answer.content.decode()
+    assert '<img class="turn-image" src="https://images.example/cat.png"' in page
+    assert 'referrerpolicy="no-referrer"' in page and 'src="http://' not in page
+    [images] = [part for part in answer["Content-Security-Policy"].split("; ") if part.startswith("img-src")]
+    assert images.split() == ["img-src", "'self'", "data:", "https:"]
+    elsewhere = alice_client.get("/records/usage/")["Content-Security-Policy"]
+    assert "https:" not in elsewhere
