@@ -36,15 +36,17 @@ WITH RECURSIVE due AS (
 )
 SELECT platform FROM due WHERE platform IS NOT NULL
 """  # noqa: S608  # the table's own name
+# An array, which is made once: as IN (SELECT ...) the planner may run the subquery again for each row, and
+# every run would lock another LIMIT of rows.
 CLAIM = f"""
 UPDATE {_TABLE} SET lease = gen_random_uuid(), leased_until = %(until)s, next_poll_at = %(until)s
-WHERE id IN (
+WHERE id = ANY(ARRAY(
     SELECT id FROM {_TABLE}
     WHERE platform = %(platform)s AND next_poll_at <= %(now)s
     ORDER BY next_poll_at
     LIMIT %(limit)s
     FOR NO KEY UPDATE SKIP LOCKED
-)
+))
 RETURNING id, lease
 """  # noqa: S608
 
