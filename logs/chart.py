@@ -64,6 +64,7 @@ class Tick:
     """A label under the chart: a round time in the person's zone. ``major`` ones stay on a narrow screen."""
 
     at: str
+    anchor: str
     label: str
     major: bool
 
@@ -179,7 +180,13 @@ class Chart:
     def ticks(self) -> list[Tick]:
         moments = list(_round_times(self.start, self.end, self.zone))
         return [
-            Tick(self._percent(moment), _tick_label(moment, self.zone, moments), index % 2 == 0)
+            Tick(
+                self._percent(moment),
+                # A label that would leave the drawing stands before its tick.
+                "end" if (self.end - moment) / (self.end - self.start) < 0.05 else "start",
+                _tick_label(moment, self.zone, moments),
+                index % 2 == 0,
+            )
             for index, moment in enumerate(moments)
         ]
 

@@ -59,7 +59,7 @@ VIEWS = (
     "/records/usage/?range=7d&status=error&token=prod",
     "/records/usage/?range=yesterday",
     "/records/usage/?request_id=req_failed",
-    "/records/usage/?view=compare",
+    "/records/usage/?range=7d&compare=model",
     "/records/usage/limits/?token=prod",
     "/records/tasks/",
     "/records/tasks/?range=all",
