@@ -57,6 +57,8 @@ class Up:
     def until(self, text: str) -> None:
         """Wait until it printed the text."""
         wait(lambda: text in self.output or self.process.poll() is not None, self.output)
+        if self.process.poll() is not None:
+            self._reader.join(LIMIT)
         assert text in self.output, self.output
 
     def get(self, path: str = "/accounts/login/") -> int:
@@ -95,9 +97,15 @@ def processes(state: Path) -> dict[int, str]:
     return found
 
 
-def process_of(state: Path, word: str) -> int:
-    """Return the process ID of the oldest process of the state folder with the word in its command line."""
-    return min(pid for pid, command in processes(state).items() if word in command)
+def process_of(state: Path, word: str) -> int | None:
+    """Return the process of the state folder with the word in its command line, and no parent like it."""
+    found = {pid for pid, command in processes(state).items() if word in command}
+    for pid in found:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+            if parent not in found:
+                return pid
+    return None
 
 
 @pytest.fixture
@@ -204,12 +212,12 @@ def test_a_killed_run_leaves_no_servers_and_the_next_start_needs_no_help(
 ) -> None:
     up = start(port)
     up.until("Routescope is ready")
-    database = process_of(state, "postgres")
+    database = process_of(state, "bin/postgres")
     assert up.end(signal.SIGKILL) == -signal.SIGKILL
 
     up = start(port)
     up.until("Routescope is ready")
-    assert process_of(state, "postgres") == database
+    assert process_of(state, "bin/postgres") == database
     commands = list(processes(state).values())
     assert sum("beat" in command for command in commands) == 1
     assert up.get() == 200
@@ -220,10 +228,12 @@ def test_a_killed_run_leaves_no_servers_and_the_next_start_needs_no_help(
 def test_a_worker_that_dies_is_started_again(start: Callable[..., Up], state: Path, port: int) -> None:
     up = start(port)
     up.until("Routescope is ready")
-    wait(lambda: any("celery" in command for command in processes(state).values()))
-    os.kill(process_of(state, " worker "), signal.SIGKILL)
+    wait(lambda: process_of(state, " worker ") is not None)
+    worker = process_of(state, " worker ")
+    assert worker is not None
+    os.kill(worker, signal.SIGKILL)
     up.until("worker  | ended (killed by SIGKILL); starting it again in 1 s")
-    wait(lambda: any(" worker " in command for command in processes(state).values()))
+    wait(lambda: process_of(state, " worker ") not in {None, worker})
     assert up.get() == 200
     assert up.end() == 0
 
