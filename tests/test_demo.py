@@ -31,13 +31,13 @@ from routescope.demo import (
     history,
     wire,
 )
-from routescope.demo.ahead import batches_ahead
 from routescope.demo.calls import Caller
 from routescope.demo.cast import TOKENS, WORKLOADS
 from routescope.demo.history import load
 from routescope.demo.media import SERVICES, Order, orders
 from routescope.demo.prices import MODELS
-from routescope.demo.traffic import Traffic, ended, scale_for
+from routescope.demo.shares import Tally
+from routescope.demo.traffic import Traffic, ended, scale_for, welcome
 from routescope.ranges import DAY, HOUR, floor
 from tasks.models import OPEN_STATUSES, UNSUCCESSFUL_STATUSES, AsyncTask, TaskEvent, TaskStatus
 
@@ -51,7 +51,7 @@ NOW = floor(timezone.now() - timedelta(hours=16, minutes=20), DAY) + timedelta(h
 @pytest.fixture(scope="module")
 def sample() -> list[UsageEvent]:
     """Five days of the demo at its usual scale, as events: no database."""
-    return [event for batch in history.batches(FIVE_DAYS, FIVE_DAYS.begin, END) for event in batch]
+    return [event for day in history.records_by_day(FIVE_DAYS, FIVE_DAYS.begin, END) for event in day]
 
 
 @pytest.fixture
@@ -245,7 +245,7 @@ def test_sums_agree_with_the_records(now: datetime) -> None:
 
 def test_loading_again_adds_nothing(now: datetime) -> None:
     before = everything()
-    assert load(RECORDS, DAYS, now).records == 0
+    assert load(RECORDS, DAYS, now).records.accepted == 0
     assert everything() == before
 
 
@@ -253,12 +253,12 @@ def test_a_later_load_fills_the_gap(db: None) -> None:
     load(RECORDS, DAYS, NOW - 9 * HOUR)
     before = everything()
     later = load(RECORDS, DAYS, NOW)
-    assert later.records > 30
+    assert later.records.accepted > 30
     added = UsageRecord.objects.exclude(id__in=before)
-    assert added.count() == later.records
+    assert added.count() == later.records.accepted
     assert min(added.values_list("created_at", flat=True)) > NOW - 10 * HOUR
     assert max(added.values_list("created_at", flat=True)) > NOW - HOUR
-    assert load(RECORDS, DAYS, NOW).records == 0
+    assert load(RECORDS, DAYS, NOW).records.accepted == 0
 
 
 def test_a_load_that_was_interrupted_is_completed(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,17 +278,27 @@ def test_a_load_that_was_interrupted_is_completed(db: None, monkeypatch: pytest.
     interrupted = everything()
     load(RECORDS, DAYS, NOW + timedelta(minutes=1))
     assert interrupted.keys() < everything().keys()
-    traffic = Traffic(
-        floor(NOW - DAYS * DAY, HOUR), NOW, scale_for(RECORDS, floor(NOW - DAYS * DAY, HOUR), NOW)
-    )
-    whole = {event.request_id for batch in history.batches(traffic, traffic.begin, NOW) for event in batch}
+    begin = floor(NOW - DAYS * DAY, HOUR)
+    traffic = Traffic(begin, NOW, scale_for(RECORDS, begin, NOW))
+    days = history.records_by_day(traffic, begin, NOW)
+    whole = {event.request_id for day in days for event in day}
     assert whole <= set(UsageRecord.objects.values_list("request_id", flat=True))
 
 
-def test_a_second_process_makes_the_same_history(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    traffic = Traffic(floor(NOW - DAYS * DAY, HOUR), NOW, 0.05)
-    alone = list(history.batches(traffic, traffic.begin, NOW))
-    assert list(batches_ahead(traffic, traffic.begin, NOW)) == alone
+@pytest.mark.django_db(transaction=True)
+def test_two_processes_store_what_one_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "_WORTH_A_PROCESS", 1)
+    monkeypatch.setattr(history, "cores", lambda: 2)
+    loaded = load(RECORDS, DAYS, NOW)
+    begin = floor(NOW - DAYS * DAY, HOUR)
+    traffic = Traffic(begin, NOW, scale_for(RECORDS, begin, NOW))
+    whole = [event for day in history.records_by_day(traffic, begin, NOW) for event in day]
+    stored = UsageRecord.objects.exclude(request_id=welcome(NOW).request_id)
+    assert sorted(stored.values_list("request_id", "type")) == sorted(
+        (event.request_id, event.type) for event in whole
+    )
+    assert loaded.records == Tally(accepted=len(whole) + 1)
+    assert load(RECORDS, DAYS, NOW).records == Tally()
 
 
 def test_it_is_not_loaded_where_others_can_reach_it(db: None, settings: Settings) -> None:

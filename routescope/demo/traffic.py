@@ -107,19 +107,25 @@ def scale_for(records: int, begin: datetime, end: datetime) -> float:
 
 def adjustments(end: datetime) -> list[UsageEvent]:
     """Return what the operator booked by hand on the demo user's account."""
-    return [
-        UsageEvent(
-            request_id=f"adj_{end - age:%Y%m%d}_{number}",
-            created_at=end - age,
-            type=RecordType.ADJUSTMENT,
-            user=DEMO_USER_EMAIL,
-            token=PRODUCTION.name,
-            group=PRODUCTION.group.name,
-            cost=amount,
-            billing={"currency": "USD", "reason": reason},
-        )
-        for number, (age, amount, reason) in enumerate(_ADJUSTMENTS, start=1)
-    ]
+    return [_adjustment(end - age, amount, reason) for age, amount, reason in _ADJUSTMENTS]
+
+
+def welcome(end: datetime) -> UsageEvent:
+    """Return the credit that the demo user begins the present with."""
+    return _adjustment(end - timedelta(minutes=31), Decimal("-2.5"), "Welcome credit")
+
+
+def _adjustment(at: datetime, amount: Decimal, reason: str) -> UsageEvent:
+    return UsageEvent(
+        request_id=f"adj_{at:%Y%m%dT%H%M%S}",
+        created_at=at,
+        type=RecordType.ADJUSTMENT,
+        user=DEMO_USER_EMAIL,
+        token=PRODUCTION.name,
+        group=PRODUCTION.group.name,
+        cost=amount,
+        billing={"currency": "USD", "reason": reason},
+    )
 
 
 def ended(event: UsageEvent) -> datetime:

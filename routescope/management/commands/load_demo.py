@@ -34,15 +34,13 @@ class Command(BaseCommand):
         started = time.monotonic()
         loaded = load(records, days, timezone.now())
         seconds = time.monotonic() - started
-        if loaded.start is None or not loaded.records:
+        if loaded.start is None or not loaded.records.accepted:
             self.stdout.write("The demo is loaded already, up to now.")
         else:
             self.stdout.write(
-                f"Loaded {loaded.records:,} demo records and {loaded.tasks:,} tasks, from"
+                f"Loaded {loaded.records.accepted:,} demo records and {loaded.tasks:,} tasks, from"
                 f" {loaded.start:%Y-%m-%d %H:%M} to {loaded.until:%Y-%m-%d %H:%M} UTC, in {seconds:.1f} s."
             )
-        if loaded.rejected:
-            self.stdout.write(
-                f"{loaded.rejected:,} records are older than RECORD_RETENTION_MONTHS and were not kept."
-            )
+        if refused := loaded.records.rejected:
+            self.stdout.write(f"{refused:,} older than RECORD_RETENTION_MONTHS were not kept.")
         self.stdout.write(f"Sign in as {DEMO_USER_EMAIL} or {DEMO_ADMIN_EMAIL}, password {DEMO_PASSWORD}")
