@@ -172,7 +172,8 @@ class UsageRecordAdmin(ContentViews, KeysetAdmin[UsageRecord]):
     def get_listing(self, request: HttpRequest, form: UsageRecordForm, cursor: Cursor) -> Listing:
         if form.identifier:
             page = everyone.identified(form.identifier)
-            return Listing(page, _figures(Totals.of(page.rows)), _notes_on_search(form, page))
+            figures = _figures(Totals.of(page.rows)) if page.rows else ()
+            return Listing(page, figures, _notes_on_search(form, page))
         selection, user = form.selection, form.one_user
         summed = replace(selection, chosen=whole_hours(selection.chosen))
         notes = [] if summed == selection else [_note_on_hours(summed.chosen)]
