@@ -144,7 +144,7 @@ def test_gateways_limits_hold_by_the_minute(sample: list[UsageEvent]) -> None:
         if event.type is not RecordType.REQUEST:
             continue
         minute = (event.user, event.token, event.created_at.replace(second=0, microsecond=0))
-        if event.error is not None and (event.error.message or "").startswith("Rate limit of token"):
+        if event.error is not None and (event.error.message or "").startswith("Rate limit reached: "):
             refused.add(minute)
         else:
             calls[minute] += 1

@@ -139,7 +139,7 @@ def spoil(rng: random.Random, event: UsageEvent, cause: Cause) -> None:
 
 def refuse(event: UsageEvent, limit: str) -> None:
     """Make a call one that the gateway refused because the token's limit of the minute was reached."""
-    message = f"Rate limit of token {event.token} reached: {limit}. Try again in the next minute."
+    message = f"Rate limit reached: {limit}. Please try again in the next minute."
     event.status = Status.ERROR
     event.http_status = 429
     event.error = Failure(type="rate_limit_error", code="rate_limit_exceeded", message=message)
@@ -197,9 +197,7 @@ def fail(rng: random.Random, event: UsageEvent, answer: Answer) -> None:
     context = model.context if model else 128_000
     filled = answer.message.format(
         model=event.model,
-        token=event.token,
         group=event.group,
-        channel=event.channel,
         context=context,
         too_long=context + rng.randrange(300, context // 2),
         input_tokens=event.input_tokens,
