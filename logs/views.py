@@ -54,7 +54,7 @@ def usage_results(request: AuthenticatedRequest) -> HttpResponse:
 
 @require_GET
 @login_required
-@csp_update({"img-src": ["https:"]})
+@csp_update({"img-src": ["https:"]})  # type: ignore[arg-type]  # it knows only plain requests
 def record(request: AuthenticatedRequest, record_id: UUID) -> HttpResponse:
     """One record on a page of its own. Only here are images of its content loaded, not linked."""
     return render(request, "logs/record.html", {"record": _record(request, record_id), "show_images": True})
