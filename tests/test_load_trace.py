@@ -46,7 +46,14 @@ def load(
 ) -> tuple[str, str]:
     out, err = StringIO(), StringIO()
     call_command(
-        "load_trace", str(file), user=user, token=token, model="gpt-4", group=group, stdout=out, stderr=err
+        "load_trace",
+        str(file),
+        user=user,
+        token=token,
+        model="a-model-of-our-own",
+        group=group,
+        stdout=out,
+        stderr=err,
     )
     return out.getvalue(), err.getvalue()
 
@@ -61,7 +68,7 @@ def test_each_line_is_a_record_even_where_two_are_alike(trace: Path) -> None:
     names = UsageRecord.objects.filter(input_tokens=396).values_list(
         "model__name", "group__name", "gateway__name"
     )
-    assert names.get() == ("gpt-4", "default", "trace")
+    assert names.get() == ("a-model-of-our-own", "default", "trace")
 
 
 def test_times_are_utc_and_kept_to_the_microsecond(tmp_path: Path) -> None:
