@@ -9,6 +9,8 @@ from uuid import UUID
 
 from django.http import QueryDict
 
+from routescope.ids import moment_of
+
 Row = TypeVar("Row")
 
 
@@ -22,13 +24,14 @@ class Cursor:
     @classmethod
     def parse(cls, params: QueryDict) -> Cursor:
         """Read ``older`` and ``newer`` from a query string. What is no id is the top of the list."""
-        try:
-            if value := params.get("older"):
-                return cls(older=UUID(value))
-            if value := params.get("newer"):
-                return cls(newer=UUID(value))
-        except ValueError:
-            pass
+        for name in ("older", "newer"):
+            if value := params.get(name):
+                try:
+                    identifier = UUID(value)
+                    moment_of(identifier)  # of no time that the calendar knows: no id of ours either
+                except (ValueError, OverflowError):
+                    continue
+                return cls(**{name: identifier})
         return cls()
 
 

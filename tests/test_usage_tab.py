@@ -265,6 +265,16 @@ def test_pages_follow_each_other_without_gap_or_overlap(alice_client: Client, ga
     assert "120 records" in text(first)
 
 
+@pytest.mark.usefixtures("records")
+@pytest.mark.parametrize(
+    "cursor", ["ffffffff-ffff-ffff-ffff-ffffffffffff", "x", "00000000-0000-0000-0000-000000000000"]
+)
+@pytest.mark.parametrize("name", ["older", "newer"])
+def test_a_cursor_that_nobody_made_breaks_nothing(alice_client: Client, name: str, cursor: str) -> None:
+    for query in ({}, {"model": "gpt-5"}):
+        assert get(alice_client, range="all", **{name: cursor}, **query).status_code == 200
+
+
 def test_details_show_what_a_record_holds_and_escape_it(alice_client: Client, gateway: Gateway) -> None:
     store(
         gateway,
