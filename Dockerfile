@@ -14,8 +14,10 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     DJANGO_SETTINGS_MODULE=routescope.settings \
     HOST=0.0.0.0 \
-    PORT=8000
+    PORT=8000 \
+    EXPORTS_DIR=/exports
 RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent routescope
+RUN mkdir /exports && chown routescope /exports
 WORKDIR /app
 COPY --from=packages /opt/venv /opt/venv
 COPY . .

@@ -357,3 +357,4 @@ class SavedView(models.Model):
 from accounts.access_models import PersonalAccessToken as PersonalAccessToken  # noqa: E402
 from accounts.access_models import ReadAllowance as ReadAllowance  # noqa: E402
 from accounts.audit import AuditEntry as AuditEntry  # noqa: E402
+from accounts.export_models import Export as Export  # noqa: E402

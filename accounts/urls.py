@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from accounts import read_views, saved_views, views
+from accounts import export_views, read_views, saved_views, views
 
 urlpatterns = [
     path("profile/", views.profile, name="profile"),
@@ -14,6 +14,14 @@ urlpatterns = [
     path("profile/access-tokens/", read_views.access_tokens, name="access-tokens"),
     path("profile/access-tokens/<int:pk>/revoke/", read_views.revoke, name="access-token-revoke"),
     path("profile/read-api/", read_views.read_api, name="read-api"),
+    path("exports/", export_views.exports, name="exports"),
+    path("exports/results/", export_views.results, name="exports-results"),
+    path("exports/new/", export_views.new, name="export-new"),
+    path("exports/file/<str:signature>/", export_views.file, name="export-file"),
+    path("exports/<uuid:pk>/download/", export_views.download, name="export-download"),
+    path("exports/<uuid:pk>/manifest.json", export_views.manifest, name="export-manifest"),
+    path("exports/<uuid:pk>/cancel/", export_views.cancel, name="export-cancel"),
+    path("exports/<uuid:pk>/delete/", export_views.delete, name="export-delete"),
     # In front of allauth's page of the same path: the address one signs in with is the admin's to change.
     path("accounts/email/", RedirectView.as_view(pattern_name="profile")),
     path("invite/<str:uidb36>/<str:token>/", views.accept_invite, name="accept_invite"),

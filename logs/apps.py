@@ -11,14 +11,17 @@ class LogsConfig(AppConfig):
     def ready(self) -> None:
         from accounts.models import User
         from logs import repricing  # noqa: F401  (listens for new prices)
+        from logs.exports import UsageSource
         from logs.ledger import UsageLedger
         from logs.models import UsageRecord
         from routescope import elsewhere, ledger
+        from routescope.exports import sources
 
         def find(user: User, identifier: str) -> str:
             if not UsageRecord.objects.visible_to(user).identified_by(identifier).exists():
                 return ""
             return f"{reverse('usage')}?{urlencode({'request_id': identifier})}"
 
+        sources.provide(UsageSource())
         ledger.register(UsageLedger())
         elsewhere.register(elsewhere.Place("usage", _("Usage Logs"), find))

@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from routescope import embedded, env
+from routescope.embedded import place
 
 django_stubs_ext.monkeypatch()
 
@@ -122,6 +123,8 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "tasks.dispatch": {"task": "tasks.dispatch", "schedule": 2.0, "options": {"expires": 2.0}},
     "tasks.settle_refunds": {"task": "tasks.settle_refunds", "schedule": 60.0, "options": {"expires": 60.0}},
+    "exports.dispatch": {"task": "exports.dispatch", "schedule": 10.0, "options": {"expires": 10.0}},
+    "exports.tidy": {"task": "exports.tidy", "schedule": 3600.0, "options": {"expires": 3600.0}},
     "tasks.tidy": {"task": "tasks.tidy", "schedule": 3600.0, "options": {"expires": 3600.0}},
     "logs.retention": {"task": "logs.retention", "schedule": crontab(hour="2", minute="10")},
     "logs.price_unpriced": {"task": "logs.price_unpriced", "schedule": crontab(hour="2", minute="40")},
@@ -227,6 +230,14 @@ API_REFERENCE_URL = env.text("API_REFERENCE_URL")
 # --- Read API --------------------------------------------------------------------------------------------
 
 READ_API_REQUESTS_PER_MINUTE = env.integer("READ_API_REQUESTS_PER_MINUTE", 120, minimum=1)
+
+# --- Exports ---------------------------------------------------------------------------------------------
+
+# Shared by the web processes and the workers.
+EXPORTS_DIR = Path(env.text("EXPORTS_DIR") or place.state() / "exports")
+EXPORT_DAYS = env.integer("EXPORT_DAYS", 7, minimum=1)
+EXPORT_MAX_ROWS = env.integer("EXPORT_MAX_ROWS", 10_000_000, minimum=1)
+EXPORT_MAX_MEGABYTES = env.integer("EXPORT_MAX_MEGABYTES", 4096, minimum=1)
 
 # --- Encryption at rest ----------------------------------------------------------------------------------
 

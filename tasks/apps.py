@@ -11,7 +11,9 @@ class TasksConfig(AppConfig):
     def ready(self) -> None:
         from accounts.models import User
         from routescope import elsewhere
+        from routescope.exports import sources
         from tasks import provider_admin  # noqa: F401  (registers itself; the admin looks for `admin` alone)
+        from tasks.exports import TaskSource
         from tasks.models import AsyncTask
 
         def find(user: User, identifier: str) -> str:
@@ -19,4 +21,5 @@ class TasksConfig(AppConfig):
                 return ""
             return f"{reverse('tasks')}?{urlencode({'task_id': identifier})}"
 
+        sources.provide(TaskSource())
         elsewhere.register(elsewhere.Place("tasks", _("Task Logs"), find))

@@ -1,0 +1,262 @@
+"""Exports from the wish to the file: asked for, claimed by a worker, written, resumed, cancelled, expired.
+
+The database holds what is to be done: a job that comes twice, late or never costs nothing but time. A worker
+that dies stops being heard of; another one claims the export and goes on from its parts.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from urllib.parse import urlencode
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.core import signing
+from django.db import models, transaction
+from django.http import QueryDict
+from django.utils import timezone
+
+from accounts import time_zones
+from accounts.models import Export, User
+from routescope.exports.formats import COMPRESSIBLE, format_named
+from routescope.exports.parts import TooLargeError, sha256_of, write_parts
+from routescope.exports.sources import SOURCES
+from routescope.exports.texts import compress
+from routescope.formatting import plain
+from routescope.snapshot import SharedSnapshot
+
+logger = logging.getLogger(__name__)
+
+MOST_OPEN = 3
+"""Exports that a person may have under way at a time."""
+SILENCE = timedelta(seconds=90)
+"""After so long without a sign a worker counts as dead: the longest step, joining a part, takes seconds."""
+LINK_SECONDS = 300
+_SALT = "accounts.exports"
+_MEBIBYTE = 1024 * 1024
+
+
+class StoppedError(Exception):
+    """The export was cancelled, or another worker has it."""
+
+
+def ask(
+    user: User, source: str, form: str, columns: Sequence[str], query: QueryDict, *, gzipped: bool
+) -> Export:
+    """Keep a person's wish, its range of time fixed as of now. Raises KeyError for an unknown source."""
+    fixed = SOURCES[source].fixed(user.pk, query)
+    return Export.objects.create(
+        user=user,
+        source=source,
+        format=form,
+        is_gzipped=gzipped and form in COMPRESSIBLE,
+        columns=list(columns),
+        query=fixed.urlencode(),
+        time_zone=user.time_zone,
+    )
+
+
+def open_of(user: User) -> int:
+    return Export.objects.filter(user=user, status__in=_OPEN).count()
+
+
+def waiting() -> list[UUID]:
+    """Return the exports that no living worker has."""
+    lost = models.Q(status=Export.Status.RUNNING, heard_at__lt=timezone.now() - SILENCE)
+    found = Export.objects.filter(models.Q(status=Export.Status.QUEUED) | lost)
+    return list(found.order_by("created_at").values_list("pk", flat=True)[:100])
+
+
+def run(pk: UUID) -> bool:
+    """Claim an export and write it. Returns whether it was there to be claimed."""
+    export = _claim(pk)
+    if export is None:
+        return False
+    try:
+        _write(export)
+    except StoppedError:
+        logger.info("Export %s was stopped", pk)
+    except TooLargeError:
+        _fail(export, Export.Problem.SIZE)
+    except _TooManyRowsError:
+        _fail(export, Export.Problem.ROWS)
+    except Exception:
+        logger.exception("Export %s failed", pk)
+        _fail(export, Export.Problem.UNEXPECTED)
+    return True
+
+
+def cancel(user: User, pk: UUID) -> bool:
+    """Cancel one of the person's exports that is under way. Its worker notices within a part."""
+    mine = Export.objects.filter(user=user, pk=pk, status__in=_OPEN)
+    changed = mine.update(status=Export.Status.CANCELLED, finished_at=timezone.now(), lease=None)
+    return bool(changed)
+
+
+def remove(user: User, pk: UUID) -> bool:
+    """Delete one of the person's exports that has ended, with its file."""
+    export = Export.objects.filter(user=user, pk=pk).exclude(status__in=_OPEN).first()
+    if export is None:
+        return False
+    _erase(export)
+    export.delete()
+    return True
+
+
+def tidy() -> int:
+    """Delete the files and rows that have expired. Returns how many."""
+    old = timezone.now() - timedelta(days=settings.EXPORT_DAYS)
+    ended = models.Q(expires_at__lt=timezone.now()) | models.Q(expires_at=None, finished_at__lt=old)
+    gone = list(Export.objects.filter(ended).exclude(status__in=_OPEN)[:1000])
+    for export in gone:
+        _erase(export)
+        export.delete()
+    return len(gone)
+
+
+def signed(export: Export) -> str:
+    """Return what opens an export's file for ``LINK_SECONDS``, for its owner."""
+    return signing.dumps([str(export.pk), export.user_id], salt=_SALT)
+
+
+def opened(signature: str) -> Export | None:
+    """Return the export that a signature opens; None for one that is forged, too old or outlived."""
+    try:
+        pk, user_id = signing.loads(signature, salt=_SALT, max_age=LINK_SECONDS)
+    except signing.BadSignature:
+        return None
+    return Export.objects.filter(pk=pk, user_id=user_id, status=Export.Status.DONE).first()
+
+
+def manifest(export: Export) -> dict[str, object]:
+    """Return what a file is: its filters, its rows and cost beside the header's, its checksum."""
+    return {
+        "file": export.file_name,
+        "source": export.source,
+        "filters": dict(QueryDict(export.query).lists()),
+        "columns": export.columns,
+        "time_zone": export.time_zone,
+        "asked_for": export.created_at.isoformat(),
+        "rows": export.rows,
+        "cost_usd": plain(export.cost),
+        "header": {"rows": export.expected_rows, "cost_usd": plain(export.expected_cost)},
+        "agrees_with_header": export.agrees,
+        "size_bytes": export.size,
+        "sha256": export.sha256,
+        "runs": export.runs,
+        "notes": _NOTES.get(export.format, []),
+    }
+
+
+_NOTES = {
+    "csv": ["A text that a spreadsheet could take for a formula has an apostrophe in front."],
+    "jsonl": ["Money is a string of its decimals."],
+    "xlsx": [
+        "Times are in the time zone named in the heading; the column beside gives the offset from UTC.",
+        "Numbers of more than 15 digits are texts: Excel would round them.",
+        "Texts end after 32,767 characters, Excel's limit. Rows past 1,048,575 are on further sheets.",
+    ],
+}
+_OPEN = (Export.Status.QUEUED, Export.Status.RUNNING)
+
+
+class _TooManyRowsError(Exception):
+    pass
+
+
+def _claim(pk: UUID) -> Export | None:
+    with transaction.atomic():
+        export = Export.objects.select_for_update(skip_locked=True).filter(pk=pk, status__in=_OPEN).first()
+        now = timezone.now()
+        if export is None or (
+            export.status == Export.Status.RUNNING and export.heard_at and export.heard_at > now - SILENCE
+        ):
+            return None
+        export.status = Export.Status.RUNNING
+        export.lease = uuid4()
+        export.heard_at = now
+        export.started_at = export.started_at or now
+        export.runs += 1
+        export.save()
+    return export
+
+
+def _write(export: Export) -> None:
+    zone = time_zones.named(export.time_zone)
+    source = SOURCES[export.source]
+    known = {column.name: column for column in source.columns}
+    columns = [known[name] for name in export.columns]
+    form = format_named(export.format, columns, zone)
+    export.folder.mkdir(parents=True, exist_ok=True)
+    with timezone.override(zone), SharedSnapshot() as snapshot:
+        with snapshot.reading():
+            selected = source.select(export.user_id, QueryDict(export.query))
+            expected = selected.expected()
+        _tell(export, expected_rows=expected.rows, expected_cost=expected.cost)
+        if expected.rows > settings.EXPORT_MAX_ROWS:
+            raise _TooManyRowsError
+        written = write_parts(
+            selected,
+            [column.name for column in columns],
+            form,
+            export.folder / "parts",
+            snapshot.reading,
+            lambda rows: _tell(export, rows=rows),
+            settings.EXPORT_MAX_MEGABYTES * _MEBIBYTE,
+        )
+    joined = export.folder / "joined"
+    form.join(written.paths, joined, lambda: _tell(export))
+    _tell(export)
+    if export.is_gzipped:
+        compress(joined, export.folder / "compressed", lambda: _tell(export))
+        (export.folder / "compressed").replace(joined)
+        _tell(export)
+    joined.replace(export.path)
+    now = timezone.now()
+    _tell(
+        export,
+        rows=written.rows,
+        cost=written.cost,
+        size=export.path.stat().st_size,
+        sha256=sha256_of(export.path),
+        status=Export.Status.DONE,
+        finished_at=now,
+        expires_at=now + timedelta(days=settings.EXPORT_DAYS),
+        lease=None,
+    )
+    if not export.agrees:
+        logger.error("Export %s differs from its header: %s", export.pk, json.dumps(manifest(export)))
+    shutil.rmtree(export.folder / "parts", ignore_errors=True)
+
+
+def _tell(export: Export, **changes: object) -> None:
+    """Keep how far it is. Raises StoppedError where the export is no longer this worker's."""
+    mine = Export.objects.filter(pk=export.pk, lease=export.lease, status=Export.Status.RUNNING)
+    if not mine.update(heard_at=timezone.now(), **changes):
+        if Export.objects.filter(pk=export.pk, status=Export.Status.CANCELLED).exists():
+            _erase(export)
+        raise StoppedError
+    for name, value in changes.items():
+        setattr(export, name, value)
+
+
+def _fail(export: Export, problem: str) -> None:
+    with suppress(StoppedError):
+        now = timezone.now()
+        _tell(export, status=Export.Status.FAILED, problem=problem, finished_at=now, lease=None)
+    _erase(export)
+
+
+def _erase(export: Export) -> None:
+    shutil.rmtree(export.folder, ignore_errors=True)
+
+
+def summary(export: Export) -> str:
+    """Return what the audit log says of an export."""
+    shown = urlencode(list(QueryDict(export.query).items()))
+    return f"{export.source} {export.format} {export.pk} ?{shown}"

@@ -1,0 +1,196 @@
+"""Usage records as a source of exports: the rows that the page lists, and what its header says of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Sum
+from django.db.models.expressions import RawSQL
+from django.http import QueryDict
+
+from accounts.models import AIModel, ApiToken, Group, User
+from logs import details, rollups
+from logs.details import Details
+from logs.filters import UsageFilter
+from logs.models import Cause, RecordType, Status, UsageRecord
+from logs.querysets import UsageRecordQuerySet
+from routescope.exports.sources import Column, Expected, Kind, Row, Value, fix_range
+from routescope.formatting import plain
+
+RECEIPT = "receipt"
+_CHUNK = 2_000
+_WITH_RECEIPTS = 500
+
+COLUMNS = (
+    Column("created_at", Kind.MOMENT),
+    Column("request_id", Kind.TEXT),
+    Column("type", Kind.TEXT),
+    Column("status", Kind.TEXT),
+    Column("cause", Kind.TEXT),
+    Column("token", Kind.TEXT),
+    Column("model", Kind.TEXT),
+    Column("group", Kind.TEXT),
+    Column("input_tokens", Kind.INTEGER),
+    Column("output_tokens", Kind.INTEGER),
+    Column("cached_tokens", Kind.INTEGER),
+    Column("cost", Kind.DECIMAL),
+    Column("duration_ms", Kind.INTEGER),
+    Column("ttft_ms", Kind.INTEGER),
+    Column("http_status", Kind.INTEGER),
+    Column("stream", Kind.BOOLEAN),
+    Column("endpoint", Kind.TEXT),
+    Column("error_type", Kind.TEXT),
+    Column("error_code", Kind.TEXT),
+    Column("error_message", Kind.TEXT),
+    Column("error_param", Kind.TEXT),
+    Column("upstream_request_id", Kind.TEXT),
+    Column("task_id", Kind.TEXT),
+    Column("provider", Kind.TEXT),
+    Column("channel", Kind.TEXT),
+    Column("cache_write_tokens", Kind.INTEGER, usual=False),
+    Column("reasoning_tokens", Kind.INTEGER, usual=False),
+    Column("audio_input_tokens", Kind.INTEGER, usual=False),
+    Column("audio_output_tokens", Kind.INTEGER, usual=False),
+    Column("image_count", Kind.INTEGER, usual=False),
+    Column("id", Kind.TEXT, usual=False),
+    Column("ip", Kind.TEXT, usual=False),
+    Column("user_agent", Kind.TEXT, usual=False),
+    Column("parameters", Kind.TEXT, usual=False),
+    Column("attempts", Kind.TEXT, usual=False),
+    Column("metadata", Kind.TEXT, usual=False),
+    Column(RECEIPT, Kind.TEXT, usual=False),
+)
+_TYPES = {kind.value: kind.name.lower() for kind in RecordType}
+_STATUSES = {status.value: status.name.lower() for status in Status}
+_CAUSES = {cause.value: cause.name.lower() for cause in Cause if cause}
+_FIELDS = {"token": "token_id", "model": "model_id", "group": "group_id"}
+
+
+class UsageSource:
+    name = "usage"
+    columns: Sequence[Column] = COLUMNS
+
+    def select(self, user_id: int, query: QueryDict) -> UsageSelected:
+        return UsageSelected(UsageFilter(query, user=User.objects.get(pk=user_id)))
+
+    def fixed(self, user_id: int, query: QueryDict) -> QueryDict:
+        filters = UsageFilter(query, user=User.objects.get(pk=user_id))
+        fixed = filters.query
+        for name in ("live", "compare", "sort"):
+            fixed.pop(name, None)
+        chosen = filters.selection.chosen
+        fix_range(fixed, chosen)
+        return fixed
+
+
+class UsageSelected:
+    """The records under one person's filters."""
+
+    def __init__(self, filters: UsageFilter) -> None:
+        self._filters = filters
+        user = filters.user
+        mine = UsageRecord.objects.visible_to(user)
+        self._records: UsageRecordQuerySet[UsageRecord]
+        if filters.searched_id:
+            self._records = mine.identified_by(filters.searched_id)
+        else:
+            selection = filters.selection
+            self._records = mine.within(selection.chosen).filter(selection.condition)
+        # Read once: joining three tables to each of a million rows would say the same.
+        self._words: dict[str, dict[Any, str]] = {
+            "token": dict(ApiToken.objects.filter(owner=user).values_list("id", "name")),
+            "model": dict(AIModel.objects.values_list("id", "name")),
+            "group": dict(Group.objects.values_list("id", "name")),
+            "type": _TYPES,
+            "status": _STATUSES,
+            "cause": _CAUSES,
+        }
+        names = json.dumps({name: sorted(words.items()) for name, words in self._words.items()})
+        self._names = blake2b(names.encode(), digest_size=8).hexdigest()
+
+    def expected(self) -> Expected:
+        if self._filters.searched_id:
+            totals = rollups.Totals.of(self._records.iterator(_CHUNK))
+        else:
+            totals = rollups.totals(self._filters.user, self._filters.selection)
+        return Expected(totals.records, totals.cost)
+
+    def rows(self, columns: Sequence[str], before: UUID | None, limit: int) -> Iterator[Row]:
+        found = self._older(before).order_by("-id")[:limit]
+        readers = [self._reader(name) for name in columns]
+        if RECEIPT in columns:
+            yield from self._with_receipts(found, columns, readers)
+            return
+        fields = [_FIELDS.get(name, name) for name in columns]
+        for identifier, cost, *values in found.values_list("id", "cost", *fields).iterator(_CHUNK):
+            yield (
+                identifier,
+                cost,
+                tuple(read(value) for read, value in zip(readers, values, strict=True)),
+            )
+
+    def fingerprint(self, before: UUID | None, last: UUID) -> str:
+        # A row that is written anew has another xmin: nothing that changes a row escapes it.
+        mark = RawSQL("hashtextextended(usage_record.id::text || usage_record.xmin::text, 0)::numeric", [])
+        marked = self._older(before).filter(id__gte=last).order_by().annotate(mark=mark)
+        sums = marked.aggregate(rows=Count("*"), marks=Sum("mark"))
+        return f"{sums['rows']}:{sums['marks']}:{self._names}"
+
+    def _older(self, before: UUID | None) -> UsageRecordQuerySet[UsageRecord]:
+        return self._records if before is None else self._records.filter(id__lt=before)
+
+    def _with_receipts(
+        self,
+        found: UsageRecordQuerySet[UsageRecord],
+        columns: Sequence[str],
+        readers: Sequence[Callable[[Any], Value]],
+    ) -> Iterator[Row]:
+        records = iter(found.select_related("model", "group").iterator(_WITH_RECEIPTS))
+        while chunk := list(islice(records, _WITH_RECEIPTS)):
+            details.attach(chunk)
+            for record in chunk:
+                values = tuple(
+                    _receipt(record) if name == RECEIPT else read(getattr(record, _FIELDS.get(name, name)))
+                    for name, read in zip(columns, readers, strict=True)
+                )
+                yield record.id, record.cost, values
+
+    def _reader(self, name: str) -> Callable[[Any], Value]:
+        if words := self._words.get(name):
+            return words.get
+        if name in ("parameters", "attempts", "metadata"):
+            return _json
+        return _text if name == "id" else _same
+
+
+def _same(value: Value) -> Value:
+    return value
+
+
+def _text(value: Value) -> Value:
+    return str(value)
+
+
+def _json(value: Any) -> Value:
+    return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _receipt(record: UsageRecord) -> Value:
+    shown = record.details
+    assert isinstance(shown, Details)  # noqa: S101  # just attached
+    lines = [
+        {
+            "item": line.item,
+            "quantity": None if line.quantity is None else plain(line.quantity),
+            "unit_price": None if line.unit_price is None else plain(line.unit_price),
+            "per": line.per,
+            "amount": plain(line.amount),
+        }
+        for line in shown.receipt.lines
+    ]
+    return json.dumps(lines, separators=(",", ":"))

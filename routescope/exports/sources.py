@@ -1,0 +1,91 @@
+"""What an export is made of: the interface that logs and tasks provide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from decimal import Decimal
+from enum import Enum
+from typing import Protocol
+from uuid import UUID
+
+from django.http import QueryDict
+
+from routescope.ranges import TimeRange
+
+
+class Kind(Enum):
+    """The type of a column's values: str, int, Decimal (24 digits, 12 decimals), datetime (UTC), bool."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    MOMENT = "moment"
+    BOOLEAN = "boolean"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column. ``name`` heads it in every format; ``usual``: chosen unless somebody chooses otherwise."""
+
+    name: str
+    kind: Kind
+    usual: bool = True
+
+
+Value = object
+Row = tuple[UUID, Decimal | None, tuple[Value, ...]]
+"""A row's id, which is its place in the order, its cost in USD, and the values of the chosen columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the page's header says of the rows: how many, and their cost in USD."""
+
+    rows: int
+    cost: Decimal
+
+
+class Selected(Protocol):
+    """The rows that a person's query selects, newest first."""
+
+    def expected(self) -> Expected: ...
+
+    def rows(self, columns: Sequence[str], before: UUID | None, limit: int) -> Iterator[Row]:
+        """Yield at most ``limit`` rows older than ``before``, from a server-side cursor."""
+        ...
+
+    def fingerprint(self, before: UUID | None, last: UUID) -> str:
+        """Return what changes when any row older than ``before``, down to ``last``, is another."""
+        ...
+
+
+class Source(Protocol):
+    """One kind of rows. ``select`` raises nothing for a query that selects nothing."""
+
+    name: str
+    columns: Sequence[Column]
+
+    def select(self, user_id: int, query: QueryDict) -> Selected: ...
+
+    def fixed(self, user_id: int, query: QueryDict) -> QueryDict:
+        """Return the canonical query with its range of time fixed: presets move with the clock."""
+        ...
+
+
+SOURCES: dict[str, Source] = {}
+
+
+def provide(source: Source) -> None:
+    """Make a source known. An app does so when it is ready."""
+    SOURCES[source.name] = source
+
+
+def fix_range(query: QueryDict, chosen: TimeRange) -> None:
+    """Write a range with both ends into a query in place of its preset, to the microsecond and in UTC."""
+    if chosen.start is not None and chosen.end is not None:
+        query.pop("range", None)
+        query["start"], query["end"] = (
+            bound.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") for bound in (chosen.start, chosen.end)
+        )

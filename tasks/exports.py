@@ -1,0 +1,105 @@
+"""Async tasks as a source of exports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Sum
+from django.db.models.expressions import RawSQL
+from django.http import QueryDict
+
+from accounts.models import User
+from routescope.exports.sources import Column, Expected, Kind, Row, Value, fix_range
+from tasks.filters import TaskFilter
+from tasks.models import AsyncTask
+from tasks.providers.catalogue import catalogue
+from tasks.querysets import AsyncTaskQuerySet
+
+_CHUNK = 2_000
+COLUMNS = (
+    Column("submitted_at", Kind.MOMENT),
+    Column("started_at", Kind.MOMENT),
+    Column("finished_at", Kind.MOMENT),
+    Column("task_id", Kind.TEXT),
+    Column("type", Kind.TEXT),
+    Column("status", Kind.TEXT),
+    Column("platform", Kind.TEXT),
+    Column("model", Kind.TEXT),
+    Column("token", Kind.TEXT),
+    Column("cost", Kind.DECIMAL),
+    Column("refund", Kind.DECIMAL),
+    Column("failure_code", Kind.TEXT),
+    Column("failure_message", Kind.TEXT),
+    Column("request_id", Kind.TEXT),
+    Column("provider_task_id", Kind.TEXT),
+    Column("provider_status", Kind.TEXT),
+    Column("result_expires_at", Kind.MOMENT),
+    Column("progress", Kind.INTEGER, usual=False),
+    Column("id", Kind.TEXT, usual=False),
+    Column("result", Kind.TEXT, usual=False),
+)
+_FIELDS = {"model": "model__name", "token": "token__name"}
+
+
+class TaskSource:
+    name = "tasks"
+    columns: Sequence[Column] = COLUMNS
+
+    def select(self, user_id: int, query: QueryDict) -> TaskSelected:
+        user = User.objects.get(pk=user_id)
+        return TaskSelected(TaskFilter(query, user=user, catalogue=catalogue()))
+
+    def fixed(self, user_id: int, query: QueryDict) -> QueryDict:
+        user = User.objects.get(pk=user_id)
+        filters = TaskFilter(query, user=user, catalogue=catalogue())
+        fixed = filters.query
+        chosen = filters.chosen_range(filters.now)
+        fix_range(fixed, chosen)
+        return fixed
+
+
+class TaskSelected:
+    """The tasks under one person's filters. They have no rollups: a background job may count them."""
+
+    def __init__(self, filters: TaskFilter) -> None:
+        self._tasks: AsyncTaskQuerySet[AsyncTask]
+        if filters.searched_id:
+            mine = AsyncTask.objects.visible_to(filters.user)
+            self._tasks = mine.identified_by(filters.searched_id)
+        else:
+            self._tasks = filters.tasks.filter(filters.conditions)
+
+    def expected(self) -> Expected:
+        sums = self._tasks.order_by().aggregate(rows=Count("*"), cost=Sum("cost"))
+        return Expected(sums["rows"], sums["cost"] or Decimal(0))
+
+    def rows(self, columns: Sequence[str], before: UUID | None, limit: int) -> Iterator[Row]:
+        fields = [_FIELDS.get(name, name) for name in columns]
+        found = self._older(before).order_by("-id")[:limit].values_list("id", "cost", *fields)
+        for identifier, cost, *values in found.iterator(_CHUNK):
+            yield identifier, cost, tuple(map(_value, columns, values))
+
+    def fingerprint(self, before: UUID | None, last: UUID) -> str:
+        mark = RawSQL(
+            "hashtextextended(tasks_asynctask.id::text || tasks_asynctask.xmin::text, 0)::numeric", []
+        )
+        marked = self._older(before).filter(id__gte=last).order_by().annotate(row_mark=mark)
+        sums = marked.aggregate(rows=Count("*"), marks=Sum("row_mark"))
+        return f"{sums['rows']}:{sums['marks']}"
+
+    def _older(self, before: UUID | None) -> AsyncTaskQuerySet[AsyncTask]:
+        if before is None:
+            return self._tasks
+        return self._tasks.filter(id__lt=before)
+
+
+def _value(name: str, value: Any) -> Value:
+    if name == "id":
+        return str(value)
+    if name == "result":
+        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return value
