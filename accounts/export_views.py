@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import messages
@@ -11,6 +13,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -22,9 +25,11 @@ from accounts.models import Export
 from routescope.exports.downloads import send
 from routescope.exports.formats import COMPRESSIBLE, format_named
 from routescope.exports.sources import SOURCES, Source
+from routescope.formatting import when
 from routescope.snapshot import snapshot
 
 SHOWN = 50
+_FIXED = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z", re.ASCII)
 _SOURCES = {"usage": _l("Usage Logs"), "tasks": _l("Task Logs")}
 
 
@@ -134,8 +139,6 @@ def file(request: HttpRequest, signature: str) -> HttpResponseBase:
 
 def format_type(export: Export) -> str:
     """Return the media type of an export's format."""
-    from zoneinfo import ZoneInfo
-
     return format_named(export.format, [], ZoneInfo("UTC")).content_type
 
 
@@ -186,4 +189,10 @@ def _listed(request: AuthenticatedRequest) -> dict[str, Any]:
 
 
 def _filters(query: QueryDict) -> list[tuple[str, str]]:
-    return [(name, ", ".join(values)) for name, values in query.lists() if any(values)]
+    return [(name, ", ".join(map(_shown, map(str, values)))) for name, values in query.lists() if any(values)]
+
+
+def _shown(value: str) -> str:
+    """Return a filter's value as a person reads it: a fixed time in their own zone."""
+    moment = parse_datetime(value) if _FIXED.fullmatch(value) else None
+    return value if moment is None else when(moment)

@@ -44,10 +44,6 @@ class OwnToken:
         """The query string of the list of its records, all of them."""
         return urlencode({"token": self.token.name, "range": Preset.ALL.value})
 
-    @property
-    def has_limit(self) -> bool:
-        return self.token.rpm_limit is not None or self.token.tpm_limit is not None
-
 
 def own_tokens(user: User) -> list[OwnToken]:
     """Return the person's tokens, the last used first: six queries at most, however many records."""
