@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
 from accounts.identities import resolve
 from accounts.models import ApiToken, Gateway, Group, User
 from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_GATEWAY, DEMO_PASSWORD, DEMO_USER_EMAIL
-from routescope.demo.cast import GROUPS, TOKENS
+from routescope.demo.cast import GROUPS, TOKENS, WORKLOADS
 from routescope.demo.prices import MODELS
 from routescope.ids import derived_id
+
+_AGES = {workload.token: workload.career.begins for workload in WORKLOADS}
+"""For how many days before the end of the history a token has been in use."""
 
 
 def demo_gateway() -> Gateway | None:
@@ -46,8 +49,9 @@ def make_cast(now: datetime) -> Gateway:
         row = rows[names.tokens[names.users[token.user], token.name]]
         row.group_id = names.groups[token.group.name]
         row.rpm_limit, row.tpm_limit, row.status = token.rpm, token.tpm, token.status
+        row.created_at = now - timedelta(days=min(90.0, _AGES.get(token, 90.0)))
         row.masked_key = f"sk-…{derived_id(now, token.user, token.name).hex[-4:]}"
     ApiToken.objects.bulk_update(
-        rows.values(), ["group_id", "rpm_limit", "tpm_limit", "status", "masked_key"]
+        rows.values(), ["group_id", "rpm_limit", "tpm_limit", "status", "created_at", "masked_key"]
     )
     return gateway
