@@ -1,7 +1,7 @@
 """Where everything is."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from routescope import guides
@@ -18,7 +18,8 @@ urlpatterns = [
     path("", include("logs.urls")),
     path("", include("tasks.urls")),
     path("api/v1/openapi.json", by_method(GET=openapi), name="openapi"),
-    path("api/<path:rest>", not_found),
+    # Not <path:>, which stops at a line end.
+    re_path(r"^api/(?P<rest>[\s\S]*)\Z", not_found),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -300,7 +300,9 @@ def test_other_methods_and_paths_answer_problems(api: Client) -> None:
     answer = api.delete(USAGE)
     assert answer.status_code == 405
     assert set(answer["Allow"].split(", ")) == {"GET", "HEAD", "POST"}
-    assert api.get("/api/v1/nowhere/").headers["Content-Type"] == "application/problem+json"
+    for path in ("/api/v1/nowhere/", "/api/v1/tasks/a%0Ab", "/api/v1/usage/a/b"):
+        missing = api.get(path)
+        assert (missing.status_code, missing["Content-Type"]) == (404, "application/problem+json")
     assert api.head(USAGE).status_code == 200
 
 
