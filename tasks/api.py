@@ -18,9 +18,7 @@ from tasks import registration, reports
 from tasks.providers.catalogue import catalogue
 from tasks.registration import Taken
 
-TASK_ID = Parameter(
-    "task_id", kinds.text(255), "The ID that the client saw, or the task's `id`.", is_path=True
-)
+TASK_ID = Parameter("task_id", kinds.name(), "The ID that the client saw, or the task's `id`.", is_path=True)
 
 
 @require_http_methods(["POST", "PATCH"])

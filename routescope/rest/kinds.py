@@ -84,6 +84,12 @@ def text(most: int = 2000) -> Kind:
     return Kind({"type": "string", "maxLength": most, "pattern": "^[^\\u0000]*$"}, check, "text")
 
 
+def name(most: int = 255) -> Kind:
+    """A name in a path: one line that is not empty."""
+    schema = {"type": "string", "minLength": 1, "maxLength": most, "pattern": "^[^\\u0000\\n]+$"}
+    return Kind(schema, text(most).check, "text")
+
+
 def moment() -> Kind:
     """A time as RFC 3339 writes it. Without an offset it is in the person's own zone, as on the page."""
 
