@@ -9,7 +9,7 @@ from uuid import UUID
 from csp.decorators import csp_update
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
@@ -115,9 +115,8 @@ def news(request: AuthenticatedRequest) -> HttpResponse:
 def display(request: AuthenticatedRequest) -> HttpResponse:
     """Keep the choice of columns and page size, and show the list with it."""
     Display.chosen_in(request.POST).keep(request.user)
-    return redirect(
-        f"{reverse('usage-results' if request.htmx else 'usage')}?{request.POST.get('query', '')}"
-    )
+    query = QueryDict(request.POST.get("query", "")).urlencode()
+    return redirect(f"{reverse('usage-results' if request.htmx else 'usage')}?{query}")
 
 
 @require_GET

@@ -46,6 +46,12 @@ def test_a_page_size_that_is_not_offered_is_the_default(alice_client: Client, si
 
 
 @pytest.mark.usefixtures("recent")
+def test_a_crafted_query_stays_a_query(alice_client: Client) -> None:
+    response = alice_client.post(f"{PAGE}display/", {"query": "a=1\r\nSet-Cookie: x=1"})
+    assert response["Location"] == f"{PAGE}?a=1%0D%0ASet-Cookie%3A+x%3D1"
+
+
+@pytest.mark.usefixtures("recent")
 def test_every_column_has_a_head_and_a_cell(alice_client: Client) -> None:
     alice_client.post(f"{PAGE}display/", {"column": list(COLUMNS), "page_size": "25"})
     page = alice_client.get(PAGE).content.decode()
