@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from django.urls import get_resolver
+
 from routescope import env
 
 wsgi_app = "routescope.wsgi:application"
@@ -13,6 +15,9 @@ bind = f"{f'[{_host}]' if ':' in _host else _host}:{env.integer('PORT', 8000)}"
 worker_class = "gthread"
 workers = env.integer("WEB_WORKERS", 2, minimum=1)
 threads = env.integer("WEB_THREADS", 8, minimum=1)
+
+# Loaded once and shared by the workers: half the time to start, and half the memory.
+preload_app = True
 
 # A gthread worker beats while its requests run: this ends a worker that hangs, not a slow request.
 timeout = 60
@@ -28,3 +33,8 @@ control_socket_disable = True
 accesslog = "-" if env.flag("ACCESS_LOG", False) else None
 errorlog = "-"
 loglevel = "warning"
+
+
+def when_ready(server: object) -> None:
+    """Load the views too, which Django leaves to the first request: before the workers are made."""
+    get_resolver().url_patterns  # noqa: B018

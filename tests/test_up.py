@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 import signal
@@ -19,9 +20,12 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
+from accounts.models import User
+from routescope.demo import DEMO_USER_EMAIL
 from routescope.embedded import place
 from routescope.listening import Address, AddressTakenError
 from routescope.management.commands import up as up_command
+from routescope.output import Lines
 
 MANAGE = [sys.executable, str(place.CHECKOUT / "manage.py")]
 LIMIT = 120
@@ -301,3 +305,20 @@ def test_demo_passwords_are_loaded_unasked_only_where_nobody_else_comes(
     monkeypatch.setattr(command, "run", lambda: None)
     call_command(command, *arguments)
     assert command.demo is demo
+
+
+def test_a_demo_that_is_there_is_brought_up_to_now_without_another_process(
+    db: None, django_user_model: type[User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(up_command, "run_once", lambda service, folder: done.append(service.name))
+    monkeypatch.setattr(up_command, "call_command", lambda name, **options: done.append(name))
+    monkeypatch.setattr(up_command.Command, "run", lambda command: None)
+    command = up_command.Command()
+    call_command(command, "--demo")
+    command.lines = Lines(io.StringIO())
+    command._load_demo()
+    assert done == ["demo"]
+    django_user_model.objects.create_user(DEMO_USER_EMAIL, "x")
+    command._load_demo()
+    assert done == ["demo", "load_demo"]

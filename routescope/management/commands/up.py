@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
 from types import FrameType
 
 from django.conf import settings
@@ -20,6 +21,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connections
 
 from routescope import embedded, env, statics
+from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_PASSWORD, DEMO_USER_EMAIL
 from routescope.embedded import place
 from routescope.listening import Address, AddressTakenError
 from routescope.output import Lines
@@ -82,9 +84,16 @@ class Command(BaseCommand):
         with ThreadPoolExecutor(1) as beside:
             collected = beside.submit(statics.collect)
             if self.demo:
-                self.lines.tell("Loading the demo, up to now ...")
-                run_once(self._manage("demo", "load_demo"), place.CHECKOUT)
+                self._load_demo()
             collected.result()
+
+    def _load_demo(self) -> None:
+        if get_user_model()._default_manager.filter(email=DEMO_USER_EMAIL).exists():
+            call_command("load_demo", stdout=StringIO())  # Only the time since the last run.
+            return
+        self.lines.tell("Loading the demo, which takes a minute the first time ...")
+        # In a process of its own, whose memory goes with it.
+        run_once(self._manage("demo", "load_demo"), place.CHECKOUT)
 
     def _serve(self, signals: _Signals) -> None:
         needs_admin = not get_user_model()._default_manager.filter(is_superuser=True).exists()
@@ -156,8 +165,6 @@ class Command(BaseCommand):
         tell("")
         tell(f"Routescope is ready at {env.text('BASE_URL', self.address.url)}/")
         if self.demo:
-            from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_PASSWORD, DEMO_USER_EMAIL
-
             tell(f"  demo user   {DEMO_USER_EMAIL}  password {DEMO_PASSWORD}")
             tell(f"  demo admin  {DEMO_ADMIN_EMAIL}  password {DEMO_PASSWORD}")
         elif needs_admin:
