@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import cast
 
 from django.utils.translation import gettext as _
@@ -20,9 +20,8 @@ from logs import facts
 from logs.comparison import Difference, differences
 from logs.facts import Facts
 from logs.models import REQUEST_TYPES, RecordType, UsageRecord
-from logs.pricing import MILLION, Consumed, PriceBook, Quote, is_priced_here
+from logs.pricing import MILLION, WIDE, Consumed, PriceBook, Quote, is_priced_here
 
-ZERO = Decimal(0)
 _NOISE = Decimal("1e-9")
 _LABELS = {
     "input": gettext_lazy("Input"),
@@ -115,6 +114,12 @@ class Receipt:
 
 def receipt(record: UsageRecord, book: PriceBook) -> Receipt:
     """Return a record's receipt. The record's model must be loaded, and ``book`` hold its model and group."""
+    # What a gateway made up may need more digits than the default context's 28, and lines must add up.
+    with localcontext(WIDE):
+        return _receipt(record, book)
+
+
+def _receipt(record: UsageRecord, book: PriceBook) -> Receipt:
     model = cast("AIModel | None", record.model)
     if record.type not in REQUEST_TYPES:
         return _plain(record, model.name if model else "")
@@ -167,11 +172,10 @@ def _lines(known: Facts | None, quote: Quote | None, cost: Decimal) -> Iterable[
 
 def _settled(lines: Iterable[ReceiptLine], cost: Decimal) -> Iterable[ReceiptLine]:
     """Yield the lines and, where they do not add up to the charge, one that says why."""
-    total = ZERO
+    rest = cost
     for line in lines:
-        total += line.amount
+        rest -= line.amount
         yield line
-    rest = cost - total
     if rest:
         yield ReceiptLine("rounding" if abs(rest) < _NOISE else "other", rest)
 
