@@ -82,8 +82,11 @@ class _Services(msgspec.Struct):
 SERVICES = msgspec.toml.decode(
     (Path(__file__).parent / "services.toml").read_bytes(), type=_Services
 ).services
-_WATCHABLE = [service for service in SERVICES if service.type is not TaskType.BATCH]
-"""Those that are done in minutes."""
+_POLLED = ("replicate", "runway", "suno")
+_WATCHABLE = [
+    service for service in SERVICES if service.type is not TaskType.BATCH and service.platform not in _POLLED
+]
+"""Those that are done in minutes, and that no worker polls at the development provider (``live_tasks``)."""
 _WAITING = (
     (timedelta(seconds=9), 1),
     (timedelta(seconds=55), 2),
