@@ -32,15 +32,20 @@ MARCH = TimeRange(NOON - timedelta(days=4, minutes=7), NOON + timedelta(days=4, 
 @pytest.fixture
 def crowd(alice: User, gateway: Gateway) -> User:
     """Alice with a few hundred records among thousands of others', over three months."""
-    for day in range(-45, 45):
-        store(
-            gateway,
-            *(
-                event(minutes=day * 1440 + n * 3, model="rare" if day == 0 and n == 5 else "m")
-                for n in range(8)
-            ),
-            *(event(user=f"u{n % 7}", minutes=day * 1440 + n * 9, token=f"t{n % 3}") for n in range(150)),
-        )
+    events = [
+        *(
+            event(minutes=day * 1440 + n * 3, model="rare" if day == 0 and n == 5 else "m")
+            for day in range(-45, 45)
+            for n in range(8)
+        ),
+        *(
+            event(user=f"u{n % 7}", minutes=day * 1440 + n * 9, token=f"t{n % 3}")
+            for day in range(-45, 45)
+            for n in range(150)
+        ),
+    ]
+    for start in range(0, len(events), 5000):
+        store(gateway, *events[start : start + 5000])
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     return alice
