@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from routescope.embedded import account
+
 _PROC = Path("/proc/self/cmdline")
 
 
@@ -39,28 +41,19 @@ def listens(path: Path) -> bool:
     return True
 
 
-def end(
-    pid: Callable[[], int | None],
-    steps: Sequence[tuple[signal.Signals, float]],
-    child: subprocess.Popen[bytes] | None,
-) -> bool:
-    """Send each signal in turn, with seconds to heed it, until the process is gone; say whether it is.
-
-    ``child`` is the process where we started it ourselves: it is reaped.
-    """
+def end(pid: Callable[[], int | None], steps: Sequence[tuple[signal.Signals, float]]) -> bool:
+    """Send each signal in turn, with seconds to heed it, until the process is gone; say whether it is."""
     for number, limit in steps:
         living = pid()
         if living is None:
-            break
+            account.reap(None)
+            return True
         with contextlib.suppress(ProcessLookupError):
             os.kill(living, number)
         if wait(lambda: pid() is None, limit):
-            break
-    else:
-        return pid() is None
-    if child is not None:
-        child.wait(10)
-    return True
+            account.reap(living)
+            return True
+    return False
 
 
 def wait(condition: Callable[[], bool], seconds: float) -> bool:
