@@ -14,9 +14,8 @@ from routescope.embedded.errors import EmbeddedError
 
 _SERVICE_ACCOUNTS = ("postgres", "nobody")
 
-# The servers that this process started and has not yet reaped, by process ID. They may outlive the block that
-# started them, where others still use them, and be stopped by another one.
-_servers: dict[int, subprocess.Popen[bytes]] = {}
+# A server may outlive the block that started it, where others still use it: not collected while it runs.
+_servers: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class Account:
             process = self._popen(argv, stdin=subprocess.DEVNULL, stdout=descriptor, environment=environment)
         finally:
             os.close(descriptor)
-        _servers[process.pid] = process
+        _servers.append(process)
         return process
 
     def _popen(
@@ -113,14 +112,6 @@ class Account:
         except EmbeddedError:
             return False
         return True
-
-
-def reap(ending: int | None) -> None:
-    """Wait for the server that is ending, where this process started it; reap its others that have ended."""
-    if ending in _servers:
-        _servers[ending].wait(10)
-    for ended in [number for number, process in _servers.items() if process.poll() is not None]:
-        del _servers[ended]
 
 
 def invoker() -> str:

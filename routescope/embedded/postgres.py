@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -40,6 +41,7 @@ class Postgres:
         self._durable = durable
         self._data = place.engine(state) / "postgres"
         self._socket = place.sockets(state) / f".s.PGSQL.{PORT}"
+        self._process: subprocess.Popen[bytes] | None = None
 
     def ensure(self) -> None:
         """Start it, or find it running. Raises EmbeddedError with what its log says."""
@@ -68,34 +70,32 @@ class Postgres:
     def stop(self) -> None:
         """Stop it: cleanly, or after 20 s at once (then it recovers at its next start)."""
         steps = ((signal.SIGINT, _STOP_LIMIT), (signal.SIGQUIT, 5), (signal.SIGKILL, 5))
-        if not running.end(self._pid, steps):
+        if not running.end(self._pid, steps, self._process):
             raise EmbeddedError(f"PostgreSQL (process {self._pid()}) does not stop.")
 
     def _start(self, home: Home, bin_folder: Path, data: Path) -> None:
-        for pause in (1, 1, 1, 1, 0):
-            words = self._try(home, bin_folder, data)
-            if words is None:
-                return
-            # After a postmaster was killed, its last backends hold the shared memory a moment longer.
-            if "shared memory block" not in words:
-                break
-            time.sleep(pause)
-        raise EmbeddedError(f"PostgreSQL does not start. {words}")
-
-    def _try(self, home: Home, bin_folder: Path, data: Path) -> str | None:
-        """Start it once; return what it said if it ended, None if it runs."""
         log = home.made("log") / "postgres-start.log"
         # The pid file that a killed postmaster left may name a process that is another by now, and PostgreSQL
         # would take it for itself. The file must stay: it tells of backends that outlive their postmaster.
         # PostgreSQL takes no offence at its grandparent, so let it be that.
         stale = str(self._recorded() or os.getpid())
-        process = home.account.spawn([bin_folder / "postgres", "-D", data], log, PG_GRANDPARENT_PID=stale)
-        running.wait(lambda: self._accepts() or process.poll() is not None, _START_LIMIT)
-        if self._accepts():
-            return None
-        if process.poll() is None:
-            raise EmbeddedError(f"PostgreSQL is not ready after {_START_LIMIT} s. {home.read(log)}")
-        return home.read(log)
+        for attempt in range(5):
+            self._process = home.account.spawn(
+                [bin_folder / "postgres", "-D", data], log, PG_GRANDPARENT_PID=stale
+            )
+            running.wait(lambda: self._accepts() or self._process_ended(), _START_LIMIT)
+            if self._accepts():
+                return
+            words = home.read(log)
+            if not self._process_ended():
+                raise EmbeddedError(f"PostgreSQL is not ready after {_START_LIMIT} s. {words}")
+            # After a postmaster was killed, its last backends hold the shared memory a moment longer.
+            if "shared memory block" not in words or attempt == 4:
+                raise EmbeddedError(f"PostgreSQL does not start. {words}")
+            time.sleep(1)
+
+    def _process_ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
 
     def _pid(self) -> int | None:
         """Return the process ID of a living postmaster of this data folder."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from pathlib import Path
 
 from routescope.embedded import place, programs, running
@@ -26,6 +27,7 @@ class RedisServer:
         self._durable = durable
         self._socket = _socket(place.sockets(state))
         self._pidfile = place.engine(state) / "redis" / "redis.pid"
+        self._process: subprocess.Popen[bytes] | None = None
 
     def ensure(self) -> None:
         """Start it, or find it running. Raises EmbeddedError with what its log says."""
@@ -44,14 +46,14 @@ class RedisServer:
         configuration = data / "redis.conf"
         home.write(configuration, _configuration(home, data, log, durable=self._durable))
         output = home.made("log") / "redis-start.log"
-        process = home.account.spawn([program, configuration], output)
+        process = self._process = home.account.spawn([program, configuration], output)
         running.wait(lambda: self._accepts() or process.poll() is not None, _START_LIMIT)
         if not self._accepts():
             raise EmbeddedError(f"Redis does not start. {home.read(output, log)}")
 
     def stop(self) -> None:
         """Stop it: cleanly, or after 10 s by force (it reads its log of writes at the next start)."""
-        if not running.end(self._pid, ((signal.SIGTERM, 10), (signal.SIGKILL, 5))):
+        if not running.end(self._pid, ((signal.SIGTERM, 10), (signal.SIGKILL, 5)), self._process):
             raise EmbeddedError(f"Redis (process {self._pid()}) does not stop.")
 
     def _pid(self) -> int | None:

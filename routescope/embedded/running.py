@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from routescope.embedded import account
-
 _PROC = Path("/proc/self/cmdline")
 
 
@@ -41,19 +39,28 @@ def listens(path: Path) -> bool:
     return True
 
 
-def end(pid: Callable[[], int | None], steps: Sequence[tuple[signal.Signals, float]]) -> bool:
-    """Send each signal in turn, with seconds to heed it, until the process is gone; say whether it is."""
+def end(
+    pid: Callable[[], int | None],
+    steps: Sequence[tuple[signal.Signals, float]],
+    child: subprocess.Popen[bytes] | None,
+) -> bool:
+    """Send each signal in turn, with seconds to heed it, until the process is gone; say whether it is.
+
+    ``child`` is the process where we started it ourselves: it is reaped.
+    """
     for number, limit in steps:
         living = pid()
         if living is None:
-            account.reap(None)
-            return True
+            break
         with contextlib.suppress(ProcessLookupError):
             os.kill(living, number)
         if wait(lambda: pid() is None, limit):
-            account.reap(living)
-            return True
-    return False
+            break
+    else:
+        return pid() is None
+    if child is not None:
+        child.wait(10)
+    return True
 
 
 def wait(condition: Callable[[], bool], seconds: float) -> bool:
