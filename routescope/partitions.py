@@ -141,7 +141,12 @@ def _create(table: str, name: str, month: Month | Day) -> bool:
     }
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"partitions of {table}"])
-        cursor.execute("SELECT to_regclass(quote_ident(%s)) IS NOT NULL", [name])
+        # Read from the catalogue: to_regclass may answer from what this session knew before it had the lock.
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_class WHERE relname = %s AND relnamespace ="
+            " (SELECT relnamespace FROM pg_class WHERE oid = to_regclass(quote_ident(%s))))",
+            [name, table],
+        )
         if cursor.fetchone() == (True,):
             return False
         for statement in (
