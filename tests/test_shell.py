@@ -213,7 +213,8 @@ def test_the_menu_of_a_narrow_window_opens_closes_and_gives_focus_back(page: Pag
     expect(entry).to_be_hidden()
     expect(menu).to_be_focused()
     menu.click()
-    page.get_by_role("heading", name="Profile and security").click()
+    # Below the menu, wherever the page's own words stand in this machine's fonts.
+    page.mouse.click(20, 780)
     expect(entry).to_be_hidden()
 
 
