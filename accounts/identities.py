@@ -56,7 +56,7 @@ def resolve(
 
 
 def _users(gateway: Gateway, names: set[str]) -> dict[str, int]:
-    rows = UserIdentity.objects.filter(gateway=gateway, name__in=names).values_list("name", "user_id")
+    rows = UserIdentity.objects.filter(gateway=gateway, name__any=names).values_list("name", "user_id")
     known = dict(rows)
     for name in sorted(names - known.keys()):
         known[name] = _provision_user(gateway, name)
@@ -94,7 +94,7 @@ def _tokens(gateway: Gateway, wanted: set[tuple[int, str]]) -> dict[tuple[int, s
     if not wanted:
         return {}
     rows = TokenIdentity.objects.filter(
-        gateway=gateway, user_id__in={user for user, _ in wanted}, name__in={name for _, name in wanted}
+        gateway=gateway, user_id__any={user for user, _ in wanted}, name__any={name for _, name in wanted}
     ).values_list("user_id", "name", "token_id")
     known = {(user, name): token for user, name, token in rows}
     for user_id, name in sorted(wanted - known.keys()):
@@ -110,7 +110,7 @@ def _tokens(gateway: Gateway, wanted: set[tuple[int, str]]) -> dict[tuple[int, s
 def _groups(gateway: Gateway, wanted: set[str]) -> dict[str, int]:
     if not wanted:
         return {}
-    rows = GroupIdentity.objects.filter(gateway=gateway, name__in=wanted).values_list("name", "group_id")
+    rows = GroupIdentity.objects.filter(gateway=gateway, name__any=wanted).values_list("name", "group_id")
     known = dict(rows)
     for name in sorted(wanted - known.keys()):
         with transaction.atomic():
@@ -125,7 +125,7 @@ def _groups(gateway: Gateway, wanted: set[str]) -> dict[str, int]:
 def _models(wanted: set[str]) -> dict[str, int]:
     if not wanted:
         return {}
-    known = dict(AIModel.objects.filter(name__in=wanted).values_list("name", "id"))
+    known = dict(AIModel.objects.filter(name__any=wanted).values_list("name", "id"))
     for name in sorted(wanted - known.keys()):
         known[name] = AIModel.objects.get_or_create(name=name)[0].pk
     return known

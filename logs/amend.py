@@ -18,16 +18,14 @@ from django.db import connection, transaction
 from django.db.models import Q
 from psycopg.types.json import Jsonb
 
+from logs import pending
 from logs.events import JSONObject
 from logs.models import UsageHour, UsageRecord, UsageTotalHour
 from logs.querysets import id_range
-from routescope.ids import moment_of
 from routescope.ranges import HOUR, TimeRange, floor
 
 CHUNK = 1_000
-_SQL = Path(__file__).parent / "sql"
-_AMEND = (_SQL / "amend.sql").read_text() + (_SQL / "roll_up.sql").read_text()
-_FORGET_EMPTY = (_SQL / "forget_empty.sql").read_text()
+_AMEND = (Path(__file__).parent / "sql" / "amend.sql").read_text() + pending.APPEND
 _STAGE = """
     CREATE TEMP TABLE IF NOT EXISTS usage_amend (
         user_id integer, id uuid, cause smallint, cost numeric(24, 12), billing jsonb
@@ -61,13 +59,6 @@ def amend(amendments: Sequence[Amendment]) -> int:
                 copy.write_row((row.user_id, row.id, row.cause, row.cost, billing))
         cursor.execute(_AMEND)
         [changed] = cursor.fetchone()
-        cursor.execute(
-            _FORGET_EMPTY,
-            {
-                "users": [amendment.user_id for amendment in amendments],
-                "times": [moment_of(amendment.id) for amendment in amendments],
-            },
-        )
     return int(changed)
 
 

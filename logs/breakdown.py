@@ -135,8 +135,10 @@ def _start(stretch: TimeRange) -> datetime:
 
 
 def _gathered(rows: Iterable[dict[str, Any]], key: str) -> dict[Any, Totals]:
-    """Add up the rows of each value. A rollup writes 0 where a record has nothing."""
+    """Add up the rows of each value that has records. A rollup writes 0 where a record has nothing."""
     of_value: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         of_value[row[key] or 0].append(row)
-    return {value: rollups.added(found) for value, found in of_value.items()}
+    sums = {value: rollups.added(found) for value, found in of_value.items()}
+    # Where records moved away, what was taken from the sums may wait beside what was added.
+    return {value: totals for value, totals in sums.items() if totals.records}

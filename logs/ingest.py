@@ -1,6 +1,6 @@
 """The one way in: every record, from whichever format, is stored here.
 
-Resolve names, judge the cause, COPY into a stage, insert and roll up in one statement, commit. When ``store``
+Resolve names, judge the cause, COPY the records with what they add to the sums, commit. When ``store``
 returns, the records are kept; when it raises, none of them is.
 """
 
@@ -8,42 +8,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from django.conf import settings
-from django.db import DataError, OperationalError, connection, transaction
+from django.db import DataError, IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 from psycopg import errors
 from psycopg.types.json import Jsonb
 
 from accounts.identities import Names, resolve
 from accounts.models import Gateway
-from logs import contents, privacy
+from logs import contents, pending, privacy
 from logs.causes import judge
 from logs.contents import Captured
 from logs.events import Batch, Failure, Rejection, UsageEvent
 from logs.models import UsageRecord
 from logs.pricing import price_events
 from routescope import partitions
-from routescope.ids import derived_id, moved_id
+from routescope.ids import derived_bytes, moved_id
 from routescope.partitions import Month
 
 TABLE = "usage_record"
 MAX_AHEAD = timedelta(days=1)
 """How far ahead of our clock a gateway's may run."""
 
-_SQL = Path(__file__).parent / "sql"
-_ROLL_UP = (_SQL / "roll_up.sql").read_text()
-_STORE = (_SQL / "store.sql").read_text() + _ROLL_UP
-_COMPLETE = (_SQL / "complete.sql").read_text() + _ROLL_UP
-_FORGET_EMPTY = (_SQL / "forget_empty.sql").read_text()
+_COMPLETE = (Path(__file__).parent / "sql" / "complete.sql").read_text() + pending.APPEND
 _STAGE = f"CREATE TEMP TABLE IF NOT EXISTS usage_stage (LIKE {TABLE}) ON COMMIT DELETE ROWS"
 _COLUMNS = {
-    "id": "uuid",
+    "id": "bytea",  # A uuid's own bytes, which COPY sends alike.
     "created_at": "timestamptz",
     "user_id": "int4",
     "gateway_id": "int4",
@@ -85,7 +83,16 @@ _COLUMNS = {
     "metadata": "jsonb",
     "content": "int2",
 }
-_COPY = f"COPY usage_stage ({', '.join(_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
+_ORDER = list(_COLUMNS)
+_TYPES = list(_COLUMNS.values())
+_COPY = f"COPY {{}} ({', '.join(_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
+_ID, _USER = _ORDER.index("id"), _ORDER.index("user_id")
+_place = itemgetter(_USER, _ID)
+_summed = itemgetter(*(_ORDER.index(name) for name in pending.SUMMED))
+_Values = tuple[Any, ...]
+"""A record's values in the order of ``_COLUMNS``."""
+_Key = tuple[int, bytes]
+"""User and id: the table's key."""
 _NO_FAILURE = Failure()
 _TRIES = 4
 
@@ -136,7 +143,7 @@ def complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEve
     for record, event in completions:
         row = _row(gateway.pk, names, event)
         kept: dict[str, Any] = {
-            "id": record.pk,
+            "id": record.pk.bytes,
             "user_id": record.user_id,
             "request_id": record.request_id,
             "type": record.type,
@@ -150,14 +157,9 @@ def complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEve
             kept["model_id"] = record.model_id
         rows.append(tuple(kept.get(column, value) for column, value in zip(_COLUMNS, row, strict=True)))
     partitions.ensure(TABLE, {Month.of(event.created_at) for _, event in completions})
-    _copy(rows, _COMPLETE)
+    _update(rows)
     moves = {r.pk: moved_id(r.pk, event.created_at) for r, event in completions}
     contents.complete({r.pk: r.user_id for r, _ in completions}, moves, captured)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _FORGET_EMPTY,
-            {"users": [r.user_id for r, _ in completions], "times": [r.created_at for r, _ in completions]},
-        )
 
 
 def _untimely(moment: datetime, oldest: datetime, now: datetime) -> str | None:
@@ -199,15 +201,9 @@ def store_named(gateway_id: int, names: Names, events: Sequence[UsageEvent]) -> 
     captured = privacy.apply(gateway_id, names, events)
     price_events(events, names.models, names.groups)
     rows = [_row(gateway_id, names, event) for event in events]
-    partitions.ensure(TABLE, {Month.of(event.created_at) for event in events})
-    for remaining in reversed(range(_TRIES)):
-        try:
-            return _copy(rows, captured=captured)
-        except OperationalError as error:
-            retryable = isinstance(error.__cause__, (errors.DeadlockDetected, errors.SerializationFailure))
-            if not retryable or not remaining or connection.in_atomic_block:
-                raise
-    raise AssertionError("unreachable: the last try returns or raises")
+    months = {(at.year, at.month) for event in events if (at := event.created_at.astimezone(UTC))}
+    partitions.ensure(TABLE, {Month(year, month) for year, month in months})
+    return _insert(rows, captured)
 
 
 def _names(gateway: Gateway, events: Sequence[UsageEvent]) -> Names:
@@ -219,29 +215,76 @@ def _names(gateway: Gateway, events: Sequence[UsageEvent]) -> Names:
     )
 
 
-def _copy(rows: Sequence[tuple[Any, ...]], statement: str = _STORE, captured: Sequence[Captured] = ()) -> int:
-    nested = connection.in_atomic_block
-    with transaction.atomic(), connection.wrap_database_errors, connection.cursor() as cursor:
+def _insert(rows: Sequence[_Values], captured: Sequence[Captured]) -> int:
+    """Insert the records that are not here yet, with their sums and content; return how many they were."""
+    fresh: dict[_Key, _Values] = {}
+    for row in rows:
+        fresh.setdefault(_place(row), row)
+    # Records that are here already are rare, and come as whole batches that were sent again, which the first
+    # one tells: so the others are not looked for until one of them is in the way.
+    first = next(iter(fresh), None)
+    if first and _stored([first]):
+        _forget(fresh, _stored(list(fresh)))
+    for remaining in reversed(range(_TRIES)):
+        try:
+            with transaction.atomic(), connection.wrap_database_errors:
+                # In the order of the key: the index is written page by page.
+                _copy(TABLE, sorted(fresh.values(), key=_place))
+                pending.append(map(_summed, fresh.values()))
+                contents.store(captured)
+            return len(fresh)
+        except IntegrityError as error:
+            if not isinstance(error.__cause__, errors.UniqueViolation) or not remaining:
+                raise
+            _forget(fresh, _stored(list(fresh)))
+        except OperationalError as error:
+            retryable = isinstance(error.__cause__, (errors.DeadlockDetected, errors.SerializationFailure))
+            if not retryable or not remaining or connection.in_atomic_block:
+                raise
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _stored(keys: Sequence[_Key]) -> list[_Key]:
+    """Return those of the records' keys that are here already. The bounds leave other partitions alone."""
+    identifiers = [UUID(bytes=identifier) for _, identifier in keys]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT user_id, id FROM {TABLE} JOIN unnest(%s::integer[], %s::uuid[]) AS came (user_id, id)"  # noqa: S608
+            " USING (user_id, id) WHERE id BETWEEN %s AND %s",
+            [[user for user, _ in keys], identifiers, min(identifiers), max(identifiers)],
+        )
+        return [(user, identifier.bytes) for user, identifier in cursor.fetchall()]
+
+
+def _forget(fresh: dict[_Key, _Values], known: Sequence[_Key]) -> None:
+    for key in known:
+        del fresh[key]
+
+
+def _update(rows: Sequence[_Values]) -> None:
+    """Give stored records the values of these rows, in the caller's transaction; the sums follow."""
+    with connection.wrap_database_errors, connection.cursor() as cursor:
         cursor.execute(_STAGE)
-        if nested:
-            # The stage empties itself on commit, which a caller's transaction puts off.
-            cursor.execute("TRUNCATE usage_stage")
-        with cursor.copy(_COPY) as copy:
-            copy.set_types(list(_COLUMNS.values()))
-            for row in rows:
-                copy.write_row(row)
-        cursor.execute(statement)
-        [inserted] = cursor.fetchone()
-        contents.store(captured)
-    return int(inserted)
+        # The stage empties itself on commit, which the caller puts off.
+        cursor.execute("TRUNCATE usage_stage")
+        _copy("usage_stage", rows)
+        cursor.execute(_COMPLETE)
 
 
-def _row(gateway_id: int, names: Names, event: UsageEvent) -> tuple[Any, ...]:
+def _copy(table: str, rows: Sequence[_Values]) -> None:
+    with connection.cursor() as cursor, cursor.copy(_COPY.format(table)) as copy:
+        copy.set_types(_TYPES)
+        for row in rows:
+            copy.write_row(row)
+
+
+def _row(gateway_id: int, names: Names, event: UsageEvent) -> _Values:
     """Return the record's values in the order of ``_COLUMNS``."""
     user_id = names.users[event.user]
     error = event.error or _NO_FAILURE
+    kind = int(event.type)
     return (
-        derived_id(event.created_at, gateway_id, event.identity or event.request_id, event.type),
+        derived_bytes(event.created_at, gateway_id, event.identity or event.request_id, kind),
         event.created_at,
         user_id,
         gateway_id,
@@ -258,7 +301,7 @@ def _row(gateway_id: int, names: Names, event: UsageEvent) -> tuple[Any, ...]:
         event.audio_input_tokens,
         event.audio_output_tokens,
         event.image_count,
-        int(event.type),
+        kind,
         int(event.status),
         int(judge(event)),
         event.http_status,

@@ -7,9 +7,27 @@ from datetime import datetime
 
 from celery import shared_task
 
-from logs import contents, rejudging, repricing, retention
+from logs import busy_hours, compaction, contents, pending, rejudging, repricing, retention
 
 logger = logging.getLogger(__name__)
+
+
+@shared_task(name="logs.fold")
+def fold() -> int:
+    """Fold what waits into the sums: the last of it, as ingest folds after many records."""
+    return pending.fold()
+
+
+@shared_task(name="logs.count_busy_hours")
+def count_busy_hours(everything: bool = False) -> int:
+    """Count the busy hours that are over, for the chart."""
+    return busy_hours.count(everything=everything)
+
+
+@shared_task(name="logs.compact")
+def compact() -> list[str]:
+    """Pack the months that are over."""
+    return compaction.compact()
 
 
 @shared_task(name="logs.rejudge")

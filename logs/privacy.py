@@ -33,12 +33,14 @@ def apply(
     policies = Policies.of(gateway_id)
     captured = []
     for number, event in enumerate(events):
+        sent = event.input is not None or event.output is not None
+        if not sent and not _has_texts(event):
+            continue
         user_id = names.users[event.user]
         level = policies.level(
             names.groups[event.group] if event.group else None,
             names.tokens[user_id, event.token] if event.token else None,
         )
-        sent = event.input is not None or event.output is not None
         read = sent and _needs(event, level)
         given, answered = (_decoded(event.input), _decoded(event.output)) if read else (None, None)
         _clean(event, level, [given, answered])
@@ -71,10 +73,15 @@ def _needs(event: UsageEvent, level: Level) -> bool:
     return level is not Level.OFF or any((event.error, event.parameters, event.metadata, event.attempts))
 
 
+def _has_texts(event: UsageEvent) -> bool:
+    """Whether something came with the record that may hold a secret or repeat its content."""
+    if event.error or event.parameters or event.metadata or event.attempts:
+        return True
+    return event.billing is not None and not is_left_alone(event.billing, is_no_secret, is_no_secret)
+
+
 def _clean(event: UsageEvent, level: Level, content: list[Any]) -> None:
     off = level is Level.OFF
-    if not any((event.error, event.parameters, event.metadata, event.attempts, event.billing)):
-        return
     texts = echoes.texts_of(content) if any(side is not None for side in content) else []
     known = (event.model, event.provider, event.channel, event.error.param if event.error else None)
 

@@ -15,6 +15,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 from psycopg import sql
 
+from logs import pending
 from logs.contents import TABLE as CONTENT
 from logs.ingest import TABLE as RECORDS
 from routescope import partitions
@@ -23,7 +24,7 @@ from routescope.partitions import Day, Month, Partition, Period
 
 logger = logging.getLogger(__name__)
 
-SUMS = ("usage_hour", "usage_day", "usage_total_hour", "usage_total_day")
+SUMS = ("usage_hour_folded", "usage_day_folded", "usage_total_hour_folded", "usage_total_day_folded")
 _MONTHS_AHEAD = 2
 _DAYS_AHEAD = 3
 _ROWS_AT_ONCE = 20_000
@@ -67,6 +68,8 @@ def run(*, dry: bool = False, now: datetime | None = None) -> Report:
     # Strays that arrived before their partition was made.
     _delete(f"{CONTENT}_default", "id", str(first_id(oldest_day.start)), report)
     _delete(f"{RECORDS}_default", "id", str(first_id(oldest_month.start)), report)
+    if not report.dry:
+        pending.fold()
     for table in SUMS:
         _delete(table, "start", oldest_sum, report)
     for line in report.lines:

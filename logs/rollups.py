@@ -154,7 +154,8 @@ def hours_holding(user: User, selection: Selection, cursor: Cursor, limit: int) 
         rows = rows.order_by("-start")
     # The first hour may lie partly behind the cursor and the last partly outside the range: every other
     # hour holds at least one record, so this many hours hold enough.
-    starts = rows.values_list("start", flat=True).distinct()[: limit + 2]
+    held = rows.values("start").annotate(held=Sum("records")).filter(held__gt=0)
+    starts = held.values_list("start", flat=True)[: limit + 2]
     stretches: list[TimeRange] = []
     for start in starts:
         end = start + HOUR

@@ -43,6 +43,11 @@ class Selection:
         return condition
 
     @property
+    def is_filtered(self) -> bool:
+        """Whether anything but the time is chosen."""
+        return bool(self.condition)
+
+    @property
     def condition(self) -> Q:
         """The condition on records without the time: dimensions and bounds."""
         return self.dimensions & self.bounds

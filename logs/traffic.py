@@ -1,7 +1,9 @@
 """Requests and tokens per minute: now, on average, at their peak, and as buckets of a chart.
 
 Minutes are counted from the key's index, which includes every column needed, so they are exact under any
-filter. A minute is a calendar minute; `crossings` knows the sliding one, any 60 seconds.
+filter. Without a filter, busy hours that are over are counted once (`logs.busy_hours`): a month of a heavy
+user takes no longer than one of a light user. A minute is a calendar minute; `crossings` knows the sliding
+one, any 60 seconds.
 """
 
 from __future__ import annotations
@@ -15,10 +17,11 @@ from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import Count, DateTimeField, F, Func, Q, Sum, Value
+from django.db.models import Count, DateTimeField, Exists, F, Func, OuterRef, Q, Sum, Value
 
 from accounts.models import ApiToken, User
-from logs.models import REQUEST_TYPES, Cause, Status, UsageHour, UsageRecord
+from logs.models import REQUEST_TYPES, Cause, Status, TrafficHour, UsageHour, UsagePending, UsageRecord
+from logs.querysets import any_range
 from logs.selection import Selection
 from routescope.ranges import DAY, HOUR, MINUTE, TimeRange, ceil, floor
 
@@ -28,6 +31,7 @@ MINUTES_UP_TO = 2 * DAY
 _STEPS = tuple(
     timedelta(minutes=minutes) for minutes in (10, 15, 30, 60, 120, 180, 360, 720, 1440, 10080, 40320)
 )
+_MOST_STRETCHES = 64
 _CALLS = Q(type__in=REQUEST_TYPES)
 # A minute's count and the minute itself in one number: the largest is the peak, the earliest of equals.
 _PACK = 10**8
@@ -94,7 +98,7 @@ class Traffic:
 
 
 def traffic(user: User, selection: Selection, now: datetime) -> Traffic:
-    """Return the traffic of the user's records in a selection: three queries at most."""
+    """Return the traffic of the user's records in a selection: four queries at most."""
     chosen = _bounded(user, selection, now)
     step = step_of(chosen)
     recent = UsageRecord.objects.visible_to(user).within(
@@ -135,7 +139,7 @@ def minutes_over(
     if not limits:
         return []
     try:
-        minutes, params = _minutes(user, selection, _bounded(user, selection, now))
+        minutes, params = _minutes(user, selection, [_bounded(user, selection, now)])
     except EmptyResultSet:
         return []
     with connection.cursor() as cursor:
@@ -219,13 +223,74 @@ def crossings(
 def _buckets(user: User, selection: Selection, chosen: TimeRange, step: timedelta) -> list[Bucket]:
     if chosen.start is None or not chosen.length:
         return []
+    first = origin(chosen, step)
+    busy: list[Bucket] = []
+    stretches = [chosen]
+    if step % HOUR == timedelta() and not selection.is_filtered:
+        busy, stretches = _busy_hours(user, chosen)
+    if not busy:
+        return counted(user, selection, [chosen], step, first)
+    rest = counted(user, selection, stretches, step, first) if stretches else []
+    together: dict[datetime, list[Bucket]] = {}
+    for bucket in (*busy, *rest):
+        together.setdefault(first + (bucket.start - first) // step * step, []).append(bucket)
+    return [_sum(start, buckets) for start, buckets in sorted(together.items())]
+
+
+def _sum(start: datetime, buckets: list[Bucket]) -> Bucket:
+    return Bucket(
+        start,
+        sum(bucket.requests for bucket in buckets),
+        sum(bucket.errors for bucket in buckets),
+        sum(bucket.rate_limited for bucket in buckets),
+        sum(bucket.tokens for bucket in buckets),
+        max((bucket.peak_rpm for bucket in buckets), key=_largest_then_earliest),
+        max((bucket.peak_tpm for bucket in buckets), key=_largest_then_earliest),
+    )
+
+
+def _busy_hours(user: User, chosen: TimeRange) -> tuple[list[Bucket], list[TimeRange]]:
+    """Return the hours of a range that are counted already, and the stretches of it that are not."""
+    waiting = UsagePending.objects.filter(user_id=OuterRef("user_id"), start=OuterRef("start"))
+    hours = TrafficHour.objects.filter(
+        ~Exists(waiting), user_id=user.pk, is_stale=False, start__gte=chosen.start
+    )
+    if chosen.end is not None:
+        hours = hours.filter(start__lte=chosen.end - HOUR)
+    rows = hours.order_by("start").values_list(
+        "start", "requests", "errors", "rate_limited", "tokens", "peak_rpm", "peak_rpm_minute", "peak_tpm",
+        "peak_tpm_minute",
+    )  # fmt: skip
+    busy = [
+        Bucket(
+            start, requests, errors, limited, tokens, Peak(rpm, start + rpm_at * MINUTE),
+            Peak(tpm, start + tpm_at * MINUTE),
+        )
+        for start, requests, errors, limited, tokens, rpm, rpm_at, tpm, tpm_at in rows
+    ]  # fmt: skip
+    stretches: list[TimeRange] = []
+    at = chosen.start
+    for bucket in busy:
+        if at is not None and bucket.start > at:
+            stretches.append(TimeRange(at, bucket.start))
+        at = bucket.start + HOUR
+    if chosen.end is None or at is None or at < chosen.end:
+        stretches.append(TimeRange(at, chosen.end))
+    # Many short stretches cost more to plan than the few hours between them save.
+    return (busy, stretches) if len(stretches) <= _MOST_STRETCHES else ([], [chosen])
+
+
+def counted(
+    user: User, selection: Selection, stretches: Sequence[TimeRange], step: timedelta, first: datetime
+) -> list[Bucket]:
+    """Count the buckets of some stretches from the records' index. ``first`` is where the buckets begin."""
     try:
-        minutes, params = _minutes(user, selection, chosen)
+        minutes, params = _minutes(user, selection, stretches)
     except EmptyResultSet:
         # A threshold beyond what its column can hold: Django knows without asking that nothing meets it.
         return []
     peaks = ", ".join(f"max({_EARLIER.format(count=count)})" for count in ("requests", "tokens"))
-    bucketed: list[Any] = [step, origin(chosen, step), *params]
+    bucketed: list[Any] = [step, first, *params]
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT date_bin(%s, minute, %s) AS start, sum(requests), sum(errors), sum(rate_limited),"  # noqa: S608
@@ -253,7 +318,7 @@ def origin(chosen: TimeRange, step: timedelta) -> datetime:
     return floor(chosen.start, step if step <= DAY else DAY)
 
 
-def _minutes(user: User, selection: Selection, chosen: TimeRange) -> tuple[str, tuple[Any, ...]]:
+def _minutes(user: User, selection: Selection, stretches: Sequence[TimeRange]) -> tuple[str, tuple[Any, ...]]:
     """Return the query that counts each minute that had a call, and its parameters."""
     minute = Func(
         Value(MINUTE),
@@ -262,7 +327,8 @@ def _minutes(user: User, selection: Selection, chosen: TimeRange) -> tuple[str, 
         function="date_bin",
         output_field=DateTimeField(),
     )
-    rows = UsageRecord.objects.visible_to(user).within(chosen).filter(selection.condition, _CALLS)
+    mine = UsageRecord.objects.visible_to(user).filter(any_range(stretches))
+    rows = mine.filter(selection.condition, _CALLS)
     sql, params = (
         rows.order_by()
         .annotate(minute=minute)

@@ -29,11 +29,15 @@ def milliseconds(moment: datetime) -> int:
 
 def derived_id(moment: datetime, *parts: str | int) -> UUID:
     """Return the id of the event at ``moment`` that ``parts`` identify."""
+    return UUID(bytes=derived_bytes(moment, *parts))
+
+
+def derived_bytes(moment: datetime, *parts: str | int) -> bytes:
+    """Return the 16 bytes of the same id, which sort as it does: a UUID object takes longer to make."""
     digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=10).digest()
     bits = int.from_bytes(digest, "big")
-    return UUID(
-        int=milliseconds(moment) << 80 | _VERSION | (bits >> 62 & _LOW_12) << 64 | _VARIANT | bits & _LOW_62
-    )
+    value = milliseconds(moment) << 80 | _VERSION | (bits >> 62 & _LOW_12) << 64 | _VARIANT | bits & _LOW_62
+    return value.to_bytes(16, "big")
 
 
 def moved_id(identifier: UUID, moment: datetime) -> UUID:

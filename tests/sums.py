@@ -6,6 +6,8 @@ from typing import Any
 
 from django.db import connection
 
+from logs import pending, retention
+
 _KEY = "coalesce(token_id, 0), coalesce(model_id, 0), coalesce(group_id, 0), type, status, cause"
 _SUMS = (
     "count(*), count(*) FILTER (WHERE cost IS NULL), sum(input_tokens), sum(output_tokens),"
@@ -15,15 +17,24 @@ _KEPT = "sum(records), sum(unpriced), sum(input_tokens), sum(output_tokens), sum
 
 
 def check_rollups() -> None:
-    """Compare every rollup table with the records, row by row."""
+    """Compare every rollup with the records, row by row: while sums wait to be folded in, and then."""
+    _compare()
+    pending.fold()
+    assert _rows("SELECT count(*) FROM usage_pending") == [(0,)]
+    _compare()
+    for name in retention.SUMS:
+        assert _rows(f"SELECT count(*) FROM {name} WHERE records = 0") == [(0,)], name
+
+
+def _compare() -> None:
     for period in ("hour", "day"):
         start = f"date_trunc('{period}', created_at, 'UTC')"
         by_user = _rows(
             f"SELECT user_id, {start}, {_KEY}, {_SUMS} FROM usage_record GROUP BY 1,2,3,4,5,6,7,8"
         )
         kept = _rows(
-            "SELECT user_id, start, token_id, model_id, group_id, type, status, cause, records, unpriced,"
-            f" input_tokens, output_tokens, cached_tokens, cost FROM usage_{period}"
+            "SELECT user_id, start, token_id, model_id, group_id, type, status, cause,"
+            f" {_KEPT} FROM usage_{period} GROUP BY 1,2,3,4,5,6,7,8 HAVING sum(records) <> 0"
         )
         assert kept == by_user, f"usage_{period}"
         total = _rows(

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from accounts.models import ApiToken, Gateway, User
-from logs import traffic
+from logs import busy_hours, pending, traffic
 from logs.chart import Chart, nice
 from logs.events import UsageEvent
 from logs.models import RecordType, Status
@@ -105,7 +105,7 @@ def test_buckets_are_minutes_up_to_two_days_then_as_coarse_as_needed(
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     start=st.integers(-100, 9000),
-    length=st.integers(1, 9000),
+    length=st.integers(1, 9000) | st.integers(9000, 90_000),
     statuses=st.sets(st.sampled_from(Status), max_size=1),
 )
 def test_buckets_and_peaks_agree_with_plain_python(
@@ -141,8 +141,12 @@ def test_buckets_and_peaks_agree_with_plain_python(
         assert bucket.peak_rpm.value == max(inside.values())
 
 
-@pytest.fixture
-def many(alice: User, gateway: Gateway) -> tuple[User, list[UsageEvent]]:
+@pytest.fixture(params=["not counted", "counted", "changed", "changed and folded"])
+def many(
+    request: pytest.FixtureRequest, alice: User, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> tuple[User, list[UsageEvent]]:
+    """Alice with records of six days, whose hours were counted before: all of them, or until others came."""
+    monkeypatch.setattr(busy_hours, "BUSY", 2)
     random = Random(11)
     events = [
         event(
@@ -155,7 +159,14 @@ def many(alice: User, gateway: Gateway) -> tuple[User, list[UsageEvent]]:
         )
         for status in random.choices(list(Status), [8, 2], k=500)
     ]
-    store(gateway, *events)
+    early = len(events) if request.param == "counted" else len(events) // 2
+    store(gateway, *events[:early])
+    if request.param != "not counted":
+        pending.fold()
+        assert busy_hours.count(everything=True) > 20
+    store(gateway, *events[early:])
+    if request.param == "changed and folded":
+        pending.fold()
     return alice, events
 
 

@@ -1,5 +1,5 @@
 -- Records take the cause, cost and billing that usage_amend holds for them, and the rollups follow by the
--- difference: one statement with roll_up.sql. The bounds let other partitions be left alone.
+-- difference: one statement with append.sql. The bounds let other partitions be left alone.
 WITH old AS (
     SELECT kept.user_id, kept.id, kept.created_at, coalesce(kept.token_id, 0) AS token_id,
         coalesce(kept.model_id, 0) AS model_id, coalesce(kept.group_id, 0) AS group_id, kept.type, kept.status,

@@ -1,5 +1,5 @@
 -- Records take the values that usage_stage holds for them, and the rollups follow by the difference: one
--- statement with roll_up.sql. A record keeps its user, time, request ID and type, and so its place.
+-- statement with append.sql. A record keeps its user, time, request ID and type, and so its place.
 WITH old AS (
     SELECT kept.user_id, kept.id, kept.created_at, kept.token_id, kept.model_id, kept.group_id, kept.type,
         kept.status, kept.cause, kept.input_tokens, kept.output_tokens, kept.cached_tokens, kept.cost

@@ -1,0 +1,117 @@
+"""Sums on their way into the rollups: appended with the records, folded in by one process at a time.
+
+Upserting four rollups for every batch would cost more than storing its records, and batches that touch the
+same sums would wait for each other. So a transaction only appends what it adds (``usage_pending``), and what
+many of them appended is folded in together. The views that are read hold both: the sums are exact after every
+commit, whether folded or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from django.db import connection, transaction
+
+from routescope.ids import EPOCH
+
+FOLD_AT = 10_000
+"""So many rows appended by this process make it fold: all users' sums read whatever waits."""
+
+_SQL = Path(__file__).parent / "sql"
+APPEND = (_SQL / "append.sql").read_text()
+"""The rest of a statement that changes records: see there."""
+_FOLD = (_SQL / "fold.sql").read_text()
+_FORGET_EMPTY = (_SQL / "forget_empty.sql").read_text()
+LOCK = "hashtext('fold sums of usage')"
+"""The advisory lock of whoever folds: with it, what is folded in stays as it is."""
+_AT_ONCE = 100_000
+_COPY = (
+    "COPY usage_pending (start, day, user_id, token_id, model_id, group_id, type, status, cause, records,"
+    " unpriced, input_tokens, output_tokens, cached_tokens, cost) FROM STDIN (FORMAT BINARY)"
+)
+_TYPES = [*["timestamptz"] * 2, *["int4"] * 4, *["int2"] * 3, *["int8"] * 5, "numeric"]
+_NOTHING = Decimal(0)
+
+SUMMED = (
+    "id",
+    "user_id",
+    "token_id",
+    "model_id",
+    "group_id",
+    "type",
+    "status",
+    "cause",
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "cost",
+)
+"""What of a record the sums are made of. The time is that of its id, whose bytes are wanted."""
+
+
+@dataclass(slots=True)
+class _Appended:
+    rows: int = 0
+
+
+_appended = _Appended()
+
+
+def append(records: Iterable[tuple[Any, ...]]) -> None:
+    """Append what new records add to the sums, in the transaction that stores them.
+
+    Records are their values of `SUMMED`.
+    """
+    sums: dict[tuple[Any, ...], list[int]] = {}
+    costs: dict[tuple[Any, ...], Decimal] = {}
+    for at, user, token, model, group, kind, status, cause, tokens_in, tokens_out, cached, cost in records:
+        hour = int.from_bytes(at[:6], "big") // 3_600_000
+        key = (hour, user, token or 0, model or 0, group or 0, kind, status, cause)
+        row = sums.get(key)
+        if row is None:
+            row = sums[key] = [0, 0, 0, 0, 0]
+            costs[key] = _NOTHING
+        row[0] += 1
+        row[2] += tokens_in
+        row[3] += tokens_out
+        row[4] += cached
+        if cost is None:
+            row[1] += 1
+        else:
+            costs[key] += cost
+    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        copy.set_types(_TYPES)
+        for key, row in sums.items():
+            start = EPOCH + timedelta(hours=key[0])
+            copy.write_row((start, start.replace(hour=0), *key[1:], *row, costs[key]))
+    _appended.rows += len(sums)
+    if _appended.rows >= FOLD_AT:
+        # After the commit, which makes them seen. Whatever comes of it: the records are kept.
+        transaction.on_commit(_fold_what_was_appended, robust=True)
+
+
+def fold() -> int:
+    """Fold what waits into the rollups; return how many rows. 0 where another process is at it."""
+    folded = 0
+    while True:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SELECT pg_try_advisory_xact_lock({LOCK})")
+            if cursor.fetchone() != (True,):
+                return folded
+            cursor.execute(_FOLD, {"most": _AT_ONCE})
+            [count, users, starts] = cursor.fetchone()
+            if users:
+                cursor.execute(_FORGET_EMPTY, {"users": users, "starts": starts})
+        folded += int(count)
+        if count < _AT_ONCE:
+            return folded
+
+
+def _fold_what_was_appended() -> None:
+    _appended.rows = 0
+    fold()
