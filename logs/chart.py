@@ -1,13 +1,14 @@
 """The chart of requests and tokens against request time, drawn on the server as SVG.
 
-Bars stand in inner drawings that stretch (one unit wide per bucket, 1000 high); text and lines are placed
-in per cent and pixels, so that nothing is distorted at any width. Each track is one path: a thousand minutes
-weigh a few kilobytes.
+Bars stand in inner drawings that stretch (one unit wide per bucket, two high per pixel); text and lines are
+placed in per cent and pixels, so that nothing is distorted at any width. Each track is one path: a thousand
+minutes weigh a few kilobytes.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
@@ -20,8 +21,8 @@ from logs.traffic import Bucket, Peak, Traffic, origin
 from routescope.formatting import minute
 from routescope.ranges import DAY, HOUR, MINUTE
 
-_HEIGHT = 1000
 _GAPS_UP_TO = 150  # more bars than this stand without a gap
+_STEPS = re.compile(r"(?:h1){2,}")  # equal bars side by side
 _MOST_TICKS = 8
 _MOST_ROWS = 31
 _TICKS = tuple(
@@ -50,13 +51,18 @@ class Track:
     def half(self) -> int | float:
         return self.most // 2 if self.most % 2 == 0 else self.most / 2
 
+    @property
+    def units(self) -> int:
+        """The height of the track's own stretched drawing: half a pixel each."""
+        return 2 * self.height
+
     def pixel(self, value: float) -> float:
         """Return the height of a value in the drawing, in pixels from its top."""
         return round(self.bottom - min(value / self.most, 1) * self.height, 1)
 
     def unit(self, value: float) -> int:
         """Return the height of a value in the track's own stretched drawing."""
-        return _HEIGHT - round(min(value / self.most, 1) * _HEIGHT)
+        return self.units - round(min(value / self.most, 1) * self.units)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,26 +267,28 @@ class Chart:
     def _path(self, track: Track, value: Callable[[Bucket], float]) -> str:
         """Return one closed path of all the bars: a step up, along and down for each."""
         gap = self.count <= _GAPS_UP_TO
-        parts = [f"M0 {_HEIGHT}"]
+        ground = track.units
+        parts = [f"M0 {ground}"]
         at: float = 0
-        level = _HEIGHT
+        level = ground
         for bucket in self.traffic.buckets:
             unit = track.unit(value(bucket))
-            if unit == _HEIGHT:
+            if unit == ground:
                 continue
             index = self._index(bucket)
             if index > at:
-                parts.append(f"{_level(level, _HEIGHT)}H{index}")
-                level = _HEIGHT
+                parts.append(f"{_level(level, ground)}H{index}")
+                level = ground
             parts.append(f"{_level(level, unit)}h{'.8' if gap else '1'}")
             level = unit
             if gap:
-                parts.append(f"V{_HEIGHT}h.2")
-                level = _HEIGHT
+                parts.append(f"V{ground}h.2")
+                level = ground
             at = index + 1
         if at == 0:
             return ""
-        return "".join(parts) + f"{_level(level, _HEIGHT)}z"
+        path = "".join(parts) + f"{_level(level, ground)}z"
+        return _STEPS.sub(lambda run: f"h{len(run[0]) // 2}", path)
 
 
 def nice(value: float) -> int:
@@ -291,7 +299,7 @@ def nice(value: float) -> int:
 
 
 def _level(level: int, wanted: int) -> str:
-    return "" if level == wanted else f"V{wanted}"
+    return "" if level == wanted else min(f"V{wanted}", f"v{wanted - level}", key=len)
 
 
 def _round_times(start: datetime, end: datetime, zone: tzinfo) -> Iterator[datetime]:

@@ -8,7 +8,8 @@ from uuid import UUID
 from accounts.models import User
 from logs import rollups
 from logs.models import UsageRecord
-from logs.querysets import any_range
+from logs.querysets import UsageRecordQuerySet, any_range
+from logs.rows import COLUMNS, Listed
 from logs.selection import Selection
 from routescope import keyset
 from routescope.keyset import Cursor, Page
@@ -18,7 +19,16 @@ def page(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[Us
     """Return a page of the user's records in a selection, newest first."""
 
     def fetch(cursor: Cursor, limit: int) -> Sequence[UsageRecord]:
-        return _fetch(user, selection, cursor, limit)
+        return list(_found(user, selection, cursor, limit).select_related("token", "model", "group"))
+
+    return keyset.page(fetch, cursor, size, key=lambda record: record.id)
+
+
+def listed(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[Listed]:
+    """Return the same page, with no more of its records than a list shows."""
+
+    def fetch(cursor: Cursor, limit: int) -> Sequence[Listed]:
+        return [Listed._make(row) for row in _found(user, selection, cursor, limit).values_list(*COLUMNS)]
 
     return keyset.page(fetch, cursor, size, key=lambda record: record.id)
 
@@ -29,20 +39,16 @@ def count_since(user: User, selection: Selection, since: UUID, most: int) -> int
     return len(newer.newest(Cursor(newer=since), most).values_list("id"))
 
 
-def _fetch(user: User, selection: Selection, cursor: Cursor, limit: int) -> Sequence[UsageRecord]:
+def _found(user: User, selection: Selection, cursor: Cursor, limit: int) -> UsageRecordQuerySet[UsageRecord]:
+    """Return the rows of a page, nearest to the cursor first."""
     records = UsageRecord.objects.visible_to(user)
-    named = records.select_related("token", "model", "group")
     if selection.bounds or not selection.dimensions:
-        return list(named.within(selection.chosen).filter(selection.condition).newest(cursor, limit))
+        return records.within(selection.chosen).filter(selection.condition).newest(cursor, limit)
     stretches = rollups.hours_holding(user, selection, cursor, limit)
     if not stretches:
-        return []
+        return records.none()
     # Two steps: the ids come from the index alone, which knows the dimensions; rows are read only for those
     # that are shown.
-    ids = list(
-        records.filter(any_range(stretches), selection.dimensions)
-        .newest(cursor, limit)
-        .values_list("id", flat=True)
-    )
-    rows = {record.id: record for record in named.filter(id__in=ids)}
-    return [rows[identifier] for identifier in ids]
+    matching = records.filter(any_range(stretches), selection.dimensions)
+    ids = list(matching.newest(cursor, limit).values_list("id", flat=True))
+    return records.filter(id__in=ids).order_by("id" if cursor.newer else "-id")

@@ -23,6 +23,7 @@ from logs.display import Display
 from logs.filters import UsageFilter
 from logs.models import UsageRecord
 from logs.own_tokens import own_tokens
+from logs.rows import rows_of
 from routescope.ids import first_id
 from routescope.keyset import Cursor, Page
 from routescope.snapshot import snapshot
@@ -159,6 +160,7 @@ def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
     display = Display.of(request.user)
     with snapshot():
         filters = UsageFilter(request.GET, user=request.user)
+        page: Page[Any]
         if filters.searched_id:
             cursor = Cursor()
             page = _identified(filters)
@@ -169,7 +171,7 @@ def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
                 cursor, page = Cursor(), Page([], older=None, newer=None)
                 comparison = compare.comparison(request.user, filters)
             else:
-                page = listing.page(request.user, filters.selection, cursor, display.page_size)
+                page = listing.listed(request.user, filters.selection, cursor, display.page_size)
             chart = _chart(filters)
         if not page.rows and comparison is None:
             explanation = (
@@ -178,6 +180,7 @@ def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
     return {
         "filters": filters,
         "page": page,
+        "rows": rows_of(page.rows, display.columns),
         "comparison": comparison,
         "explanation": explanation,
         "totals": totals,
@@ -195,7 +198,7 @@ def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
     }
 
 
-def _news_query(filters: UsageFilter, page: Page[UsageRecord], cursor: Cursor) -> str:
+def _news_query(filters: UsageFilter, page: Page[Any], cursor: Cursor) -> str:
     """Return what asks for records newer than the page's; nothing where it does not end with the present."""
     if filters.searched_id or cursor != Cursor() or filters.selection.chosen.end not in (None, filters.until):
         return ""

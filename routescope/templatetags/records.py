@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from django import template
+from django.utils.safestring import SafeString, mark_safe
 
 from routescope.filtering import RangeFilterSet
 
 register = template.Library()
+_LINES = re.compile(r">\s*\n\s*<")
 
 
 @register.simple_tag
 def between(filters: RangeFilterSet, start: datetime, end: datetime) -> str:
     """Return the query string of a view narrowed to a stretch of time."""
     return filters.between(start, end)
+
+
+class _Slim(template.Node):
+    def __init__(self, nodes: template.NodeList) -> None:
+        self.nodes = nodes
+
+    def render(self, context: template.Context) -> SafeString:
+        return mark_safe(_LINES.sub(">\n<", self.nodes.render(context)))  # noqa: S308
+
+
+@register.tag
+def slim(parser: template.base.Parser, token: template.base.Token) -> _Slim:
+    """Leave out blank lines and indentation between tags: ``{% slim %} … {% endslim %}``."""
+    nodes = parser.parse(("endslim",))
+    parser.delete_first_token()
+    return _Slim(nodes)

@@ -1,12 +1,13 @@
 // Rows that open in place, and keys to walk them.
-//   <tr class="record"><td class="c-toggle"><a class="toggle" href="/r/ID" hx-get="…" hx-target="closest tr"
-//     hx-swap="afterend" aria-expanded="false" aria-controls="detail-ID">
-// The first press is htmx's: it fetches <tr class="record-detail" id="detail-ID">. From then on a press hides and
-// shows what was fetched. A click anywhere on the row is a press, unless it lands on a control or selects text.
+//   <tr class="record"><td class="c-toggle"><a class="toggle" href="/records/usage/ID/">
+// The first press fetches <tr class="record-detail" id="detail-ID"> from the link's own details/, or whatever hx-get
+// says. From then on a press hides and shows what was fetched. A click anywhere on the row is a press, unless it lands
+// on a control or selects text.
 //   /  goes to the search box     ?  shows the keys     j k  next and previous row     Enter  opens     Escape  leaves the box
 
-function controlled(toggle) {
-  return document.getElementById(toggle.getAttribute("aria-controls") ?? "");
+function detailOf(toggle) {
+  const next = toggle.closest("tr.record")?.nextElementSibling;
+  return next?.matches(".record-detail:not([data-swap-error])") ? next : null;
 }
 
 function reflect(toggle, open) {
@@ -14,17 +15,31 @@ function reflect(toggle, open) {
   toggle.closest("tr")?.classList.toggle("is-open", open);
 }
 
+// Without this script the toggle is a link that leads to the record's own page.
+function upgrade(root) {
+  for (const toggle of root.querySelectorAll("tr.record .toggle:not([aria-expanded])")) reflect(toggle, false);
+}
+
+upgrade(document);
+document.addEventListener("htmx:load", (event) => upgrade(event.detail.elt));
+
 document.addEventListener(
   "click",
   (event) => {
-    const toggle = event.target.closest(".toggle[aria-controls]");
-    const detail = toggle && controlled(toggle);
-    if (!detail || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const toggle = event.target.closest("tr.record .toggle");
+    if (!toggle || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const detail = detailOf(toggle);
+    if (!detail && toggle.hasAttribute("hx-get")) return;
     // Caught on the way down, before htmx would fetch it again.
     event.preventDefault();
     event.stopImmediatePropagation();
-    detail.hidden = !detail.hidden;
-    reflect(toggle, !detail.hidden);
+    const row = toggle.closest("tr");
+    if (detail) {
+      detail.hidden = !detail.hidden;
+      reflect(toggle, !detail.hidden);
+    } else if (row.getAttribute("aria-busy") !== "true") {
+      htmx.ajax("GET", `${toggle.getAttribute("href")}details/`, { source: toggle, target: row, swap: "afterend" });
+    }
   },
   true,
 );
@@ -38,7 +53,10 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("htmx:afterSwap", (event) => {
   const toggle = event.detail.requestConfig?.elt;
-  if (toggle?.matches?.(".toggle[aria-controls]") && controlled(toggle)) reflect(toggle, true);
+  const detail = toggle?.matches?.("tr.record .toggle") && detailOf(toggle);
+  if (!detail) return;
+  toggle.setAttribute("aria-controls", detail.id);
+  reflect(toggle, true);
 });
 
 function walk(step) {
