@@ -9,6 +9,7 @@ import argparse
 import os
 import platform
 import sys
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.bench.settings")
@@ -17,59 +18,60 @@ import django
 
 from routescope import embedded
 
+LOAD = "bench_load"
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000, help="records to build (default: 1,000,000)")
-    rows = parser.parse_args().rows
+    parser.add_argument(
+        "--load-seconds", type=float, default=300, help="how long memory is watched (default: 300)"
+    )
+    chosen = parser.parse_args()
     django.setup()
     with embedded.engines(durable=True):
-        run(rows)
+        run(chosen.rows, chosen.load_seconds)
 
 
-def run(rows: int) -> None:
+def run(rows: int, load_seconds: float) -> None:
     from django.core.management import call_command
 
     from tests.bench import fill, reading, serving, writing
-    from tests.bench.table import Row, rendered
+    from tests.bench.table import rendered
 
-    small = f"bench_{min(rows, 10_000)}"
-    for name, count in ((small, min(rows, 10_000)), (f"bench_{rows}", rows)):
+    call_command("collectstatic", interactive=False, verbosity=0)
+    # The same page of less history: what it costs must not grow.
+    sizes = sorted({min(rows, 10_000), max(rows // 10, 10_000), rows})
+    names = {count: f"bench_{count}" for count in sizes}
+    for count, name in names.items():
         fill.use_database(name)
-        if not fill.is_full(count):
+        if not fill.has_peer(count):
             say(f"Building {count:,} records in {name}: the peer's table ...")
             fill.fill_peer(count)
-            say("... and ours, through the ingest service ...")
+        if not fill.has_ours(count):
+            say(f"Storing {count:,} records in {name} through the ingest service ...")
             fill.fill_ours(count, say)
-    large = f"bench_{rows}"
     say("Measuring what pages read ...")
     found = reading.rows(rows)
     found.append(reading.disk(rows))
     say("Measuring pages over HTTP ...")
-    call_command("collectstatic", interactive=False, verbosity=0)
-    with serving.served(large) as port:
-        cookie = serving.session()
-        page = serving.milliseconds(port, cookie)
-        weight = len(serving.fetch(port, cookie, serving.PATH.replace("/usage/?", "/usage/results/?")))
-        p50, p95, failed = serving.crowd(port, cookie)
+    with ExitStack() as servers:
+        ports = {count: servers.enter_context(serving.served(name)) for count, name in names.items()}
+        cookies = {}
+        for count, name in names.items():
+            fill.use_database(name)
+            cookies[count] = serving.session()
+        found += serving.pages(ports, cookies)
+        found += serving.admin_pages(ports[rows], serving.administrator(), reading.some_id())
+        found += serving.crowd(ports[rows], cookies[rows])
         say("Measuring what comes in ...")
-        found += writing.rows(port, rows)
-    fill.use_database(small)
-    with serving.served(small) as port:
-        little = serving.milliseconds(port, serving.session())
-    found += [
-        Row(
-            f"page over HTTP, against {small[6:]} records",
-            little,
-            page,
-            "ms",
-            "at most 1.5x",
-            page <= 1.5 * little,
-        ),
-        Row("50 people at once: p50", None, p50, "ms", "no error", not failed),
-        Row("50 people at once: p95", None, p95, "ms", "no error", not failed),
-        Row("HTML of one swap, 50 rows", None, weight / 1024, "KB", "< 60 KB", weight < 60 * 1024),
-    ]
+        found += writing.rows(ports[rows], rows)
+    say(f"Watching memory for {load_seconds:g} s ...")
+    fill.use_database(LOAD)
+    fill.fill_peer(20_000)
+    with serving.served(LOAD) as port:
+        found.append(writing.memory(port, 20_000, load_seconds))
+    fill.drop_database(LOAD)
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
     print(f"\n{rows:,} records, {datetime.now(UTC):%Y-%m-%d}, {machine}\n")  # noqa: T201
     print(rendered(found))  # noqa: T201

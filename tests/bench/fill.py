@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,12 +17,13 @@ from django.db import connection
 from django.db.models import Sum
 
 from accounts.models import Gateway
-from logs import ingest
+from logs import busy_hours, compaction, ingest, pending
 from logs.events import Batch, Failure, UsageEvent
 from logs.models import Status, UsageTotalDay
 from routescope.embedded import programs
 
 BATCH = 1_000
+_AHEAD = 4
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 QUOTA = Decimal(500_000)
 """The peer's money: so many units are one USD."""
@@ -40,11 +43,28 @@ def use_database(name: str) -> None:
     connection.close()
     connection.settings_dict["NAME"] = name
     call_command("migrate", verbosity=0)
-    call_command("createcachetable")
+    call_command("createcachetable", verbosity=0)
 
 
-def is_full(rows: int) -> bool:
-    """Return whether the open database holds at least so many records: a broken-off build is built anew."""
+def drop_database(name: str) -> None:
+    """Drop a database of the engine, and leave Django at none of the bench's."""
+    connection.close()
+    connection.settings_dict["NAME"] = "routescope"
+    with connection.cursor() as cursor:
+        cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    connection.close()
+
+
+def has_peer(rows: int) -> bool:
+    """Return whether the peer's table is complete: its statistics are made last."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reltuples FROM pg_class WHERE oid = to_regclass('peer_newapi.logs')")
+        found = cursor.fetchone()
+    return found is not None and found[0] >= rows * 0.95
+
+
+def has_ours(rows: int) -> bool:
+    """Return whether so many records are stored. A build that was broken off goes on: they are known."""
     return (UsageTotalDay.objects.aggregate(Sum("records"))["records__sum"] or 0) >= rows
 
 
@@ -70,10 +90,24 @@ def fill_ours(rows: int, report: Callable[[str], None]) -> None:
     """Store the peer's source through the ingest service, batch by batch."""
     gateway, _ = Gateway.objects.get_or_create(name="bench")
     started = perf_counter()
-    for number, events in enumerate(source_batches(rows), 1):
+
+    def put(events: list[UsageEvent]) -> None:
         ingest.store(gateway, Batch(events=list(enumerate(events)), rejected=[]))
-        if number % 500 == 0:
-            report(f"  {number * BATCH:,} records, {number * BATCH / (perf_counter() - started):,.0f}/s")
+
+    with ThreadPoolExecutor(2, initializer=connection.ensure_connection) as threads:
+        waiting: deque[Future[None]] = deque()
+        for number, events in enumerate(source_batches(rows), 1):
+            waiting.append(threads.submit(put, events))
+            if len(waiting) == _AHEAD:
+                waiting.popleft().result()
+            if number % 500 == 0:
+                report(f"  {number * BATCH:,} records, {number * BATCH / (perf_counter() - started):,.0f}/s")
+        for done in waiting:
+            done.result()
+    # What the console's own jobs do every few minutes, and for a month that is over.
+    pending.fold()
+    busy_hours.count(everything=True)
+    compaction.compact()
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import quantiles
 from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
@@ -22,6 +23,7 @@ from django.contrib.sessions.backends.db import SessionStore
 
 from accounts.models import User, UserIdentity
 from tests.bench.reading import MONTH
+from tests.bench.table import Row, Work, in_turns, within
 
 PATH = (
     f"/records/usage/?start={MONTH.start:%Y-%m-%dT%H:%MZ}&end={MONTH.end:%Y-%m-%dT%H:%MZ}"
@@ -77,26 +79,66 @@ def session(user: User | None = None) -> str:
     return f"{settings.SESSION_COOKIE_NAME}={store.session_key}"
 
 
-def milliseconds(port: int, cookie: str, path: str = PATH, repeats: int = 9) -> float:
-    """Return the median time of a page over HTTP, after one that warms it."""
-    times = []
-    for _ in range(repeats + 1):
-        started = time.perf_counter()
-        fetch(port, cookie, path)
-        times.append((time.perf_counter() - started) * 1000)
-    return median(times[1:])
+def administrator() -> str:
+    """Sign an admin in; return the cookie."""
+    person, _ = User.objects.get_or_create(email="admin@bench.example")
+    person.is_staff = person.is_superuser = True
+    return session(person)
 
 
-def fetch(port: int, cookie: str, path: str) -> bytes:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Cookie": cookie})
+def pages(ports: dict[int, int], cookies: dict[int, str]) -> list[Row]:
+    """Measure the page of the heavy user's month at several sizes of history, in turns."""
+    counts = sorted(ports)
+
+    def page(count: int) -> Work:
+        return lambda: fetch(ports[count], cookies[count], PATH)
+
+    times = dict(zip(counts, in_turns([page(count) for count in counts], 25), strict=True))
+    largest = counts[-1]
+    found = [
+        Row(
+            f"page over HTTP, against the same at {count:,} records",
+            times[count],
+            times[largest],
+            "ms",
+            f"at most {bound:g}x",
+            times[largest] <= bound * times[count],
+        )
+        for count, bound in zip(counts[:-1], (1.5, 1.2), strict=False)
+    ]
+    swap = fetch(ports[largest], cookies[largest], PATH.replace("/usage/?", "/usage/results/?"))
+    packed = fetch(ports[largest], cookies[largest], PATH.replace("/usage/?", "/usage/results/?"), "gzip")
+    weight = len(swap) / 1024
+    return [
+        *found,
+        Row("HTML of one swap, 50 rows", None, weight, "KB", "< 60 KB", weight < 60),
+        Row("the same on the wire, gzipped", None, len(packed) / 1024, "KB", "gzip", len(packed) < len(swap)),
+    ]
+
+
+def admin_pages(port: int, cookie: str, request_id: str) -> list[Row]:
+    """Measure the admin's list of everybody's records, the search and one record."""
+    lists = "/admin/logs/usagerecord/"
+    found = fetch(port, cookie, f"{lists}?q={request_id}").decode()
+    [detail] = set(re.findall(rf'href="({lists}[0-9a-f-]{{36}}/change/)', found))
+    paths = {"list": f"{lists}?{urlsplit(PATH).query}", "search": f"{lists}?q={request_id}", "record": detail}
+    return [
+        within(f"admin over HTTP: {name}", lambda path=path: fetch(port, cookie, path), 100)  # type: ignore[misc]
+        for name, path in paths.items()
+    ]
+
+
+def fetch(port: int, cookie: str, path: str, encoding: str = "identity") -> bytes:
+    headers = {"Cookie": cookie, "Accept-Encoding": encoding}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
     with urllib.request.urlopen(request, timeout=60) as answer:
-        if answer.url.endswith("/login/") or answer.status != 200:
+        if "/login/" in answer.url or answer.status != 200:
             raise RuntimeError(f"{path} answered {answer.status} at {answer.url}")
         return bytes(answer.read())
 
 
-def crowd(port: int, cookie: str, people: int = 50, each: int = 4) -> tuple[float, float, int]:
-    """Let many people open the list at once; return p50 and p95 in milliseconds, and how many failed."""
+def crowd(port: int, cookie: str, people: int = 50, each: int = 8) -> list[Row]:
+    """Let many people open the list at once, again and again; tell how long they wait."""
     times: list[float] = []
     failed: list[str] = []
 
@@ -116,17 +158,21 @@ def crowd(port: int, cookie: str, people: int = 50, each: int = 4) -> tuple[floa
     for thread in threads:
         thread.join()
     spread = quantiles(times, n=20) if len(times) > 1 else [0.0] * 19
-    return spread[9], spread[18], len(failed)
+    told = f"{people} people at once, {people * each} pages, {len(failed)} errors"
+    return [
+        Row(f"{told}: {name}", None, value, "ms", "no error", not failed)
+        for name, value in (("p50", spread[9]), ("p95", spread[18]))
+    ]
 
 
-def resident_megabytes(port: int) -> float:
-    """Return the memory of the server's processes that listen on a port, in MiB (Linux)."""
-    total = 0
+def largest_megabytes(port: int) -> float:
+    """Return the memory of the largest of the server's processes that listen on a port, in MiB (Linux)."""
+    largest = 0
     for status in Path("/proc").glob("[0-9]*/status"):
         with contextlib.suppress(OSError):
             environment = (status.parent / "environ").read_bytes()
             if f"PORT={port}\0".encode() in environment and b"DATABASE_URL" in environment:
                 for line in status.read_text().splitlines():
                     if line.startswith("RssAnon:"):
-                        total += int(line.split()[1])
-    return total / 1024
+                        largest = max(largest, int(line.split()[1]))
+    return largest / 1024

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
@@ -45,6 +45,12 @@ def faster(work: str, peer: Work, ours: Work, times: float, repeats: int = 7) ->
     return Row(
         work, found["peer"], found["ours"], "ms", f"{times:g}x", found["peer"] >= times * found["ours"]
     )
+
+
+def in_turns(works: Sequence[Work], repeats: int = 9) -> list[float]:
+    """Return the median milliseconds of works, run in turns."""
+    found = measured({str(number): work for number, work in enumerate(works)}, repeats)
+    return [found[str(number)] for number in range(len(works))]
 
 
 def within(work: str, ours: Work, most: float, repeats: int = 7) -> Row:
