@@ -153,12 +153,11 @@ def _sorted(lines: list[Line], sort: str, label: Callable[[Line], str]) -> list[
 
 def _names(filters: UsageFilter, by: By) -> dict[int, str]:
     """Return the names of the values, by id; none for days and causes."""
-    known = {
-        By.MODEL: filters.vocabulary.models,
-        By.TOKEN: filters.vocabulary.tokens,
-        By.GROUP: filters.vocabulary.groups,
+    return {
+        By.MODEL: filters.vocabulary.models.of,
+        By.TOKEN: filters.vocabulary.tokens.of,
+        By.GROUP: filters.vocabulary.groups.of,
     }.get(by, {})
-    return {identifier: name for name, identifier in known.items()}
 
 
 def _label(line: Line, by: By, names: Mapping[int, str]) -> str:

@@ -16,12 +16,13 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 
-from accounts.models import AIModel, ApiToken, Group, User
+from accounts.models import ApiToken, User
 from logs.breakdown import By
 from logs.compare import SORTS, default_sort
 from logs.models import Cause, Status, UsageDay, UsageRecord
 from logs.querysets import UsageRecordQuerySet
 from logs.selection import Selection
+from logs.vocabulary import Names, Vocabulary
 from routescope import pasted
 from routescope.filtering import (
     RANGE_CHOICES,
@@ -47,27 +48,6 @@ _LABELS = {
 }
 _NOTHING = -1
 """The id of no row: a name that the person has no records of selects nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
-    """The names a person can filter by: their own tokens, and what their records were made with."""
-
-    tokens: Mapping[str, int]
-    models: Mapping[str, int]
-    groups: Mapping[str, int]
-
-    @classmethod
-    def of(cls, user: User) -> Vocabulary:
-        """Read it from the tokens and the daily sums; the records themselves are never searched."""
-        days = UsageDay.objects.filter(user_id=user.pk)
-        models = AIModel.objects.filter(id__in=days.values("model_id")).order_by("name")
-        groups = Group.objects.filter(id__in=days.values("group_id")).order_by("name")
-        return cls(
-            tokens=dict(ApiToken.objects.filter(owner=user).order_by("name").values_list("name", "id")),
-            models=dict(models.values_list("name", "id")),
-            groups=dict(groups.values_list("name", "id")),
-        )
 
 
 class UsageFilter(RangeFilterSet):
@@ -224,8 +204,9 @@ class UsageFilter(RangeFilterSet):
     @cached_property
     def one_token(self) -> ApiToken | None:
         """The token filtered for, where it is one alone: its limits belong into the chart."""
-        tokens = self.selection.tokens
-        return ApiToken.objects.filter(owner=self.user, id=tokens[0]).first() if len(tokens) == 1 else None
+        self.form.is_valid()
+        names: list[str] = self.form.cleaned_data.get("token") or []
+        return ApiToken.objects.filter(owner=self.user, name=names[0]).first() if len(names) == 1 else None
 
     @property
     def is_first_run(self) -> bool:
@@ -340,10 +321,10 @@ def _bounds(cleaned: Mapping[str, Any]) -> Q:
     return condition
 
 
-def _ids(names: list[str] | None, known: Mapping[str, int]) -> tuple[int, ...]:
-    return tuple(known.get(name, _NOTHING) for name in names or ())
+def _ids(names: list[str] | None, known: Names) -> tuple[int, ...]:
+    return tuple(identifier for name in names or () for identifier in known.get(name, (_NOTHING,)))
 
 
-def _options(known: Mapping[str, int], chosen: list[str]) -> list[Option]:
+def _options(known: Names, chosen: list[str]) -> list[Option]:
     unknown = [name for name in chosen if name not in known]
     return [Option(name, name, name in chosen) for name in [*unknown, *known]]

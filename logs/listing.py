@@ -9,7 +9,7 @@ from accounts.models import User
 from logs import rollups
 from logs.models import UsageRecord
 from logs.querysets import UsageRecordQuerySet, any_range
-from logs.rows import COLUMNS, Listed
+from logs.rows import Listed
 from logs.selection import Selection
 from routescope import keyset
 from routescope.keyset import Cursor, Page
@@ -28,7 +28,9 @@ def listed(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[
     """Return the same page, with no more of its records than a list shows."""
 
     def fetch(cursor: Cursor, limit: int) -> Sequence[Listed]:
-        return [Listed._make(row) for row in _found(user, selection, cursor, limit).values_list(*COLUMNS)]
+        return [
+            Listed._make(row) for row in _found(user, selection, cursor, limit).values_list(*Listed._fields)
+        ]
 
     return keyset.page(fetch, cursor, size, key=lambda record: record.id)
 

@@ -109,7 +109,12 @@ def fold() -> int:
                 cursor.execute(_FORGET_EMPTY, {"users": users, "starts": starts})
         folded += int(count)
         if count < _AT_ONCE:
-            return folded
+            break
+    if folded and not connection.in_atomic_block:
+        # Readers would go through what is gone until autovacuum comes by, half a minute later.
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM (SKIP_LOCKED) usage_pending")
+    return folded
 
 
 def _fold_what_was_appended() -> None:

@@ -120,12 +120,11 @@ def statistics(request: ReadRequest) -> Statistics:
 def breakdown(request: ReadRequest) -> Breakdown:
     filters = _filters(request)
     by = By(request.query.get("by", By.MODEL))
-    known = {
-        By.MODEL: filters.vocabulary.models,
-        By.TOKEN: filters.vocabulary.tokens,
-        By.GROUP: filters.vocabulary.groups,
+    names = {
+        By.MODEL: filters.vocabulary.models.of,
+        By.TOKEN: filters.vocabulary.tokens.of,
+        By.GROUP: filters.vocabulary.groups.of,
     }.get(by, {})
-    names = {identifier: name for name, identifier in known.items()}
     lines = [
         BreakdownLine(_value(line.value, by, names), read_bodies.sums(line.totals))
         for line in _in_order(breakdowns.breakdown(request.user, filters.selection, by), by)

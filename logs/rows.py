@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import NamedTuple, cast
+from typing import NamedTuple
 from uuid import UUID
 
 from django.urls import reverse
@@ -18,13 +18,13 @@ from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
-from accounts.models import AIModel, ApiToken, Group
 from logs.models import REQUEST_TYPES, Cause, RecordType, Status, UsageRecord
+from logs.vocabulary import Vocabulary
 from routescope import formatting
 
 
 class Listed(NamedTuple):
-    """What of a record a list may show. Values of `COLUMNS`, in their order."""
+    """What of a record a list may show. Names are looked up: joining them would take as long again."""
 
     id: UUID
     created_at: datetime
@@ -39,21 +39,13 @@ class Listed(NamedTuple):
     duration_ms: int | None
     ttft_ms: int | None
     endpoint: str | None
-    token: str | None
-    model: str | None
-    group: str | None
+    token_id: int | None
+    model_id: int | None
+    group_id: int | None
 
     @classmethod
     def of(cls, record: UsageRecord) -> Listed:
-        """Take them from a record with its token, model and group."""
-        token = cast("ApiToken | None", record.token)
-        model, group = cast("AIModel | None", record.model), cast("Group | None", record.group)
-        values = (getattr(record, name) for name in cls._fields[:-3])
-        names = (named.name if named else None for named in (token, model, group))
-        return cls(*values, *names)
-
-
-COLUMNS = (*Listed._fields[:-3], "token__name", "model__name", "group__name")
+        return cls(*(getattr(record, name) for name in cls._fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +66,9 @@ class Row:
     record: UsageRecord | None = None
 
 
-def rows_of(records: Iterable[Listed | UsageRecord], columns: Iterable[str]) -> Iterator[Row]:
+def rows_of(
+    records: Iterable[Listed | UsageRecord], columns: Iterable[str], names: Vocabulary
+) -> Iterator[Row]:
     """Yield the rows of records in order, with the chosen columns (`logs.display.COLUMNS`)."""
     shown = [(kind, cell) for name, kind, cell in _CELLS if name in columns]
     # The same for each: reversed once.
@@ -93,7 +87,7 @@ def rows_of(records: Iterable[Listed | UsageRecord], columns: Iterable[str]) -> 
             time=formatting.clock(one.created_at),
             request_id=one.request_id,
             short_id=short,
-            cells=[(kind, conditional_escape(cell(one))) for kind, cell in shown],
+            cells=[(kind, conditional_escape(cell(one, names))) for kind, cell in shown],
             record=record if isinstance(record, UsageRecord) else None,
         )
         last = day
@@ -102,7 +96,7 @@ def rows_of(records: Iterable[Listed | UsageRecord], columns: Iterable[str]) -> 
 _NOBODY = UUID(int=0)
 
 
-def _status(one: Listed) -> SafeString:
+def _status(one: Listed, names: Vocabulary) -> SafeString:
     if one.type not in REQUEST_TYPES:
         return format_html('<span class="status status-neutral">{}</span>', RecordType(one.type).label)
     if one.status != Status.ERROR:
@@ -111,29 +105,33 @@ def _status(one: Listed) -> SafeString:
     return format_html('<span class="status status-error">{}</span>', words)
 
 
-def _tokens(one: Listed) -> SafeString:
+def _tokens(one: Listed, names: Vocabulary) -> SafeString:
     # Digits and signs alone: nothing to escape.
     exact = f"{formatting.exact(one.input_tokens)} › {formatting.exact(one.output_tokens)}"
     short = f"{formatting.compact(one.input_tokens)} › {formatting.compact(one.output_tokens)}"
     return mark_safe(short if short == exact else f'<span title="{exact}">{short}</span>')  # noqa: S308
 
 
-def _cost(one: Listed) -> str:
+def _cost(one: Listed, names: Vocabulary) -> str:
     if one.cost is None:
         title, word = _("No price is known for this record."), _("unpriced")
         return format_html('<span class="muted" title="{}">{}</span>', title, word)
     return formatting.money_call(one.cost)
 
 
-_CELLS: tuple[tuple[str, str, Callable[[Listed], str]], ...] = (
-    ("token", "c-token", lambda one: one.token or formatting.UNKNOWN),
-    ("model", "c-model", lambda one: one.model or formatting.UNKNOWN),
-    ("group", "c-group", lambda one: one.group or formatting.UNKNOWN),
+_CELLS: tuple[tuple[str, str, Callable[[Listed, Vocabulary], str]], ...] = (
+    ("token", "c-token", lambda one, names: names.tokens.of.get(one.token_id or 0, formatting.UNKNOWN)),
+    ("model", "c-model", lambda one, names: names.models.of.get(one.model_id or 0, formatting.UNKNOWN)),
+    ("group", "c-group", lambda one, names: names.groups.of.get(one.group_id or 0, formatting.UNKNOWN)),
     ("status", "c-status", _status),
-    ("cause", "c-extra", lambda one: str(Cause(one.cause).label) if one.status == Status.ERROR else ""),
+    (
+        "cause",
+        "c-extra",
+        lambda one, _names: str(Cause(one.cause).label) if one.status == Status.ERROR else "",
+    ),
     ("tokens", "c-tokens", _tokens),
     ("cost", "c-cost", _cost),
-    ("duration", "c-duration", lambda one: formatting.duration(one.duration_ms)),
-    ("ttft", "c-extra num", lambda one: formatting.duration(one.ttft_ms)),
-    ("endpoint", "c-extra mono", lambda one: one.endpoint or formatting.UNKNOWN),
+    ("duration", "c-duration", lambda one, _names: formatting.duration(one.duration_ms)),
+    ("ttft", "c-extra num", lambda one, _names: formatting.duration(one.ttft_ms)),
+    ("endpoint", "c-extra mono", lambda one, _names: one.endpoint or formatting.UNKNOWN),
 )

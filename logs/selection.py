@@ -27,19 +27,24 @@ class Selection:
     bounds: Q = field(default_factory=Q)
 
     @property
-    def dimensions(self) -> Q:
-        """The condition without the time. Records and rollups name their columns alike."""
-        condition = Q()
-        for column, values in (
+    def chosen_values(self) -> list[tuple[str, tuple[int, ...]]]:
+        """The columns in which something is chosen, and what. Records and rollups name them alike."""
+        columns = (
             ("token_id", self.tokens),
             ("model_id", self.models),
             ("group_id", self.groups),
             ("status", self.statuses),
             ("type", self.types),
             ("cause", self.causes),
-        ):
-            if values:
-                condition &= Q(**{f"{column}__in": values})
+        )
+        return [(column, values) for column, values in columns if values]
+
+    @property
+    def dimensions(self) -> Q:
+        """The condition without the time."""
+        condition = Q()
+        for column, values in self.chosen_values:
+            condition &= Q(**{f"{column}__in": values})
         return condition
 
     @property

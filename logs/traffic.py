@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +36,9 @@ _MOST_STRETCHES = 64
 _CALLS = Q(type__in=REQUEST_TYPES)
 # A minute's count and the minute itself in one number: the largest is the peak, the earliest of equals.
 _PACK = 10**8
+_EARLIER_OF_HOURS = (
+    "({peak} * 100000000 + 99999999 - (extract(epoch FROM start) / 60)::bigint - {peak}_minute)"
+)
 _EARLIER = "({count} * 100000000 + 99999999 - (extract(epoch FROM minute) / 60)::bigint)"
 
 
@@ -78,11 +82,12 @@ class Traffic:
 
     @property
     def peak_rpm(self) -> Peak | None:
-        return max((bucket.peak_rpm for bucket in self.buckets), key=_largest_then_earliest, default=None)
+        # Of equals the first: buckets follow each other in time.
+        return max((bucket.peak_rpm for bucket in self.buckets), key=_value, default=None)
 
     @property
     def peak_tpm(self) -> Peak | None:
-        return max((bucket.peak_tpm for bucket in self.buckets), key=_largest_then_earliest, default=None)
+        return max((bucket.peak_tpm for bucket in self.buckets), key=_value, default=None)
 
     @property
     def avg_rpm(self) -> Decimal:
@@ -98,7 +103,7 @@ class Traffic:
 
 
 def traffic(user: User, selection: Selection, now: datetime) -> Traffic:
-    """Return the traffic of the user's records in a selection: four queries at most."""
+    """Return the traffic of the user's records in a selection: five queries at most."""
     chosen = _bounded(user, selection, now)
     step = step_of(chosen)
     recent = UsageRecord.objects.visible_to(user).within(
@@ -227,14 +232,17 @@ def _buckets(user: User, selection: Selection, chosen: TimeRange, step: timedelt
     busy: list[Bucket] = []
     stretches = [chosen]
     if step % HOUR == timedelta() and not selection.is_filtered:
-        busy, stretches = _busy_hours(user, chosen)
+        busy, stretches = _busy_hours(user, chosen, step, first)
     if not busy:
         return counted(user, selection, [chosen], step, first)
     rest = counted(user, selection, stretches, step, first) if stretches else []
     together: dict[datetime, list[Bucket]] = {}
     for bucket in (*busy, *rest):
-        together.setdefault(first + (bucket.start - first) // step * step, []).append(bucket)
-    return [_sum(start, buckets) for start, buckets in sorted(together.items())]
+        together.setdefault(bucket.start, []).append(bucket)
+    return [
+        buckets[0] if len(buckets) == 1 else _sum(start, buckets)
+        for start, buckets in sorted(together.items())
+    ]
 
 
 def _sum(start: datetime, buckets: list[Bucket]) -> Bucket:
@@ -249,35 +257,45 @@ def _sum(start: datetime, buckets: list[Bucket]) -> Bucket:
     )
 
 
-def _busy_hours(user: User, chosen: TimeRange) -> tuple[list[Bucket], list[TimeRange]]:
-    """Return the hours of a range that are counted already, and the stretches of it that are not."""
+def _busy_hours(
+    user: User, chosen: TimeRange, step: timedelta, first: datetime
+) -> tuple[list[Bucket], list[TimeRange]]:
+    """Return the buckets of the hours of a range that are counted already, and the stretches that are not."""
     waiting = UsagePending.objects.filter(user_id=OuterRef("user_id"), start=OuterRef("start"))
     hours = TrafficHour.objects.filter(
         ~Exists(waiting), user_id=user.pk, is_stale=False, start__gte=chosen.start
     )
     if chosen.end is not None:
         hours = hours.filter(start__lte=chosen.end - HOUR)
-    rows = hours.order_by("start").values_list(
-        "start", "requests", "errors", "rate_limited", "tokens", "peak_rpm", "peak_rpm_minute", "peak_tpm",
-        "peak_tpm_minute",
-    )  # fmt: skip
-    busy = [
-        Bucket(
-            start, requests, errors, limited, tokens, Peak(rpm, start + rpm_at * MINUTE),
-            Peak(tpm, start + tpm_at * MINUTE),
+    sql, params = hours.query.sql_with_params()
+    with connection.cursor() as cursor:
+        # Hours that follow each other have the same distance from their number.
+        cursor.execute(
+            "SELECT min(start), max(start)"  # noqa: S608
+            " FROM (SELECT start, start - row_number() OVER (ORDER BY start) * interval '1 hour' AS island"
+            f" FROM ({sql}) AS hours) AS numbered GROUP BY island ORDER BY 1",
+            params,
         )
-        for start, requests, errors, limited, tokens, rpm, rpm_at, tpm, tpm_at in rows
-    ]  # fmt: skip
-    stretches: list[TimeRange] = []
-    at = chosen.start
-    for bucket in busy:
-        if at is not None and bucket.start > at:
-            stretches.append(TimeRange(at, bucket.start))
-        at = bucket.start + HOUR
-    if chosen.end is None or at is None or at < chosen.end:
-        stretches.append(TimeRange(at, chosen.end))
-    # Many short stretches cost more to plan than the few hours between them save.
-    return (busy, stretches) if len(stretches) <= _MOST_STRETCHES else ([], [chosen])
+        stretches: list[TimeRange] = []
+        at = chosen.start
+        for begins, last in cursor.fetchall():
+            if at is not None and begins > at:
+                stretches.append(TimeRange(at, begins))
+            at = last + HOUR
+        if at == chosen.start or len(stretches) >= _MOST_STRETCHES:
+            # Many short stretches cost more to plan than the few hours between them save.
+            return [], [chosen]
+        if chosen.end is None or at is None or at < chosen.end:
+            stretches.append(TimeRange(at, chosen.end))
+        bucketed: list[Any] = [step, first, *params]
+        names = ("peak_rpm", "peak_tpm")
+        peaks = ", ".join(f"max({_EARLIER_OF_HOURS.format(peak=name)})" for name in names)
+        cursor.execute(
+            f"SELECT date_bin(%s, start, %s) AS bucket, sum(requests), sum(errors), sum(rate_limited),"  # noqa: S608
+            f" sum(tokens), {peaks} FROM ({sql}) AS hours GROUP BY bucket ORDER BY bucket",
+            bucketed,
+        )
+        return [_bucket(row) for row in cursor.fetchall()], stretches
 
 
 def counted(
@@ -297,18 +315,20 @@ def counted(
             f" sum(tokens), {peaks} FROM ({minutes}) AS counted GROUP BY start ORDER BY start",
             bucketed,
         )
-        return [
-            Bucket(
-                start,
-                int(requests),
-                int(errors),
-                int(rate_limited),
-                int(tokens),
-                _unpacked(int(busiest)),
-                _unpacked(int(heaviest)),
-            )
-            for start, requests, errors, rate_limited, tokens, busiest, heaviest in cursor.fetchall()
-        ]
+        return [_bucket(row) for row in cursor.fetchall()]
+
+
+def _bucket(row: tuple[Any, ...]) -> Bucket:
+    start, requests, errors, rate_limited, tokens, busiest, heaviest = row
+    return Bucket(
+        start,
+        int(requests),
+        int(errors),
+        int(rate_limited),
+        int(tokens),
+        _unpacked(int(busiest)),
+        _unpacked(int(heaviest)),
+    )
 
 
 def origin(chosen: TimeRange, step: timedelta) -> datetime:
@@ -357,6 +377,9 @@ def _bounded(user: User, selection: Selection, now: datetime) -> TimeRange:
 def _unpacked(packed: int) -> Peak:
     value, later = divmod(packed, _PACK)
     return Peak(value, datetime.fromtimestamp((_PACK - 1 - later) * 60, UTC))
+
+
+_value = attrgetter("value")
 
 
 def _largest_then_earliest(peak: Peak) -> tuple[int, float]:

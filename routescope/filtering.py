@@ -11,7 +11,7 @@ from django.http import QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
-from django.utils.functional import Promise
+from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_filters import Filter, FilterSet
@@ -135,8 +135,15 @@ class RangeFilterSet(FilterSet):
 
     @property
     def query(self) -> QueryDict:
-        """The canonical query string of this view, without paging."""
+        """The canonical query string of this view, without paging: a copy for the caller to change."""
         query = QueryDict(mutable=True)
+        for name, values in self._kept.items():
+            query.setlist(name, list(values))
+        return query
+
+    @cached_property
+    def _kept(self) -> dict[str, list[str]]:
+        kept: dict[str, list[str]] = {}
         dropped = {"range"} if self.preset == CUSTOM else {"start", "end"}
         for name in self.filters:
             if name in dropped:
@@ -145,8 +152,8 @@ class RangeFilterSet(FilterSet):
             if values and name == "range":
                 values = [] if self.preset == self.default_range else [self.preset]
             if values:
-                query.setlist(name, values)
-        return query
+                kept[name] = values
+        return kept
 
     def page_query(self, cursor: Cursor) -> str:
         """Return the query string of this view at a cursor; nothing where there is nothing to say."""

@@ -69,6 +69,7 @@ def run(rows: int, load_seconds: float) -> None:
     say(f"Watching memory for {load_seconds:g} s ...")
     fill.use_database(LOAD)
     fill.fill_peer(20_000)
+    fill.fill_ours(20_000, say)
     with serving.served(LOAD) as port:
         found.append(writing.memory(port, 20_000, load_seconds))
     fill.drop_database(LOAD)

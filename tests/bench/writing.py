@@ -26,10 +26,11 @@ from logs.retention import SUMS
 from routescope import partitions
 from tests.bench import serving
 from tests.bench.fill import BATCH, source_batches
-from tests.bench.reading import DAYS, END
+from tests.bench.reading import DAYS, FIRST
 from tests.bench.table import Row
 
 ROUNDS = 40
+_BEHIND = DAYS + 31
 Events = Sequence[UsageEvent]
 
 
@@ -37,7 +38,8 @@ def rows(port: int, count: int) -> list[Row]:
     """Measure in turns: bare COPY, the ingest service from one thread and from two; then two HTTP clients."""
     gateway = Gateway.objects.get(name="bench")
     key = IngestKey.issue(gateway, "bench")[1]
-    batches = [_later(events, DAYS) for events in source_batches(min(count, ROUNDS * BATCH))]
+    # The last record of the data is of the moment at which the month after it begins.
+    batches = [_later(events, _BEHIND) for events in source_batches(min(count, ROUNDS * BATCH))]
     batches = [later(events, number) for number, events in zip(range(ROUNDS), cycle(batches), strict=False)]
     bare = one = two = 0.0
     with _taken_out_again(), ThreadPoolExecutor(2, initializer=connection.ensure_connection) as threads:
@@ -115,11 +117,12 @@ def _taken_out_again() -> Iterator[None]:
         finally:
             pending.fold()
             cursor.execute("DROP TABLE bench_copy")
+            behind = FIRST + timedelta(days=_BEHIND)
             for partition in partitions.existing(ingest.TABLE):
-                if partition.period.start >= END:
+                if partition.period.start >= behind:
                     partitions.drop(ingest.TABLE, partition)
             for table in (*SUMS, "usage_traffic_hour"):
-                cursor.execute(f"DELETE FROM {table} WHERE start >= %s", [END])
+                cursor.execute(f"DELETE FROM {table} WHERE start >= %s", [behind])
 
 
 def _put(gateway: Gateway, events: Events) -> None:
