@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
+from django.db.models.functions import Coalesce
 
 from accounts.models import (
     AIModel,
@@ -43,7 +44,7 @@ def resolve(
     Known names cost four queries, however many they are. Two batches that bring the same new name at once
     end with one row. A user's name that is an e-mail address is the person with that address; any other name
     gets a user of its own, who cannot sign in until invited. Records that name nobody belong to one such
-    user per gateway.
+    user per gateway. What was merged into another is that other one (`accounts.merging`).
     """
     pairs = set(users_and_tokens)
     user_ids = _users(gateway, {user for user, _ in pairs})
@@ -56,8 +57,8 @@ def resolve(
 
 
 def _users(gateway: Gateway, names: set[str]) -> dict[str, int]:
-    rows = UserIdentity.objects.filter(gateway=gateway, name__any=names).values_list("name", "user_id")
-    known = dict(rows)
+    rows = UserIdentity.objects.filter(gateway=gateway, name__any=names)
+    known = dict(rows.values_list("name", Coalesce("user__merged_into", "user_id")))
     for name in sorted(names - known.keys()):
         known[name] = _provision_user(gateway, name)
     return known
@@ -70,7 +71,7 @@ def _provision_user(gateway: Gateway, name: str) -> int:
         Gateway.objects.select_for_update(no_key=True).get(pk=gateway.pk)
         identity = UserIdentity.objects.filter(gateway=gateway, name=name).first()
         if identity is not None:
-            return identity.user_id
+            return identity.user.canonical_id
         user = User.objects.filter(email=email).first() if email else None
         if user is None:
             user = User(
@@ -79,7 +80,7 @@ def _provision_user(gateway: Gateway, name: str) -> int:
             user.set_unusable_password()
             user.save()
         UserIdentity.objects.create(gateway=gateway, name=name, user=user)
-    return user.pk
+    return user.canonical_id
 
 
 def _email(name: str) -> str | None:
@@ -95,30 +96,32 @@ def _tokens(gateway: Gateway, wanted: set[tuple[int, str]]) -> dict[tuple[int, s
         return {}
     rows = TokenIdentity.objects.filter(
         gateway=gateway, user_id__any={user for user, _ in wanted}, name__any={name for _, name in wanted}
-    ).values_list("user_id", "name", "token_id")
+    ).values_list("user_id", "name", Coalesce("token__merged_into", "token_id"))
     known = {(user, name): token for user, name, token in rows}
     for user_id, name in sorted(wanted - known.keys()):
         with transaction.atomic():
-            token, _ = ApiToken.objects.get_or_create(owner_id=user_id, name=name)
+            # One of a name that was merged into the user's is the user's too.
+            theirs = ApiToken.objects.filter(owner__merged_into=user_id, name=name).order_by("pk").first()
+            token = theirs or ApiToken.objects.get_or_create(owner_id=user_id, name=name)[0]
             identity, _ = TokenIdentity.objects.get_or_create(
                 gateway=gateway, user_id=user_id, name=name, defaults={"token": token}
             )
-        known[user_id, name] = identity.token_id
+        known[user_id, name] = identity.token.canonical_id
     return known
 
 
 def _groups(gateway: Gateway, wanted: set[str]) -> dict[str, int]:
     if not wanted:
         return {}
-    rows = GroupIdentity.objects.filter(gateway=gateway, name__any=wanted).values_list("name", "group_id")
-    known = dict(rows)
+    rows = GroupIdentity.objects.filter(gateway=gateway, name__any=wanted)
+    known = dict(rows.values_list("name", Coalesce("group__merged_into", "group_id")))
     for name in sorted(wanted - known.keys()):
         with transaction.atomic():
             group, _ = Group.objects.get_or_create(name=name)
             identity, _ = GroupIdentity.objects.get_or_create(
                 gateway=gateway, name=name, defaults={"group": group}
             )
-        known[name] = identity.group_id
+        known[name] = identity.group.canonical_id
     return known
 
 

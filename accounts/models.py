@@ -9,9 +9,53 @@ from typing import Any, ClassVar
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.core.validators import MinValueValidator
 from django.db import models
+from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
+
+
+class Mergeable(models.Model):
+    """Something that gateways may know under several names.
+
+    What is merged into another is one with it, its past records too: these keep its id, and whoever reads
+    asks for the ids of both (`accounts.merging`). Subclasses have ``merged_into``.
+    """
+
+    pk: int
+    merged_into_id: int | None
+
+    class Meta:
+        abstract = True
+
+    @cached_property
+    def ids(self) -> tuple[int, ...]:
+        """Its own id and those of what was merged into it: what its records may carry."""
+        absorbed = type(self)._default_manager.filter(Q(merged_into=self.pk))
+        return (self.pk, *absorbed.values_list("pk", flat=True))
+
+    @property
+    def canonical_id(self) -> int:
+        """The id of what it was merged into, or its own."""
+        return self.merged_into_id or self.pk
+
+    @property
+    def called(self) -> str:
+        """The name of what it is now."""
+        return str(getattr(self, "merged_into", None) or self)
+
+
+def _merged_into() -> models.ForeignKey:  # type: ignore[type-arg]
+    return models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="absorbed",
+        verbose_name=_("merged into"),
+    )
 
 
 class UserManager(BaseUserManager["User"]):
@@ -31,7 +75,7 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email__iexact=username)
 
 
-class User(AbstractBaseUser, PermissionsMixin):
+class User(AbstractBaseUser, PermissionsMixin, Mergeable):
     """One person, or one name that a gateway calls a user.
 
     A user first seen in a gateway's records has no password and is inactive: the records are kept under
@@ -55,6 +99,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(_("may sign in"), default=True)
     is_staff = models.BooleanField(_("admin"), default=False, help_text=_("May open the Django admin."))
     invited_at = models.DateTimeField(_("invited"), null=True, blank=True)
+    merged_into = _merged_into()
     date_joined = models.DateTimeField(_("first seen"), default=timezone.now)
 
     USERNAME_FIELD = "email"
@@ -80,7 +125,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         return not self.is_active and self.invited_at is None
 
 
-class Group(models.Model):
+class Group(Mergeable):
     """A pricing group: what its requests cost is the catalogue's price times the group's ratio."""
 
     id = models.AutoField(primary_key=True)
@@ -94,6 +139,7 @@ class Group(models.Model):
         help_text=_("Multiplies the catalogue's price: 0.8 is a discount of 20%."),
     )
     description = models.CharField(_("description"), max_length=300, blank=True)
+    merged_into = _merged_into()
 
     class Meta:
         verbose_name = _("group")
@@ -119,7 +165,7 @@ class AIModel(models.Model):
         return self.name
 
 
-class ApiToken(models.Model):
+class ApiToken(Mergeable):
     """A user's token at the gateway. Only a masked key is known here: the gateway keeps the real one."""
 
     class Status(models.TextChoices):
@@ -142,6 +188,7 @@ class ApiToken(models.Model):
         _("TPM limit"), null=True, blank=True, help_text=_("Tokens per minute that the gateway admits.")
     )
     status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.ACTIVE)
+    merged_into = _merged_into()
     created_at = models.DateTimeField(_("first seen"), default=timezone.now)
 
     class Meta:

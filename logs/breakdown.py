@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import pairwise
@@ -14,7 +14,7 @@ from django.db.models import Max, Min
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import User
+from accounts.models import ApiToken, Group, User
 from logs import rollups
 from logs.models import UsageDay
 from logs.rollups import Totals
@@ -58,8 +58,21 @@ def breakdown(user: User, selection: Selection, by: By) -> list[Line]:
     if by is By.DAY:
         return _by_day(user, selection)
     column = _COLUMNS[by]
-    gathered = _gathered(rollups.grouped(user, selection, column), column)
+    rows = rollups.grouped(user, selection, column)
+    gathered = _gathered(_canonical(rows, column, user), column)
     return [Line(value or 0, totals) for value, totals in gathered.items()]
+
+
+def _canonical(rows: Iterable[dict[str, Any]], column: str, user: User) -> Iterator[dict[str, Any]]:
+    """Yield rows with the ids of what tokens and groups were merged into."""
+    merged: dict[Any, int | None] = {}
+    if column == "token_id":
+        tokens = ApiToken.objects.filter(owner__in=user.ids).exclude(merged_into=None)
+        merged = dict(tokens.values_list("pk", "merged_into"))
+    elif column == "group_id":
+        merged = dict(Group.objects.exclude(merged_into=None).values_list("pk", "merged_into"))
+    for row in rows:
+        yield row | {column: merged.get(row[column], row[column])}
 
 
 def _by_day(user: User, selection: Selection) -> list[Line]:
@@ -110,7 +123,7 @@ def _bounded(user: User, chosen: TimeRange) -> TimeRange | None:
     """
     if chosen.length is not None and chosen.length <= _MOST_DAYS * DAY:
         return chosen
-    held = UsageDay.objects.filter(user_id=user.pk).aggregate(first=Min("start"), last=Max("start"))
+    held = UsageDay.objects.filter(user_id__in=user.ids).aggregate(first=Min("start"), last=Max("start"))
     if held["first"] is None:
         return None
     return chosen.clipped(TimeRange(held["first"], held["last"] + DAY))

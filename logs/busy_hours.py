@@ -14,9 +14,8 @@ from django.db import connection, transaction
 from django.db.models import Sum
 from django.utils import timezone
 
-from accounts.models import User
 from logs import pending, traffic
-from logs.models import TrafficHour, UsageHour
+from logs.models import TrafficHour, UsageHour, UsageRecord
 from logs.selection import Selection
 from routescope.ranges import HOUR, MINUTE, TimeRange, floor
 
@@ -51,7 +50,7 @@ def count(now: datetime | None = None, *, everything: bool = False) -> int:
         by_user.setdefault(user_id, []).append(start)
     for user_id, starts in by_user.items():
         for stretch in _stretches(starts):
-            _count(User(pk=user_id), stretch)
+            _count(user_id, stretch)
     return len(wanted)
 
 
@@ -68,7 +67,7 @@ def _stretches(starts: Iterable[datetime]) -> Iterator[TimeRange]:
         yield TimeRange(first, end)
 
 
-def _count(user: User, stretch: TimeRange) -> None:
+def _count(user_id: int, stretch: TimeRange) -> None:
     with transaction.atomic():
         with connection.cursor() as cursor:
             # Taken before the records are read: what arrives from now on is folded in after this is
@@ -76,11 +75,12 @@ def _count(user: User, stretch: TimeRange) -> None:
             cursor.execute(f"SELECT pg_advisory_xact_lock({pending.LOCK})")
         if stretch.start is None or stretch.end is None:
             raise ValueError("Hours have both ends.")
-        hours = traffic.counted(user, Selection(), [stretch], HOUR, stretch.start)
-        TrafficHour.objects.filter(user_id=user.pk, start__gte=stretch.start, start__lt=stretch.end).delete()
+        records = UsageRecord.objects.filter(user_id=user_id)
+        hours = traffic.counted(records, Selection(), [stretch], HOUR, stretch.start)
+        TrafficHour.objects.filter(user_id=user_id, start__gte=stretch.start, start__lt=stretch.end).delete()
         TrafficHour.objects.bulk_create(
             TrafficHour(
-                user_id=user.pk,
+                user_id=user_id,
                 start=hour.start,
                 requests=hour.requests,
                 errors=hour.errors,

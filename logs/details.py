@@ -21,6 +21,8 @@ from logs.pricing import PriceBook
 from logs.receipts import Receipt, receipt
 from logs.support_note import note
 
+CALLED = ("token__merged_into", "group__merged_into")
+"""What a record's names are read from: see `Mergeable.called`."""
 _MOST_RELATED = 20
 _MOST_READ = 300
 
@@ -44,8 +46,8 @@ class Details:
 
 def of_one(user: User, record_id: UUID) -> UsageRecord:
     """Return one of the person's records with its details. Raises Http404 for another's as for none."""
-    records = UsageRecord.objects.visible_to(user)
-    found = get_object_or_404(records.select_related("token", "model", "group", "gateway"), id=record_id)
+    records = UsageRecord.objects.visible_to(user).select_related("model", "gateway", *CALLED)
+    found = get_object_or_404(records, id=record_id)
     attach([found])
     return found
 

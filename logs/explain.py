@@ -251,7 +251,7 @@ def _edge(filters: UsageFilter, side: TimeRange) -> datetime | None:
         read = records.within(side).order_by(f"{order}id").values("id")[:READ_AT_MOST]
         records = UsageRecord.objects.visible_to(filters.user).filter(selection.bounds, id__in=read)
         return records.order_by(f"{order}id").values_list("created_at", flat=True).first()
-    hours = UsageHour.objects.filter(selection.dimensions, user_id=filters.user.pk)
+    hours = UsageHour.objects.filter(selection.dimensions, user_id__in=filters.user.ids)
     if side.end is not None:
         hours = hours.filter(start__lt=side.end)
     if side.start is not None:

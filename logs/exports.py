@@ -14,6 +14,7 @@ from django.db.models.expressions import RawSQL
 from django.http import QueryDict
 
 from accounts.models import AIModel, ApiToken, Group, User
+from accounts.names import CALLED
 from logs import details, rollups
 from logs.details import Details
 from logs.filters import UsageFilter
@@ -21,6 +22,7 @@ from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.querysets import UsageRecordQuerySet
 from routescope.exports.sources import Column, Expected, Kind, Row, Value, fix_range
 from routescope.formatting import plain
+from routescope.keyset import Cursor
 
 RECEIPT = "receipt"
 _CHUNK = 2_000
@@ -103,9 +105,9 @@ class UsageSelected:
             self._records = mine.within(selection.chosen).filter(selection.condition)
         # Read once: joining three tables to each of a million rows would say the same.
         self._words: dict[str, dict[Any, str]] = {
-            "token": dict(ApiToken.objects.filter(owner=user).values_list("id", "name")),
+            "token": dict(ApiToken.objects.filter(owner__in=user.ids).values_list("id", CALLED)),
             "model": dict(AIModel.objects.values_list("id", "name")),
-            "group": dict(Group.objects.values_list("id", "name")),
+            "group": dict(Group.objects.values_list("id", CALLED)),
             "type": _TYPES,
             "status": _STATUSES,
             "cause": _CAUSES,
@@ -121,7 +123,7 @@ class UsageSelected:
         return Expected(totals.records, totals.cost)
 
     def rows(self, columns: Sequence[str], before: UUID | None, limit: int) -> Iterator[Row]:
-        found = self._older(before).order_by("-id")[:limit]
+        found = self._records.newest(Cursor(older=before), limit)
         readers = [self._reader(name) for name in columns]
         if RECEIPT in columns:
             yield from self._with_receipts(found, columns, readers)

@@ -17,12 +17,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 
 from accounts.models import ApiToken, User
+from accounts.names import Names
 from logs.breakdown import By
 from logs.compare import SORTS, default_sort
 from logs.models import Cause, Status, UsageDay, UsageRecord
 from logs.querysets import UsageRecordQuerySet
 from logs.selection import Selection
-from logs.vocabulary import Names, Vocabulary
+from logs.vocabulary import Vocabulary
 from routescope import pasted
 from routescope.filtering import (
     RANGE_CHOICES,
@@ -206,12 +207,13 @@ class UsageFilter(RangeFilterSet):
         """The token filtered for, where it is one alone: its limits belong into the chart."""
         self.form.is_valid()
         names: list[str] = self.form.cleaned_data.get("token") or []
-        return ApiToken.objects.filter(owner=self.user, name=names[0]).first() if len(names) == 1 else None
+        mine = ApiToken.objects.filter(owner__in=self.user.ids, merged_into=None)
+        return mine.filter(name=names[0]).order_by("pk").first() if len(names) == 1 else None
 
     @property
     def is_first_run(self) -> bool:
         """Whether the person has no record at all."""
-        return not UsageDay.objects.filter(user_id=self.user.pk).exists()
+        return not UsageDay.objects.filter(user_id__in=self.user.ids).exists()
 
     @property
     def without_request_id(self) -> str:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from accounts.models import User
 from logs import rollups
+from logs.details import CALLED
 from logs.models import UsageRecord
 from logs.querysets import UsageRecordQuerySet, any_range
 from logs.rows import Listed
@@ -19,7 +20,7 @@ def page(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[Us
     """Return a page of the user's records in a selection, newest first."""
 
     def fetch(cursor: Cursor, limit: int) -> Sequence[UsageRecord]:
-        return list(_found(user, selection, cursor, limit).select_related("token", "model", "group"))
+        return list(_found(user, selection, cursor, limit).select_related("model", *CALLED))
 
     return keyset.page(fetch, cursor, size, key=lambda record: record.id)
 

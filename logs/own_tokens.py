@@ -51,9 +51,16 @@ def own_tokens(user: User) -> list[OwnToken]:
     month = preset_range(Preset.MONTH, now, timezone.get_current_timezone())
     lately, ever = (_by_token(user, chosen) for chosen in (month, TimeRange()))
     used = _last_used(user)
+    mine = ApiToken.objects.filter(owner__in=user.ids).select_related("group").order_by("name")
+    last: dict[int, datetime] = {}
+    for token in mine:
+        if at := used.get(token.pk):
+            now_it_is = token.merged_into_id or token.pk
+            last[now_it_is] = max(at, last.get(now_it_is, at))
     rows = [
-        OwnToken(token, lately.get(token.pk, NOTHING), ever.get(token.pk, NOTHING), used.get(token.pk))
-        for token in ApiToken.objects.filter(owner=user).select_related("group").order_by("name")
+        OwnToken(token, lately.get(token.pk, NOTHING), ever.get(token.pk, NOTHING), last.get(token.pk))
+        for token in mine
+        if token.merged_into_id is None
     ]
     return sorted(rows, key=lambda row: -(row.last_used_at.timestamp() if row.last_used_at else 0))
 
@@ -66,7 +73,7 @@ def _by_token(user: User, chosen: TimeRange) -> dict[int, Totals]:
 def _last_used(user: User) -> Mapping[int, datetime]:
     """Return when each token was last used: the hour from the sums, the moment from that hour's records."""
     hours = dict(
-        UsageHour.objects.filter(user_id=user.pk, token_id__gt=0)
+        UsageHour.objects.filter(user_id__in=user.ids, token_id__gt=0)
         .values_list("token_id")
         .annotate(last=Max("start"))
     )

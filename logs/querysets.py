@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import Q
 
 from routescope.ids import first_id, moment_of
-from routescope.keyset import Cursor
+from routescope.keyset import Cursor, nearest
 from routescope.ranges import TimeRange
 
 if TYPE_CHECKING:
@@ -21,9 +21,21 @@ _Record = TypeVar("_Record", bound=models.Model)
 
 
 class UsageRecordQuerySet(models.QuerySet[_Record]):
+    _owners: tuple[int, ...] = ()
+
     def visible_to(self, user: User) -> Self:
-        """Return the user's own records, and nobody else's. Admins see others' through the Django admin."""
-        return self.filter(user_id=user.pk)
+        """Return the user's own records, and nobody else's. Admins see others' through the Django admin.
+
+        Those of users who were merged into this one are the user's own.
+        """
+        mine = self.filter(user_id__in=user.ids)
+        mine._owners = user.ids
+        return mine
+
+    def _clone(self) -> Self:
+        clone: Self = super()._clone()  # type: ignore[misc]
+        clone._owners = self._owners
+        return clone
 
     def within(self, chosen: TimeRange) -> Self:
         """Return the records of a range of time, as a range of ids: other partitions are not touched."""
@@ -42,10 +54,7 @@ class UsageRecordQuerySet(models.QuerySet[_Record]):
 
     def newest(self, cursor: Cursor, limit: int) -> Self:
         """Return at most ``limit`` rows from the cursor on, nearest first (see ``routescope.keyset``)."""
-        if cursor.newer:
-            return self.filter(id__gt=cursor.newer).order_by("id")[:limit]
-        rows = self.filter(id__lt=cursor.older) if cursor.older else self
-        return rows.order_by("-id")[:limit]
+        return nearest(self, cursor, limit, self._owners)
 
 
 def id_range(chosen: TimeRange) -> Q:

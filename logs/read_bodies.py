@@ -293,9 +293,8 @@ _PLAIN = (
 
 
 def _fields(row: UsageRecord) -> dict[str, Any]:
-    token, model, group = (
-        cast("ApiToken | AIModel | Group | None", one) for one in (row.token, row.model, row.group)
-    )
+    token, group = (cast("ApiToken | Group | None", one) for one in (row.token, row.group))
+    model = cast("AIModel | None", row.model)
     said = (row.error_type, row.error_code, row.error_message, row.error_param)
     return {
         **{name: getattr(row, name) for name in _PLAIN},
@@ -303,9 +302,9 @@ def _fields(row: UsageRecord) -> dict[str, Any]:
         "type": RecordType(row.type).name.lower(),
         "status": Status(row.status).name.lower(),
         "cause": Cause(row.cause).name.lower() if row.cause else None,
-        "token": token.name if token else None,
+        "token": token.called if token else None,
         "model": model.name if model else None,
-        "group": group.name if group else None,
+        "group": group.called if group else None,
         "cost": _money(row.cost),
         "error": Failure(*said) if any(said) else None,
     }

@@ -58,7 +58,7 @@ def answer(record: UsageRecord, data: QueryDict, user: User) -> Reprice:
         ]
         return Reprice(**asked, quote=None, problems=problems, charged=record.cost)
     model, name = form.cleaned_data["model"], form.cleaned_data["group"]
-    groups = UsageDay.objects.filter(user_id=user.pk).values("group_id")
+    groups = UsageDay.objects.filter(user_id__in=user.ids).values("group_id")
     group = Group.objects.filter(name=name, id__in=groups).first() if name else None
     problems = []
     quote = None

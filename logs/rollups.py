@@ -145,7 +145,7 @@ def hours_holding(user: User, selection: Selection, cursor: Cursor, limit: int) 
     The rollup is the index of where a rare token, model, group or status occurs: a filtered page reads these
     hours of the records and no others. Adjacent hours come as one range. Empty where there is no such record.
     """
-    rows = UsageHour.objects.filter(selection.dimensions, user_id=user.pk)
+    rows = UsageHour.objects.filter(selection.dimensions, user_id__in=user.ids)
     if selection.chosen.start is not None:
         rows = rows.filter(start__gte=floor(selection.chosen.start, HOUR))
     if selection.chosen.end is not None:
@@ -236,7 +236,7 @@ def _summed(
             part = f", width_bucket({'start' if bound is None else 'created_at'}, %s::timestamptz[]) AS part"
             values.append(list(starts))
         times: list[str] = []
-        values.append(user.pk)
+        values.append(list(user.ids))
         for stretch in stretches:
             ends = [
                 (sign, end) for sign, end in ((">=", stretch.start), ("<", stretch.end)) if end is not None
@@ -245,7 +245,7 @@ def _summed(
             values += [end if bound is None else bound(end) for _, end in ends]
         arms.append(
             f"SELECT {', '.join(key)}{part}, {sums} FROM {table}"  # noqa: S608
-            f" WHERE user_id = %s AND ({' OR '.join(times)}){dimensions}"
+            f" WHERE user_id = ANY(%s) AND ({' OR '.join(times)}){dimensions}"
         )
         values += [list(chosen) for _, chosen in selection.chosen_values]
     if not arms:
@@ -269,7 +269,7 @@ def _held(user: User, selection: Selection, stretches: list[TimeRange]) -> list[
     held = set(
         UsageHour.objects.filter(
             selection.dimensions,
-            user_id=user.pk,
+            user_id__in=user.ids,
             start__in=[hour for found in hours.values() for hour in found],
         )
         .values_list("start", flat=True)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
 from django.http import QueryDict
 
 from routescope.ids import moment_of
 
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
 Row = TypeVar("Row")
+Rows = TypeVar("Rows", bound="QuerySet[Any]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,24 @@ class Page(Generic[Row]):
     rows: Sequence[Row]
     older: UUID | None
     newer: UUID | None
+
+
+def nearest(rows: Rows, cursor: Cursor, limit: int, owners: Sequence[int]) -> Rows:
+    """Return at most ``limit`` of the rows from the cursor on, nearest first.
+
+    ``owners`` are the users whose rows they are. An index by user and id is in order within one user only: of
+    several it gives the first rows of each, and of these the first are taken.
+    """
+    order = "id" if cursor.newer else "-id"
+    if cursor.newer:
+        rows = rows.filter(id__gt=cursor.newer)
+    elif cursor.older:
+        rows = rows.filter(id__lt=cursor.older)
+    if len(owners) > 1:
+        ids = rows.order_by(order).values_list("id", flat=True)
+        of_each = [ids.filter(user_id=owner)[:limit] for owner in owners]
+        rows = rows.filter(id__in=of_each[0].union(*of_each[1:], all=True))
+    return rows.order_by(order)[:limit]
 
 
 def page(

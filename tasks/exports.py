@@ -10,10 +10,12 @@ from uuid import UUID
 
 from django.db.models import Count, Sum
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Coalesce
 from django.http import QueryDict
 
 from accounts.models import User
 from routescope.exports.sources import Column, Expected, Kind, Row, Value, fix_range
+from routescope.keyset import Cursor
 from tasks.filters import TaskFilter
 from tasks.models import AsyncTask
 from tasks.providers.catalogue import catalogue
@@ -42,7 +44,10 @@ COLUMNS = (
     Column("id", Kind.TEXT, usual=False),
     Column("result", Kind.TEXT, usual=False),
 )
-_FIELDS = {"model": "model__name", "token": "token__name"}
+_FIELDS: dict[str, str | Coalesce] = {
+    "model": "model__name",
+    "token": Coalesce("token__merged_into__name", "token__name"),
+}
 
 
 class TaskSource:
@@ -79,7 +84,7 @@ class TaskSelected:
 
     def rows(self, columns: Sequence[str], before: UUID | None, limit: int) -> Iterator[Row]:
         fields = [_FIELDS.get(name, name) for name in columns]
-        found = self._older(before).order_by("-id")[:limit].values_list("id", "cost", *fields)
+        found = self._tasks.newest(Cursor(older=before), limit).values_list("id", "cost", *fields)
         for identifier, cost, *values in found.iterator(_CHUNK):
             yield identifier, cost, tuple(map(_value, columns, values))
 

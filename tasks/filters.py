@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,7 +15,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 
-from accounts.models import AIModel, ApiToken, User
+from accounts.models import AIModel, User
+from accounts.names import Names, token_names
 from routescope.filtering import (
     RANGE_CHOICES,
     MomentFilter,
@@ -109,15 +110,16 @@ class TaskFilter(RangeFilterSet):
             if values := cleaned.get(name):
                 conditions &= Q(**{f"{name}__in": values})
         if names := cleaned.get("token"):
-            conditions &= Q(token_id__in=[self.tokens.get(name, _NOTHING) for name in names])
+            ids = [identifier for name in names for identifier in self.tokens.get(name, (_NOTHING,))]
+            conditions &= Q(token_id__in=ids)
         if names := cleaned.get("model"):
             known = dict(AIModel.objects.filter(name__in=names).values_list("name", "id"))
             conditions &= Q(model_id__in=[known.get(name, _NOTHING) for name in names])
         return conditions
 
     @cached_property
-    def tokens(self) -> Mapping[str, int]:
-        return dict(ApiToken.objects.filter(owner=self.user).order_by("name").values_list("name", "id"))
+    def tokens(self) -> Names:
+        return token_names(self.user)
 
     @cached_property
     def _seen(self) -> tuple[list[str], list[str]]:

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from routescope.ids import first_id
-from routescope.keyset import Cursor
+from routescope.keyset import Cursor, nearest
 from routescope.ranges import TimeRange
 
 if TYPE_CHECKING:
@@ -19,9 +19,18 @@ _Model = TypeVar("_Model", bound=models.Model)
 
 
 class AsyncTaskQuerySet(models.QuerySet[_Model]):
+    _owners: tuple[int, ...] = ()
+
     def visible_to(self, user: User) -> AsyncTaskQuerySet[_Model]:
-        """Return the user's own tasks, and nobody else's."""
-        return self.filter(user_id=user.pk)
+        """Return the user's own tasks and those of users merged into this one, and nobody else's."""
+        mine = self.filter(user_id__in=user.ids)
+        mine._owners = user.ids
+        return mine
+
+    def _clone(self) -> AsyncTaskQuerySet[_Model]:
+        clone: AsyncTaskQuerySet[_Model] = super()._clone()  # type: ignore[misc]
+        clone._owners = self._owners
+        return clone
 
     def within(self, chosen: TimeRange) -> AsyncTaskQuerySet[_Model]:
         """Return the tasks submitted in a range of time."""
@@ -42,10 +51,7 @@ class AsyncTaskQuerySet(models.QuerySet[_Model]):
 
     def newest(self, cursor: Cursor, limit: int) -> AsyncTaskQuerySet[_Model]:
         """Return at most ``limit`` rows from the cursor on, nearest first (see ``routescope.keyset``)."""
-        if cursor.newer:
-            return self.filter(id__gt=cursor.newer).order_by("id")[:limit]
-        rows = self.filter(id__lt=cursor.older) if cursor.older else self
-        return rows.order_by("-id")[:limit]
+        return nearest(self, cursor, limit, self._owners)
 
 
 class AsyncTaskManager(models.Manager["AsyncTask"].from_queryset(AsyncTaskQuerySet["AsyncTask"])):  # type: ignore[misc]

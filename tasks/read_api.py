@@ -147,7 +147,7 @@ def task(request: ReadRequest, task_id: str) -> TaskDetail:
     verdict = verdict_on(row)
     return TaskDetail(
         **_fields(row),
-        group=row.group.name if row.group else None,
+        group=row.group.called if row.group else None,
         result=row.result,
         cause=verdict.cause.value if verdict else None,
         timeline=[
@@ -182,7 +182,7 @@ def _fields(row: AsyncTask) -> dict[str, Any]:
         "started_at": _moment(row.started_at),
         "finished_at": _moment(row.finished_at),
         "result_expires_at": _moment(row.result_expires_at),
-        "token": row.token.name if row.token else None,
+        "token": row.token.called if row.token else None,
         "model": row.model.name if row.model else None,
         "cost": _money(row.cost),
         "refund": _money(row.refund),

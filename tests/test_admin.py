@@ -379,7 +379,7 @@ def test_every_list_query_on_records_is_bounded_in_time_or_by_an_id(client: Clie
             if 'FROM "usage_record"' not in statement:
                 continue
             where = statement[statement.index("WHERE") :]
-            by_user = '"user_id" =' in where and '"id" >=' in where
+            by_user = '"user_id" IN (' in where and '"id" >=' in where
             by_time = '"created_at" >=' in where and '"created_at" <' in where
             by_key = '"id" IN' in where or '"request_id" =' in where
             assert by_user or by_time or by_key, statement

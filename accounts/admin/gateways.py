@@ -221,7 +221,7 @@ class TokenIdentityForm(forms.ModelForm[TokenIdentity]):
         cleaned = super().clean() or {}
         token = cleaned.get("token")
         user = cleaned.get("user") or getattr(self.instance, "user", None)
-        if token and user and token.owner_id != user.pk:
+        if token and user and token.owner_id not in user.ids:
             self.add_error(
                 "token",
                 _("This token belongs to %(owner)s. Choose one of %(user)s's.")

@@ -28,6 +28,7 @@ from django.utils.translation import gettext_lazy as _lazy
 from django.utils.translation import ngettext
 
 from accounts import invites, time_zones
+from accounts.admin.merging import MergeViews
 from accounts.admin.pickers import person_label
 from accounts.languages import offered
 from accounts.models import ApiToken, User, UserIdentity
@@ -72,6 +73,15 @@ class EditUserForm(UserChangeForm[User]):
         model = User
         exclude = ("preferences", "groups")
 
+    def clean_is_active(self) -> bool:
+        active = bool(self.cleaned_data["is_active"])
+        if active and self.instance.merged_into_id:
+            raise forms.ValidationError(
+                _("This user is part of %(other)s. Separate the two first."),
+                params={"other": self.instance.merged_into},
+            )
+        return active
+
     def clean_time_zone(self) -> str:
         typed = str(self.cleaned_data["time_zone"])
         zone = time_zones.find(typed)
@@ -93,8 +103,8 @@ class InviteForm(forms.ModelForm[User]):
         super().__init__(*args, **kwargs)
         self.fields["email"].required = True
         self.fields["email"].error_messages["unique"] = _(
-            "Somebody has this address already. If they are the same person, point this user's identities at "
-            "them instead: records that arrive from then on follow."
+            "Somebody has this address already. If they are the same person, merge this user into them: past "
+            "records and those to come follow."
         )
 
 
@@ -132,7 +142,7 @@ class TokenInline(ShortInline[ApiToken, User]):
 
 
 @admin.register(User)
-class UserAdmin(KeptAdmin[User], BaseUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[type-arg]
     form = EditUserForm
     add_form = AddUserForm
     add_form_template = "admin/accounts/user/add_form.html"
@@ -147,9 +157,9 @@ class UserAdmin(KeptAdmin[User], BaseUserAdmin):  # type: ignore[type-arg]
     inlines = (IdentityInline, TokenInline)
     filter_horizontal = ("user_permissions",)
     actions = ("invite_selected",)
-    readonly_fields = ("state", "invited", "first_seen", "last_seen")
+    readonly_fields = ("state", "part_of", "invited", "first_seen", "last_seen")
     fieldsets = (
-        (None, {"fields": ("email", "name", "state", "password")}),
+        (None, {"fields": ("email", "name", "state", "part_of", "password")}),
         (_lazy("Display"), {"fields": ("time_zone", "language", "theme")}),
         (_lazy("Access"), {"fields": ("is_active", "is_staff", "is_superuser")}),
         (_lazy("Permissions of an admin"), {"classes": ("collapse",), "fields": ("user_permissions",)}),
@@ -205,7 +215,7 @@ class UserAdmin(KeptAdmin[User], BaseUserAdmin):  # type: ignore[type-arg]
         user = self.get_object(request, unquote(object_id))
         if not self.has_change_permission(request, user):
             raise PermissionDenied
-        if user is None:
+        if user is None or user.merged_into_id:
             raise Http404
         sent = request.POST if request.method == "POST" and not user.is_active else None
         form = InviteForm(sent, instance=User.objects.get(pk=user.pk))
@@ -231,7 +241,8 @@ class UserAdmin(KeptAdmin[User], BaseUserAdmin):  # type: ignore[type-arg]
         """Invite those who have an address and cannot sign in yet; say who was left out."""
         skipped = []
         for user in queryset:
-            if user.is_active or not user.email or not self.has_change_permission(request, user):
+            out = user.is_active or user.merged_into_id or not user.email
+            if out or not self.has_change_permission(request, user):
                 skipped.append(str(user))
             else:
                 self._invite(request, user)
@@ -269,6 +280,8 @@ class UserAdmin(KeptAdmin[User], BaseUserAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_lazy("State"))
     def state(self, user: User) -> SafeString:
+        if user.merged_into_id:
+            return badge("quiet", _("Merged"))
         if user.is_active:
             return badge("success", _("Active"))
         if user.last_login is not None:

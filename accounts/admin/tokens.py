@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _lazy
 
+from accounts.admin.merging import MergeViews
 from accounts.admin.pickers import token_label
 from accounts.models import AIModel, ApiToken, Group
 from routescope.admin import KeptAdmin, badge
@@ -41,7 +42,7 @@ class ApiTokenForm(forms.ModelForm[ApiToken]):
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(KeptAdmin[ApiToken]):
+class ApiTokenAdmin(MergeViews, KeptAdmin[ApiToken]):
     form = ApiTokenForm
     list_display = ("name", "owner", "group", "masked_key", "rpm_limit", "tpm_limit", "state")
     list_filter = ("status",)
@@ -52,11 +53,11 @@ class ApiTokenAdmin(KeptAdmin[ApiToken]):
     ordering = ("-id",)
     sortable_by = ()
     fieldsets = (
-        (None, {"fields": ("owner", "name", "masked_key", "group", "status")}),
+        (None, {"fields": ("owner", "name", "part_of", "masked_key", "group", "status")}),
         (_lazy("Limits at the gateway"), {"fields": ("rpm_limit", "tpm_limit")}),
         (_lazy("Dates"), {"fields": ("created_at",)}),
     )
-    readonly_fields = ("created_at",)
+    readonly_fields = ("part_of", "created_at")
 
     autocomplete_label = staticmethod(token_label)
 
@@ -70,8 +71,11 @@ class ApiTokenAdmin(KeptAdmin[ApiToken]):
 
 
 @admin.register(Group)
-class GroupAdmin(KeptAdmin[Group]):
-    list_display = ("name", "ratio", "description")
+class GroupAdmin(MergeViews, KeptAdmin[Group]):
+    list_display = ("name", "ratio", "description", "part_of")
+    list_select_related = ("merged_into",)
+    fields = ("name", "part_of", "ratio", "description")
+    readonly_fields = ("part_of",)
     search_fields = ("name",)
     sortable_by = ()
 

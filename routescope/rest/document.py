@@ -127,11 +127,15 @@ def _write(write: Write) -> dict[str, Any]:
         "parameters": [_parameter(one) for one in write.parameters],
         "requestBody": {"required": True, "content": {"application/json": {"schema": write.body}}},
         "responses": {
-            str(status): {
-                "description": meaning,
-                "content": {"application/json": {"schema": {"type": "object"}}},
-            }
-            for status, meaning in _WRITTEN.items()
+            **{
+                str(status): {
+                    "description": meaning,
+                    "content": {"application/json": {"schema": {"type": "object"}}},
+                }
+                for status, meaning in _WRITTEN.items()
+            },
+            # A path that cannot be one, with a line break in it.
+            **({"404": _problem(404)} if any(one.is_path for one in write.parameters) else {}),
         },
     }
 

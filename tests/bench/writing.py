@@ -38,11 +38,9 @@ def rows(port: int, count: int) -> list[Row]:
     """Measure in turns: bare COPY, the ingest service from one thread and from two; then two HTTP clients."""
     gateway = Gateway.objects.get(name="bench")
     key = IngestKey.issue(gateway, "bench")[1]
-    # The last record of the data is of the moment at which the month after it begins.
-    batches = [_later(events, _BEHIND) for events in source_batches(min(count, ROUNDS * BATCH))]
-    batches = [later(events, number) for number, events in zip(range(ROUNDS), cycle(batches), strict=False)]
+    batches = behind(count, ROUNDS)
     bare = one = two = 0.0
-    with _taken_out_again(), ThreadPoolExecutor(2, initializer=connection.ensure_connection) as threads:
+    with taken_out_again(), ThreadPoolExecutor(2, initializer=connection.ensure_connection) as threads:
         for number, events in enumerate(batches):
             started = perf_counter()
             _put(gateway, later(events, 1_000))
@@ -69,11 +67,18 @@ def rows(port: int, count: int) -> list[Row]:
     ]
 
 
+def behind(rows: int, count: int) -> list[list[UsageEvent]]:
+    """Return so many batches of records like those of the source, of months that it does not reach."""
+    # The last record of the data is of the moment at which the month after it begins.
+    batches = [_days_later(events, _BEHIND) for events in source_batches(min(rows, count * BATCH))]
+    return [later(events, number) for number, events in zip(range(count), cycle(batches), strict=False)]
+
+
 def memory(port: int, rows: int, seconds: float) -> Row:
     """Send as two clients do for so long, and tell by how much the web processes grew after a minute."""
     gateway = Gateway.objects.get(name="bench")
     key = IngestKey.issue(gateway, "memory")[1]
-    bodies = [_body(events) for events in source_batches(min(rows, 20 * BATCH))]
+    bodies = [body(events) for events in source_batches(min(rows, 20 * BATCH))]
     cookie = serving.session()
     end = perf_counter() + seconds
     sizes: list[float] = []
@@ -108,7 +113,8 @@ def memory(port: int, rows: int, seconds: float) -> Row:
 
 
 @contextmanager
-def _taken_out_again() -> Iterator[None]:
+def taken_out_again() -> Iterator[None]:
+    """Take out what is stored meanwhile of the months that the source does not reach."""
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS bench_copy")
         cursor.execute("CREATE TABLE bench_copy (LIKE usage_record INCLUDING ALL)")
@@ -145,7 +151,7 @@ def _bare_copy(parts: Sequence[bytes]) -> None:
 
 def _over_http(port: int, key: str, batches: Sequence[Events]) -> float:
     """Return how many records a second two clients send."""
-    bodies = [_body(later(events, shift)) for shift in (4_000, 5_000) for events in batches]
+    bodies = [body(later(events, shift)) for shift in (4_000, 5_000) for events in batches]
     with ThreadPoolExecutor(2) as clients:
         started = perf_counter()
         sending = [clients.submit(_send, port, key, *bodies[half::2]) for half in (0, 1)]
@@ -154,7 +160,7 @@ def _over_http(port: int, key: str, batches: Sequence[Events]) -> float:
         return len(bodies) * BATCH / (perf_counter() - started)
 
 
-def _later(events: Events, days: int) -> list[UsageEvent]:
+def _days_later(events: Events, days: int) -> list[UsageEvent]:
     moved = timedelta(days=days)
     return [msgspec.structs.replace(event, created_at=event.created_at + moved) for event in events]
 
@@ -165,7 +171,8 @@ def later(events: Events, milliseconds: int) -> list[UsageEvent]:
     return [msgspec.structs.replace(event, created_at=event.created_at + moved) for event in events]
 
 
-def _body(events: Events) -> bytes:
+def body(events: Events) -> bytes:
+    """Return records as NDJSON of the native format."""
     lines = []
     for event in events:
         fields = {

@@ -1,0 +1,257 @@
+"""Users, tokens and groups that are one under two names: past records and those to come, and two again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import pytest
+from django.http import QueryDict
+from django.test import Client
+from django.urls import reverse
+
+from accounts import merging
+from accounts.merging import MergeError
+from accounts.models import ApiToken, Gateway, Group, User, UserIdentity
+from logs import busy_hours, exports, listing, own_tokens, pending, rollups, traffic
+from logs.breakdown import By, breakdown
+from logs.events import UsageEvent
+from logs.models import RecordType, UsageRecord
+from logs.selection import Selection
+from routescope.keyset import Cursor
+from routescope.ranges import MINUTE, TimeRange, floor
+from tests.cast import NOON, event, signed_in, store
+from tests.sums import check_rollups
+from tests.task_cast import a_task
+
+pytestmark = pytest.mark.django_db
+
+WEEKS = Selection(TimeRange(NOON - timedelta(days=10), NOON + timedelta(days=20)))
+PAGE = "/records/usage/"
+
+
+def named(name: str) -> User:
+    return User.objects.get(pk=UserIdentity.objects.get(name=name).user_id)
+
+
+@pytest.fixture
+def two(alice: User, bob: User, gateway: Gateway) -> tuple[list[UsageEvent], list[UsageEvent]]:
+    """Alice's records and a team's, among each other, and Bob's, who is somebody else."""
+    random = Random(5)
+
+    def some(user: str, count: int) -> list[UsageEvent]:
+        return [
+            event(
+                user,
+                created_at=NOON + timedelta(seconds=random.randrange(400_000)),
+                token=random.choice(["prod", f"{user[:4]}-own"]),
+                group=random.choice(["default", "vip"]),
+                cost=Decimal(random.randrange(1000)),
+                type=random.choices(list(RecordType)[:2], [9, 1])[0],
+            )
+            for _ in range(count)
+        ]
+
+    mine, team = some("alice@example.com", 60), some("team-7", 45)
+    store(gateway, *mine, *team, *some("bob@example.com", 20))
+    return mine, team
+
+
+def figures(user: User) -> tuple[int, Decimal]:
+    totals = rollups.totals(user, WEEKS)
+    return totals.records, totals.cost
+
+
+def walked(user: User, size: int) -> list[str]:
+    found: list[str] = []
+    cursor = Cursor()
+    while True:
+        page = listing.listed(user, WEEKS, cursor, size)
+        found += [row.request_id for row in page.rows]
+        if page.newer:
+            back = listing.listed(user, WEEKS, Cursor(newer=page.newer), size)
+            assert [row.request_id for row in back.rows] == found[-len(page.rows) - size : -len(page.rows)]
+        if page.older is None:
+            return found
+        cursor = Cursor(older=page.older)
+
+
+def newest_first(events: list[UsageEvent]) -> list[str]:
+    ids = dict(UsageRecord.objects.values_list("request_id", "id"))
+    return sorted((one.request_id for one in events), key=ids.__getitem__, reverse=True)
+
+
+def test_two_users_are_one_in_every_figure_and_list_and_two_again(
+    two: tuple[list[UsageEvent], list[UsageEvent]], alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, team = two
+    monkeypatch.setattr(busy_hours, "BUSY", 2)
+    pending.fold()
+    busy_hours.count(everything=True)
+    other = named("team-7")
+    apart = figures(alice), figures(other), figures(bob)
+    merging.merge(other, alice)
+
+    alice = User.objects.get(pk=alice.pk)
+    both = mine + team
+    assert figures(alice) == (105, sum(one.cost or 0 for one in both))
+    assert walked(alice, 7) == newest_first(both)
+    assert listing.count_since(alice, Selection(), UsageRecord.objects.order_by("id")[0].id, 200) >= 84
+    found = traffic.traffic(alice, WEEKS, NOON)
+    minutes: dict[Any, int] = {}
+    for one in both:
+        minutes[floor(one.created_at, MINUTE)] = minutes.get(floor(one.created_at, MINUTE), 0) + 1
+    assert found.peak_rpm is not None
+    assert found.peak_rpm.value == max(minutes.values())
+    assert sum(bucket.requests for bucket in found.buckets) == 105
+    assert figures(bob) == apart[2]
+    check_rollups()
+
+    merging.separate(other)
+    assert (figures(User.objects.get(pk=alice.pk)), figures(named("team-7")), figures(bob)) == apart
+
+
+def test_their_tokens_go_along_and_those_of_one_name_become_one(
+    two: tuple[list[UsageEvent], list[UsageEvent]], alice: User
+) -> None:
+    mine, team = two
+    other = named("team-7")
+    merging.merge(other, alice)
+    alice = User.objects.get(pk=alice.pk)
+    lines = {
+        ApiToken.objects.get(pk=line.value).name: line.totals.records  # type: ignore[misc]
+        for line in breakdown(alice, WEEKS, By.TOKEN)
+    }
+    assert lines == {
+        name: sum(one.token == name for one in mine + team) for name in ("prod", "alic-own", "team-own")
+    }
+    assert {row.token.name: row.ever.records for row in own_tokens.own_tokens(alice)} == lines
+    assert all(row.last_used_at for row in own_tokens.own_tokens(alice))
+    page = signed_in(alice).get(PAGE, {"token": "prod", "range": "all"}).content.decode()
+    assert f'data-stat="requests" data-value="{lines["prod"]}"' in page
+    assert page.count('name="token" value="prod"') == 1
+    merging.separate(other)
+    assert ApiToken.objects.filter(name="prod", merged_into=None).count() == 3
+
+
+def test_records_to_come_go_where_the_name_now_leads(
+    two: tuple[list[UsageEvent], list[UsageEvent]], alice: User, gateway: Gateway
+) -> None:
+    other = named("team-7")
+    merging.merge(other, alice)
+    store(gateway, event("team-7", token="team-own"), event("team-7", token="new"), event("team-7"))
+    added = UsageRecord.objects.order_by("-created_at").filter(user=alice, created_at=NOON)
+    assert set(added.values_list("token__name", flat=True)) >= {"team-own", "new", "prod"}
+    assert ApiToken.objects.filter(name="team-own").count() == 1, "the one that was theirs"
+    merging.separate(other)
+    store(gateway, event("team-7", request_id="req_after"))
+    assert UsageRecord.objects.get(request_id="req_after").user_id == other.pk
+
+
+def test_who_is_merged_cannot_sign_in_and_is_seen_by_the_other_alone(
+    two: tuple[list[UsageEvent], list[UsageEvent]], alice: User, bob: User, gateway: Gateway
+) -> None:
+    _, team = two
+    other = named("team-7")
+    other.is_active = True
+    other.save()
+    theirs = signed_in(other)
+    record = UsageRecord.objects.get(request_id=team[0].request_id)
+    asked = a_task(other, gateway, task_id="task_of_the_team")
+    url = reverse("usage-record", args=[record.pk])
+    assert theirs.get(url).status_code == 200
+    assert signed_in(alice).get(url).status_code == 404
+    merging.merge(other, alice)
+    client = signed_in(User.objects.get(pk=alice.pk))
+    assert client.get(url).status_code == 200
+    assert client.get(f"/r/{record.request_id}").status_code == 302
+    assert client.get(reverse("task", args=[asked.pk])).status_code == 200
+    assert "task_of_the_team"[:9] in client.get("/records/tasks/", {"range": "all"}).content.decode()
+    assert theirs.get(url).status_code == 302, "signed out"
+    assert signed_in(bob).get(url).status_code == 404
+
+
+def test_a_group_and_a_token_go_by_the_name_of_what_they_are_part_of(
+    two: tuple[list[UsageEvent], list[UsageEvent]], alice: User
+) -> None:
+
+    merging.merge(Group.objects.get(name="vip"), Group.objects.get(name="default"))
+    tokens = ApiToken.objects.filter(owner=alice)
+    merging.merge(tokens.get(name="alic-own"), tokens.get(name="prod"))
+    assert [line.totals.records for line in breakdown(alice, WEEKS, By.GROUP)] == [60]
+    assert [line.totals.records for line in breakdown(alice, WEEKS, By.TOKEN)] == [60]
+    client = signed_in(alice)
+    page = client.get(PAGE, {"range": "all", "group": "default", "token": "prod"}).content.decode()
+    assert 'data-stat="requests" data-value="60"' in page
+    assert "vip" not in page and "alic-own" not in page
+    assert "You have no records in a group called" in client.get(PAGE, {"group": "vip"}).content.decode()
+    source = exports.UsageSource()
+    rows = source.select(alice.pk, QueryDict("range=all")).rows(("token", "group"), None, 100)
+    assert {values for _, _, values in rows} == {("prod", "default")}
+    details = client.get(reverse("usage-record", args=[UsageRecord.objects.filter(user=alice)[0].pk]))
+    assert "vip" not in details.content.decode()
+
+
+def test_what_was_merged_before_comes_along(alice: User, bob: User, gateway: Gateway) -> None:
+    store(gateway, event("first"), event("second"), event(alice))
+    merging.merge(named("first"), named("second"))
+    merging.merge(named("second"), alice)
+    assert figures(User.objects.get(pk=alice.pk))[0] == 3
+    store(gateway, event("first"))
+    assert figures(User.objects.get(pk=alice.pk))[0] == 4
+
+
+def test_what_cannot_be_one_says_why(alice: User, bob: User, admin: User, gateway: Gateway) -> None:
+    store(gateway, event("team"), event(alice), event(bob))
+    team = named("team")
+    tokens = {token.owner_id: token for token in ApiToken.objects.all()}
+    for source, target, words in (
+        (alice, alice, "itself"),
+        (admin, alice, "is an admin"),
+        (tokens[team.pk], tokens[alice.pk], "belongs to Alice"),
+    ):
+        with pytest.raises(MergeError, match=words):
+            merging.merge(source, target)  # type: ignore[type-var]
+    merging.merge(team, alice)
+    with pytest.raises(MergeError, match="merged into another already"):
+        merging.merge(team, bob)
+    with pytest.raises(MergeError, match="Choose that one"):
+        merging.merge(bob, team)
+    assert User.objects.get(pk=bob.pk).is_active
+
+
+def test_an_admin_merges_and_separates(alice: User, admin: User, gateway: Gateway) -> None:
+    store(gateway, event("team-7"), event(alice))
+    team = named("team-7")
+    client = signed_in(admin)
+    merge = reverse("admin:accounts_user_merge", args=[team.pk])
+    assert merge in client.get(reverse("admin:accounts_user_change", args=[team.pk])).content.decode()
+    assert "past records show there" in client.get(merge).content.decode()
+    assert "Choose what it is to be part of" in client.post(merge, {"target": ""}).content.decode()
+    assert client.post(merge, {"target": alice.pk}, follow=True).status_code == 200
+    assert figures(User.objects.get(pk=alice.pk))[0] == 2
+    page = client.get(reverse("admin:accounts_user_change", args=[team.pk])).content.decode()
+    assert client.get(reverse("admin:accounts_user_invite", args=[team.pk])).status_code == 404
+    itself = client.post(reverse("admin:accounts_user_merge", args=[alice.pk]), {"target": alice.pk})
+    assert "It cannot be merged into itself" in itself.content.decode()
+    separate = reverse("admin:accounts_user_separate", args=[team.pk])
+    assert separate in page and "Alice" in page
+    assert client.get(separate).status_code == 404
+    assert "each with its own records" in client.post(separate, follow=True).content.decode()
+    assert figures(User.objects.get(pk=alice.pk))[0] == 1
+    for kind, row in (("group", Group.objects.get()), ("apitoken", ApiToken.objects.get(owner=team))):
+        url = reverse(f"admin:accounts_{kind}_merge", args=[row.pk])
+        assert "Nothing is rewritten" in client.get(url).content.decode()
+
+
+def test_nobody_else_merges(alice: User, gateway: Gateway) -> None:
+    store(gateway, event("team-7"))
+    team = named("team-7")
+    url = reverse("admin:accounts_user_merge", args=[team.pk])
+    helper = User.objects.create_user("helper@example.com", "helper-password", is_staff=True)
+    assert Client().post(url, {"target": alice.pk}).status_code == 302
+    assert signed_in(alice).post(url, {"target": alice.pk}).status_code == 302
+    assert signed_in(helper).post(url, {"target": alice.pk}).status_code == 403
+    assert User.objects.get(pk=team.pk).merged_into_id is None
