@@ -14,7 +14,8 @@ from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.models import AIModel, ApiToken, Gateway, User
+from accounts import merging
+from accounts.models import AIModel, ApiToken, Gateway, User, UserIdentity
 from logs import listing, pending, rollups
 from logs.breakdown import By, breakdown
 from logs.models import UsageRecord
@@ -158,3 +159,18 @@ def test_the_admins_lookup_by_id_uses_the_index_on_time(crowd: User) -> None:
     [plan] = plans_of(lambda: list(UsageRecord.objects.by_id(identifier)))
     assert partitions_in(plan) == {"usage_record_2026_03"}
     assert all(node["Node Type"] != "Seq Scan" for node in plan)
+
+
+@pytest.mark.parametrize("cursor", ["top", "older", "newer"])
+def test_users_who_are_one_have_the_first_rows_of_each_read(crowd: User, cursor: str) -> None:
+    merging.merge(UserIdentity.objects.get(name="u0").user, crowd)
+    one = User.objects.get(pk=crowd.pk)
+    middle = UsageRecord.objects.visible_to(crowd).within(MARCH).order_by("id")[30].id
+    at = {"top": Cursor(), "older": Cursor(older=middle), "newer": Cursor(newer=middle)}[cursor]
+    plans = plans_of(lambda: listing.page(one, Selection(MARCH), at, 20))
+    assert_no_scan_of_a_partition(plans)
+    [explained] = [plan for plan in plans if partitions_in(plan)]
+    assert sum(node["Node Type"] == "Limit" for node in explained) == 3, "of each, and of both"
+    assert [row.id for row in listing.page(one, Selection(MARCH), at, 20).rows] == [
+        row.id for row in listing.listed(one, Selection(MARCH), at, 20).rows
+    ]
