@@ -1,0 +1,72 @@
+"""What goes over the wire: light pages, packed, and static files that are fetched once."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, RequestFactory
+from django.test.utils import override_settings
+from whitenoise.middleware import WhiteNoiseMiddleware
+
+from accounts.models import Gateway, User
+from tests.cast import NOON, event, signed_in, store
+
+MANIFEST = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}}
+
+
+@pytest.fixture
+def month(alice: User, gateway: Gateway) -> Client:
+    """Alice signed in, with a month of records, in every bucket of the chart."""
+    store(
+        gateway,
+        *(
+            event(
+                created_at=NOON + timedelta(minutes=61 * n),
+                token=f"token-{n % 2}",
+                model=f"model-{n % 6}",
+                group=f"group{n % 2}",
+                input_tokens=n * 37 % 9000,
+                output_tokens=n * 13 % 900,
+                duration_ms=n * 41 % 30_000,
+            )
+            for n in range(700)
+        ),
+    )
+    return signed_in(alice)
+
+
+def test_a_swap_of_fifty_rows_weighs_under_60_kilobytes_and_is_packed(month: Client) -> None:
+    query = {"start": "2026-03-10T12:17Z", "end": "2026-04-09T11:47Z"}
+    headers = {"hx-request": "true"}
+    page = month.get("/records/usage/results/", query, headers=headers)
+    assert page.content.count(b'<tr class="record">') == 50
+    assert b"bar-requests" in page.content
+    assert len(page.content) < 60 * 1024
+    packed = month.get("/records/usage/results/", query, headers={**headers, "accept-encoding": "gzip"})
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert len(packed.content) < 12 * 1024
+    assert b"bar-requests" in gzip.decompress(packed.content)
+
+
+def test_static_files_are_named_by_their_content_packed_and_kept_for_ever(
+    db: None, tmp_path: Path, rf: RequestFactory
+) -> None:
+    with override_settings(
+        STATIC_ROOT=tmp_path, STORAGES=MANIFEST, WHITENOISE_AUTOREFRESH=False, WHITENOISE_USE_FINDERS=False
+    ):
+        call_command("collectstatic", interactive=False, verbosity=0)
+
+        def nothing(request: HttpRequest) -> HttpResponse:
+            return HttpResponse(status=404)
+
+        serve = WhiteNoiseMiddleware(nothing)
+        [hashed] = [path.name for path in (tmp_path / "css").glob("listing.*.css")]
+        answer = serve(rf.get(f"/static/css/{hashed}", headers={"accept-encoding": "br"}))
+        assert answer.headers["Cache-Control"] == "max-age=315360000, public, immutable"
+        assert answer.headers["Content-Encoding"] == "br"
+        answer.close()
