@@ -117,6 +117,24 @@ class Chart:
         peak_tpm = traffic.peak_tpm.value if traffic.peak_tpm else 0
         self.requests = Track(22, 88, nice(max(peak_rpm, rpm_limit or 0)))
         self.tokens = Track(130, 36, nice(max(peak_tpm, tpm_limit or 0)))
+        # Drawn here, not when the template asks: as deep in calls as it is, Python 3.11 may allocate a piece
+        # of stack for each further call, and take ten times as long.
+        minutes = self.step_minutes
+        self.requests_path = self._path(self.requests, lambda bucket: bucket.requests / minutes)
+        self.errors_path = self._path(self.requests, lambda bucket: bucket.errors / minutes)
+        self.limited_path = self._path(self.requests, lambda bucket: bucket.rate_limited / minutes)
+        self.tokens_path = self._path(self.tokens, lambda bucket: bucket.tokens / minutes)
+        # The busiest minute inside each bucket; nothing where a bucket is a minute.
+        self.peaks_path = self.token_peaks_path = ""
+        if not self.is_by_minute:
+            self.peaks_path = self._path(self.requests, lambda bucket: bucket.peak_rpm.value)
+            self.token_peaks_path = self._path(self.tokens, lambda bucket: bucket.peak_tpm.value)
+        # The buckets that hold a minute over the RPM limit.
+        self.over_path = ""
+        if rpm_limit is not None:
+            self.over_path = self._path(
+                self.requests, lambda bucket: bucket.peak_rpm.value * (bucket.peak_rpm.value > rpm_limit)
+            )
 
     @property
     def is_by_minute(self) -> bool:
@@ -134,41 +152,6 @@ class Chart:
     @property
     def step_minutes(self) -> float:
         return self.traffic.step / MINUTE
-
-    @property
-    def requests_path(self) -> str:
-        return self._path(self.requests, lambda bucket: bucket.requests / self.step_minutes)
-
-    @property
-    def errors_path(self) -> str:
-        return self._path(self.requests, lambda bucket: bucket.errors / self.step_minutes)
-
-    @property
-    def limited_path(self) -> str:
-        return self._path(self.requests, lambda bucket: bucket.rate_limited / self.step_minutes)
-
-    @property
-    def peaks_path(self) -> str:
-        """The busiest minute inside each bucket; nothing where a bucket is a minute."""
-        return "" if self.is_by_minute else self._path(self.requests, lambda bucket: bucket.peak_rpm.value)
-
-    @property
-    def over_path(self) -> str:
-        """The buckets that hold a minute over the RPM limit."""
-        limit = self.rpm_limit
-        if limit is None:
-            return ""
-        return self._path(
-            self.requests, lambda bucket: bucket.peak_rpm.value if bucket.peak_rpm.value > limit else 0
-        )
-
-    @property
-    def tokens_path(self) -> str:
-        return self._path(self.tokens, lambda bucket: bucket.tokens / self.step_minutes)
-
-    @property
-    def token_peaks_path(self) -> str:
-        return "" if self.is_by_minute else self._path(self.tokens, lambda bucket: bucket.peak_tpm.value)
 
     @property
     def limit_lines(self) -> list[tuple[float, str]]:

@@ -180,7 +180,7 @@ def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
     return {
         "filters": filters,
         "page": page,
-        "rows": rows_of(page.rows, display.columns, filters.vocabulary),
+        "rows": list(rows_of(page.rows, display.columns, filters.vocabulary)),
         "comparison": comparison,
         "explanation": explanation,
         "totals": totals,
