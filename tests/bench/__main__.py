@@ -67,15 +67,16 @@ def run(rows: int, load_seconds: float) -> None:
         say("Measuring what comes in ...")
         found += writing.rows(ports[rows], rows)
     say(f"Watching memory for {load_seconds:g} s ...")
+    fill.drop_database(LOAD)
     fill.use_database(LOAD)
     fill.fill_peer(20_000)
     fill.fill_ours(20_000, say)
     with serving.served(LOAD) as port:
         found.append(writing.memory(port, 20_000, load_seconds))
-    fill.drop_database(LOAD)
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
     print(f"\n{rows:,} records, {datetime.now(UTC):%Y-%m-%d}, {machine}\n")  # noqa: T201
     print(rendered(found))  # noqa: T201
+    fill.drop_database(LOAD)
 
 
 def say(sentence: str) -> None:

@@ -51,7 +51,8 @@ def drop_database(name: str) -> None:
     connection.close()
     connection.settings_dict["NAME"] = "routescope"
     with connection.cursor() as cursor:
-        cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        # Not by force: that ends only our own sessions, and this waits for autovacuum's.
+        cursor.execute(f'DROP DATABASE IF EXISTS "{name}"')
     connection.close()
 
 
