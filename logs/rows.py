@@ -21,13 +21,13 @@ from django.utils.translation import gettext as _
 from logs.models import REQUEST_TYPES, Cause, RecordType, Status, UsageRecord
 from logs.vocabulary import Vocabulary
 from routescope import formatting
+from routescope.ids import moment_of
 
 
 class Listed(NamedTuple):
     """What of a record a list may show. Names are looked up: joining them would take as long again."""
 
     id: UUID
-    created_at: datetime
     request_id: str
     type: int
     status: int
@@ -42,6 +42,11 @@ class Listed(NamedTuple):
     token_id: int | None
     model_id: int | None
     group_id: int | None
+
+    @property
+    def created_at(self) -> datetime:
+        """The time of the request (UTC), to the millisecond, which its id holds."""
+        return moment_of(self.id)
 
     @classmethod
     def of(cls, record: UsageRecord) -> Listed:
@@ -77,14 +82,14 @@ def rows_of(
     last: date | None = None
     for record in records:
         one = record if isinstance(record, Listed) else Listed.of(record)
-        local = timezone.localtime(one.created_at)
-        day = local.date()
+        at = one.created_at
+        day = timezone.localdate(at)
         short = formatting.short_id(one.request_id)
         yield Row(
             day=formatting.day(day) if day != last else "",
             url=f"{before}{one.id}{after}",
             label=details % {"id": short},
-            time=formatting.clock(one.created_at),
+            time=formatting.clock(at),
             request_id=one.request_id,
             short_id=short,
             cells=[(kind, conditional_escape(cell(one, names))) for kind, cell in shown],

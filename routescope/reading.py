@@ -43,10 +43,10 @@ class FormatError(ValueError):
 def split(body: bytes, most: int = MAX_RECORDS) -> list[bytes]:
     """Return the raw bytes of each record of a JSON array, of NDJSON, or of one JSON object.
 
-    Told apart by looking, as clients send NDJSON with ``Content-Type: application/json``. Raises FormatError
-    where there is no record, or over ``most`` of them.
+    They are `sanitised`. Told apart by looking, as clients send NDJSON with ``Content-Type:
+    application/json``. Raises FormatError where there is no record, or over ``most`` of them.
     """
-    text = body.removeprefix(b"\xef\xbb\xbf").strip()
+    text = sanitised(body).removeprefix(b"\xef\xbb\xbf").strip()
     if not text:
         raise FormatError("The body is empty: send a JSON array, one JSON object, or one object per line.")
     if text[:1] == b"[":

@@ -11,7 +11,7 @@ from accounts import deliveries
 from accounts.ingest_api import for_gateways
 from accounts.models import Gateway
 from routescope.bodies import read_body
-from routescope.reading import sanitised, split
+from routescope.reading import split
 from routescope.rest import kinds
 from routescope.rest.declared import Parameter, Write, declare_write
 from tasks import registration, reports
@@ -62,7 +62,7 @@ def _values(body: bytes) -> list[object]:
     values: list[object] = []
     for raw in split(body):
         try:
-            values.append(msgspec.json.decode(sanitised(raw)))
+            values.append(msgspec.json.decode(raw))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             values.append(None)
     return values

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from logs.events import Batch, Rejection, UsageEvent
-from routescope.reading import FormatError, readable, sanitised
+from routescope.reading import FormatError, readable
 
 
 def decode_each(
@@ -23,7 +23,7 @@ def decode_each(
     undecodable = 0
     for index, raw in enumerate(records):
         try:
-            events.append((index, read(sanitised(raw))))
+            events.append((index, read(raw)))
         except msgspec.ValidationError as error:
             rejected.append(Rejection(index=index, request_id=name(raw), error=readable(error)))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from threading import Barrier
 from time import perf_counter
 
 from django.conf import settings
@@ -105,12 +106,24 @@ def fill_ours(rows: int, report: Callable[[str], None]) -> None:
                 report(f"  {number * BATCH:,} records, {number * BATCH / (perf_counter() - started):,.0f}/s")
         for done in waiting:
             done.result()
+        disconnect(threads)
     # What the console's own jobs do every few minutes, and for a month that is over.
     pending.fold()
     busy_hours.count(everything=True)
     compaction.compact()
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
+
+
+def disconnect(threads: ThreadPoolExecutor) -> None:
+    """Close the connections of a pool's two threads."""
+    both = Barrier(2)
+
+    def leave(_: int) -> None:
+        both.wait()
+        connection.close()
+
+    list(threads.map(leave, range(2)))
 
 
 def source_batches(rows: int) -> Iterator[list[UsageEvent]]:

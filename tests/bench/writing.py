@@ -25,7 +25,7 @@ from logs.events import Batch, UsageEvent
 from logs.retention import SUMS
 from routescope import partitions
 from tests.bench import serving
-from tests.bench.fill import BATCH, source_batches
+from tests.bench.fill import BATCH, disconnect, source_batches
 from tests.bench.reading import DAYS, FIRST
 from tests.bench.table import Row
 
@@ -54,6 +54,7 @@ def rows(port: int, count: int) -> list[Row]:
             for done in [threads.submit(_put, gateway, half) for half in pair]:
                 done.result()
             two += perf_counter() - started
+        disconnect(threads)
         sent = _over_http(port, key, batches)
     copy = ROUNDS * BATCH / bare
     found = {
