@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from accounts.models import ApiToken, Group, User
+from accounts.models import ApiToken, Group, TokenIdentity, User
 
 _Kind = TypeVar("_Kind", User, Group, ApiToken)
 
@@ -30,8 +30,7 @@ def merge(source: _Kind, target: _Kind) -> None:
         _lock(source, target)
         check(source, target)
         rows = type(source)._default_manager
-        # One step leads to the end: what was merged into the source is the target's too.
-        rows.filter(Q(merged_into=source.pk) | Q(pk=source.pk)).update(merged_into=target.pk)
+        rows.filter(pk=source.pk).update(merged_into=target.pk)
         if isinstance(source, User) and isinstance(target, User):
             User.objects.filter(pk=source.pk).update(is_active=False)
             _merge_tokens(source, target)
@@ -44,6 +43,10 @@ def separate(source: _Kind) -> None:
         if isinstance(source, User):
             tokens = ApiToken.objects.filter(owner=source).exclude(merged_into=None)
             tokens.exclude(merged_into__owner=source).update(merged_into=None)
+            # Nor may another's records carry this user's tokens any more.
+            others = ApiToken.objects.filter(merged_into__owner=source).exclude(owner=source)
+            others.update(merged_into=None)
+            TokenIdentity.objects.filter(token__owner=source).exclude(user=source).delete()
         type(source)._default_manager.filter(pk=source.pk).update(merged_into=None)
     source.refresh_from_db()
 
@@ -68,6 +71,11 @@ def check(source: User | Group | ApiToken, target: User | Group | ApiToken) -> N
         raise MergeError(
             _("%(target)s is itself merged into %(other)s. Choose that one.")
             % {"target": target, "other": target.merged_into}
+        )
+    if type(source)._default_manager.filter(Q(merged_into=source.pk)).exists():
+        raise MergeError(
+            _("Others are merged into %(source)s. Separate them first, and merge each of them.")
+            % {"source": source}
         )
     if isinstance(source, User) and (source.is_staff or source.is_superuser):
         raise MergeError(_("%(source)s is an admin. Take that away first.") % {"source": source})

@@ -79,7 +79,9 @@ def accept_invite(request: HttpRequest, uidb36: str, token: str) -> HttpResponse
 def _invited(uidb36: str, token: str) -> User | None:
     """Return who a link invites, or None where the link is no longer, or never was, an invitation."""
     try:
-        user = User.objects.get(pk=base36_to_int(uidb36), is_active=False, invited_at__isnull=False)
+        user = User.objects.get(
+            pk=base36_to_int(uidb36), is_active=False, invited_at__isnull=False, merged_into=None
+        )
     except (User.DoesNotExist, ValueError, OverflowError):
         return None
     return user if invites.tokens.check_token(user, token) else None

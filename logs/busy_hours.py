@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Sum
 from django.utils import timezone
@@ -17,6 +18,7 @@ from django.utils import timezone
 from logs import pending, traffic
 from logs.models import TrafficHour, UsageHour, UsageRecord
 from logs.selection import Selection
+from routescope.partitions import Month
 from routescope.ranges import HOUR, MINUTE, TimeRange, floor
 
 BUSY = 100
@@ -37,7 +39,9 @@ def count(now: datetime | None = None, *, everything: bool = False) -> int:
     # What waited while an hour is counted would make it stale.
     pending.fold()
     end = floor((now or timezone.now()) - SETTLED, HOUR)
-    hours = UsageHour.objects.filter(start__lt=end)
+    # Sums outlive their records: older hours have nothing to be counted from.
+    oldest = Month.of(end).plus(-settings.RECORD_RETENTION_MONTHS).start
+    hours = UsageHour.objects.filter(start__gte=oldest, start__lt=end)
     kept = TrafficHour.objects.filter(start__lt=end)
     stale = set(kept.filter(is_stale=True).values_list("user_id", "start"))
     if not everything:

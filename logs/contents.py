@@ -18,6 +18,7 @@ import msgspec
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connection, models
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -126,15 +127,19 @@ class Policies:
         groups: dict[int, int] = {}
         tokens: dict[int, int] = {}
         rows = ContentPolicy.objects.filter(models.Q(gateway=gateway_id) | models.Q(gateway=None))
+        # What was merged keeps its policy: of several for one, the strictest.
         for of_gateway, group, token, level in rows.values_list(
-            "gateway_id", "group_id", "token_id", "level"
+            "gateway_id",
+            Coalesce("group__merged_into", "group_id"),
+            Coalesce("token__merged_into", "token_id"),
+            "level",
         ):
             if of_gateway == gateway_id:
                 gateway = level
             elif group is not None:
-                groups[group] = level
+                groups[group] = min(level, groups.get(group, level))
             elif token is not None:
-                tokens[token] = level
+                tokens[token] = min(level, tokens.get(token, level))
         return cls(gateway, groups, tokens)
 
     def level(self, group_id: int | None, token_id: int | None) -> Level:

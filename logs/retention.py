@@ -65,6 +65,7 @@ def run(*, dry: bool = False, now: datetime | None = None) -> Report:
     _make(CONTENT, [Day.of(now).plus(ahead) for ahead in range(_DAYS_AHEAD + 1)], report)
     _drop(CONTENT, oldest_day.start, report)
     _drop(RECORDS, oldest_month.start, report)
+    _delete("usage_traffic_hour", "start", oldest_month.start, report)
     # Strays that arrived before their partition was made.
     _delete(f"{CONTENT}_default", "id", str(first_id(oldest_day.start)), report)
     _delete(f"{RECORDS}_default", "id", str(first_id(oldest_month.start)), report)

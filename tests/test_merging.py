@@ -194,10 +194,15 @@ def test_a_group_and_a_token_go_by_the_name_of_what_they_are_part_of(
     assert "vip" not in details.content.decode()
 
 
-def test_what_was_merged_before_comes_along(alice: User, bob: User, gateway: Gateway) -> None:
+def test_what_others_are_merged_into_is_merged_without_them(alice: User, bob: User, gateway: Gateway) -> None:
     store(gateway, event("first"), event("second"), event(alice))
-    merging.merge(named("first"), named("second"))
-    merging.merge(named("second"), alice)
+    first, second = named("first"), named("second")
+    merging.merge(first, second)
+    with pytest.raises(MergeError, match="Separate them first"):
+        merging.merge(second, alice)
+    merging.separate(first)
+    merging.merge(first, alice)
+    merging.merge(second, alice)
     assert figures(User.objects.get(pk=alice.pk))[0] == 3
     store(gateway, event("first"))
     assert figures(User.objects.get(pk=alice.pk))[0] == 4

@@ -29,7 +29,7 @@ CREATE TABLE usage_total_hour_folded (
     input_tokens bigint NOT NULL,
     output_tokens bigint NOT NULL,
     cached_tokens bigint NOT NULL,
-    cost numeric(24, 12) NOT NULL,
+    cost numeric(36, 12) NOT NULL,
     PRIMARY KEY (start, model_id, group_id, type, status, cause)
 );
 CREATE TABLE usage_total_day_folded (
@@ -49,6 +49,10 @@ FROM usage_total_day
 GROUP BY start, model_id, group_id, type, status, cause
 HAVING sum(records) <> 0;
 DROP TABLE usage_total_hour, usage_total_day;
+
+-- Sums of costs that each just fit must fit too.
+ALTER TABLE usage_hour_folded ALTER COLUMN cost TYPE numeric(36, 12);
+ALTER TABLE usage_day_folded ALTER COLUMN cost TYPE numeric(36, 12);
 
 -- The running hour's and day's rows are updated in place; most others never again.
 ALTER TABLE usage_hour_folded SET (fillfactor = 90);
@@ -73,7 +77,7 @@ CREATE TABLE usage_pending (
     input_tokens bigint NOT NULL,
     output_tokens bigint NOT NULL,
     cached_tokens bigint NOT NULL,
-    cost numeric(24, 12) NOT NULL
+    cost numeric(36, 12) NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
     autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 20000);
 -- A user's sums. All users' read the whole table: it is kept small.
