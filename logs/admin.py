@@ -97,7 +97,8 @@ class UsageRecordForm(RangeForm):
     def one_user(self) -> User | None:
         """The only user whose records can match: the one chosen, or the chosen token's owner."""
         token = self.cleaned_data.get("token")
-        user: User | None = self.cleaned_data.get("user") or (token.owner if token else None)
+        owner = (token.owner.merged_into or token.owner) if token else None
+        user: User | None = self.cleaned_data.get("user") or owner
         return user
 
     @property

@@ -15,7 +15,7 @@ from logs import contents
 from logs.attempts import Attempt, timeline
 from logs.causes import Verdict, verdict_on
 from logs.content_shown import ContentShown, shown
-from logs.contents import Level
+from logs.contents import Content, Level
 from logs.models import UsageRecord
 from logs.pricing import PriceBook
 from logs.receipts import Receipt, receipt
@@ -53,10 +53,12 @@ def of_one(user: User, record_id: UUID) -> UsageRecord:
 
 
 def attach(records: Sequence[UsageRecord]) -> None:
-    """Give each record its ``details``. All are one user's, their models loaded; a few queries for all."""
+    """Give each record its ``details``. All are one person's, their models loaded; a few queries for all."""
     book = PriceBook({record.model_id for record in records}, {record.group_id for record in records})
     kept = [record for record in records if (record.content or Level.OFF) != Level.OFF]
-    loaded = contents.load(kept[0].user_id, [record.pk for record in kept]) if kept else {}
+    loaded: dict[UUID, Content | None] = {}
+    for owner in {record.user_id for record in kept}:
+        loaded |= contents.load(owner, [record.pk for record in kept if record.user_id == owner])
     others = _of_same_work(records)
     for record in records:
         verdict = verdict_on(record)
@@ -85,4 +87,5 @@ def _of_same_work(records: Sequence[UsageRecord]) -> list[UsageRecord]:
     same = Q(request_id__in={record.request_id for record in records})
     if tasks := {record.task_id for record in records if record.task_id}:
         same |= Q(task_id__in=tasks)
-    return list(UsageRecord.objects.filter(same, user_id=records[0].user_id).order_by("id")[:_MOST_READ])
+    owners = {record.user_id for record in records}
+    return list(UsageRecord.objects.filter(same, user_id__in=owners).order_by("id")[:_MOST_READ])

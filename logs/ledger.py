@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from accounts.identities import Names
+from accounts.models import User
 from logs import ingest
 from logs.events import UsageEvent
 from logs.models import RecordType, UsageRecord
@@ -31,11 +32,10 @@ class UsageLedger:
             named |= Q(task_id=work.task_id)
         if not named:
             return None
-        records = list(
-            UsageRecord.objects.filter(named, user_id=work.user_id, gateway_id=work.gateway_id).order_by(
-                "id"
-            )[:_MOST_RECORDS]
-        )
+        # A charge may have come before the user was merged, and its refund after.
+        owner = User.objects.get(pk=User.objects.get(pk=work.user_id).canonical_id)
+        mine = UsageRecord.objects.visible_to(owner).filter(named, gateway_id=work.gateway_id)
+        records = list(mine.order_by("id")[:_MOST_RECORDS])
         charging = [record for record in records if record.type in _CHARGING]
         if not charging:
             return None

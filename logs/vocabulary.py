@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+from django.db.models import Q
+
 from accounts.models import AIModel, Group, User
 from accounts.names import CALLED, Names, token_names
 from logs.models import UsageDay
@@ -23,7 +25,10 @@ class Vocabulary:
         """Read it from the tokens and the daily sums; the records themselves are never searched."""
         days = UsageDay.objects.filter(user_id__in=user.ids)
         models = AIModel.objects.filter(id__in=days.values("model_id")).order_by("name")
-        groups = Group.objects.filter(id__in=days.values("group_id")).annotate(now_called=CALLED)
+        # One that the person's were merged into has a name here too, even without records of its own.
+        here = Q(id__in=days.values("group_id"))
+        merged = Q(id__in=Group.objects.filter(here).values("merged_into"))
+        groups = Group.objects.filter(here | merged).annotate(now_called=CALLED)
         return cls(
             tokens=token_names(user),
             models=Names(models.values_list("id", "name")),

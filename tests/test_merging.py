@@ -11,12 +11,14 @@ import pytest
 from django.http import QueryDict
 from django.test import Client
 from django.urls import reverse
+from msgspec import Raw
 
 from accounts import merging
 from accounts.merging import MergeError
 from accounts.models import ApiToken, Gateway, Group, User, UserIdentity
 from logs import busy_hours, exports, listing, own_tokens, pending, rollups, traffic
 from logs.breakdown import By, breakdown
+from logs.contents import ContentPolicy, Level
 from logs.events import UsageEvent
 from logs.models import RecordType, UsageRecord
 from logs.selection import Selection
@@ -192,6 +194,25 @@ def test_a_group_and_a_token_go_by_the_name_of_what_they_are_part_of(
     assert {values for _, _, values in rows} == {("prod", "default")}
     details = client.get(reverse("usage-record", args=[UsageRecord.objects.filter(user=alice)[0].pk]))
     assert "vip" not in details.content.decode()
+
+
+def test_a_policy_of_what_was_merged_still_applies(alice: User, gateway: Gateway) -> None:
+    store(gateway, event("team", token="bot"), event(alice, token="bot"))
+    theirs = ApiToken.objects.get(owner=named("team"))
+    ContentPolicy.objects.create(gateway=gateway, level=Level.FULL)
+    ContentPolicy.objects.create(token=theirs, level=Level.OFF)
+    merging.merge(named("team"), alice)
+    store(gateway, event("team", token="bot", request_id="req_quiet", input=Raw(b'"words"')))
+    assert UsageRecord.objects.get(request_id="req_quiet").content == Level.OFF
+
+
+def test_a_group_without_records_of_ones_own_names_what_was_merged_into_it(
+    alice: User, gateway: Gateway
+) -> None:
+    store(gateway, event(alice, group="vip"), event("else", group="default"))
+    merging.merge(Group.objects.get(name="vip"), Group.objects.get(name="default"))
+    page = signed_in(alice).get(PAGE, {"range": "all", "compare": "group"}).content.decode()
+    assert "Without a group" not in page and "default" in page
 
 
 def test_what_others_are_merged_into_is_merged_without_them(alice: User, bob: User, gateway: Gateway) -> None:
