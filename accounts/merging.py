@@ -1,7 +1,8 @@
 """Making one of two: users, groups or API tokens that gateways know under different names.
 
-Nothing is rewritten. What is merged keeps its row, and its records keep its id; whoever reads the other's
-records reads these too (``ids``), and a name shows as the other's. Separated again, each has what it had.
+Nothing is rewritten. What is merged keeps its row, and its records, those to come too, keep its id; whoever
+reads the other's records reads these too (``ids``), and a name shows as the other's. Separated again, each
+has what came under its own names.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def merge(source: _Kind, target: _Kind) -> None:
 
 
 def separate(source: _Kind) -> None:
-    """Take a merged one out again: its records are its own as before, and records to come too."""
+    """Take a merged one out again: all records under its names are its own, and records to come too."""
     with transaction.atomic():
         if isinstance(source, User):
             tokens = ApiToken.objects.filter(owner=source).exclude(merged_into=None)

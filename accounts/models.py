@@ -330,6 +330,12 @@ class UserIdentity(Identity):
     """A gateway's name for a user. The empty name stands for records that name nobody."""
 
     user = models.ForeignKey(User, models.CASCADE, related_name="identities", verbose_name=_("user"))
+    moved_at = models.DateTimeField(
+        _("pointed elsewhere"),
+        null=True,
+        editable=False,
+        help_text=_("When an admin last pointed it at another user."),
+    )
 
     class Meta:
         verbose_name = _("user identity")

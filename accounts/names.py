@@ -13,16 +13,27 @@ CALLED = Coalesce("merged_into__name", "name")
 
 
 class Names(Mapping[str, tuple[int, ...]]):
-    """The ids of each name, in the order of the names; `of` is the other way round."""
+    """The ids of each name, in the order of the names; `of` is the other way round.
 
-    def __init__(self, rows: Iterable[tuple[int, str]]) -> None:
-        self.of = dict(rows)
+    A name that something had before it was merged leads to what it is now, and is not listed. ``rows`` are
+    an id, its name and its own name, which differ where it was merged.
+    """
+
+    def __init__(self, rows: Iterable[tuple[int, str, str]]) -> None:
+        self.of: dict[int, str] = {}
         self._ids: dict[str, tuple[int, ...]] = {}
-        for identifier, name in self.of.items():
+        self._now: dict[str, str] = {}
+        for identifier, name, own in rows:
+            self.of[identifier] = name
             self._ids[name] = (*self._ids.get(name, ()), identifier)
+            self._now[own] = name
+
+    def now(self, name: str) -> str:
+        """Return what goes by this name today; the name itself where nothing does."""
+        return name if name in self._ids else self._now.get(name, name)
 
     def __getitem__(self, name: str) -> tuple[int, ...]:
-        return self._ids[name]
+        return self._ids[self.now(name)]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._ids)
@@ -34,4 +45,4 @@ class Names(Mapping[str, tuple[int, ...]]):
 def token_names(user: User) -> Names:
     """Return the names of the person's own tokens."""
     tokens = ApiToken.objects.filter(owner__in=user.ids).annotate(now_called=CALLED)
-    return Names(tokens.order_by("now_called").values_list("id", "now_called"))
+    return Names(tokens.order_by("now_called").values_list("id", "now_called", "name"))

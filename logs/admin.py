@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django import forms
@@ -20,9 +20,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
 from accounts.admin.pickers import PersonField, TokenField
-from accounts.models import AIModel, ApiToken, Group, User
+from accounts.models import AIModel, ApiToken, Group, Mergeable, User
 from logs import admin_prices, everyone, listing, rollups, totals  # noqa: F401  (prices register)
 from logs.admin_content import ContentViews
+from logs.details import CALLED
 from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.rollups import Totals
 from logs.selection import Selection
@@ -193,13 +194,13 @@ class UsageRecordAdmin(ContentViews, KeysetAdmin[UsageRecord]):
             records = UsageRecord.objects.by_id(UUID(object_id))
         except (ValueError, OverflowError):
             return None
-        return next(iter(records.select_related("token", "model", "group")[:1]), None)
+        return next(iter(records.select_related("model", *CALLED)[:1]), None)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         record = kwargs.get("obj")
-        if isinstance(record, UsageRecord) and record.user_id == request.user.pk:
+        if isinstance(record, UsageRecord) and record.user_id in getattr(request.user, "ids", ()):
             # Admins see their own records only outside the admin, as everybody does.
             context["permalink"] = reverse("permalink", args=[record.request_id])
         return super().render_change_form(request, context, *args, **kwargs)
@@ -224,11 +225,14 @@ class UsageRecordAdmin(ContentViews, KeysetAdmin[UsageRecord]):
 
     @admin.display(description=_lazy("User"))
     def person(self, record: UsageRecord) -> str:
-        return str(record.user)
+        user = cast("User", record.user)
+        if user.merged_into_id is None:
+            return str(user)
+        return _("%(user)s, as %(name)s") % {"user": user.called, "name": user}
 
     @admin.display(description=_lazy("Token"))
     def token_name(self, record: UsageRecord) -> SafeString:
-        return nowrap(record.token)
+        return nowrap(_called(record.token))
 
     @admin.display(description=_lazy("Model"))
     def model_name(self, record: UsageRecord) -> SafeString:
@@ -236,7 +240,7 @@ class UsageRecordAdmin(ContentViews, KeysetAdmin[UsageRecord]):
 
     @admin.display(description=_lazy("Group"))
     def group_name(self, record: UsageRecord) -> SafeString:
-        return nowrap(record.group)
+        return nowrap(_called(record.group))
 
     @admin.display(description=_lazy("Type"))
     def kind(self, record: UsageRecord) -> str:
@@ -396,8 +400,14 @@ def _note_on_hours(summed: TimeRange) -> str:
     }
 
 
+def _called(row: Any) -> str | None:
+    """Return the name of what a token or group is now."""
+    return None if row is None else str(cast("Mergeable", row).called)
+
+
 def _ids(chosen: Iterable[Model]) -> tuple[int, ...]:
-    return tuple(row.pk for row in chosen)
+    """Return the ids of what was chosen, those included that were merged into it."""
+    return tuple(pk for row in chosen for pk in (row.ids if isinstance(row, Mergeable) else (row.pk,)))
 
 
 def _given(value: object) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import ApiToken, Group
 from routescope import encryption, partitions
 from routescope.ids import moment_of
 from routescope.partitions import Day
@@ -127,7 +128,7 @@ class Policies:
         groups: dict[int, int] = {}
         tokens: dict[int, int] = {}
         rows = ContentPolicy.objects.filter(models.Q(gateway=gateway_id) | models.Q(gateway=None))
-        # What was merged keeps its policy: of several for one, the strictest.
+        # What is one by a merge has one policy: the strictest of them.
         for of_gateway, group, token, level in rows.values_list(
             "gateway_id",
             Coalesce("group__merged_into", "group_id"),
@@ -140,6 +141,10 @@ class Policies:
                 groups[group] = min(level, groups.get(group, level))
             elif token is not None:
                 tokens[token] = min(level, tokens.get(token, level))
+        for kind, levels in ((Group, groups), (ApiToken, tokens)):
+            if levels:
+                parts = kind._default_manager.filter(merged_into__in=list(levels))
+                levels |= {part.pk: levels[part.canonical_id] for part in parts}
         return cls(gateway, groups, tokens)
 
     def level(self, group_id: int | None, token_id: int | None) -> Level:

@@ -48,18 +48,18 @@ def of_one(user: User, record_id: UUID) -> UsageRecord:
     """Return one of the person's records with its details. Raises Http404 for another's as for none."""
     records = UsageRecord.objects.visible_to(user).select_related("model", "gateway", *CALLED)
     found = get_object_or_404(records, id=record_id)
-    attach([found])
+    attach(user, [found])
     return found
 
 
-def attach(records: Sequence[UsageRecord]) -> None:
-    """Give each record its ``details``. All are one person's, their models loaded; a few queries for all."""
+def attach(user: User, records: Sequence[UsageRecord]) -> None:
+    """Give each record its ``details``. All are the user's, their models loaded; a few queries for all."""
     book = PriceBook({record.model_id for record in records}, {record.group_id for record in records})
     kept = [record for record in records if (record.content or Level.OFF) != Level.OFF]
     loaded: dict[UUID, Content | None] = {}
     for owner in {record.user_id for record in kept}:
         loaded |= contents.load(owner, [record.pk for record in kept if record.user_id == owner])
-    others = _of_same_work(records)
+    others = _of_same_work(user, records)
     for record in records:
         verdict = verdict_on(record)
         related = [
@@ -81,11 +81,10 @@ def attach(records: Sequence[UsageRecord]) -> None:
         )
 
 
-def _of_same_work(records: Sequence[UsageRecord]) -> list[UsageRecord]:
+def _of_same_work(user: User, records: Sequence[UsageRecord]) -> list[UsageRecord]:
     if not records:
         return []
     same = Q(request_id__in={record.request_id for record in records})
     if tasks := {record.task_id for record in records if record.task_id}:
         same |= Q(task_id__in=tasks)
-    owners = {record.user_id for record in records}
-    return list(UsageRecord.objects.filter(same, user_id__in=owners).order_by("id")[:_MOST_READ])
+    return list(UsageRecord.objects.visible_to(user).filter(same).order_by("id")[:_MOST_READ])

@@ -15,6 +15,7 @@ from django.db.models import Q
 
 from accounts.models import User
 from logs import totals
+from logs.details import CALLED
 from logs.models import UsageRecord
 from logs.querysets import UsageRecordQuerySet
 from logs.selection import Selection
@@ -146,7 +147,7 @@ def _rows(keys: Sequence[_Key]) -> Sequence[UsageRecord]:
 
 def _named(records: UsageRecordQuerySet[UsageRecord]) -> UsageRecordQuerySet[UsageRecord]:
     """Join the names that a list shows, and leave out what only the record's own page does."""
-    return records.select_related("token", "model", "group").defer(*_BULKY)
+    return records.select_related("model", *CALLED).defer(*_BULKY)
 
 
 def with_users(records: Sequence[UsageRecord]) -> Sequence[UsageRecord]:
@@ -154,7 +155,7 @@ def with_users(records: Sequence[UsageRecord]) -> Sequence[UsageRecord]:
 
     Not joined: records outlive the rows they name, and a join on a column that is not null drops them.
     """
-    users = User.objects.in_bulk({record.user_id for record in records})
+    users = User.objects.select_related("merged_into").in_bulk({record.user_id for record in records})
     for record in records:
         record.user = users.get(record.user_id) or User(pk=record.user_id)
     return records

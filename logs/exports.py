@@ -154,7 +154,7 @@ class UsageSelected:
     ) -> Iterator[Row]:
         records = iter(found.select_related("model", "group").iterator(_WITH_RECEIPTS))
         while chunk := list(islice(records, _WITH_RECEIPTS)):
-            details.attach(chunk)
+            details.attach(self._filters.user, chunk)
             for record in chunk:
                 values = tuple(
                     _receipt(record) if name == RECEIPT else read(getattr(record, _FIELDS.get(name, name)))

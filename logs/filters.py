@@ -207,8 +207,10 @@ class UsageFilter(RangeFilterSet):
         """The token filtered for, where it is one alone: its limits belong into the chart."""
         self.form.is_valid()
         names: list[str] = self.form.cleaned_data.get("token") or []
-        mine = ApiToken.objects.filter(owner__in=self.user.ids, merged_into=None)
-        return mine.filter(name=names[0]).order_by("pk").first() if len(names) == 1 else None
+        if len(names) != 1:
+            return None
+        mine = ApiToken.objects.filter(pk__in=self.vocabulary.tokens.get(names[0], ()), merged_into=None)
+        return mine.order_by("pk").first()
 
     @property
     def is_first_run(self) -> bool:
@@ -329,4 +331,5 @@ def _ids(names: list[str] | None, known: Names) -> tuple[int, ...]:
 
 def _options(known: Names, chosen: list[str]) -> list[Option]:
     unknown = [name for name in chosen if name not in known]
+    chosen = [known.now(name) for name in chosen]
     return [Option(name, name, name in chosen) for name in [*unknown, *known]]

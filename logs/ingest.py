@@ -6,7 +6,7 @@ returns, the records are kept; when it raises, none of them is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -86,7 +86,7 @@ _COLUMNS = {
 _ORDER = list(_COLUMNS)
 _TYPES = list(_COLUMNS.values())
 _COPY = f"COPY {{}} ({', '.join(_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
-_ID, _USER = _ORDER.index("id"), _ORDER.index("user_id")
+_ID, _CREATED_AT, _USER = (_ORDER.index(name) for name in ("id", "created_at", "user_id"))
 _place = itemgetter(_USER, _ID)
 _summed = itemgetter(*(_ORDER.index(name) for name in pending.SUMMED))
 _Values = tuple[Any, ...]
@@ -203,7 +203,7 @@ def store_named(gateway_id: int, names: Names, events: Sequence[UsageEvent]) -> 
     rows = [_row(gateway_id, names, event) for event in events]
     months = {(at.year, at.month) for event in events if (at := event.created_at.astimezone(UTC))}
     partitions.ensure(TABLE, {Month(year, month) for year, month in months})
-    return _insert(rows, captured)
+    return _insert(rows, captured, names.led_elsewhere)
 
 
 def _names(gateway: Gateway, events: Sequence[UsageEvent]) -> Names:
@@ -215,13 +215,18 @@ def _names(gateway: Gateway, events: Sequence[UsageEvent]) -> Names:
     )
 
 
-def _insert(rows: Sequence[_Values], captured: Sequence[Captured]) -> int:
-    """Insert the records that are not here yet, with their sums and content; return how many they were."""
+def _insert(rows: Sequence[_Values], captured: Sequence[Captured], led_elsewhere: bool) -> int:
+    """Insert the records that are not here yet, with their sums and content; return how many they were.
+
+    ``led_elsewhere``: somebody else may have them too.
+    """
     fresh: dict[_Key, _Values] = {}
     for row in rows:
         fresh.setdefault(_place(row), row)
     # Records that are here already are rare, and come as whole batches that were sent again, which the first
     # one tells: so the others are not looked for until one of them is in the way.
+    if led_elsewhere:
+        _forget(fresh, _stored_of_anybody(fresh.values()))
     first = next(iter(fresh), None)
     if first and _stored([first]):
         _forget(fresh, _stored(list(fresh)))
@@ -254,6 +259,17 @@ def _stored(keys: Sequence[_Key]) -> list[_Key]:
             [[user for user, _ in keys], identifiers, min(identifiers), max(identifiers)],
         )
         return [(user, identifier.bytes) for user, identifier in cursor.fetchall()]
+
+
+def _stored_of_anybody(rows: Collection[_Values]) -> list[_Key]:
+    """Return the keys of the records that are here already, whoever has them, by the index on the time."""
+    keys = {row[_ID]: _place(row) for row in rows}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id FROM {TABLE} WHERE id = ANY(%s) AND created_at = ANY(%s)",  # noqa: S608
+            [[UUID(bytes=identifier) for identifier in keys], [row[_CREATED_AT] for row in rows]],
+        )
+        return [keys[identifier.bytes] for (identifier,) in cursor.fetchall()]
 
 
 def _forget(fresh: dict[_Key, _Values], known: Sequence[_Key]) -> None:

@@ -68,7 +68,7 @@ def usage(request: ReadRequest) -> Records:
     filters = _filters(request)
     selection = filters.selection
     if filters.searched_id:
-        rows = filters.qs.select_related("token", "model", "group").order_by("-id")[:MOST_OF_ONE_ID]
+        rows = filters.qs.select_related("model", *details.CALLED).order_by("-id")[:MOST_OF_ONE_ID]
         return Records([read_bodies.record(row) for row in rows], range_of(TimeRange()), None, None, None)
     size = int(request.query.get("limit", DEFAULT_LIMIT))
     page = listing.page(request.user, selection, Cursor.parse(request.query), size)

@@ -7,6 +7,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 
 from django import forms
+from django.db.models import Q
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -59,7 +60,8 @@ def answer(record: UsageRecord, data: QueryDict, user: User) -> Reprice:
         return Reprice(**asked, quote=None, problems=problems, charged=record.cost)
     model, name = form.cleaned_data["model"], form.cleaned_data["group"]
     groups = UsageDay.objects.filter(user_id__in=user.ids).values("group_id")
-    group = Group.objects.filter(name=name, id__in=groups).first() if name else None
+    own = Q(id__in=groups) | Q(absorbed__in=groups)
+    group = Group.objects.filter(own, name=name).first() if name else None
     problems = []
     quote = None
     if name and group is None:

@@ -218,9 +218,9 @@ def _chart(filters: UsageFilter) -> Chart:
 
 
 def _identified(filters: UsageFilter) -> Page[UsageRecord]:
-    rows = filters.qs.select_related("token", "model", "group", "gateway").order_by("-id")
+    rows = filters.qs.select_related("model", "gateway", *details.CALLED).order_by("-id")
     found = list(rows[:MOST_OF_ONE_ID])
-    details.attach(found)
+    details.attach(filters.user, found)
     return Page(found, older=None, newer=None)
 
 

@@ -31,6 +31,6 @@ class Vocabulary:
         groups = Group.objects.filter(here | merged).annotate(now_called=CALLED)
         return cls(
             tokens=token_names(user),
-            models=Names(models.values_list("id", "name")),
-            groups=Names(groups.order_by("now_called").values_list("id", "now_called")),
+            models=Names(models.values_list("id", "name", "name")),
+            groups=Names(groups.order_by("now_called").values_list("id", "now_called", "name")),
         )

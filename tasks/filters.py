@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -156,11 +156,18 @@ class TaskFilter(RangeFilterSet):
             self._menu("status", TaskStatus.choices),
             self._menu("platform", [(name, self.catalogue.label(name)) for name in platforms], typed=True),
             self._menu("model", [(name, name) for name in models], typed=True),
-            self._menu("token", [(name, name) for name in self.tokens], typed=True),
+            self._menu("token", [(name, name) for name in self.tokens], typed=True, now=self.tokens.now),
         ]
 
-    def _menu(self, name: str, values: Iterable[tuple[object, object]], *, typed: bool = False) -> Menu:
-        chosen = self.query.getlist(name)
+    def _menu(
+        self,
+        name: str,
+        values: Iterable[tuple[object, object]],
+        *,
+        typed: bool = False,
+        now: Callable[[str], str] = str,
+    ) -> Menu:
+        chosen = [now(value) for value in self.query.getlist(name)]
         known = {str(value): str(label) for value, label in values}
         missing = {value: value for value in chosen if value not in known}
         options = [Option(value, label, value in chosen) for value, label in (missing | known).items()]

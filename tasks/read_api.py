@@ -140,7 +140,9 @@ def task(request: ReadRequest, task_id: str) -> TaskDetail:
     identified = Q(task_id=task_id)
     with contextlib.suppress(ValueError):
         identified |= Q(pk=UUID(task_id))
-    mine = AsyncTask.objects.visible_to(request.user).select_related("token", "model", "group")
+    mine = AsyncTask.objects.visible_to(request.user).select_related(
+        "model", "token__merged_into", "group__merged_into"
+    )
     row: AsyncTask | None = None if "\x00" in task_id else mine.filter(identified).order_by("-id").first()
     if row is None:
         raise ProblemError(404, "You have no task with this ID.")

@@ -106,7 +106,9 @@ def task_media(request: AuthenticatedRequest, task_id: UUID) -> HttpResponse:
 
 
 def _own(request: AuthenticatedRequest, task_id: UUID) -> AsyncTask:
-    mine = AsyncTask.objects.visible_to(request.user).select_related("token", "model", "group", "gateway")
+    mine = AsyncTask.objects.visible_to(request.user).select_related(
+        "model", "gateway", "token__merged_into", "group__merged_into"
+    )
     found: AsyncTask = get_object_or_404(mine, pk=task_id)
     return found
 

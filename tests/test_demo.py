@@ -231,8 +231,8 @@ def test_the_records_reach_from_the_first_day_up_to_now(now: datetime) -> None:
     first, last = times[0], times.reverse()[0]
     assert floor(now - DAYS * DAY, HOUR) <= first < now - DAYS * DAY + DAY
     assert now - HOUR < last <= now
-    # A few bursts of a day more or less are much of so small a demo.
-    assert times.count() == pytest.approx(RECORDS, rel=0.4)
+    # So small a demo has one or two bursts of a hundred calls: one more or less is chance.
+    assert times.count() == pytest.approx(RECORDS, rel=0.15)
 
 
 def test_sums_agree_with_the_records(now: datetime) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -341,7 +340,7 @@ def test_following_keeps_up_with_a_living_system(transactional_db: None, tmp_pat
                 assert process.poll() is None
                 time.sleep(0.1)
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.wait(30)
     assert UsageRecord.objects.count() == 3
 

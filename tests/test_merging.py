@@ -16,8 +16,9 @@ from msgspec import Raw
 from accounts import merging
 from accounts.merging import MergeError
 from accounts.models import ApiToken, Gateway, Group, User, UserIdentity
-from logs import busy_hours, exports, listing, own_tokens, pending, rollups, traffic
+from logs import busy_hours, details, exports, listing, own_tokens, pending, rollups, traffic
 from logs.breakdown import By, breakdown
+from logs.catalogue import GroupRatio
 from logs.contents import ContentPolicy, Level
 from logs.events import UsageEvent
 from logs.models import RecordType, UsageRecord
@@ -143,13 +144,103 @@ def test_records_to_come_go_where_the_name_now_leads(
 ) -> None:
     other = named("team-7")
     merging.merge(other, alice)
+    alice = User.objects.get(pk=alice.pk)
+    before = figures(alice)[0]
+    store(gateway, event(alice, token="new"))
     store(gateway, event("team-7", token="team-own"), event("team-7", token="new"), event("team-7"))
-    added = UsageRecord.objects.order_by("-created_at").filter(user=alice, created_at=NOON)
-    assert set(added.values_list("token__name", flat=True)) >= {"team-own", "new", "prod"}
+    assert figures(alice)[0] == before + 4
+    lines = {line.value: line.totals.records for line in breakdown(alice, WEEKS, By.TOKEN)}
+    assert lines[ApiToken.objects.get(owner=alice, name="new").pk] == 2, "one token of that name"
     assert ApiToken.objects.filter(name="team-own").count() == 1, "the one that was theirs"
+    theirs = figures(named("team-7"))[0]
     merging.separate(other)
     store(gateway, event("team-7", request_id="req_after"))
     assert UsageRecord.objects.get(request_id="req_after").user_id == other.pk
+    assert figures(named("team-7"))[0] == theirs + 1, "what came under its name meanwhile is its own"
+    assert figures(User.objects.get(pk=alice.pk))[0] == before - len(two[1]) + 1
+    new = ApiToken.objects.filter(name="new", merged_into=None)
+    assert {token.owner_id for token in new} == {alice.pk, other.pk}
+
+
+def test_a_batch_sent_again_after_a_merge_or_its_end_is_the_same_records(
+    two: tuple[list[UsageEvent], list[UsageEvent]], alice: User, gateway: Gateway
+) -> None:
+    _, team = two
+    other = named("team-7")
+    held = UsageRecord.objects.count()
+    merging.merge(other, alice)
+    late = [event("team-7", input=Raw(b'"words"')) for _ in range(3)]
+    assert store(gateway, *team[:5], *late, *team[5:]).accepted == 3
+    merging.separate(other)
+    assert store(gateway, *late, *team).accepted == 0
+    assert UsageRecord.objects.count() == held + 3
+    check_rollups()
+
+
+def test_a_batch_sent_again_after_its_name_was_pointed_elsewhere_is_the_same_records(
+    alice: User, bob: User, admin: User, gateway: Gateway
+) -> None:
+    sent = [event("team", minutes=minute) for minute in range(5)]
+    store(gateway, *sent)
+    identity = UserIdentity.objects.get(name="team")
+    url = reverse("admin:accounts_useridentity_change", args=[identity.pk])
+    assert signed_in(admin).post(url, {"user": bob.pk}).status_code == 302
+    fresh = event("team")
+    outcome = store(gateway, fresh, *sent)
+    assert (outcome.accepted, outcome.duplicates) == (1, 5)
+    assert UsageRecord.objects.get(user=bob).request_id == fresh.request_id
+    assert store(gateway, fresh, *sent).accepted == 0
+    check_rollups()
+
+
+def test_the_details_know_what_another_name_did_for_the_same_request(
+    alice: User, gateway: Gateway, admin: User
+) -> None:
+    store(gateway, event("team", request_id="req_one", cost=Decimal(3)))
+    store(gateway, event(alice, request_id="req_one", cost=Decimal(-1), type=RecordType.REFUND, minutes=1))
+    merging.merge(named("team"), alice)
+    record = UsageRecord.objects.get(request_id="req_one", type=RecordType.REQUEST)
+    found = details.of_one(User.objects.get(pk=alice.pk), record.pk)
+    shown = found.details
+    assert isinstance(shown, details.Details)
+    assert [other.type for other in shown.related] == [RecordType.REFUND]
+    assert shown.net == 2
+
+
+def test_an_admin_filters_by_what_is_one(
+    two: tuple[list[UsageEvent], list[UsageEvent]], alice: User, admin: User
+) -> None:
+    mine, team = two
+    merging.merge(named("team-7"), alice)
+    merging.merge(Group.objects.get(name="vip"), Group.objects.get(name="default"))
+    client = signed_in(admin)
+    url = reverse("admin:logs_usagerecord_changelist")
+    prod = ApiToken.objects.get(owner=alice, name="prod")
+    both = sum(one.token == "prod" for one in mine + team)
+    asked: list[tuple[dict[str, Any], int]] = [
+        ({"token": prod.pk}, both),
+        ({"user": alice.pk, "token": prod.pk}, both),
+        ({"group": Group.objects.get(name="default").pk}, len(mine) + len(team) + 20),
+    ]
+    for chosen, count in asked:
+        page = client.get(url, {**chosen, "range": "all"})
+        body = page.content.decode()
+        assert f'data-stat="requests" data-value="{count}"' in body, chosen
+    assert "Alice, as team-7" in body
+    assert "vip" not in body.partition('id="result_list"')[2]
+
+
+def test_a_group_of_an_older_name_costs_what_the_group_it_is_now_costs(alice: User, gateway: Gateway) -> None:
+    used = {"input_tokens": 1_000_000, "output_tokens": 0}
+    store(gateway, event(alice, group="vip", request_id="req_before", **used))
+    store(gateway, event(alice, group="default"))
+    half = Group.objects.get(name="default")
+    GroupRatio.objects.filter(group=half).update(ratio=Decimal("0.5"))
+    merging.merge(Group.objects.get(name="vip"), half)
+    store(gateway, event(alice, group="vip", request_id="req_now", **used))
+    before, now = (UsageRecord.objects.get(request_id=one).cost for one in ("req_before", "req_now"))
+    assert before is not None
+    assert now == before / 2
 
 
 def test_who_is_merged_cannot_sign_in_and_is_seen_by_the_other_alone(
@@ -188,7 +279,10 @@ def test_a_group_and_a_token_go_by_the_name_of_what_they_are_part_of(
     page = client.get(PAGE, {"range": "all", "group": "default", "token": "prod"}).content.decode()
     assert 'data-stat="requests" data-value="60"' in page
     assert "vip" not in page and "alic-own" not in page
-    assert "You have no records in a group called" in client.get(PAGE, {"group": "vip"}).content.decode()
+    saved = client.get(PAGE, {"range": "all", "group": "vip", "token": "alic-own"}).content.decode()
+    assert 'data-stat="requests" data-value="60"' in saved, "an address of before the merge"
+    assert "You have no" not in saved
+    assert '<input type="checkbox" name="group" value="default" checked' in saved
     source = exports.UsageSource()
     rows = source.select(alice.pk, QueryDict("range=all")).rows(("token", "group"), None, 100)
     assert {values for _, _, values in rows} == {("prod", "default")}

@@ -197,6 +197,11 @@ class UserIdentityAdmin(IdentityAdmin):
     autocomplete_fields = ("gateway", "user")
     fieldsets = ((None, {"fields": ("gateway", "name", "user"), "description": _FOLLOWS}),)
 
+    def save_model(self, request: HttpRequest, obj: UserIdentity, form: Any, change: bool) -> None:
+        if change and "user" in form.changed_data:
+            obj.moved_at = timezone.now()
+        super().save_model(request, obj, form, change)
+
     @admin.display(description=_lazy("Name at the gateway"))
     def name_at_gateway(self, identity: UserIdentity) -> str:
         return identity.name or _("(records that name nobody)")

@@ -63,7 +63,7 @@ class Traffic:
             times = arrivals(rng, hour, calls * self.scale, bursts * self.scale, workload.burst_size)
             for spike in workload.spikes:
                 if age - HOUR < spike <= age:
-                    times += burst(rng, self.end - spike, workload.burst_size * 3 // 2)
+                    times += burst(rng, self.end - spike, _spike_size(workload))
             for moment in times:
                 event = caller.call(rng, moment)
                 if (chance := rng.random()) < workload.failing:
@@ -95,14 +95,23 @@ def _expected(workload: Workload, hour: datetime, age: timedelta) -> tuple[float
     return weight * workload.per_day / 24, weight * workload.bursts / 24
 
 
+def _spike_size(workload: Workload) -> int:
+    """Return how many calls a spike brings, at any scale: it is there to go over a limit."""
+    return workload.burst_size * 3 // 2
+
+
 def scale_for(records: int, begin: datetime, end: datetime) -> float:
-    """Return the scale at which the hours from ``begin`` to ``end`` are expected to hold so many records."""
+    """Return the scale at which the hours from ``begin`` to ``end`` are expected to hold so many records.
+
+    Spikes are of no scale; where they alone are nearly as many, the rest is a tenth.
+    """
     traffic = Traffic(begin, end, scale=1.0)
     total, hour = 0.0, begin
     while hour < end:
         total += traffic.expected(hour)
         hour += HOUR
-    return records / total
+    spikes = sum(_spike_size(one) for one in WORKLOADS for spike in one.spikes if spike <= end - begin)
+    return max(records - spikes, records / 10) / total
 
 
 def adjustments(end: datetime) -> list[UsageEvent]:
