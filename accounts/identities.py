@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 
 from accounts.models import (
@@ -20,6 +20,9 @@ from accounts.models import (
     User,
     UserIdentity,
 )
+
+MOST_KEPT = 100_000
+"""Names that a process keeps; over them, it begins anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,44 @@ class Names:
     led_elsewhere: bool = False
 
 
+@dataclass(slots=True)
+class _Known:
+    """Where names lead, as read while nobody pointed one elsewhere or took it away.
+
+    That ``accounts_names_version`` counts, by triggers; a new name changes nothing that is known. Its row's
+    table and its database tell one from a restored one. Users are by gateway and name, with whether the
+    name led elsewhere before; tokens by gateway, user and name.
+    """
+
+    state: tuple[str, int, int] | None = None
+    users: dict[tuple[int, str], tuple[int, bool]] = field(default_factory=dict)
+    tokens: dict[tuple[int, int, str], int] = field(default_factory=dict)
+    groups: dict[tuple[int, str], int] = field(default_factory=dict)
+    models: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        return len(self.users) + len(self.tokens) + len(self.groups) + len(self.models)
+
+
+_latest = _Known()
+
+
+def _known() -> _Known:
+    """Return what this process knows; nothing within a transaction, whose rows may never be committed."""
+    global _latest
+    if connection.in_atomic_block:
+        return _Known()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_database(), tableoid, version FROM accounts_names_version")
+        state = cursor.fetchone()
+    found = _latest
+    if found.state != state or found.size > MOST_KEPT:
+        # Another thread may still add what it read to the one it has: that is never looked at again.
+        found = _latest = _Known(state)
+    return found
+
+
 def resolve(
     gateway: Gateway,
     *,
@@ -45,33 +86,36 @@ def resolve(
 ) -> Names:
     """Return the ids of all the names in a batch, making users, tokens, groups and models not seen before.
 
-    Known names cost four queries, however many they are. Two batches that bring the same new name at once
-    end with one row. A user's name that is an e-mail address is the person with that address; any other name
-    gets a user of its own, who cannot sign in until invited. Records that name nobody belong to one such
-    user per gateway. What was merged into another keeps its own id here too (`accounts.merging`): a record
-    that is sent again after a merge, or after its end, is the same record.
+    Names that this process has seen cost one query, others four more, however many they are. Two batches
+    that bring the same new name at once end with one row. A user's name that is an e-mail address is the
+    person with that address; any other name gets a user of its own, who cannot sign in until invited.
+    Records that name nobody belong to one such user per gateway. What was merged into another keeps its own
+    id here too (`accounts.merging`): a record that is sent again after a merge, or after its end, is the
+    same record.
     """
+    known = _known()
     pairs = set(users_and_tokens)
-    user_ids, led_elsewhere = _users(gateway, {user for user, _ in pairs})
+    users = _users(gateway, {user for user, _ in pairs}, known)
+    user_ids = {name: user_id for name, (user_id, _) in users.items()}
     return Names(
         users=user_ids,
-        tokens=_tokens(gateway, {(user_ids[user], token) for user, token in pairs if token}),
-        groups=_groups(gateway, {name for name in groups if name}),
-        models=_models({name for name in models if name}),
-        led_elsewhere=led_elsewhere,
+        tokens=_tokens(gateway, {(user_ids[user], token) for user, token in pairs if token}, known),
+        groups=_groups(gateway, {name for name in groups if name}, known),
+        models=_models({name for name in models if name}, known),
+        led_elsewhere=any(led_elsewhere for _, led_elsewhere in users.values()),
     )
 
 
-def _users(gateway: Gateway, names: set[str]) -> tuple[dict[str, int], bool]:
-    known = {}
-    led_elsewhere = False
-    rows = UserIdentity.objects.filter(gateway=gateway, name__any=names)
-    for name, user_id, moved_at in rows.values_list("name", "user_id", "moved_at"):
-        known[name] = user_id
-        led_elsewhere |= moved_at is not None
-    for name in sorted(names - known.keys()):
-        known[name] = _provision_user(gateway, name)
-    return known, led_elsewhere
+def _users(gateway: Gateway, names: set[str], known: _Known) -> dict[str, tuple[int, bool]]:
+    found = known.users
+    if missing := [name for name in names if (gateway.pk, name) not in found]:
+        rows = UserIdentity.objects.filter(gateway=gateway, name__any=missing)
+        for name, user_id, moved_at in rows.values_list("name", "user_id", "moved_at"):
+            found[gateway.pk, name] = user_id, moved_at is not None
+        for name in sorted(missing):
+            if (gateway.pk, name) not in found:
+                found[gateway.pk, name] = _provision_user(gateway, name), False
+    return {name: found[gateway.pk, name] for name in names}
 
 
 def _provision_user(gateway: Gateway, name: str) -> int:
@@ -101,23 +145,28 @@ def _email(name: str) -> str | None:
     return name.lower()
 
 
-def _tokens(gateway: Gateway, wanted: set[tuple[int, str]]) -> dict[tuple[int, str], int]:
-    if not wanted:
-        return {}
-    rows = TokenIdentity.objects.filter(
-        gateway=gateway, user_id__any={user for user, _ in wanted}, name__any={name for _, name in wanted}
-    ).values_list("user_id", "name", "token_id")
-    known = {(user, name): token for user, name, token in rows}
-    for user_id, name in sorted(wanted - known.keys()):
-        with transaction.atomic():
-            token, is_new = ApiToken.objects.get_or_create(owner_id=user_id, name=name)
-            if is_new:
-                _join_namesake(token)
-            identity, _ = TokenIdentity.objects.get_or_create(
-                gateway=gateway, user_id=user_id, name=name, defaults={"token": token}
-            )
-        known[user_id, name] = identity.token_id
-    return known
+def _tokens(gateway: Gateway, wanted: set[tuple[int, str]], known: _Known) -> dict[tuple[int, str], int]:
+    found = known.tokens
+    if missing := [one for one in wanted if (gateway.pk, *one) not in found]:
+        users, names = {user for user, _ in missing}, {name for _, name in missing}
+        rows = TokenIdentity.objects.filter(gateway=gateway, user_id__any=users, name__any=names)
+        for user_id, name, token_id in rows.values_list("user_id", "name", "token_id"):
+            found[gateway.pk, user_id, name] = token_id
+        for user_id, name in sorted(missing):
+            if (gateway.pk, user_id, name) not in found:
+                found[gateway.pk, user_id, name] = _provision_token(gateway, user_id, name)
+    return {one: found[gateway.pk, *one] for one in wanted}
+
+
+def _provision_token(gateway: Gateway, user_id: int, name: str) -> int:
+    with transaction.atomic():
+        token, is_new = ApiToken.objects.get_or_create(owner_id=user_id, name=name)
+        if is_new:
+            _join_namesake(token)
+        identity, _ = TokenIdentity.objects.get_or_create(
+            gateway=gateway, user_id=user_id, name=name, defaults={"token": token}
+        )
+    return identity.token_id
 
 
 def _join_namesake(token: ApiToken) -> None:
@@ -129,25 +178,28 @@ def _join_namesake(token: ApiToken) -> None:
         ApiToken.objects.filter(pk=token.pk).update(merged_into=other)
 
 
-def _groups(gateway: Gateway, wanted: set[str]) -> dict[str, int]:
-    if not wanted:
-        return {}
-    rows = GroupIdentity.objects.filter(gateway=gateway, name__any=wanted)
-    known = dict(rows.values_list("name", "group_id"))
-    for name in sorted(wanted - known.keys()):
-        with transaction.atomic():
-            group, _ = Group.objects.get_or_create(name=name)
-            identity, _ = GroupIdentity.objects.get_or_create(
-                gateway=gateway, name=name, defaults={"group": group}
-            )
-        known[name] = identity.group_id
-    return known
+def _groups(gateway: Gateway, wanted: set[str], known: _Known) -> dict[str, int]:
+    found = known.groups
+    if missing := [name for name in wanted if (gateway.pk, name) not in found]:
+        rows = GroupIdentity.objects.filter(gateway=gateway, name__any=missing)
+        for name, group_id in rows.values_list("name", "group_id"):
+            found[gateway.pk, name] = group_id
+        for name in sorted(missing):
+            if (gateway.pk, name) not in found:
+                with transaction.atomic():
+                    group, _ = Group.objects.get_or_create(name=name)
+                    identity, _ = GroupIdentity.objects.get_or_create(
+                        gateway=gateway, name=name, defaults={"group": group}
+                    )
+                found[gateway.pk, name] = identity.group_id
+    return {name: found[gateway.pk, name] for name in wanted}
 
 
-def _models(wanted: set[str]) -> dict[str, int]:
-    if not wanted:
-        return {}
-    known = dict(AIModel.objects.filter(name__any=wanted).values_list("name", "id"))
-    for name in sorted(wanted - known.keys()):
-        known[name] = AIModel.objects.get_or_create(name=name)[0].pk
-    return known
+def _models(wanted: set[str], known: _Known) -> dict[str, int]:
+    found = known.models
+    if missing := [name for name in wanted if name not in found]:
+        found.update(AIModel.objects.filter(name__any=missing).values_list("name", "id"))
+        for name in sorted(missing):
+            if name not in found:
+                found[name] = AIModel.objects.get_or_create(name=name)[0].pk
+    return {name: found[name] for name in wanted}

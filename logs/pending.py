@@ -36,6 +36,8 @@ _COPY = (
 )
 _TYPES = [*["timestamptz"] * 2, *["int4"] * 4, *["int2"] * 3, *["int8"] * 5, "numeric"]
 _NOTHING = Decimal(0)
+_HOUR = 3_600_000
+"""Milliseconds."""
 
 SUMMED = (
     "id",
@@ -67,15 +69,14 @@ def append(records: Iterable[tuple[Any, ...]]) -> None:
 
     Records are their values of `SUMMED`.
     """
-    sums: dict[tuple[Any, ...], list[int]] = {}
-    costs: dict[tuple[Any, ...], Decimal] = {}
+    sums: dict[tuple[Any, ...], list[Any]] = {}
     for at, user, token, model, group, kind, status, cause, tokens_in, tokens_out, cached, cost in records:
-        hour = int.from_bytes(at[:6], "big") // 3_600_000
+        hour = int.from_bytes(at[:6], "big") // _HOUR
         key = (hour, user, token or 0, model or 0, group or 0, kind, status, cause)
         row = sums.get(key)
         if row is None:
-            row = sums[key] = [0, 0, 0, 0, 0]
-            costs[key] = _NOTHING
+            sums[key] = [1, int(cost is None), tokens_in, tokens_out, cached, cost or _NOTHING]
+            continue
         row[0] += 1
         row[2] += tokens_in
         row[3] += tokens_out
@@ -83,12 +84,13 @@ def append(records: Iterable[tuple[Any, ...]]) -> None:
         if cost is None:
             row[1] += 1
         else:
-            costs[key] += cost
+            row[5] += cost
+    starts = {hour: EPOCH + timedelta(hours=hour) for hour in {key[0] for key in sums}}
+    days = {hour: start.replace(hour=0) for hour, start in starts.items()}
     with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         copy.set_types(_TYPES)
-        for key, row in sums.items():
-            start = EPOCH + timedelta(hours=key[0])
-            copy.write_row((start, start.replace(hour=0), *key[1:], *row, costs[key]))
+        for (hour, *of), row in sums.items():
+            copy.write_row((starts[hour], days[hour], *of, *row))
     _appended.rows += len(sums)
     if _appended.rows >= FOLD_AT:
         # After the commit, which makes them seen. Whatever comes of it: the records are kept.

@@ -23,6 +23,7 @@ MAX_COUNT = 2**31 - 1
 MONEY_PLACES = 12
 
 _MAX_USD_DIGITS = 12
+_PLACES = Decimal(1).scaleb(-MONEY_PLACES)
 _LATEST = 10**11
 """Epoch seconds from here on are in the year 5138: surely milliseconds."""
 
@@ -121,10 +122,11 @@ def moment(value: str | float, field: str = "created_at") -> datetime:
             ) from None
         if when.tzinfo is None:
             raise ValueError(f"{field}: {value[:50]!r} has no time zone; end it with Z or an offset")
-        try:
-            when = when.astimezone(UTC)
-        except OverflowError:
-            raise ValueError(f"{field}: {value[:50]!r} is out of range") from None
+        if when.tzinfo is not UTC:
+            try:
+                when = when.astimezone(UTC)
+            except OverflowError:
+                raise ValueError(f"{field}: {value[:50]!r} is out of range") from None
     elif abs(value) >= _LATEST:
         raise ValueError(f"{field}: {value:.0f} looks like milliseconds; send epoch seconds")
     else:
@@ -141,7 +143,7 @@ def amount(value: Decimal | None) -> Decimal | None:
     # By its exponent: comparing 1E+4000000 overflows.
     if not value.is_finite() or value.adjusted() >= _MAX_USD_DIGITS:
         raise ValueError("cost: not an amount of US dollars")
-    return value.quantize(Decimal(1).scaleb(-MONEY_PLACES))
+    return value.quantize(_PLACES)
 
 
 def shortened(message: str) -> str:

@@ -7,6 +7,7 @@ A body is a JSON array, one JSON object, or NDJSON, told apart by looking at it:
 from __future__ import annotations
 
 from decimal import Decimal
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -38,6 +39,8 @@ _FURTHER_QUANTITIES = (
     "web_search_count",
     "tool_call_count",
 )
+_further_quantities = attrgetter(*_FURTHER_QUANTITIES)
+_NO_QUANTITIES = (None,) * len(_FURTHER_QUANTITIES)
 
 
 class _Error(msgspec.Struct):
@@ -135,7 +138,10 @@ def _event(raw: bytes) -> UsageEvent:
     cost = amount(record.cost)
     if kind is RecordType.REFUND and cost is not None and cost > 0:
         raise ValueError(f"cost: a refund carries a negative cost, not {cost}")
-    quantities = {name: value for name in _FURTHER_QUANTITIES if (value := getattr(record, name)) is not None}
+    quantities = None
+    if (further := _further_quantities(record)) != _NO_QUANTITIES:
+        named = zip(_FURTHER_QUANTITIES, further, strict=True)
+        quantities = {name: value for name, value in named if value is not None}
     return UsageEvent(
         request_id=record.request_id,
         created_at=moment(record.created_at),
@@ -160,19 +166,19 @@ def _event(raw: bytes) -> UsageEvent:
         audio_input_tokens=record.audio_input_tokens,
         audio_output_tokens=record.audio_output_tokens,
         image_count=record.image_count,
-        quantities=quantities or None,
+        quantities=quantities,
         cost=cost,
-        billing=bounded(record.billing, "billing"),
+        billing=bounded(record.billing, "billing") if record.billing else None,
         error=error,
-        parameters=bounded(record.parameters, "parameters"),
+        parameters=bounded(record.parameters, "parameters") if record.parameters else None,
         upstream_request_id=record.upstream_request_id,
         provider=record.provider,
         channel=None if record.channel is None else str(record.channel),
-        attempts=bounded(record.attempts, "attempts"),
+        attempts=bounded(record.attempts, "attempts") if record.attempts else None,
         input=record.input or None,
         output=record.output or None,
         task_id=record.task_id,
-        metadata=bounded(record.metadata, "metadata"),
+        metadata=bounded(record.metadata, "metadata") if record.metadata else None,
     )
 
 
