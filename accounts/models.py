@@ -310,68 +310,6 @@ class Refusal(models.Model):
         return self.reason
 
 
-class Identity(models.Model):
-    """What a gateway calls somebody or something, and which of ours that is.
-
-    Made on first sight. An admin may point it at another row: records that arrive later follow it.
-    """
-
-    gateway = models.ForeignKey(Gateway, models.CASCADE, verbose_name=_("gateway"))
-    name = models.CharField(_("name at the gateway"), max_length=200)
-
-    class Meta:
-        abstract = True
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.gateway})"
-
-
-class UserIdentity(Identity):
-    """A gateway's name for a user. The empty name stands for records that name nobody."""
-
-    user = models.ForeignKey(User, models.CASCADE, related_name="identities", verbose_name=_("user"))
-    moved_at = models.DateTimeField(
-        _("pointed elsewhere"),
-        null=True,
-        editable=False,
-        help_text=_("When an admin last pointed it at another user."),
-    )
-
-    class Meta:
-        verbose_name = _("user identity")
-        verbose_name_plural = _("user identities")
-        constraints = [models.UniqueConstraint(fields=["gateway", "name"], name="useridentity_gateway_name")]
-
-
-class TokenIdentity(Identity):
-    """A gateway's name for a token, within one user: two users may each have a token called "default"."""
-
-    user = models.ForeignKey(User, models.CASCADE, related_name="+", verbose_name=_("user"))
-    token = models.ForeignKey(
-        ApiToken, models.CASCADE, related_name="identities", verbose_name=_("API token")
-    )
-
-    class Meta:
-        verbose_name = _("token identity")
-        verbose_name_plural = _("token identities")
-        constraints = [
-            models.UniqueConstraint(
-                fields=["gateway", "user", "name"], name="tokenidentity_gateway_user_name"
-            )
-        ]
-
-
-class GroupIdentity(Identity):
-    """A gateway's name for a pricing group."""
-
-    group = models.ForeignKey(Group, models.CASCADE, related_name="identities", verbose_name=_("group"))
-
-    class Meta:
-        verbose_name = _("group identity")
-        verbose_name_plural = _("group identities")
-        constraints = [models.UniqueConstraint(fields=["gateway", "name"], name="groupidentity_gateway_name")]
-
-
 class SavedView(models.Model):
     """Filters of a tab of Operation Records that a person gave a name.
 
@@ -411,3 +349,6 @@ from accounts.access_models import PersonalAccessToken as PersonalAccessToken  #
 from accounts.access_models import ReadAllowance as ReadAllowance  # noqa: E402
 from accounts.audit import AuditEntry as AuditEntry  # noqa: E402
 from accounts.export_models import Export as Export  # noqa: E402
+from accounts.identity_models import GroupIdentity as GroupIdentity  # noqa: E402
+from accounts.identity_models import TokenIdentity as TokenIdentity  # noqa: E402
+from accounts.identity_models import UserIdentity as UserIdentity  # noqa: E402

@@ -21,7 +21,8 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.deliveries import KEEP_REFUSALS, summary
 from accounts.first_steps import curl, ingest_url
-from accounts.models import Gateway, GroupIdentity, Identity, IngestKey, TokenIdentity, UserIdentity
+from accounts.identity_models import Identity
+from accounts.models import Gateway, GroupIdentity, IngestKey, TokenIdentity, UserIdentity
 from routescope import formatting
 from routescope.admin import KeptAdmin, ShortInline, badge
 

@@ -117,6 +117,21 @@ def test_details_open_in_place_and_close_again(alice_page: Page) -> None:
     expect(page).to_have_url(re.compile("/records/usage/$"))
 
 
+@pytest.mark.expects_browser_errors("htmx:", "ERR_FAILED", "undefined")
+def test_details_that_could_not_be_loaded_are_tried_again_in_place(alice_page: Page) -> None:
+    page = alice_page
+    page.route("**/records/usage/*-*/**", lambda route: route.abort())
+    page.locator("tr.record a.toggle").nth(1).click()
+    row = page.locator("tr[data-swap-error]")
+    expect(row).to_be_visible()
+    page.unroute_all()
+    row.get_by_role("button").click()
+    expect(row).to_have_count(0)
+    expect(page.locator("tr.record.is-open + tr.record-detail")).to_be_visible()
+    expect(page.locator("tr.record")).to_have_count(50)
+    assert stat(page, "requests") == "130", "the list stands as it was"
+
+
 def test_an_id_is_found_outside_the_range_and_an_unknown_one_is_explained(alice_page: Page) -> None:
     page = alice_page
     page.locator("#search-id").fill("req_failed")
