@@ -216,7 +216,10 @@ def _remember_halves(gateway: Gateway, calls: Iterable[_Call], rejected: Iterabl
         for call in calls
         if call.halves and call.record is None and call.index not in refused
     }
-    users = dict(UsageRecord.objects.filter(pk__in=new).values_list("pk", "user_id"))
+    # By the index on the time: there is none on the id alone.
+    moments = {call.event.created_at for call in new.values()}
+    stored = UsageRecord.objects.filter(pk__in=new, created_at__in=moments)
+    users = dict(stored.values_list("pk", "user_id"))
     places = [(call, pk, users[pk]) for pk, call in new.items() if pk in users]
     places += [(c, c.record.pk, c.record.user_id) for c in calls if c.halves and c.record is not None]
     for call, pk, user_id in places:
