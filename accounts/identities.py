@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import connection, transaction
-from django.db.models import Q
 
+from accounts import merging
 from accounts.models import (
     AIModel,
     ApiToken,
@@ -70,6 +70,8 @@ def _known() -> _Known:
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_database(), tableoid, version FROM accounts_names_version")
         state = cursor.fetchone()
+    if state is None:
+        raise RuntimeError("accounts_names_version has lost its row: INSERT INTO it VALUES (1).")
     found = _latest
     if found.state != state or found.size > MOST_KEPT:
         # Another thread may still add what it read to the one it has: that is never looked at again.
@@ -160,22 +162,14 @@ def _tokens(gateway: Gateway, wanted: set[tuple[int, str]], known: _Known) -> di
 
 def _provision_token(gateway: Gateway, user_id: int, name: str) -> int:
     with transaction.atomic():
+        head = merging.lock_family(user_id)
         token, is_new = ApiToken.objects.get_or_create(owner_id=user_id, name=name)
         if is_new:
-            _join_namesake(token)
+            merging.join_namesakes(head, name)
         identity, _ = TokenIdentity.objects.get_or_create(
             gateway=gateway, user_id=user_id, name=name, defaults={"token": token}
         )
     return identity.token_id
-
-
-def _join_namesake(token: ApiToken) -> None:
-    """Make a token one with that of the same name which users who are one have already."""
-    # Read after the token was made: it waits for a merge of its owner that is under way.
-    family = Q(owner=token.owner.canonical_id) | Q(owner__merged_into=token.owner.canonical_id)
-    others = ApiToken.objects.filter(family, name=token.name, merged_into=None).exclude(pk=token.pk)
-    if other := others.order_by("pk").first():
-        ApiToken.objects.filter(pk=token.pk).update(merged_into=other)
 
 
 def _groups(gateway: Gateway, wanted: set[str], known: _Known) -> dict[str, int]:

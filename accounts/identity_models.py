@@ -32,7 +32,7 @@ class UserIdentity(Identity):
         _("pointed elsewhere"),
         null=True,
         editable=False,
-        help_text=_("When an admin last pointed it at another user."),
+        help_text=_("When it was last pointed at another user: the database notes it."),
     )
 
     class Meta:

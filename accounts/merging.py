@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from django.db import transaction
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from accounts.models import ApiToken, Group, TokenIdentity, User
@@ -30,26 +31,62 @@ def merge(source: _Kind, target: _Kind) -> None:
     with transaction.atomic():
         _lock(source, target)
         check(source, target)
-        rows = type(source)._default_manager
-        rows.filter(pk=source.pk).update(merged_into=target.pk)
-        if isinstance(source, User) and isinstance(target, User):
-            User.objects.filter(pk=source.pk).update(is_active=False)
-            _merge_tokens(source, target)
-    source.refresh_from_db()
+        # Saved, not updated: who keeps a history of it listens (`logs.catalogue`).
+        source.merged_into_id = target.pk
+        source.save(update_fields=["merged_into"])
+        if isinstance(source, User):
+            source.is_active = False
+            source.save(update_fields=["is_active"])
+            join_namesakes(target.pk)
 
 
 def separate(source: _Kind) -> None:
     """Take a merged one out again: all records under its names are its own, and records to come too."""
     with transaction.atomic():
+        head = source.canonical_id
+        _lock(source, type(source)._default_manager.get(pk=head))
+        source.merged_into_id = None
+        source.save(update_fields=["merged_into"])
         if isinstance(source, User):
-            tokens = ApiToken.objects.filter(owner=source).exclude(merged_into=None)
-            tokens.exclude(merged_into__owner=source).update(merged_into=None)
-            # Nor may another's records carry this user's tokens any more.
+            own = ApiToken.objects.filter(owner=source)
+            own.exclude(merged_into=None).exclude(merged_into__owner=source).update(merged_into=None)
+            # Nor may anybody else's records carry this user's tokens any more, or this user's theirs.
             others = ApiToken.objects.filter(merged_into__owner=source).exclude(owner=source)
             others.update(merged_into=None)
-            TokenIdentity.objects.filter(token__owner=source).exclude(user=source).delete()
-        type(source)._default_manager.filter(pk=source.pk).update(merged_into=None)
-    source.refresh_from_db()
+            led = TokenIdentity.objects.filter(Q(token__owner=source) | Q(user=source))
+            led.exclude(token__owner=source, user=source).delete()
+            # What others of the family had as one through this user's stays one.
+            join_namesakes(head)
+
+
+def lock_family(user_id: int) -> int:
+    """Wait until nobody merges or separates the user, and keep it so until the end of the transaction.
+
+    Returns the id of the user that they are one with.
+    """
+    locked = 0
+    while True:
+        head: int = User.objects.values_list(Coalesce("merged_into", "pk"), flat=True).get(pk=user_id)
+        if head == locked:
+            return head
+        locked = User.objects.select_for_update(no_key=True).get(pk=head).pk
+
+
+def join_namesakes(head: int, name: str | None = None) -> None:
+    """Make tokens of one name (or of this one) one, among users who are one: that of ``head``, if it has one.
+
+    A token that was merged by hand stays where it is, and its namesakes join it there.
+    """
+    family = ApiToken.objects.filter(Q(owner=head) | Q(owner__merged_into=head))
+    tokens = sorted(family, key=lambda token: (token.owner_id != head, token.pk))
+    now = {token.pk: token.canonical_id for token in tokens}
+    first: dict[str, int] = {}
+    for token in tokens:
+        leading = now[first.setdefault(token.name, token.pk)]
+        if name not in (None, token.name) or now[token.pk] != token.pk or leading == token.pk:
+            continue
+        ApiToken.objects.filter(Q(merged_into=token.pk) | Q(pk=token.pk)).update(merged_into=leading)
+        now = {one: leading if canonical == token.pk else canonical for one, canonical in now.items()}
 
 
 def _lock(source: _Kind, target: _Kind) -> None:
@@ -89,13 +126,3 @@ def check(source: User | Group | ApiToken, target: User | Group | ApiToken) -> N
             _("%(target)s belongs to %(owner)s. Merge the users first, or choose a token of the same owner.")
             % {"target": target, "owner": target.owner}
         )
-
-
-def _merge_tokens(source: User, target: User) -> None:
-    of_target = ApiToken.objects.filter(Q(owner=target) | Q(owner__merged_into=target.pk)).exclude(
-        owner=source
-    )
-    theirs = {token.name: token for token in of_target.filter(merged_into=None).order_by("-pk")}
-    for token in ApiToken.objects.filter(owner=source, merged_into=None):
-        if same := theirs.get(token.name):
-            ApiToken.objects.filter(Q(merged_into=token.pk) | Q(pk=token.pk)).update(merged_into=same.pk)

@@ -55,7 +55,7 @@ class UsageRecordForm(RangeForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         user, token = cleaned.get("user"), cleaned.get("token")
-        if user and token and token.owner_id not in user.ids:
+        if user and token and token.owner.canonical_id != user.canonical_id:
             self.add_error(
                 "token",
                 _("This token belongs to %(owner)s. Clear the user, or choose another token.")

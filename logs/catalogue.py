@@ -148,15 +148,22 @@ class GroupRatio(models.Model):
 
 @receiver(post_save, sender=Group, dispatch_uid="group ratio history")
 def keep_ratio(sender: type[Group], instance: Group, raw: bool = False, **kwargs: Any) -> None:
-    """Write a group's ratio into its history if it is another than the one in force."""
+    """Write a group's ratio into its history if it is another than the one in force.
+
+    One that is merged has the other's ratio while it is: what it cost before stays what it cost.
+    """
     if raw:
         return
+    whole = Group.objects.get(pk=instance.merged_into_id) if instance.merged_into_id else instance
+    for group in (instance, *Group.objects.filter(merged_into=instance)):
+        _keep_ratio(group, Decimal(whole.ratio))
+
+
+def _keep_ratio(group: Group, ratio: Decimal) -> None:
     now = timezone.now()
-    versions = GroupRatio.objects.filter(group=instance)
+    versions = GroupRatio.objects.filter(group=group)
     in_force = versions.filter(valid_from__lte=now).order_by("-valid_from").first()
     if in_force is None:
-        GroupRatio.objects.get_or_create(
-            group=instance, valid_from=BEGINNING, defaults={"ratio": instance.ratio}
-        )
-    elif in_force.ratio != Decimal(instance.ratio):
-        versions.create(group=instance, ratio=instance.ratio, valid_from=now)
+        GroupRatio.objects.get_or_create(group=group, valid_from=BEGINNING, defaults={"ratio": ratio})
+    elif in_force.ratio != ratio:
+        versions.create(group=group, ratio=ratio, valid_from=now)

@@ -152,7 +152,7 @@ class UsageSelected:
         columns: Sequence[str],
         readers: Sequence[Callable[[Any], Value]],
     ) -> Iterator[Row]:
-        records = iter(found.select_related("model", "group").iterator(_WITH_RECEIPTS))
+        records = iter(found.select_related("model", *details.CALLED).iterator(_WITH_RECEIPTS))
         while chunk := list(islice(records, _WITH_RECEIPTS)):
             details.attach(self._filters.user, chunk)
             for record in chunk:

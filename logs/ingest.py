@@ -6,7 +6,7 @@ returns, the records are kept; when it raises, none of them is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -136,6 +136,8 @@ def complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEve
     if not completions:
         return
     names = _names(gateway, [event for _, event in completions])
+    for record, event in completions:
+        _keep_what_is_known(names, record, event)
     events = [event for _, event in completions]
     captured = privacy.apply(gateway.pk, names, events, [record for record, _ in completions])
     price_events(events, names.models, names.groups)
@@ -148,18 +150,26 @@ def complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEve
             "request_id": record.request_id,
             "type": record.type,
         }
-        if record.token_id or record.user_id != names.users[event.user]:
-            # A token belongs to one user.
-            kept["token_id"] = record.token_id
-        if not event.group:
-            kept["group_id"] = record.group_id
-        if not event.model:
-            kept["model_id"] = record.model_id
         rows.append(tuple(kept.get(column, value) for column, value in zip(_COLUMNS, row, strict=True)))
     partitions.ensure(TABLE, {Month.of(event.created_at) for _, event in completions})
     _update(rows)
     moves = {r.pk: moved_id(r.pk, event.created_at) for r, event in completions}
     contents.complete({r.pk: r.user_id for r, _ in completions}, moves, captured)
+
+
+def _keep_what_is_known(names: Names, record: UsageRecord, event: UsageEvent) -> None:
+    """Have the event name the token and group of the record, where it says none or may not say one.
+
+    By these it is priced, and by these its policies apply. No gateway's name begins with NUL.
+    """
+    if record.token_id or record.user_id != names.users[event.user]:
+        # A token belongs to one user.
+        event.token = f"\0{record.token_id}" if record.token_id else ""
+    if record.token_id:
+        names.tokens[names.users[event.user], event.token] = record.token_id
+    if not event.group and record.group_id:
+        event.group = f"\0{record.group_id}"
+        names.groups[event.group] = record.group_id
 
 
 def _untimely(moment: datetime, oldest: datetime, now: datetime) -> str | None:
@@ -236,7 +246,7 @@ def _insert(rows: Sequence[_Values], captured: Sequence[Captured], led_elsewhere
                 # In the order of the key: the index is written page by page.
                 _copy(TABLE, sorted(fresh.values(), key=_place))
                 pending.append(map(_summed, fresh.values()))
-                contents.store(captured)
+                contents.store([one for one in captured if (one.user_id, one.id.bytes) in fresh])
             return len(fresh)
         except IntegrityError as error:
             if not isinstance(error.__cause__, errors.UniqueViolation) or not remaining:
@@ -272,9 +282,9 @@ def _stored_of_anybody(rows: Collection[_Values]) -> list[_Key]:
         return [keys[identifier.bytes] for (identifier,) in cursor.fetchall()]
 
 
-def _forget(fresh: dict[_Key, _Values], known: Sequence[_Key]) -> None:
+def _forget(fresh: dict[_Key, _Values], known: Iterable[_Key]) -> None:
     for key in known:
-        del fresh[key]
+        fresh.pop(key, None)
 
 
 def _update(rows: Sequence[_Values]) -> None:

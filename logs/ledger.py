@@ -27,15 +27,16 @@ class UsageLedger:
     def charge_for(self, work: Work) -> Charge | None:
         named = Q()
         if work.request_id:
-            named |= Q(request_id=work.request_id)
+            # A charge may have come before the user was merged, and its refund after.
+            owner = User.objects.get(pk=User.objects.get(pk=work.user_id).canonical_id)
+            named |= Q(request_id=work.request_id, user_id__in=owner.ids)
         if work.task_id:
+            # A gateway's task is one, whoever its name for the user led to meanwhile.
             named |= Q(task_id=work.task_id)
         if not named:
             return None
-        # A charge may have come before the user was merged, and its refund after.
-        owner = User.objects.get(pk=User.objects.get(pk=work.user_id).canonical_id)
-        mine = UsageRecord.objects.visible_to(owner).filter(named, gateway_id=work.gateway_id)
-        records = list(mine.order_by("id")[:_MOST_RECORDS])
+        found = UsageRecord.objects.filter(named, gateway_id=work.gateway_id)
+        records = list(found.order_by("id")[:_MOST_RECORDS])
         charging = [record for record in records if record.type in _CHARGING]
         if not charging:
             return None

@@ -14,7 +14,6 @@ from functools import lru_cache
 from typing import Any, cast
 
 import genai_prices
-from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from genai_prices import types as base
@@ -179,21 +178,15 @@ class PriceBook:
         prices = ModelPrice.objects.filter(model_id__in={i for i in model_ids if i}).select_related("model")
         for price in prices.order_by("-valid_from"):
             self._prices.setdefault(price.model_id, []).append(price)
-        # By the group's id, or that of a group that was merged into it: time of validity, newest first.
-        self._ratios: dict[int, dict[datetime, Decimal]] = {}
-        wanted = {i for i in group_ids if i}
-        own = Q(group__in=wanted, group__merged_into=None)
-        ratios = GroupRatio.objects.filter(own | Q(group__absorbed__in=wanted)).order_by("-valid_from")
-        for group_id, absorbed, valid_from, ratio in ratios.values_list(
-            "group_id", "group__absorbed", "valid_from", "ratio"
-        ):
-            for of in (group_id, absorbed):
-                self._ratios.setdefault(of, {})[valid_from] = ratio
+        self._ratios: dict[int, list[GroupRatio]] = {}
+        ratios = GroupRatio.objects.filter(group_id__in={i for i in group_ids if i})
+        for ratio in ratios.order_by("-valid_from"):
+            self._ratios.setdefault(ratio.group_id, []).append(ratio)
 
     def ratio(self, group_id: int | None, at: datetime) -> Decimal:
-        """Return the group's ratio at a time, that of what it was merged into; 1 without a group."""
-        versions = self._ratios.get(group_id or 0, {})
-        return next((ratio for valid_from, ratio in versions.items() if valid_from <= at), ONE)
+        """Return the group's ratio at a time; 1 without a group."""
+        versions = self._ratios.get(group_id or 0, ())
+        return next((version.ratio for version in versions if version.valid_from <= at), ONE)
 
     def versions(self, used: Consumed) -> list[datetime]:
         """Return times at which other prices of the usage's model held, newest first: own ones, and now."""

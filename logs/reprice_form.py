@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
+from typing import cast
 
 from django import forms
 from django.db.models import Q
@@ -59,9 +60,7 @@ def answer(record: UsageRecord, data: QueryDict, user: User) -> Reprice:
         ]
         return Reprice(**asked, quote=None, problems=problems, charged=record.cost)
     model, name = form.cleaned_data["model"], form.cleaned_data["group"]
-    groups = UsageDay.objects.filter(user_id__in=user.ids).values("group_id")
-    own = Q(id__in=groups) | Q(absorbed__in=groups)
-    group = Group.objects.filter(own, name=name).first() if name else None
+    group = _group(record, name, user)
     problems = []
     quote = None
     if name and group is None:
@@ -73,6 +72,17 @@ def answer(record: UsageRecord, data: QueryDict, user: User) -> Reprice:
         if quote is None:
             problems.append(_("No price is known for “%(model)s” at that time.") % {"model": model})
     return Reprice(**asked, quote=quote, problems=problems, charged=record.cost)
+
+
+def _group(record: UsageRecord, name: str, user: User) -> Group | None:
+    """Return the person's group of a name; of the record's own name, the one it came with."""
+    if not name:
+        return None
+    own = cast("Group | None", record.group)
+    if own is not None and own.called == name:
+        return own
+    groups = UsageDay.objects.filter(user_id__in=user.ids).values("group_id")
+    return Group.objects.filter(Q(id__in=groups) | Q(absorbed__in=groups), name=name).first()
 
 
 def _moment(record: UsageRecord, day: date) -> datetime:

@@ -34,4 +34,4 @@ def page(scope: AsyncTaskQuerySet[AsyncTask], conditions: Q, cursor: Cursor, siz
 
 def named(tasks: AsyncTaskQuerySet[AsyncTask]) -> AsyncTaskQuerySet[AsyncTask]:
     """Return the tasks with the names that a list shows."""
-    return tasks.select_related("user", "token", "model")
+    return tasks.select_related("user__merged_into", "token__merged_into", "model")

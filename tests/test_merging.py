@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.http import QueryDict
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from msgspec import Raw
+from msgspec.structs import replace
 
-from accounts import merging
+from accounts import access_tokens, merging
 from accounts.merging import MergeError
 from accounts.models import ApiToken, Gateway, Group, User, UserIdentity
-from logs import busy_hours, details, exports, listing, own_tokens, pending, rollups, traffic
+from logs import busy_hours, details, exports, ingest, listing, own_tokens, pending, rollups, traffic
 from logs.breakdown import By, breakdown
-from logs.catalogue import GroupRatio
-from logs.contents import ContentPolicy, Level
+from logs.contents import ContentPolicy, Level, UsageContent
 from logs.events import UsageEvent
 from logs.models import RecordType, UsageRecord
 from logs.selection import Selection
+from logs.spans import event_of
 from routescope.keyset import Cursor
 from routescope.ranges import MINUTE, TimeRange, floor
+from tasks.models import AsyncTask
 from tests.cast import NOON, event, signed_in, store
 from tests.sums import check_rollups
 from tests.task_cast import a_task
@@ -230,17 +234,120 @@ def test_an_admin_filters_by_what_is_one(
     assert "vip" not in body.partition('id="result_list"')[2]
 
 
-def test_a_group_of_an_older_name_costs_what_the_group_it_is_now_costs(alice: User, gateway: Gateway) -> None:
-    used = {"input_tokens": 1_000_000, "output_tokens": 0}
-    store(gateway, event(alice, group="vip", request_id="req_before", **used))
-    store(gateway, event(alice, group="default"))
-    half = Group.objects.get(name="default")
-    GroupRatio.objects.filter(group=half).update(ratio=Decimal("0.5"))
-    merging.merge(Group.objects.get(name="vip"), half)
-    store(gateway, event(alice, group="vip", request_id="req_now", **used))
-    before, now = (UsageRecord.objects.get(request_id=one).cost for one in ("req_before", "req_now"))
-    assert before is not None
-    assert now == before / 2
+def test_a_merged_group_costs_what_the_other_does_from_then_on(alice: User, gateway: Gateway) -> None:
+    half = Group.objects.create(name="default", ratio=Decimal("0.5"))
+    numbers = iter(range(100))
+
+    def cost(at: datetime) -> Decimal:
+        name = f"req_{next(numbers)}"
+        used = event(
+            alice, group="vip", request_id=name, created_at=at, input_tokens=1_000_000, output_tokens=0
+        )
+        store(gateway, used)
+        found = UsageRecord.objects.get(request_id=name).cost
+        assert found is not None
+        return found
+
+    whole = cost(NOON)
+    vip = Group.objects.get(name="vip")
+    merging.merge(vip, half)
+    assert cost(NOON) == whole, "the price of its own time"
+    assert cost(timezone.now()) == whole / 2
+    half.ratio = Decimal("0.25")
+    half.save()
+    assert cost(timezone.now()) == whole / 4
+    merging.separate(vip)
+    assert cost(timezone.now()) == whole
+
+
+def test_what_the_others_have_as_one_stays_one_without_the_user_between_them(
+    alice: User, gateway: Gateway
+) -> None:
+    store(gateway, event("team", token="new"), event("crew", token="new"), event(alice, token="prod"))
+    merging.merge(named("team"), alice)
+    merging.merge(named("crew"), alice)
+    store(gateway, event(alice, token="new"))
+    of = {str(token.owner): token for token in ApiToken.objects.filter(name="new")}
+    assert len({token.canonical_id for token in of.values()}) == 1
+    merging.separate(named("team"))
+    now = {str(token.owner): token.canonical_id for token in ApiToken.objects.filter(name="new")}
+    assert now["Alice"] == now["crew"] == of["Alice"].pk
+    assert now["team"] == of["team"].pk
+
+
+def test_a_token_joins_what_its_namesake_was_merged_into(alice: User, gateway: Gateway) -> None:
+    store(gateway, event(alice, token="prod"), event(alice, token="new"), event("team", token="prod"))
+    prod, new = (ApiToken.objects.get(owner=alice, name=name) for name in ("prod", "new"))
+    merging.merge(new, prod)
+    merging.merge(named("team"), alice)
+    store(gateway, event("team", token="new"))
+    theirs = ApiToken.objects.filter(owner=named("team"))
+    assert {token.canonical_id for token in theirs} == {prod.pk}
+    merging.separate(new)
+    assert {token.canonical_id for token in theirs.filter(name="new")} == {prod.pk}, "merged for itself"
+
+
+def test_content_is_stored_with_the_records_that_are_new_alone(
+    alice: User, bob: User, gateway: Gateway
+) -> None:
+    ContentPolicy.objects.create(gateway=gateway, level=Level.OFF)
+    sent = event("team", input=Raw(b'"words"'), created_at=timezone.now())
+    store(gateway, sent)
+    UserIdentity.objects.filter(name="team").update(user=bob)
+    ContentPolicy.objects.update(level=Level.FULL)
+    fresh = event("team", input=Raw(b'"more"'), created_at=timezone.now())
+    assert store(gateway, sent, fresh).accepted == 1
+    assert UsageContent.objects.count() == 1
+
+
+def test_a_record_that_two_users_hold_is_still_known(alice: User, bob: User, gateway: Gateway) -> None:
+    sent = event(alice)
+    store(gateway, sent)
+    twin = UsageRecord.objects.get()
+    twin.user_id = bob.pk
+    UsageRecord.objects.bulk_create([twin])
+    UserIdentity.objects.filter(user=alice).update(user=bob)
+    UserIdentity.objects.filter(user=bob).update(user=alice)
+    assert store(gateway, sent).duplicates == 1
+
+
+def test_what_completes_a_record_goes_by_its_group_and_token(alice: User, gateway: Gateway) -> None:
+    Group.objects.create(name="vip", ratio=Decimal("0.5"))
+    store(gateway, event(alice, group="vip", token="quiet", input_tokens=1_000_000, output_tokens=0))
+    record = UsageRecord.objects.select_related("model").get()
+    before = record.cost
+    assert before
+    ContentPolicy.objects.create(gateway=gateway, level=Level.FULL)
+    ContentPolicy.objects.create(token=ApiToken.objects.get(name="quiet"), level=Level.OFF)
+    later = replace(event_of(record), user="service", token="sdk", input_tokens=2_000_000)
+    with transaction.atomic():
+        ingest.complete(gateway, [(record, replace(later, input=Raw(b'"words"')))])
+    record = UsageRecord.objects.get()
+    assert (record.cost, record.content) == (2 * before, Level.OFF)
+    assert record.user_id == alice.pk
+    assert Group.objects.get(pk=record.group_id).name == "vip"
+    assert ApiToken.objects.get(pk=record.token_id).name == "quiet"
+    assert not UsageContent.objects.exists()
+
+
+def test_lists_name_what_was_merged_without_a_query_each(
+    alice: User, gateway: Gateway, django_assert_max_num_queries: Any
+) -> None:
+    store(gateway, event("team", token="prod"), event(alice, token="prod"))
+    merging.merge(named("team"), alice)
+    merging.merge(Group.objects.create(name="vip"), Group.objects.get(name="default"))
+    theirs = ApiToken.objects.get(owner=named("team"))
+    for number in range(30):
+        task = a_task(named("team"), gateway, task_id=f"task_{number}")
+        AsyncTask.objects.filter(pk=task.pk).update(token=theirs)
+    store(gateway, *(event("team", group="vip") for _ in range(30)))
+    reader = Client(headers={"Authorization": f"Bearer {access_tokens.issue(alice, 'reader', 1)[1]}"})
+    with django_assert_max_num_queries(20):
+        answer = reader.get("/api/v1/tasks", {"range": "all"})
+    assert [row["token"] for row in answer.json()["data"]] == ["prod"] * 30
+    rows = exports.UsageSource().select(alice.pk, QueryDict("range=all"))
+    with django_assert_max_num_queries(12):
+        assert len(list(rows.rows(("receipt", "group"), None, 100))) == 32
 
 
 def test_who_is_merged_cannot_sign_in_and_is_seen_by_the_other_alone(

@@ -198,11 +198,6 @@ class UserIdentityAdmin(IdentityAdmin):
     autocomplete_fields = ("gateway", "user")
     fieldsets = ((None, {"fields": ("gateway", "name", "user"), "description": _FOLLOWS}),)
 
-    def save_model(self, request: HttpRequest, obj: UserIdentity, form: Any, change: bool) -> None:
-        if change and "user" in form.changed_data:
-            obj.moved_at = timezone.now()
-        super().save_model(request, obj, form, change)
-
     @admin.display(description=_lazy("Name at the gateway"))
     def name_at_gateway(self, identity: UserIdentity) -> str:
         return identity.name or _("(records that name nobody)")
@@ -227,7 +222,7 @@ class TokenIdentityForm(forms.ModelForm[TokenIdentity]):
         cleaned = super().clean() or {}
         token = cleaned.get("token")
         user = cleaned.get("user") or getattr(self.instance, "user", None)
-        if token and user and token.owner_id not in user.ids:
+        if token and user and token.owner.canonical_id != user.canonical_id:
             self.add_error(
                 "token",
                 _("This token belongs to %(owner)s. Choose one of %(user)s's.")

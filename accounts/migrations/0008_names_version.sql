@@ -18,3 +18,18 @@ CREATE TRIGGER names_changed AFTER UPDATE OR DELETE OR TRUNCATE ON accounts_grou
     FOR EACH STATEMENT EXECUTE FUNCTION accounts_names_changed();
 CREATE TRIGGER names_changed AFTER UPDATE OR DELETE OR TRUNCATE ON accounts_aimodel
     FOR EACH STATEMENT EXECUTE FUNCTION accounts_names_changed();
+
+-- A name that leads elsewhere now: somebody else may have records of it, whoever pointed it there.
+CREATE FUNCTION accounts_identity_moved() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.moved_at := now();
+    RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER identity_moved BEFORE UPDATE OF user_id ON accounts_useridentity
+    FOR EACH ROW WHEN (OLD.user_id <> NEW.user_id) EXECUTE FUNCTION accounts_identity_moved();
+
+-- Until now, what came under the name of somebody who is merged became the other's.
+UPDATE accounts_useridentity SET moved_at = now()
+WHERE user_id IN (SELECT id FROM accounts_user WHERE merged_into_id IS NOT NULL);
