@@ -27,9 +27,10 @@ _MOST_REASONS = 10
 
 _COUNTS = ("requests", "failed_requests", "accepted", "duplicates", "ignored", "refused")
 _COUNT = """
+    WITH soon AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
     INSERT INTO accounts_delivery AS kept (gateway_id, endpoint, day, requests, failed_requests, accepted,
         duplicates, ignored, refused, last_at)
-    VALUES (%s, %s, %s, 1, %s, %s, %s, %s, %s, %s)
+    SELECT %s, %s, %s, 1, %s, %s, %s, %s, %s, %s FROM soon
     ON CONFLICT (gateway_id, endpoint, day) DO UPDATE SET
         requests = kept.requests + 1,
         failed_requests = kept.failed_requests + excluded.failed_requests,
@@ -40,6 +41,8 @@ _COUNT = """
         last_at = greatest(kept.last_at, excluded.last_at)
     RETURNING requests
 """
+"""One statement, and a transaction of its own. Its counts may lose their last moments in a crash: records do
+not wait for a second flush."""
 
 
 @dataclass(frozen=True)
@@ -95,29 +98,16 @@ def _note(
 ) -> None:
     now = timezone.now()
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            # Counts may lose their last moments in a crash: records do not wait for a second flush.
-            cursor.execute("SET LOCAL synchronous_commit = off")
-            refused_records = 0 if failed else len(refusals)
-            day = now.astimezone(UTC).date()
-            cursor.execute(
-                _COUNT,
-                [
-                    gateway.pk,
-                    endpoint[:100],
-                    day,
-                    int(failed),
-                    accepted,
-                    duplicates,
-                    ignored,
-                    refused_records,
-                    now,
-                ],
-            )
+        refused_records = 0 if failed else len(refusals)
+        day = now.astimezone(UTC).date()
+        counts = [int(failed), accepted, duplicates, ignored, refused_records]
+        with connection.cursor() as cursor:
+            cursor.execute(_COUNT, [gateway.pk, endpoint[:100], day, *counts, now])
             [requests] = cursor.fetchone()
-            if requests == 1:
-                Delivery.objects.filter(gateway=gateway, day__lt=day - timedelta(days=KEEP_DAYS)).delete()
-            if refusals:
+        if requests == 1:
+            Delivery.objects.filter(gateway=gateway, day__lt=day - timedelta(days=KEEP_DAYS)).delete()
+        if refusals:
+            with transaction.atomic():
                 _keep(gateway, endpoint, refusals)
     except DatabaseError:
         logger.exception("What %s sent could not be counted; its records are stored all the same", gateway)

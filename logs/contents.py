@@ -18,7 +18,6 @@ import msgspec
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connection, models
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -128,29 +127,36 @@ class Policies:
         groups: dict[int, int] = {}
         tokens: dict[int, int] = {}
         rows = ContentPolicy.objects.filter(models.Q(gateway=gateway_id) | models.Q(gateway=None))
-        # What is one by a merge has one policy: the strictest of them.
         for of_gateway, group, token, level in rows.values_list(
-            "gateway_id",
-            Coalesce("group__merged_into", "group_id"),
-            Coalesce("token__merged_into", "token_id"),
-            "level",
+            "gateway_id", "group_id", "token_id", "level"
         ):
             if of_gateway == gateway_id:
                 gateway = level
             elif group is not None:
-                groups[group] = min(level, groups.get(group, level))
+                groups[group] = level
             elif token is not None:
-                tokens[token] = min(level, tokens.get(token, level))
-        for kind, levels in ((Group, groups), (ApiToken, tokens)):
-            if levels:
-                parts = kind._default_manager.filter(merged_into__in=list(levels))
-                levels |= {part.pk: levels[part.canonical_id] for part in parts}
-        return cls(gateway, groups, tokens)
+                tokens[token] = level
+        return cls(gateway, _of_whole(Group, groups), _of_whole(ApiToken, tokens))
 
     def level(self, group_id: int | None, token_id: int | None) -> Level:
         """Return the strictest of the policies that apply; OFF where none does."""
         applying = (self.gateway, self.groups.get(group_id or 0), self.tokens.get(token_id or 0))
         return Level(min((level for level in applying if level is not None), default=Level.OFF))
+
+
+def _of_whole(kind: type[Group] | type[ApiToken], levels: dict[int, int]) -> dict[int, int]:
+    """Give each part of what is one by a merge the strictest level of them all."""
+    if not levels:
+        return levels
+    rows = kind._default_manager
+    wholes = {one.canonical_id for one in rows.filter(pk__in=list(levels))}
+    parts = list(rows.filter(models.Q(pk__in=wholes) | models.Q(merged_into__in=wholes)))
+    strictest: dict[int, int] = {}
+    for one in parts:
+        if one.pk in levels:
+            level = levels[one.pk]
+            strictest[one.canonical_id] = min(level, strictest.get(one.canonical_id, level))
+    return {one.pk: strictest[one.canonical_id] for one in parts}
 
 
 @dataclass(frozen=True, slots=True)

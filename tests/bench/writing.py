@@ -7,6 +7,8 @@ finds what the first one found.
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -14,10 +16,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import cycle
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import Self
 
 import msgspec
+from django.conf import settings
 from django.db import connection
 
 from accounts.models import Gateway, IngestKey
@@ -30,9 +36,9 @@ from tests.bench.fill import BATCH, disconnect, source_batches
 from tests.bench.reading import DAYS, FIRST
 from tests.bench.table import Row
 
-ROUNDS = 9
-EACH = 5
-"""Batches that a sender sends in a round."""
+ROUNDS = 5
+EACH = 20
+"""Batches that a sender sends in a round: enough for what they add to the sums to be folded meanwhile."""
 _BEHIND = DAYS + 31
 Events = Sequence[UsageEvent]
 
@@ -43,7 +49,13 @@ def rows(port: int, count: int) -> list[Row]:
     key = IngestKey.issue(gateway, "bench")[1]
     batches = behind(count, ROUNDS * EACH)
     bare, one, two, sent = _Rate(), _Rate(), _Rate(), _Rate()
-    with taken_out_again(), ThreadPoolExecutor(2, initializer=connection.ensure_connection) as threads:
+    with (
+        taken_out_again(),
+        _Client(port, key) as one_client,
+        _Client(port, key) as another,
+        ThreadPoolExecutor(2, initializer=connection.ensure_connection) as threads,
+    ):
+        clients = (one_client, another)
         for first in range(0, len(batches), EACH):
             turn = batches[first : first + EACH]
             alone = [later(events, 1_000) for events in turn]
@@ -58,10 +70,13 @@ def rows(port: int, count: int) -> list[Row]:
             with two.of(2 * EACH):
                 for done in [threads.submit(_put, gateway, events) for events in both]:
                     done.result()
-            bodies = [[body(later(events, shift)) for events in turn] for shift in (4_000, 5_000)]
-            with sent.of(2 * EACH), ThreadPoolExecutor(2) as clients:
-                for done in [clients.submit(_send, port, key, *half) for half in bodies]:
-                    done.result()
+            for shift, client in zip((4_000, 5_000), clients, strict=True):
+                client.load([body(later(events, shift)) for events in turn])
+            with sent.of(2 * EACH):
+                for client in clients:
+                    client.go()
+                for client in clients:
+                    client.expect("done")
         disconnect(threads)
     found = {
         "ingest service, one process, one thread": (one.median, 0.5),
@@ -72,6 +87,44 @@ def rows(port: int, count: int) -> list[Row]:
         Row(work, bare.median, rate, "records/s", f"{share:g}x of COPY", rate >= share * bare.median)
         for work, (rate, share) in found.items()
     ]
+
+
+class _Client:
+    """A client that sends over HTTP from a process of its own: two of them share no interpreter."""
+
+    def __init__(self, port: int, key: str) -> None:
+        self._command = [sys.executable, "-m", "tests.bench.client", str(port), key]
+
+    def __enter__(self) -> Self:
+        self._folder = TemporaryDirectory()
+        self._process = subprocess.Popen(
+            self._command, cwd=settings.BASE_DIR, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._process.communicate()
+        self._folder.cleanup()
+
+    def load(self, bodies: Sequence[bytes]) -> None:
+        paths = [Path(self._folder.name) / str(number) for number in range(len(bodies))]
+        for path, content in zip(paths, bodies, strict=True):
+            path.write_bytes(content)
+        self._tell(" ".join(map(str, paths)))
+        self.expect("ready")
+
+    def go(self) -> None:
+        self._tell("")
+
+    def expect(self, word: str) -> None:
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != f"{word}\n":
+            raise RuntimeError("A client stopped; what it said stands above.")
+
+    def _tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
 
 
 class _Rate:
@@ -142,6 +195,8 @@ def taken_out_again() -> Iterator[None]:
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS bench_copy")
         cursor.execute("CREATE TABLE bench_copy (LIKE usage_record INCLUDING ALL)")
+        # Its vacuum would run while the others are measured.
+        cursor.execute("ALTER TABLE bench_copy SET (autovacuum_enabled = off)")
         try:
             yield
         finally:
@@ -204,14 +259,11 @@ def body(events: Events) -> bytes:
     return "\n".join(lines).encode()
 
 
-def _send(port: int, key: str, *bodies: bytes) -> None:
-    for body in bodies:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/api/v1/usage", body, {"Authorization": f"Bearer {key}"}
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            outcome = json.load(answer)
-        if outcome["rejected"]:
-            raise RuntimeError(f"The console refused a record: {outcome['rejected'][0]}")
-        if outcome["duplicates"]:
-            raise RuntimeError(f"{outcome['duplicates']} records were there already: they tell no speed.")
+def _send(port: int, key: str, body: bytes) -> None:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/api/v1/usage", body, {"Authorization": f"Bearer {key}"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        outcome = json.load(answer)
+    if outcome["rejected"] or outcome["duplicates"]:
+        raise RuntimeError(f"Not every record was taken in: {outcome}")
