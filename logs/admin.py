@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
-from accounts.models import Mergeable, User
+from accounts.admin.columns import OwnerColumns
 from logs import admin_prices, everyone, listing, rollups, totals  # noqa: F401  (prices register)
 from logs.admin_content import ContentViews
 from logs.admin_filters import UsageRecordForm
@@ -41,7 +41,7 @@ from routescope.ranges import TimeRange
 
 
 @admin.register(UsageRecord)
-class UsageRecordAdmin(ContentViews, KeysetAdmin[UsageRecord]):
+class UsageRecordAdmin(ContentViews, OwnerColumns, KeysetAdmin[UsageRecord]):
     filter_form = UsageRecordForm
     search_label = _lazy("Request ID")
     search_help_text = _lazy(
@@ -146,24 +146,9 @@ class UsageRecordAdmin(ContentViews, KeysetAdmin[UsageRecord]):
             formatting.short_id(record.request_id),
         )
 
-    @admin.display(description=_lazy("User"))
-    def person(self, record: UsageRecord) -> str:
-        user = cast("User", record.user)
-        if user.merged_into_id is None:
-            return str(user)
-        return _("%(user)s, as %(name)s") % {"user": user.called, "name": user}
-
-    @admin.display(description=_lazy("Token"))
-    def token_name(self, record: UsageRecord) -> SafeString:
-        return nowrap(_called(record.token))
-
     @admin.display(description=_lazy("Model"))
     def model_name(self, record: UsageRecord) -> SafeString:
         return nowrap(record.model)
-
-    @admin.display(description=_lazy("Group"))
-    def group_name(self, record: UsageRecord) -> SafeString:
-        return nowrap(_called(record.group))
 
     @admin.display(description=_lazy("Type"))
     def kind(self, record: UsageRecord) -> str:
@@ -321,8 +306,3 @@ def _note_on_hours(summed: TimeRange) -> str:
         "start": formatting.when(summed.start),
         "end": formatting.when(summed.end),
     }
-
-
-def _called(row: Any) -> str | None:
-    """Return the name of what a token or group is now."""
-    return None if row is None else str(cast("Mergeable", row).called)

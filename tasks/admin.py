@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
+from accounts.admin.columns import OwnerColumns
 from accounts.admin.pickers import PersonField
 from accounts.models import User
 from routescope import formatting
@@ -113,7 +114,7 @@ class TimelineInline(ShortInline[TaskEvent, AsyncTask]):
 
 
 @admin.register(AsyncTask)
-class AsyncTaskAdmin(KeysetAdmin[AsyncTask]):
+class AsyncTaskAdmin(OwnerColumns, KeysetAdmin[AsyncTask]):
     filter_form = AsyncTaskForm
     search_label = _lazy("Task ID")
     search_help_text = _lazy(
@@ -122,8 +123,8 @@ class AsyncTaskAdmin(KeysetAdmin[AsyncTask]):
     list_display = (
         "submitted",
         "identifier",
-        "user",
-        "token",
+        "person",
+        "token_name",
         "model",
         "type",
         "platform",
