@@ -107,7 +107,8 @@ def _note(
         if requests == 1:
             Delivery.objects.filter(gateway=gateway, day__lt=day - timedelta(days=KEEP_DAYS)).delete()
         if refusals:
-            with transaction.atomic():
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL synchronous_commit = off")
                 _keep(gateway, endpoint, refusals)
     except DatabaseError:
         logger.exception("What %s sent could not be counted; its records are stored all the same", gateway)

@@ -154,9 +154,12 @@ def _tokens(gateway: Gateway, wanted: set[tuple[int, str]], known: _Known) -> di
         rows = TokenIdentity.objects.filter(gateway=gateway, user_id__any=users, name__any=names)
         for user_id, name, token_id in rows.values_list("user_id", "name", "token_id"):
             found[gateway.pk, user_id, name] = token_id
-        for user_id, name in sorted(missing):
-            if (gateway.pk, user_id, name) not in found:
-                found[gateway.pk, user_id, name] = _provision_token(gateway, user_id, name)
+        new = [one for one in missing if (gateway.pk, *one) not in found]
+        owners = User.objects.filter(pk__any={user for user, _ in new}) if new else ()
+        heads = {owner.pk: owner.canonical_id for owner in owners}
+        # In the order of what they lock, which a transaction around this one keeps.
+        for user_id, name in sorted(new, key=lambda one: (heads[one[0]], *one)):
+            found[gateway.pk, user_id, name] = _provision_token(gateway, user_id, name)
     return {one: found[gateway.pk, *one] for one in wanted}
 
 
@@ -165,7 +168,7 @@ def _provision_token(gateway: Gateway, user_id: int, name: str) -> int:
         head = merging.lock_family(user_id)
         token, is_new = ApiToken.objects.get_or_create(owner_id=user_id, name=name)
         if is_new:
-            merging.join_namesakes(head, name)
+            merging.join_namesakes(head, [token.pk])
         identity, _ = TokenIdentity.objects.get_or_create(
             gateway=gateway, user_id=user_id, name=name, defaults={"token": token}
         )

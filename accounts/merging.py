@@ -7,6 +7,7 @@ has what came under its own names.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 from django.db import transaction
@@ -29,6 +30,8 @@ def merge(source: _Kind, target: _Kind) -> None:
     A user who is merged cannot sign in any more, and tokens of the same name become one.
     """
     with transaction.atomic():
+        if isinstance(source, ApiToken):
+            lock_family(source.owner_id)
         _lock(source, target)
         check(source, target)
         # Saved, not updated: who keeps a history of it listens (`logs.catalogue`).
@@ -37,14 +40,17 @@ def merge(source: _Kind, target: _Kind) -> None:
         if isinstance(source, User):
             source.is_active = False
             source.save(update_fields=["is_active"])
-            join_namesakes(target.pk)
+            join_namesakes(target.pk, source.api_tokens.values_list("pk", flat=True))
 
 
 def separate(source: _Kind) -> None:
     """Take a merged one out again: all records under its names are its own, and records to come too."""
     with transaction.atomic():
-        head = source.canonical_id
-        _lock(source, type(source)._default_manager.get(pk=head))
+        if isinstance(source, Group):
+            head = source.canonical_id
+        else:
+            head = lock_family(source.pk if isinstance(source, User) else source.owner_id)
+        _lock(source, source)
         source.merged_into_id = None
         source.save(update_fields=["merged_into"])
         if isinstance(source, User):
@@ -52,11 +58,12 @@ def separate(source: _Kind) -> None:
             own.exclude(merged_into=None).exclude(merged_into__owner=source).update(merged_into=None)
             # Nor may anybody else's records carry this user's tokens any more, or this user's theirs.
             others = ApiToken.objects.filter(merged_into__owner=source).exclude(owner=source)
+            left = list(others.values_list("pk", flat=True))
             others.update(merged_into=None)
             led = TokenIdentity.objects.filter(Q(token__owner=source) | Q(user=source))
             led.exclude(token__owner=source, user=source).delete()
             # What others of the family had as one through this user's stays one.
-            join_namesakes(head)
+            join_namesakes(head, left)
 
 
 def lock_family(user_id: int) -> int:
@@ -72,18 +79,20 @@ def lock_family(user_id: int) -> int:
         locked = User.objects.select_for_update(no_key=True).get(pk=head).pk
 
 
-def join_namesakes(head: int, name: str | None = None) -> None:
-    """Make tokens of one name (or of this one) one, among users who are one: that of ``head``, if it has one.
+def join_namesakes(head: int, joining: Iterable[int]) -> None:
+    """Make each of these tokens one with that of its name among users who are one.
 
-    A token that was merged by hand stays where it is, and its namesakes join it there.
+    The others' come first, and among them ``head``'s. A token that was merged by hand stays where it is, and
+    its namesakes join it there. The caller holds the lock of the family.
     """
+    joining = set(joining)
     family = ApiToken.objects.filter(Q(owner=head) | Q(owner__merged_into=head))
-    tokens = sorted(family, key=lambda token: (token.owner_id != head, token.pk))
+    tokens = sorted(family, key=lambda one: (one.pk in joining, one.owner_id != head, one.pk))
     now = {token.pk: token.canonical_id for token in tokens}
     first: dict[str, int] = {}
     for token in tokens:
         leading = now[first.setdefault(token.name, token.pk)]
-        if name not in (None, token.name) or now[token.pk] != token.pk or leading == token.pk:
+        if leading == token.pk or now[token.pk] != token.pk or token.pk not in joining:
             continue
         ApiToken.objects.filter(Q(merged_into=token.pk) | Q(pk=token.pk)).update(merged_into=leading)
         now = {one: leading if canonical == token.pk else canonical for one, canonical in now.items()}
@@ -91,7 +100,8 @@ def join_namesakes(head: int, name: str | None = None) -> None:
 
 def _lock(source: _Kind, target: _Kind) -> None:
     """Lock both, always in the same order: two admins may merge them into each other at once."""
-    rows = type(source)._default_manager.select_for_update().filter(pk__in=[source.pk, target.pk])
+    locked = type(source)._default_manager.select_for_update(no_key=True)
+    rows = locked.filter(pk__in=[source.pk, target.pk])
     list(rows.order_by("pk").values_list("pk"))
     source.refresh_from_db()
     target.refresh_from_db()

@@ -18,6 +18,7 @@ import msgspec
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connection, models
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -148,15 +149,20 @@ def _of_whole(kind: type[Group] | type[ApiToken], levels: dict[int, int]) -> dic
     """Give each part of what is one by a merge the strictest level of them all."""
     if not levels:
         return levels
-    rows = kind._default_manager
-    wholes = {one.canonical_id for one in rows.filter(pk__in=list(levels))}
-    parts = list(rows.filter(models.Q(pk__in=wholes) | models.Q(merged_into__in=wholes)))
+    some = list(levels)
+    # One statement: a merge may come or go between two.
+    parts = kind._default_manager.filter(
+        models.Q(pk__in=some)
+        | models.Q(merged_into__in=some)
+        | models.Q(absorbed__in=some)
+        | models.Q(merged_into__absorbed__in=some)
+    )
+    whole = dict(parts.values_list("pk", Coalesce("merged_into", "pk")))
     strictest: dict[int, int] = {}
-    for one in parts:
-        if one.pk in levels:
-            level = levels[one.pk]
-            strictest[one.canonical_id] = min(level, strictest.get(one.canonical_id, level))
-    return {one.pk: strictest[one.canonical_id] for one in parts}
+    for one, level in levels.items():
+        of = whole.get(one, one)
+        strictest[of] = min(level, strictest.get(of, level))
+    return levels | {one: strictest[of] for one, of in whole.items() if of in strictest}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
@@ -23,7 +23,7 @@ from psycopg import errors
 from psycopg.types.json import Jsonb
 
 from accounts.identities import Names, resolve
-from accounts.models import Gateway
+from accounts.models import AIModel, Gateway
 from logs import contents, pending, privacy
 from logs.causes import judge
 from logs.contents import Captured
@@ -158,7 +158,7 @@ def complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEve
 
 
 def _keep_what_is_known(names: Names, record: UsageRecord, event: UsageEvent) -> None:
-    """Have the event name the token and group of the record, where it says none or may not say one.
+    """Have the event name the record's token, group and model, where it says none or may not say one.
 
     By these it is priced, and by these its policies apply. No gateway's name begins with NUL.
     """
@@ -170,6 +170,9 @@ def _keep_what_is_known(names: Names, record: UsageRecord, event: UsageEvent) ->
     if not event.group and record.group_id:
         event.group = f"\0{record.group_id}"
         names.groups[event.group] = record.group_id
+    if not event.model and (model := cast("AIModel | None", record.model)):
+        event.model = model.name
+        names.models[event.model] = model.pk
 
 
 def _untimely(moment: datetime, oldest: datetime, now: datetime) -> str | None:

@@ -25,18 +25,22 @@ class UsageLedger:
     """See ``routescope.ledger.Ledger``."""
 
     def charge_for(self, work: Work) -> Charge | None:
+        # A charge may have come before the user was merged, and its refund after.
+        ids = User.objects.get(pk=User.objects.get(pk=work.user_id).canonical_id).ids
         named = Q()
         if work.request_id:
-            # A charge may have come before the user was merged, and its refund after.
-            owner = User.objects.get(pk=User.objects.get(pk=work.user_id).canonical_id)
-            named |= Q(request_id=work.request_id, user_id__in=owner.ids)
+            named |= Q(request_id=work.request_id, user_id__in=ids)
         if work.task_id:
-            # A gateway's task is one, whoever its name for the user led to meanwhile.
             named |= Q(task_id=work.task_id)
         if not named:
             return None
         found = UsageRecord.objects.filter(named, gateway_id=work.gateway_id)
         records = list(found.order_by("id")[:_MOST_RECORDS])
+        charged = {record.user_id for record in records if record.type in _CHARGING}
+        # The gateway's name for the user may lead elsewhere by now: the task is the same. Not so where
+        # several people's records carry its ID.
+        if len(charged - set(ids)) > (0 if charged & set(ids) else 1):
+            records = [record for record in records if record.user_id in ids]
         charging = [record for record in records if record.type in _CHARGING]
         if not charging:
             return None

@@ -21,12 +21,14 @@ from accounts.merging import MergeError
 from accounts.models import ApiToken, Gateway, Group, User, UserIdentity
 from logs import busy_hours, details, exports, ingest, listing, own_tokens, pending, rollups, traffic
 from logs.breakdown import By, breakdown
-from logs.contents import ContentPolicy, Level, UsageContent
+from logs.contents import ContentPolicy, Level, Policies, UsageContent
 from logs.events import UsageEvent
+from logs.ledger import UsageLedger
 from logs.models import RecordType, UsageRecord
 from logs.selection import Selection
 from logs.spans import event_of
 from routescope.keyset import Cursor
+from routescope.ledger import Charge, Work
 from routescope.ranges import MINUTE, TimeRange, floor
 from tasks.models import AsyncTask
 from tests.cast import NOON, event, signed_in, store
@@ -273,6 +275,64 @@ def test_what_the_others_have_as_one_stays_one_without_the_user_between_them(
     now = {str(token.owner): token.canonical_id for token in ApiToken.objects.filter(name="new")}
     assert now["Alice"] == now["crew"] == of["Alice"].pk
     assert now["team"] == of["team"].pk
+
+
+def test_what_a_task_cost_is_found_wherever_its_users_name_leads(
+    alice: User, bob: User, gateway: Gateway
+) -> None:
+    charged = event("team", task_id="task_1", type=RecordType.TASK, cost=Decimal(3))
+    store(gateway, charged)
+    UserIdentity.objects.filter(name="team").update(user=bob)
+    back = event("team", task_id="task_1", type=RecordType.REFUND, cost=Decimal(-1))
+    store(gateway, back)
+    ledger = UsageLedger()
+
+    def of(user: User, **ids: str) -> Charge | None:
+        known = {"request_id": "", "task_id": "", **ids}
+        return ledger.charge_for(Work(user_id=user.pk, gateway_id=gateway.pk, **known))
+
+    for user in (bob, User.objects.get(name="team")):
+        found = of(user, task_id="task_1")
+        assert found is not None
+        assert (found.charged, found.given_back) == (Decimal(3), Decimal(1))
+    assert of(bob, request_id=charged.request_id) is None, "a request ID may be anybody's"
+    store(gateway, event(alice, task_id="task_1", type=RecordType.TASK, cost=Decimal(7)))
+    found = of(alice, task_id="task_1")
+    assert found is not None
+    assert (found.charged, found.given_back) == (Decimal(7), Decimal(0)), "one ID, two people's tasks"
+    assert of(bob, task_id="task_1") is None
+
+
+def test_a_token_that_was_taken_out_stays_out(alice: User, gateway: Gateway) -> None:
+    store(gateway, event(alice, token="prod"), event("team", token="prod"), event("crew", token="prod"))
+    merging.merge(named("team"), alice)
+    theirs = ApiToken.objects.get(owner=named("team"))
+    merging.separate(theirs)
+    merging.merge(named("crew"), alice)
+    store(gateway, event(alice, token="new"), event("team", token="new"))
+    now = {str(token.owner): token.canonical_id for token in ApiToken.objects.filter(name="prod")}
+    assert now["crew"] == now["Alice"] != now["team"]
+    assert len({token.canonical_id for token in ApiToken.objects.filter(name="new")}) == 1
+
+
+def test_the_strictest_policy_of_what_is_one_applies_to_every_part(gateway: Gateway) -> None:
+    groups = [Group.objects.create(name=name) for name in ("whole", "part", "other", "apart")]
+    whole, part, other, _ = groups
+    merging.merge(part, whole)
+    merging.merge(other, whole)
+    ContentPolicy.objects.create(gateway=gateway, level=Level.FULL)
+    ContentPolicy.objects.create(group=part, level=Level.REDACTED)
+    ContentPolicy.objects.create(group=other, level=Level.OFF)
+
+    def levels() -> list[Level]:
+        policies = Policies.of(gateway.pk)
+        return [policies.level(group.pk, None) for group in groups]
+
+    assert levels() == [Level.OFF, Level.OFF, Level.OFF, Level.FULL]
+    merging.separate(other)
+    assert levels() == [Level.REDACTED, Level.REDACTED, Level.OFF, Level.FULL]
+    merging.separate(part)
+    assert levels() == [Level.FULL, Level.REDACTED, Level.OFF, Level.FULL]
 
 
 def test_a_token_joins_what_its_namesake_was_merged_into(alice: User, gateway: Gateway) -> None:

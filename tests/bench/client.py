@@ -18,7 +18,8 @@ def main() -> None:
     for line in sys.stdin:
         bodies = [Path(name).read_bytes() for name in line.split()]
         print("ready", flush=True)  # noqa: T201
-        sys.stdin.readline()
+        if not sys.stdin.readline():
+            return
         connection = HTTPConnection("127.0.0.1", int(port), timeout=60)
         for body in bodies:
             connection.request("POST", "/api/v1/usage", body, headers)
