@@ -127,10 +127,15 @@ class Policies:
         gateway: int | None = None
         groups: dict[int, int] = {}
         tokens: dict[int, int] = {}
-        rows = ContentPolicy.objects.filter(models.Q(gateway=gateway_id) | models.Q(gateway=None))
-        for of_gateway, group, token, level in rows.values_list(
-            "gateway_id", "group_id", "token_id", "level"
-        ):
+        with connection.cursor() as cursor:
+            # By hand, as every batch asks this: the query set takes longer to build than its answer to come.
+            cursor.execute(
+                "SELECT gateway_id, group_id, token_id, level FROM logs_contentpolicy"
+                " WHERE gateway_id = %s OR gateway_id IS NULL",
+                [gateway_id],
+            )
+            rows = cursor.fetchall()
+        for of_gateway, group, token, level in rows:
             if of_gateway == gateway_id:
                 gateway = level
             elif group is not None:

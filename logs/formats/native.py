@@ -118,9 +118,9 @@ def _request_id(raw: bytes) -> str | None:
 def _event(raw: bytes) -> UsageEvent:
     """Decode one record. Raises ValueError (and msgspec's kinds of it) saying which field to mend."""
     record = _decode_record(raw)
-    kind = _word(record.type, _TYPES, "type") or RecordType.REQUEST
-    error = _failure(record.error)
-    status = _word(record.status, _STATUSES, "status")
+    kind = RecordType.REQUEST if record.type is None else _word(record.type, _TYPES, "type")
+    error = None if record.error is None else _failure(record.error)
+    status = None if record.status is None else _word(record.status, _STATUSES, "status")
     if status is None:
         failed = error is not None or (record.http_status or 0) >= 400
         status = Status.ERROR if failed else Status.SUCCESS
@@ -156,7 +156,7 @@ def _event(raw: bytes) -> UsageEvent:
         ttft_ms=None if record.ttft_ms is None else round(record.ttft_ms),
         http_status=record.http_status,
         endpoint=record.endpoint,
-        ip=_ip(record.ip),
+        ip=_ip(record.ip) if record.ip else None,
         user_agent=record.user_agent,
         input_tokens=input_tokens,
         output_tokens=output_tokens,
@@ -182,24 +182,20 @@ def _event(raw: bytes) -> UsageEvent:
     )
 
 
-def _word(value: str | None, words: dict[str, Any], field: str) -> Any:
-    if value is None:
-        return None
+def _word(value: str, words: dict[str, Any], field: str) -> Any:
     try:
         return words[value]
     except KeyError:
         raise ValueError(f"{field}: {value[:50]!r} is not one of {', '.join(words)}") from None
 
 
-def _ip(value: str | None) -> str | None:
-    if value and (found := address(value)) is None:
+def _ip(value: str) -> str:
+    if (found := address(value)) is None:
         raise ValueError(f"ip: {value[:50]!r} is not an IP address")
-    return found if value else None
+    return found
 
 
-def _failure(error: _Error | str | None) -> Failure | None:
-    if error is None:
-        return None
+def _failure(error: _Error | str) -> Failure | None:
     if isinstance(error, str):
         return Failure(message=shortened(error)) if error else None
     failure = Failure(
