@@ -1,11 +1,34 @@
 """The Celery application. Jobs live in each app's ``jobs.py``; beat's schedule stands in settings."""
 
 import os
+from functools import cached_property
 
 from celery import Celery
+from celery.apps.beat import Beat
+from celery.beat import Service
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "routescope.settings")
 
-app = Celery("routescope")
+
+class _Beat(Beat):
+    """Beat that may be ended while it starts.
+
+    Celery's handler of signals closes the scheduler, and makes one where there is none yet: amid the making
+    of the first that fails, on a module half imported or a schedule file already open.
+    """
+
+    def install_sync_handler(self, service: Service) -> None:
+        """Handle signals from here on, with a scheduler to close."""
+        _ = service.scheduler
+        super().install_sync_handler(service)
+
+
+class _Application(Celery):
+    @cached_property
+    def Beat(self) -> type[Beat]:  # noqa: N802
+        return self.subclass_with_self(_Beat)
+
+
+app = _Application("routescope")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(related_name="jobs")
