@@ -59,7 +59,7 @@ class UsageRecordAdmin(ContentViews, OwnerColumns, KeysetAdmin[UsageRecord]):
         "charge",
         "took",
     )
-    list_display_links = ("short_time", "request")
+    list_display_links = ("request",)
     fieldsets = (
         (
             None,

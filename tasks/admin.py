@@ -133,7 +133,7 @@ class AsyncTaskAdmin(OwnerColumns, KeysetAdmin[AsyncTask]):
         "charge",
         "took",
     )
-    list_display_links = ("submitted", "identifier")
+    list_display_links = ("identifier",)
     fieldsets = (
         (None, {"fields": ("ids", ("state", "provider_status", "done"), ("type", "work", "model"), "times")}),
         (_lazy("Whose"), {"fields": (("user", "token"), ("group", "gateway"))}),
