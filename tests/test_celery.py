@@ -23,7 +23,7 @@ class EndedWhileMade(PersistentScheduler):
 
 def test_a_beat_that_is_ended_while_it_starts_ends_without_a_trace(tmp_path: Path) -> None:
     scheduler = f"--scheduler={__name__}.{EndedWhileMade.__name__}"
-    command = [sys.executable, "-m", "celery", "--app=routescope", "beat", scheduler]
+    command = [sys.executable, "-u", "-m", "celery", "--app=routescope", "beat", scheduler]
     ended = subprocess.run(
         [*command, f"--schedule={tmp_path / 'schedule'}"],
         cwd=settings.BASE_DIR,

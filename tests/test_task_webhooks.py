@@ -174,6 +174,7 @@ class Fal:
         x = base64.urlsafe_b64encode(self.key.public_key().public_bytes_raw()).rstrip(b"=").decode()
         keys = json.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": x}]}).encode()
         self.fetched = 0
+        self.now = int(time.time())
 
         def fetch(method: str, url: str, **_: Any) -> outbound.Answer:
             self.fetched += 1
@@ -185,7 +186,7 @@ class Fal:
         self, client: Client, document: Any, *, age: int = 0, key: Ed25519PrivateKey | None = None
     ) -> Any:
         body = json.dumps(document).encode()
-        timestamp = str(int(time.time()) - age)
+        timestamp = str(self.now - age)
         message = "\n".join(("fal-1", "user", timestamp, hashlib.sha256(body).hexdigest())).encode()
         headers = {
             "X-Fal-Webhook-Request-Id": "fal-1",
