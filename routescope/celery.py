@@ -24,9 +24,7 @@ class _Beat(Beat):
 
 
 class _Application(Celery):
-    @cached_property
-    def Beat(self) -> type[Beat]:  # noqa: N802
-        return self.subclass_with_self(_Beat)
+    Beat = cached_property(lambda self: self.subclass_with_self(_Beat))
 
 
 app = _Application("routescope")
