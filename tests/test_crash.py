@@ -31,15 +31,14 @@ from tests.cast import NOON
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 BATCHES, SIZE = 60, 50
+START_LIMIT = 120  # seconds
 
 
 class Server:
     """gunicorn on the test's own database, as the console runs it."""
 
-    def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+    def __init__(self, port: int) -> None:
+        self.port = port
         self.process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -58,7 +57,8 @@ class Server:
             env=environment,
             start_new_session=True,
         )
-        for _ in range(300):
+        deadline = time.monotonic() + START_LIMIT
+        while time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return process
             time.sleep(0.05)
@@ -89,8 +89,8 @@ def _database_url() -> str:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    running = Server()
+def server(port: int) -> Iterator[Server]:
+    running = Server(port)
     yield running
     running.stop()
 
