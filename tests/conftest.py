@@ -21,6 +21,7 @@ from playwright.sync_api import (
     Page,
     Request,
     WebError,
+    expect,
     sync_playwright,
 )
 from pytest_django.live_server_helper import LiveServer
@@ -62,12 +63,16 @@ _BROWSER_ARGS = [
     "--no-first-run",
 ]
 
-# Machines are shared: how long one example takes says nothing.
+# Machines are shared: how long one example, or one step of a browser, takes says nothing.
 settings.register_profile("routescope", deadline=None)
 settings.load_profile("routescope")
 
+_PATIENCE = 60_000
+"""Milliseconds that a browser waits for what must come."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
+    expect.set_options(timeout=_PATIENCE)
     config.addinivalue_line(
         "markers",
         "expects_browser_errors(*patterns): console, page and request errors that match one of the regular "
@@ -165,7 +170,7 @@ def context(
         timezone_id="UTC",
         viewport={"width": 1280, "height": 800},
     )
-    opened.set_default_timeout(10_000)
+    opened.set_default_timeout(_PATIENCE)
     errors: list[str] = []
     _listen(opened, urlsplit(live_server.url).netloc, errors.append)
     failed_before = request.session.testsfailed

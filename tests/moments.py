@@ -21,19 +21,22 @@ class Moments:
 
     def __init__(self) -> None:
         self._taken: dict[datetime, Hashable] = {}
+        self._given: set[datetime] = set()
         self._next: dict[datetime, datetime] = {}
 
     def begin(self) -> None:
         """Begin a test: no time is taken yet."""
         self._taken.clear()
+        self._given.clear()
         self._next.clear()
 
     def free(self, wanted: datetime) -> datetime:
         """Return the wanted time, or the first millisecond after it that is neither taken nor given out."""
         start = _whole(wanted)
         found = self._next.get(start, wanted)
-        while _whole(found) in self._taken:
+        while _whole(found) in self._taken or _whole(found) in self._given:
             found += _MILLISECOND
+        self._given.add(_whole(found))
         self._next[start] = found + _MILLISECOND
         return found
 

@@ -223,4 +223,4 @@ def test_the_first_page_reads_few_of_100000_open_tasks(
     for query in ({}, {"status": "failed"}, {"range": "all"}, {"task_id": "t77777"}):
         with counted("tasks_asynctask") as work:
             assert alice_client.get(PAGE, query).status_code == 200
-        assert 0 < work.read < 20_000, (query, work)
+        assert 0 < work.read < 60_000, (query, work)
