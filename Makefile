@@ -1,5 +1,6 @@
 # make run    starts everything at http://127.0.0.1:8000 (PORT=8001, ARGS=--no-demo)
-# make test   runs every test (ARGS="tests/test_x.py -k word")
+# make test   runs every test, in random order (ARGS="tests/test_x.py -k word"). It prints the order's seed:
+#             ARGS=--randomly-seed=123 runs that order again, ARGS="-p no:randomly" the order of the files.
 
 # The wheel with Redis is made for Python 3.11 and 3.12: one of them, if there is one.
 PYTHON ?= $(shell for python in python3 python3.12 python3.11; do \

@@ -35,7 +35,7 @@ class PersonalAccessToken(models.Model):
     class Meta:
         verbose_name = _("personal access token")
         verbose_name_plural = _("personal access tokens")
-        ordering = ("-created_at",)
+        ordering = ("-created_at", "-id")
         indexes = [
             # A person's tokens, newest first.
             models.Index(fields=["user", "-created_at"], name="accesstoken_user_created"),

@@ -65,7 +65,7 @@ def summary(gateway: Gateway) -> list[Sent]:
     rows = (
         Delivery.objects.filter(gateway=gateway).values("endpoint").annotate(last_at=Max("last_at"), **sums)
     )
-    return [Sent(**row) for row in rows.order_by("-last_at")]
+    return [Sent(**row) for row in rows.order_by("-last_at", "endpoint")]
 
 
 def took(

@@ -72,7 +72,7 @@ class Export(models.Model):
         verbose_name = _("export")
         verbose_name_plural = _("exports")
         default_permissions = ("view",)
-        ordering = ("-created_at",)
+        ordering = ("-created_at", "-id")
         indexes = [
             # A person's exports, newest first.
             models.Index(fields=["user", "-created_at"], name="export_user_created"),

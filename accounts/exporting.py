@@ -69,7 +69,7 @@ def waiting() -> list[UUID]:
     """Return the exports that no living worker has."""
     lost = models.Q(status=Export.Status.RUNNING, heard_at__lt=timezone.now() - SILENCE)
     found = Export.objects.filter(models.Q(status=Export.Status.QUEUED) | lost)
-    return list(found.order_by("created_at").values_list("pk", flat=True)[:100])
+    return list(found.order_by("created_at", "pk").values_list("pk", flat=True)[:100])
 
 
 def run(pk: UUID) -> bool:

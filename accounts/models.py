@@ -194,7 +194,7 @@ class ApiToken(Mergeable):
     class Meta:
         verbose_name = _("API token")
         verbose_name_plural = _("API tokens")
-        ordering = ("name",)
+        ordering = ("name", "id")  # Each owner has names of their own.
         constraints = [
             models.UniqueConstraint(fields=["owner", "name"], name="apitoken_owner_name"),
         ]
@@ -242,7 +242,7 @@ class IngestKey(models.Model):
     class Meta:
         verbose_name = _("ingest key")
         verbose_name_plural = _("ingest keys")
-        ordering = ("-created_at",)
+        ordering = ("-created_at", "-id")
 
     def __str__(self) -> str:
         return self.hint
@@ -330,7 +330,7 @@ class SavedView(models.Model):
     class Meta:
         verbose_name = _("saved view")
         verbose_name_plural = _("saved views")
-        ordering = ("name",)
+        ordering = ("name", "id")  # Each person has names of their own, for each tab.
         default_permissions = ()
         constraints = [
             # Also the index of the menu: a person's views of a tab by name.

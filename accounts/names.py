@@ -45,4 +45,4 @@ class Names(Mapping[str, tuple[int, ...]]):
 def token_names(user: User) -> Names:
     """Return the names of the person's own tokens."""
     tokens = ApiToken.objects.filter(owner__in=user.ids).annotate(now_called=CALLED)
-    return Names(tokens.order_by("now_called").values_list("id", "now_called", "name"))
+    return Names(tokens.order_by("now_called", "id").values_list("id", "now_called", "name"))

@@ -138,7 +138,7 @@ def _columns(filters: UsageFilter, by: By) -> list[Column]:
 def _sorted(lines: list[Line], sort: str, label: Callable[[Line], str]) -> list[Line]:
     """Sort by a column, equals by name; what has no figure in it comes last either way."""
     key, downwards = sort.removeprefix("-"), sort.startswith("-")
-    named = sorted(lines, key=lambda line: (not line.value, label(line).casefold()))
+    named = sorted(lines, key=lambda line: (not line.value, label(line).casefold(), str(line.value)))
     if key == "name":
         # What has no name stays last.
         return sorted(

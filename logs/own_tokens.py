@@ -51,7 +51,7 @@ def own_tokens(user: User) -> list[OwnToken]:
     month = preset_range(Preset.MONTH, now, timezone.get_current_timezone())
     lately, ever = (_by_token(user, chosen) for chosen in (month, TimeRange()))
     used = _last_used(user)
-    mine = ApiToken.objects.filter(owner__in=user.ids).select_related("group").order_by("name")
+    mine = ApiToken.objects.filter(owner__in=user.ids).select_related("group").order_by("name", "id")
     last: dict[int, datetime] = {}
     for token in mine:
         if at := used.get(token.pk):

@@ -32,5 +32,5 @@ class Vocabulary:
         return cls(
             tokens=token_names(user),
             models=Names(models.values_list("id", "name", "name")),
-            groups=Names(groups.order_by("now_called").values_list("id", "now_called", "name")),
+            groups=Names(groups.order_by("now_called", "id").values_list("id", "now_called", "name")),
         )

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from time_machine import TimeMachineFixture
 
 from accounts.models import Gateway, IngestKey, User
 from logs import ingest
 from logs.events import Batch, UsageEvent
+from tests.moments import records as moments
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 """A time that tests build records around; they choose their range of time themselves."""
@@ -50,6 +52,14 @@ def ingest_key(gateway: Gateway) -> str:
 
 
 @pytest.fixture
+def standing_clock(time_machine: TimeMachineFixture) -> datetime:
+    """This process's clock stands still; where it stands."""
+    now = datetime.now(UTC)
+    time_machine.move_to(now, tick=False)
+    return now
+
+
+@pytest.fixture
 def alice_client(alice: User) -> Client:
     return signed_in(alice)
 
@@ -61,13 +71,17 @@ def signed_in(user: User) -> Client:
 
 
 def event(user: User | str = "alice@example.com", **fields: Any) -> UsageEvent:
-    """Make a record of ``user`` with believable values; ``minutes`` places it after NOON."""
+    """Make a record of ``user`` with believable values; ``minutes`` places it after NOON.
+
+    The first one of a minute has its first millisecond, the second one the next: made later is later.
+    """
     minutes = fields.pop("minutes", 0)
+    if "created_at" not in fields:
+        fields["created_at"] = moments.free(NOON + timedelta(minutes=minutes))
     number = next(_numbers)
     return UsageEvent(
         **{
             "request_id": f"req_{number:032x}",
-            "created_at": NOON + timedelta(minutes=minutes),
             "user": user if isinstance(user, str) else str(user.email),
             "token": "prod",
             "model": "gpt-5",
@@ -79,6 +93,16 @@ def event(user: User | str = "alice@example.com", **fields: Any) -> UsageEvent:
     )
 
 
-def store(gateway: Gateway, *events: UsageEvent) -> ingest.Outcome:
-    """Store records through the ingest service."""
+def just_now() -> datetime:
+    """Return the time it is, or the first millisecond after it that no record of the test has."""
+    return moments.free(datetime.now(UTC))
+
+
+def store(gateway: Gateway, *events: UsageEvent, ties: bool = False) -> ingest.Outcome:
+    """Store records through the ingest service.
+
+    Two of one millisecond fail the test, unless ``ties`` are meant: nothing but chance puts them in order.
+    """
+    for one in events:
+        moments.took(one.created_at, (gateway.pk, one.request_id, one.type), ties=ties)
     return ingest.store(gateway, Batch(events=list(enumerate(events)), rejected=[]))

@@ -21,15 +21,32 @@ from playwright.sync_api import (
     Page,
     Request,
     WebError,
+    expect,
     sync_playwright,
 )
 from pytest_django.live_server_helper import LiveServer
 
+from accounts import identities, languages
+from logs import pending
 from routescope import embedded
 from routescope.embedded import place
-from tests.cast import admin, alice, alice_client, bob, charlie, gateway, ingest_key
+from tests.cast import admin, alice, alice_client, bob, charlie, gateway, ingest_key, standing_clock
+from tests.moments import distinct_moments
+from tests.ports import another_port, port
 
-__all__ = ["admin", "alice", "alice_client", "bob", "charlie", "gateway", "ingest_key"]
+__all__ = [
+    "admin",
+    "alice",
+    "alice_client",
+    "another_port",
+    "bob",
+    "charlie",
+    "distinct_moments",
+    "gateway",
+    "ingest_key",
+    "port",
+    "standing_clock",
+]
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _BROWSER_APPS = (
@@ -46,12 +63,16 @@ _BROWSER_ARGS = [
     "--no-first-run",
 ]
 
-# Machines are shared: how long one example takes says nothing.
+# Machines are shared: how long one example, or one step of a browser, takes says nothing.
 settings.register_profile("routescope", deadline=None)
 settings.load_profile("routescope")
 
+_PATIENCE = 60_000
+"""Milliseconds that a browser waits for what must come."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
+    expect.set_options(timeout=_PATIENCE)
     config.addinivalue_line(
         "markers",
         "expects_browser_errors(*patterns): console, page and request errors that match one of the regular "
@@ -59,12 +80,24 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use a browser, and run them last: its event loop stays for the rest of the run."""
+    """Mark the tests that use a browser, and run them last: its event loop stays for the rest of the run.
+
+    Last of the hooks, after whichever one shuffled the tests.
+    """
     for item in items:
         if {"browser", "page"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.browser)
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+@pytest.fixture(autouse=True)
+def fresh_process() -> None:
+    """Forget what the product keeps in a process: nothing of one test reaches the next."""
+    identities._latest = identities._Known()
+    pending._appended.rows = 0
+    languages.offered.cache_clear()
 
 
 # --- Database ----------------------------------------------------------------------------------------------
@@ -137,7 +170,7 @@ def context(
         timezone_id="UTC",
         viewport={"width": 1280, "height": 800},
     )
-    opened.set_default_timeout(10_000)
+    opened.set_default_timeout(_PATIENCE)
     errors: list[str] = []
     _listen(opened, urlsplit(live_server.url).netloc, errors.append)
     failed_before = request.session.testsfailed

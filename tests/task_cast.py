@@ -12,6 +12,7 @@ from django.utils import timezone
 from accounts.models import Gateway, IngestKey, User, UserIdentity
 from routescope.ids import derived_id
 from tasks.models import AsyncTask, TaskStatus, TaskType
+from tests.moments import tasks as moments
 
 _numbers = itertools.count(1)
 
@@ -34,10 +35,13 @@ def key(sender: Gateway) -> dict[str, str]:
 
 
 def a_task(user: User, sender: Gateway, **fields: Any) -> AsyncTask:
-    """Store an open task of an hour ago, with the given fields."""
+    """Store an open task of an hour ago, with the given fields. One made later was submitted later."""
     number = next(_numbers)
-    submitted: datetime = fields.pop("submitted_at", timezone.now() - timedelta(hours=1))
+    if "submitted_at" not in fields:
+        fields["submitted_at"] = moments.free(timezone.now() - timedelta(hours=1))
+    submitted: datetime = fields.pop("submitted_at")
     task_id = fields.pop("task_id", f"task_{number:08}")
+    moments.took(submitted, (sender.pk, task_id))
     values = {
         "platform": "runway",
         "provider_task_id": f"rw-{number}",

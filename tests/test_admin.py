@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from html import unescape
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from logs.models import Cause, RecordType, Status, UsageRecord
 from routescope.ids import derived_id
 from tasks import listing as tasks_listing
 from tasks.models import AsyncTask, EventKind, TaskEvent, TaskStatus, TaskType
-from tests.cast import NOON, event, signed_in, store
+from tests.cast import NOON, event, just_now, signed_in, store
 
 if TYPE_CHECKING:
     from django.test.client import _MonkeyPatchedWSGIResponse as Answer
@@ -604,11 +604,10 @@ def admin_page(page: Page, admin: User) -> Page:
 def test_in_a_browser_records_are_narrowed_to_a_user_and_opened(
     admin_page: Page, gateway: Gateway, alice: User, bob: User
 ) -> None:
-    now = datetime.now(UTC)
     store(
         gateway,
-        event(request_id="alices", created_at=now),
-        event("bob@example.com", request_id="bobs", created_at=now),
+        event(request_id="alices", created_at=just_now()),
+        event("bob@example.com", request_id="bobs", created_at=just_now()),
     )
     admin_page.goto(RECORDS)
     expect(admin_page.locator("#result_list tbody tr")).to_have_count(2)

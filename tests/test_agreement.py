@@ -40,7 +40,7 @@ class World:
 def world(alice: User, bob: User, gateway: Gateway) -> World:
     random = Random(7)
     events = [_random_event(random, "alice@example.com") for _ in range(700)]
-    store(gateway, *events, *(_random_event(random, "bob@example.com") for _ in range(200)))
+    store(gateway, *events, *(_random_event(random, "bob@example.com") for _ in range(200)), ties=True)
     return World(
         alice,
         events,

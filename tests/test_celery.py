@@ -29,7 +29,7 @@ def test_a_beat_that_is_ended_while_it_starts_ends_without_a_trace(tmp_path: Pat
         cwd=settings.BASE_DIR,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert "is starting" in ended.stdout

@@ -124,8 +124,9 @@ def test_the_health_check_asks_under_the_public_name(
 
 
 def test_the_health_check_fails_where_nothing_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("PORT", str(free.getsockname()[1]))
     command = [sys.executable, "-m", "routescope.listening"]
-    assert subprocess.run(command, cwd=place.CHECKOUT, check=False).returncode == 1
+    # Held, so that nobody else listens there, and not listened on.
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("PORT", str(held.getsockname()[1]))
+        assert subprocess.run(command, cwd=place.CHECKOUT, check=False).returncode == 1

@@ -200,7 +200,7 @@ def test_rotating_keeps_old_content_readable_and_new_content_is_under_the_new_ke
     old = UsageRecord.objects.get(request_id="old")
     before = bytes(UsageContent.objects.get().body)
     with override_settings(ENCRYPTION_KEYS=["second", "first"]):
-        store(gateway, event(created_at=RECENT, request_id="new", input=b'"new text"'))
+        store(gateway, event(created_at=RECENT + timedelta(seconds=1), request_id="new", input=b'"new text"'))
         new = UsageRecord.objects.get(request_id="new")
         loaded = contents.load(alice.pk, [old.pk, new.pk])
         assert {content.input for content in loaded.values() if content} == {"old text", "new text"}
@@ -224,7 +224,7 @@ def test_a_lost_key_breaks_nothing_else(alice: User, gateway: Gateway, alice_cli
     with override_settings(ENCRYPTION_KEYS=["other"]):
         assert contents.rotate() == (0, 1)
         assert alice_client.get(f"/records/usage/{record.pk}/details/").status_code == 200
-        store(gateway, event(created_at=RECENT, input=b'"more"'))
+        store(gateway, event(created_at=RECENT + timedelta(seconds=1), input=b'"more"'))
     assert UsageContent.objects.count() == 2
 
 

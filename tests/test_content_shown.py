@@ -14,7 +14,7 @@ from accounts.models import Gateway, User
 from logs.chat import conversation
 from logs.contents import ContentPolicy, Level, UsageContent
 from logs.models import UsageRecord
-from tests.cast import event, signed_in, store
+from tests.cast import event, just_now, signed_in, store
 from tests.test_details import details
 
 INPUT = {
@@ -37,7 +37,7 @@ def kept(gateway: Gateway, level: Level | None, **fields: Any) -> UsageRecord:
         ContentPolicy.objects.update_or_create(gateway=gateway, defaults={"level": level})
     sent = event(
         **{
-            "created_at": timezone.now() - timedelta(hours=1),
+            "created_at": just_now() - timedelta(hours=1),
             "input": json.dumps(INPUT).encode(),
             "output": json.dumps(OUTPUT).encode(),
             **fields,

@@ -22,6 +22,7 @@ from django.db import connection
 from django.test import Client as Browser
 from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
+from time_machine import TimeMachineFixture
 
 from accounts.models import IngestKey
 from logs.models import RecordType, UsageRecord
@@ -142,13 +143,17 @@ class Door:
 
 
 @pytest.mark.django_db
-def test_the_console_takes_everything_and_knows_it_when_it_comes_again() -> None:
-    start = timezone.now() - timedelta(hours=1)
+def test_the_console_takes_everything_and_knows_it_when_it_comes_again(
+    time_machine: TimeMachineFixture,
+) -> None:
+    # What comes in within an hour differs from hour to hour.
+    start, now = START, START + timedelta(hours=1)
+    time_machine.move_to(now, tick=False)
     load(600, 3, start)
     gateway = demo_gateway()
     assert gateway is not None
     door = Door(IngestKey.issue(gateway)[1])
-    messages = taken(Live(start, 2.0, start, open_tasks(gateway)), timezone.now(), 5 * MINUTE)
+    messages = taken(Live(start, 2.0, start, open_tasks(gateway)), now, 5 * MINUTE)
     for message in messages:
         answer = door.send(message)
         assert answer["rejected"] == []
@@ -233,10 +238,12 @@ def test_another_server_on_the_port_is_noticed(console: HTTPServer) -> None:
 
 
 def test_nobody_there_is_away() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
+    # Held, so that nobody else listens there, and not listened on.
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    with pytest.raises(AwayError, match="Connection refused"):
-        Client(f"http://127.0.0.1:{port}", "rsk_1").send(MESSAGE)
+        with pytest.raises(AwayError, match="Connection refused"):
+            Client(f"http://127.0.0.1:{port}", "rsk_1").send(MESSAGE)
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://127.0.0.1", "http://"])
@@ -297,11 +304,11 @@ def test_traffic_comes_in_and_a_signal_ends_it(
     assert running.stdout.readline().startswith("Sending some 300 calls a minute to http://")
     assert IngestKey.objects.filter(revoked_at=None).count() == 1
     before = UsageRecord.objects.count()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while UsageRecord.objects.count() == before:
         assert time.monotonic() < deadline, "no traffic came in"
         time.sleep(0.1)
     running.send_signal(number)
-    assert running.wait(10) == 0
+    assert running.wait(120) == 0
     assert running.stdout.read() == ""
     assert not IngestKey.objects.exists()

@@ -79,11 +79,11 @@ def test_new_records_are_counted_under_the_current_filters(alice_client: Client,
     store(
         gateway,
         event(created_at=now, model="m1"),
-        event(created_at=now, model="m0"),
+        event(created_at=now - timedelta(milliseconds=1), model="m0"),
         event("bob@x.org", model="m1"),
     )
     assert "1 new record" in alice_client.get(ask).content.decode()
-    store(gateway, *(event(created_at=now + timedelta(milliseconds=n), model="m1") for n in range(150)))
+    store(gateway, *(event(created_at=now + timedelta(milliseconds=n), model="m1") for n in range(1, 151)))
     assert "100+ new records" in alice_client.get(ask).content.decode()
 
 

@@ -34,7 +34,7 @@ WHOLE = TimeRange(NOON - HOUR, NOON + (HOURS + 1) * HOUR)
 def events(gateway: Gateway) -> list[UsageEvent]:
     random = Random(11)
     made = [_random_event(random) for _ in range(600)]
-    store(gateway, *made)
+    store(gateway, *made, ties=True)
     return made
 
 

@@ -11,12 +11,11 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from accounts.models import Gateway, User
 from logs import explain
 from logs.models import Status, UsageRecord
-from tests.cast import event, signed_in, store
+from tests.cast import event, just_now, signed_in, store
 from tests.test_pasted import KEY
 from tests.test_usage_tab import DAY, PAGE, get, listed, text
 
@@ -153,7 +152,7 @@ def test_a_range_older_than_what_is_kept_says_so(alice_client: Client) -> None:
 def test_a_call_of_just_now_may_still_be_under_way(alice_client: Client, gateway: Gateway) -> None:
     response = get(alice_client, range="1h")
     assert "a few seconds after its call ends" in reasons(response)["recent"]
-    store(gateway, event(request_id="now", created_at=timezone.now()))
+    store(gateway, event(request_id="now", created_at=just_now()))
     assert listed(alice_client.get(actions(response, "recent")["Search again"])) == ["now"]
     assert "recent" not in reasons(get(alice_client, **EMPTY))
 

@@ -34,7 +34,7 @@ from logs.filters import UsageFilter
 from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.selection import Selection
 from routescope.exports import excel, parts
-from tests.cast import event, signed_in, store
+from tests.cast import event, just_now, signed_in, store
 from tests.task_cast import a_task
 from tests.test_agreement import _random_event
 
@@ -72,6 +72,7 @@ def many(alice: User, gateway: Gateway) -> User:
         *(event(endpoint=text, user_agent=text, minutes=n) for n, text in enumerate(nasty)),
         event(minutes=77, cost=Decimal("123456789012.123456789012"), parameters={"temperature": 1}),
         event("bob@example.com", request_id="bobs"),
+        ties=True,
     )
     return User.objects.get(pk=alice.pk)
 
@@ -199,7 +200,7 @@ def test_an_export_holds_exactly_the_filtered_rows_and_agrees_with_the_header(ma
 
 
 def test_a_preset_is_fixed_when_it_is_asked_for(alice: User, gateway: Gateway) -> None:
-    store(gateway, event(created_at=timezone.now()))
+    store(gateway, event(created_at=just_now()))
     export = made(alice, query="range=1h", columns=["request_id"])
     assert set(QueryDict(export.query)) == {"start", "end"}
     assert export.rows == 1

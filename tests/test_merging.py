@@ -12,7 +12,6 @@ from django.db import transaction
 from django.http import QueryDict
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 from msgspec import Raw
 from msgspec.structs import replace
 
@@ -31,7 +30,7 @@ from routescope.keyset import Cursor
 from routescope.ledger import Charge, Work
 from routescope.ranges import MINUTE, TimeRange, floor
 from tasks.models import AsyncTask
-from tests.cast import NOON, event, signed_in, store
+from tests.cast import NOON, event, just_now, signed_in, store
 from tests.sums import check_rollups
 from tests.task_cast import a_task
 
@@ -253,13 +252,13 @@ def test_a_merged_group_costs_what_the_other_does_from_then_on(alice: User, gate
     whole = cost(NOON)
     vip = Group.objects.get(name="vip")
     merging.merge(vip, half)
-    assert cost(NOON) == whole, "the price of its own time"
-    assert cost(timezone.now()) == whole / 2
+    assert cost(NOON + MINUTE) == whole, "the price of its own time"
+    assert cost(just_now()) == whole / 2
     half.ratio = Decimal("0.25")
     half.save()
-    assert cost(timezone.now()) == whole / 4
+    assert cost(just_now()) == whole / 4
     merging.separate(vip)
-    assert cost(timezone.now()) == whole
+    assert cost(just_now()) == whole
 
 
 def test_what_the_others_have_as_one_stays_one_without_the_user_between_them(
@@ -351,11 +350,11 @@ def test_content_is_stored_with_the_records_that_are_new_alone(
     alice: User, bob: User, gateway: Gateway
 ) -> None:
     ContentPolicy.objects.create(gateway=gateway, level=Level.OFF)
-    sent = event("team", input=Raw(b'"words"'), created_at=timezone.now())
+    sent = event("team", input=Raw(b'"words"'), created_at=just_now())
     store(gateway, sent)
     UserIdentity.objects.filter(name="team").update(user=bob)
     ContentPolicy.objects.update(level=Level.FULL)
-    fresh = event("team", input=Raw(b'"more"'), created_at=timezone.now())
+    fresh = event("team", input=Raw(b'"more"'), created_at=just_now())
     assert store(gateway, sent, fresh).accepted == 1
     assert UsageContent.objects.count() == 1
 

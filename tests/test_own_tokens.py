@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.test import Client
-from django.utils import timezone
+from time_machine import TimeMachineFixture
 
 from accounts.models import ApiToken, Gateway, User
 from tests.cast import event, signed_in, store
 
 
 def test_a_token_shows_its_limits_last_use_and_spend(
-    alice: User, alice_client: Client, gateway: Gateway, django_assert_max_num_queries: Any
+    alice: User,
+    gateway: Gateway,
+    django_assert_max_num_queries: Any,
+    time_machine: TimeMachineFixture,
 ) -> None:
-    now = timezone.now()
+    # In the middle of a month: two hours ago belong to it.
+    now = datetime(2026, 3, 10, 12, tzinfo=UTC)
+    time_machine.move_to(now, tick=False)
+    alice_client = signed_in(alice)
     store(
         gateway,
         event(cost=Decimal("1.25"), created_at=now - timedelta(hours=2)),

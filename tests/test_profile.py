@@ -11,8 +11,8 @@ from django.conf import LazySettings
 from django.core.mail import EmailMessage
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 from playwright.sync_api import Page, expect
+from time_machine import TimeMachineFixture
 
 from accounts import invites, languages, time_zones
 from accounts.models import User
@@ -319,9 +319,9 @@ def enter(page: Page) -> None:
     page.wait_for_url("**/records/usage/")
 
 
-def test_times_follow_the_persons_zone(alice: User) -> None:
+def test_times_follow_the_persons_zone(alice: User, time_machine: TimeMachineFixture) -> None:
+    time_machine.move_to(dt.datetime(2026, 12, 31, 23, 59, 59, tzinfo=dt.UTC), tick=False)
     User.objects.filter(pk=alice.pk).update(time_zone="Asia/Shanghai")
     client = signed_in(alice)
     page = client.get(reverse("usersessions_list")).content.decode()
-    here = timezone.now().astimezone(dt.timezone(dt.timedelta(hours=8)))
-    assert f"{here:%Y-%m-%d %H:}" in page
+    assert "2027-01-01 07:59:59" in page

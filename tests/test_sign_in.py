@@ -62,6 +62,7 @@ def test_a_wrong_password_and_an_unknown_address_are_told_apart_by_nothing(
     assert "_auth_user_id" not in client.session
 
 
+@pytest.mark.usefixtures("standing_clock")
 def test_the_sixth_wrong_password_is_told_to_wait(client: Client, alice: User) -> None:
     for _attempt in range(5):
         sign_in(client, password="wrong")
@@ -70,6 +71,7 @@ def test_the_sixth_wrong_password_is_told_to_wait(client: Client, alice: User) -
     assert "_auth_user_id" not in client.session
 
 
+@pytest.mark.usefixtures("standing_clock")
 def test_an_address_that_hammers_gets_a_page_that_says_so(client: Client) -> None:
     for attempt in range(31):
         response = client.post(reverse("account_login"), {"login": f"{attempt}@example.org", "password": "x"})
@@ -152,6 +154,7 @@ def code_of(secret: str) -> str:
     return str(totp.format_hotp_value(totp.hotp_value(secret, now)))
 
 
+@pytest.mark.usefixtures("standing_clock")
 def test_an_authenticator_app_is_set_up_and_then_asked_for(client: Client, alice: User) -> None:
     sign_in(client)
     confirm(client)

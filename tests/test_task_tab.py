@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,6 +18,7 @@ from tasks.lifecycle import Observation, transition
 from tasks.models import AsyncTask, EventKind, TaskStatus, TaskType
 from tests import task_cast
 from tests.cast import event, signed_in, store
+from tests.work import counted
 
 S = TaskStatus
 PAGE = "/records/tasks/"
@@ -161,11 +161,12 @@ def test_expired_links_are_not_loaded(alice_client: Client, task: AsyncTask) -> 
     assert "<img" not in text(alice_client, f"{PAGE}{task.pk}/media/")
 
 
+@pytest.mark.usefixtures("standing_clock")
 def test_an_expiry_ahead_counts_down(alice_client: Client, task: AsyncTask) -> None:
     result = [{"kind": "image", "url": "https://cdn.example/a.png"}]
     ended(task, S.SUCCEEDED, result=result, result_lifetime=timedelta(minutes=10))
     page = text(alice_client, f"{PAGE}{task.pk}/")
-    assert re.search(r"data-countdown=\"[^\"]+\">Links expire in (9 m \d+|10 m 0) s", page)
+    assert re.search(r'data-countdown="[^"]+">Links expire in 10 m 0 s', page)
 
 
 def test_a_failure_names_its_cause_and_the_next_step(
@@ -202,7 +203,7 @@ def test_the_first_page_costs_the_same_with_many_tasks(
 
 
 @pytest.mark.slow
-def test_the_first_page_stays_fast_over_100000_open_tasks(
+def test_the_first_page_reads_few_of_100000_open_tasks(
     alice: User, alice_client: Client, gateway: Gateway
 ) -> None:
     with connection.cursor() as cursor:
@@ -219,9 +220,7 @@ def test_the_first_page_stays_fast_over_100000_open_tasks(
             [alice.pk, gateway.pk],
         )
         cursor.execute("ANALYZE tasks_asynctask")
-    alice_client.get(PAGE)  # once, so that templates are loaded
     for query in ({}, {"status": "failed"}, {"range": "all"}, {"task_id": "t77777"}):
-        started = time.perf_counter()
-        answer = alice_client.get(PAGE, query)
-        took = time.perf_counter() - started
-        assert answer.status_code == 200 and took < 1, (query, took)
+        with counted("tasks_asynctask") as work:
+            assert alice_client.get(PAGE, query).status_code == 200
+        assert 0 < work.read < 60_000, (query, work)

@@ -47,7 +47,7 @@ def stats(response: Answer) -> dict[str, tuple[str, str | None]]:
 
 def calls(gateway: Gateway, seconds: list[float], **fields: Any) -> list[UsageEvent]:
     events = [event(created_at=NOON + timedelta(seconds=second), **fields) for second in seconds]
-    store(gateway, *events)
+    store(gateway, *events, ties=len(set(seconds)) < len(seconds))
     return events
 
 
@@ -160,11 +160,11 @@ def many(
         for status in random.choices(list(Status), [8, 2], k=500)
     ]
     early = len(events) if request.param == "counted" else len(events) // 2
-    store(gateway, *events[:early])
+    store(gateway, *events[:early], ties=True)
     if request.param != "not counted":
         pending.fold()
         assert busy_hours.count(everything=True) > 20
-    store(gateway, *events[early:])
+    store(gateway, *events[early:], ties=True)
     if request.param == "changed and folded":
         pending.fold()
     return alice, events

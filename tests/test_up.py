@@ -112,13 +112,6 @@ def process_of(state: Path, word: str) -> int | None:
     return None
 
 
-@pytest.fixture
-def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def made_state() -> Iterator[Path]:
     """A state folder that is prepared once, by whichever test is first."""
@@ -244,11 +237,11 @@ def test_a_worker_that_dies_is_started_again(start: Callable[..., Up], state: Pa
 
 @pytest.mark.slow
 def test_a_second_run_of_the_same_state_says_where_the_first_one_is(
-    start: Callable[..., Up], state: Path, port: int
+    start: Callable[..., Up], state: Path, port: int, another_port: int
 ) -> None:
     up = start(port)
     up.until("Routescope is ready")
-    second = start(port + 1)
+    second = start(another_port)
     assert second.process.wait(LIMIT) == 1
     second.until(f"Routescope runs here already: http://127.0.0.1:{port}/, process {up.process.pid}.")
     assert up.get() == 200

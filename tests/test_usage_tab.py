@@ -12,12 +12,11 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from accounts.models import Gateway, User
 from logs.events import Failure
 from logs.models import RecordType, Status, UsageRecord
-from tests.cast import event, signed_in, store
+from tests.cast import event, just_now, signed_in, store
 
 if TYPE_CHECKING:
     from django.test.client import _MonkeyPatchedWSGIResponse as Answer
@@ -236,7 +235,7 @@ def test_anothers_id_reads_exactly_as_one_that_never_existed(charlie: User) -> N
 
 @pytest.mark.usefixtures("records")
 def test_names_of_others_are_neither_offered_nor_confirmed(charlie: User, gateway: Gateway) -> None:
-    store(gateway, event(user="charlie@example.com", model="own-model", created_at=timezone.now()))
+    store(gateway, event(user="charlie@example.com", model="own-model", created_at=just_now()))
     page = text(get(signed_in(charlie), model="claude"))
     assert "no records of a model called “claude”" in page
     assert 'value="gpt-5"' not in page

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import time
 import urllib.error
@@ -42,11 +41,8 @@ def test_the_sdk(log_format: str, console: Console, upstream: str, run: Callable
 
 
 @pytest.fixture
-def proxy(console: Console, upstream: str, tmp_path: Path) -> Iterator[str]:
+def proxy(console: Console, upstream: str, tmp_path: Path, port: int) -> Iterator[str]:
     """A LiteLLM proxy as docs/gateways/litellm.md sets it up."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     provider = {"api_base": f"{upstream}/v1", "api_key": "sk-fake"}
     config = {
         "model_list": [

@@ -57,7 +57,7 @@ def plain_page(alice_page: Page) -> Iterator[Page]:
     context: BrowserContext = browser.new_context(
         java_script_enabled=False, base_url=alice_page.url.split("/records")[0]
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(60_000)
     context.add_cookies(alice_page.context.cookies())  # type: ignore[arg-type]
     page = context.new_page()
     page.goto("/records/usage/")
@@ -66,6 +66,7 @@ def plain_page(alice_page: Page) -> Iterator[Page]:
 
 
 def lines(page: Page) -> list[str | None]:
+    page.wait_for_load_state()  # A page that is still read in has its address, and not all of its lines.
     return [line.get_attribute("data-line") for line in page.locator("tr.line[data-line]").all()]
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from accounts.models import Gateway, User
-from tests.cast import event, store
+from tests.cast import event, just_now, store
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -30,8 +30,8 @@ def alice_page(page: Page, gateway: Gateway, alice: User) -> Page:
 def test_new_records_announce_themselves_without_moving_the_list(alice_page: Page, gateway: Gateway) -> None:
     page = alice_page
     top = page.locator("table.listing").bounding_box()
-    store(gateway, event(request_id="fresh", created_at=timezone.now()))
-    expect(page.get_by_role("link", name="1 new record")).to_be_visible(timeout=8000)
+    store(gateway, event(request_id="fresh", created_at=just_now()))
+    expect(page.get_by_role("link", name="1 new record")).to_be_visible()
     expect(page.locator("tr.record")).to_have_count(20)
     assert page.locator("table.listing").bounding_box() == top
     page.get_by_role("link", name="1 new record").click()
@@ -43,12 +43,12 @@ def test_live_shows_them_as_they_come_but_not_over_an_open_record(alice_page: Pa
     page = alice_page
     page.get_by_role("switch", name="Live").click()
     expect(page).to_have_url(re.compile("live=on"))
-    store(gateway, event(created_at=timezone.now()))
-    expect(page.locator("tr.record")).to_have_count(21, timeout=8000)
+    store(gateway, event(created_at=just_now()))
+    expect(page.locator("tr.record")).to_have_count(21)
     page.locator("tr.record .toggle").first.click()
     expect(page.locator("tr.record-detail")).to_be_visible()
-    store(gateway, event(created_at=timezone.now()))
-    expect(page.get_by_role("link", name="1 new record")).to_be_visible(timeout=8000)
+    store(gateway, event(created_at=just_now()))
+    expect(page.get_by_role("link", name="1 new record")).to_be_visible()
     expect(page.locator("tr.record-detail")).to_be_visible()
 
 

@@ -7,12 +7,11 @@ from typing import Any, Literal
 
 import pytest
 from django.http import QueryDict
-from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from accounts import access_tokens, exporting
 from accounts.models import Export, Gateway, User
-from tests.cast import event, store
+from tests.cast import event, just_now, store
 from tests.test_shell import enter, faults
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def records(gateway: Gateway, alice: User, settings: Any, tmp_path: Path) -> None:
     settings.EXPORTS_DIR = tmp_path
-    store(gateway, event(created_at=timezone.now()), event(created_at=timezone.now(), model="claude"))
+    store(gateway, event(created_at=just_now()), event(created_at=just_now(), model="claude"))
     for form in ("csv", "parquet", "jsonl"):
         export = exporting.ask(alice, "usage", form, ["cost"], QueryDict("model=claude"), gzipped=True)
         if form == "csv":

@@ -54,6 +54,7 @@ def alice_page(page: Page, records: None) -> Page:
 
 
 def rows(page: Page) -> list[str]:
+    page.wait_for_load_state()  # A page that is still read in has its address, and not all of its rows.
     return [row.get_attribute("title") or "" for row in page.locator("tr.record .id").all()]
 
 

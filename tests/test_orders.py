@@ -1,0 +1,142 @@
+"""Every order is total: rows that are equal in what a list is sorted by keep their places all the same."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.db.models import Model, UniqueConstraint
+from django.utils import timezone
+
+from accounts import access_tokens, deliveries, merging
+from accounts.models import ApiToken, Gateway, IngestKey, PersonalAccessToken, User, UserIdentity
+from logs import own_tokens
+from tests.cast import event, signed_in, store
+from tests.test_compare import lines
+
+APPS = ("accounts", "logs", "tasks")
+KEYS = {"pk", "id"}
+
+UNIQUE_OTHERWISE = {
+    ("accounts/admin/gateways.py", "endpoint"): "with the day, one row of a gateway",
+    ("accounts/deliveries.py", "endpoint"): "one line of a gateway",
+    ("logs/catalogue.py", "valid_from"): "of one group, one version a moment",
+    ("logs/explain.py", "start"): "distinct",
+    ("logs/pricing.py", "valid_from"): "of one model or group, one version a moment",
+    ("logs/rollups.py", "start"): "grouped by it",
+    ("logs/traffic.py", "start"): "a moment is asked for, not a row",
+    ("logs/vocabulary.py", "name"): "unique",
+    ("tasks/refunds.py", "finished_at"): "work to be done, which nobody sees as a list",
+}
+"""What an `order_by` ends with that does not end with the key, by file, and why no rows are equal in it."""
+
+
+def bare(name: str) -> str:
+    return name.lstrip("-")
+
+
+def is_unique(model: type[Model], names: set[str]) -> bool:
+    """Say whether no two rows of the model are equal in all the named fields."""
+    meta = model._meta
+    unique = [{field.name} for field in meta.fields if field.unique] + [KEYS & names]
+    unique += [
+        set(constraint.fields)
+        for constraint in meta.constraints
+        if isinstance(constraint, UniqueConstraint) and constraint.condition is None and constraint.fields
+    ]
+    # An order by a unique name of what a row points at is an order by the pointer.
+    names |= {name.partition("__")[0] for name in names}
+    return any(fields and fields <= names for fields in unique)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [model for app in APPS for model in apps.get_app_config(app).get_models() if model._meta.ordering],
+    ids=lambda model: model.__name__,
+)
+def test_a_models_own_order_leaves_no_two_rows_equal(model: type[Model]) -> None:
+    assert is_unique(model, {bare(str(name)) for name in model._meta.ordering}), model._meta.ordering
+
+
+def orders() -> Iterator[tuple[str, int, str]]:
+    """Return file, line and last field of each `order_by` of the product that has any."""
+    root = Path(settings.BASE_DIR)
+    for file in sorted(path for app in (*APPS, "routescope") for path in (root / app).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+                last = node.args[-1]
+                if node.func.attr == "order_by" and (words := list(constants(last))):
+                    yield str(file.relative_to(root)), node.lineno, bare(words[-1])
+
+
+def constants(node: ast.expr) -> Iterator[str]:
+    """Return the texts in an expression: of ``f"{order}id"`` it is its end."""
+    for child in ast.walk(node):
+        if isinstance(child, ast.Constant) and isinstance(child.value, str) and child.value.strip("-"):
+            yield child.value
+
+
+def test_every_order_ends_with_the_key_or_with_what_is_unique_there() -> None:
+    found = list(orders())
+    assert len(found) > 30
+    lax = [
+        f"{file}:{line} ends with {field}"
+        for file, line, field in found
+        if field not in KEYS and (file, field) not in UNIQUE_OTHERWISE
+    ]
+    assert not lax, lax
+    used = {(file, field) for file, _, field in found}
+    assert not set(UNIQUE_OTHERWISE) - used, "exceptions that nothing needs"
+
+
+# --- Rows made in one moment -----------------------------------------------------------------------------
+
+
+def test_keys_tokens_and_exports_of_one_moment_keep_their_places(alice: User, gateway: Gateway) -> None:
+    now = timezone.now()
+    for number in range(20):
+        IngestKey.issue(gateway, f"key {number}")
+        access_tokens.issue(alice, f"token {number}", 30)
+    for model, name in ((IngestKey, "label"), (PersonalAccessToken, "name")):
+        model.objects.update(created_at=now)
+        expected = [row.pk for row in model.objects.order_by("-pk")]
+        # Rows that are written again stand elsewhere in the table.
+        model.objects.filter(pk__in=expected[::2]).update(**{name: "renamed"})
+        assert [row.pk for row in model.objects.all()] == expected
+
+
+def test_addresses_last_sent_to_in_one_moment_stand_by_name(gateway: Gateway) -> None:
+    now, names = timezone.now(), [f"/{name}" for name in "qwertyuiopasdfgh"]
+    for name in names:
+        deliveries.took(gateway, name, accepted=1, duplicates=0)
+    gateway.deliveries.update(last_at=now)
+    assert [sent.endpoint for sent in deliveries.summary(gateway)] == sorted(names)
+
+
+def test_tokens_of_one_name_that_were_never_used_stand_in_order(alice: User, gateway: Gateway) -> None:
+    store(gateway, *(event(f"team-{number}") for number in range(6)))
+    for number in range(6):
+        merging.merge(UserIdentity.objects.get(name=f"team-{number}").user, alice)
+    ApiToken.objects.exclude(merged_into=None).update(merged_into=None)
+    person = User.objects.get(pk=alice.pk)
+    names = [row.token.pk for row in own_tokens.own_tokens(person)]
+    assert sorted(names) == sorted(ApiToken.objects.values_list("pk", flat=True))
+    ApiToken.objects.filter(pk__in=names[::2]).update(masked_key="sk-…")
+    assert [row.token.pk for row in own_tokens.own_tokens(person)] == names
+
+
+def test_lines_of_one_name_and_cost_are_compared_in_order(alice: User, gateway: Gateway) -> None:
+    for number in range(1, 5):
+        cost = Decimal(12) / number
+        store(gateway, *(event(f"team-{number}", cost=cost, minutes=number) for _ in range(number)))
+        merging.merge(UserIdentity.objects.get(name=f"team-{number}").user, alice)
+    ApiToken.objects.exclude(merged_into=None).update(merged_into=None)
+    calls = {str(token.pk): number for number, token in enumerate(ApiToken.objects.order_by("pk"), 1)}
+    person = signed_in(User.objects.get(pk=alice.pk))
+    page = person.get("/records/usage/", {"range": "all", "compare": "token"}).content.decode()
+    assert [requests for _name, _cost, requests in lines(page)] == [calls[key] for key in sorted(calls)]
