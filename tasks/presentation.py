@@ -40,7 +40,10 @@ class Piece:
     @property
     def name(self) -> str:
         """The last part of the URL's path, for a link that can be read."""
-        return urlsplit(self.url).path.rpartition("/")[2] or self.url
+        try:
+            return urlsplit(self.url).path.rpartition("/")[2] or self.url
+        except ValueError:
+            return self.url
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from tasks.models import Provider
@@ -39,11 +39,18 @@ def catalogue() -> Catalogue:
             definitions.pop(row.slug, None)
             continue
         try:
-            definitions[row.slug] = parse(row.definition)
+            definitions[row.slug] = _parsed(row.definition)
         except DefinitionError as error:
             logger.error("The provider %s as changed in the admin cannot be used: %s", row.slug, error)
+        except Exception:  # One provider's definition never costs the others.
+            logger.exception("The provider %s as changed in the admin cannot be read", row.slug)
     names = {_plain(alias): definition for definition in definitions.values() for alias in definition.aliases}
     return Catalogue(definitions, names | definitions)
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> Definition:
+    return parse(text)
 
 
 @cache
