@@ -20,6 +20,8 @@ from routescope.reading import (
     shortened,
     split,
 )
+from routescope.wire import strict_json
+from routescope.wire.strict_json import JSON, JSONError
 from tasks.lifecycle import Observation
 from tasks.models import UNSUCCESSFUL_STATUSES, EventKind, TaskStatus, TaskType
 from tasks.providers.catalogue import Catalogue
@@ -28,6 +30,9 @@ from tasks.providers.reading import pieces_of, progress_of, state_of
 
 MAX_TASKS = 1_000
 """Tasks in one request: each changes in a transaction of its own."""
+
+MAX_REPORT_BYTES = 256 * 1024
+"""Of one report's JSON: its result has a quarter of that at most."""
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 _Name = Annotated[str, msgspec.Meta(max_length=200)]
@@ -103,6 +108,8 @@ class Report:
     poll_url: str = ""
     poll_parameters: dict[str, str] = field(default_factory=dict)
     gateway_refunds: bool = False
+    body: JSON = None
+    """The report as it came, to be kept where its task is not registered yet."""
 
     @property
     def says_something(self) -> bool:
@@ -164,8 +171,12 @@ def decode(body: bytes, catalogue: Catalogue, *, registering: bool, task_id: str
     records = split(body, 1 if task_id else MAX_TASKS)
     for index, raw in enumerate(records):
         try:
+            value = strict_json.decode(raw)
             decoded = _decode(sanitised(raw))
-            reports.append((index, _report(decoded, raw, catalogue, registering, task_id)))
+            reports.append((index, _report(decoded, value, catalogue, registering, task_id)))
+        except JSONError as error:
+            undecodable += 1
+            rejected.append(Rejected(index, task_id or _task_id(raw), f"not valid JSON: {error}"))
         except msgspec.ValidationError as error:
             rejected.append(Rejected(index, task_id or _task_id(raw), readable(error)))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -182,11 +193,12 @@ def again(body: Any, key: str, task_id: str, catalogue: Catalogue) -> Report:
     """Decode a report that was kept for later. Raises ValueError where a definition has changed against
     it.
     """
-    raw = msgspec.json.encode(body)
-    return replace(_report(_decode(raw), raw, catalogue, registering=False, task_id=task_id), key=key)
+    decoded = _decode(msgspec.json.encode(body))
+    return replace(_report(decoded, body, catalogue, registering=False, task_id=task_id), key=key)
 
 
 _decode = msgspec.json.Decoder(_Body).decode
+_FIELDS = frozenset(_Body.__struct_fields__)
 
 
 def _task_id(raw: bytes) -> str | None:
@@ -196,7 +208,7 @@ def _task_id(raw: bytes) -> str | None:
         return None
 
 
-def _report(body: _Body, raw: bytes, catalogue: Catalogue, registering: bool, task_id: str) -> Report:
+def _report(body: _Body, value: JSON, catalogue: Catalogue, registering: bool, task_id: str) -> Report:
     if body.task_id and task_id and body.task_id != task_id:
         raise ValueError(f"task_id: {body.task_id!r} is not the task of this URL, {task_id!r}")
     identifier = body.task_id or task_id
@@ -207,7 +219,7 @@ def _report(body: _Body, raw: bytes, catalogue: Catalogue, registering: bool, ta
     definition = catalogue.get(body.platform) if body.platform else None
     code, message = _failure(body.error)
     return Report(
-        key=_key(raw),
+        key=_key(value),
         task_id=identifier,
         submitted_at=None if body.created_at is None else moment(body.created_at),
         user=(body.user or "").strip(),
@@ -234,12 +246,25 @@ def _report(body: _Body, raw: bytes, catalogue: Catalogue, registering: bool, ta
         poll_url=_poll_url(body.poll),
         poll_parameters=bounded(body.poll.parameters, "poll.parameters") or {} if body.poll else {},
         gateway_refunds=body.refunds == "gateway",
+        body=_known_of(value),
     )
 
 
-def _key(raw: bytes) -> str:
+def _known_of(value: JSON) -> JSON:
+    """Return a report without the fields that mean nothing here, whatever their size. Raises ValueError where
+    it is too large all the same.
+    """
+    fields = value.items() if isinstance(value, dict) else ()
+    known: JSON = {name: said for name, said in fields if name in _FIELDS}
+    size = len(msgspec.json.encode(known))
+    if size > MAX_REPORT_BYTES:
+        raise ValueError(f"{size:,} bytes are too many for one report: at most {MAX_REPORT_BYTES:,}")
+    return known
+
+
+def _key(value: JSON) -> str:
     """Return what makes the same report the same: its content, whatever the order of its fields."""
-    canonical = msgspec.json.encode(msgspec.json.decode(raw), order="deterministic")
+    canonical = msgspec.json.encode(value, order="deterministic")
     return f"report:{hashlib.blake2b(canonical, digest_size=16).hexdigest()}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 from tasks.models import Provider
@@ -14,7 +14,7 @@ from tasks.providers.definition import Definition, DefinitionError, parse
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Catalogue:
     """Definitions by slug, and by every name that a gateway may use."""
 
@@ -24,6 +24,11 @@ class Catalogue:
     def get(self, name: str) -> Definition | None:
         """Return the provider that a gateway calls ``name``, or None."""
         return self.by_name.get(_plain(name))
+
+    @cached_property
+    def anyones(self) -> list[str]:
+        """The providers that may be any host, as the gateway says."""
+        return [slug for slug, one in self.by_slug.items() if one.poll and "*" in one.poll.hosts]
 
     def label(self, platform: str) -> str:
         """Return a platform's real name; one that nobody defined is called as its gateway does."""
