@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -11,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from routescope.reading import (
+    MAX_ID,
     FormatError,
     amount,
     bounded,
@@ -172,7 +174,7 @@ def decode(body: bytes, catalogue: Catalogue, *, registering: bool, task_id: str
     for index, raw in enumerate(records):
         try:
             value = strict_json.decode(raw)
-            decoded = _decode(sanitised(raw))
+            decoded = _body(raw, value)
             reports.append((index, _report(decoded, value, catalogue, registering, task_id)))
         except JSONError as error:
             undecodable += 1
@@ -198,6 +200,18 @@ def again(body: Any, key: str, task_id: str, catalogue: Catalogue) -> Report:
 
 
 _decode = msgspec.json.Decoder(_Body).decode
+
+
+def _body(raw: bytes, value: JSON) -> _Body:
+    """Decode a report; what `strict_json` mended in it is read as mended. Raises msgspec.DecodeError."""
+    try:
+        return _decode(sanitised(raw))
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _decode(msgspec.json.encode(value))
+
+
 _FIELDS = frozenset(_Body.__struct_fields__)
 
 
@@ -209,9 +223,9 @@ def _task_id(raw: bytes) -> str | None:
 
 
 def _report(body: _Body, value: JSON, catalogue: Catalogue, registering: bool, task_id: str) -> Report:
-    if body.task_id and task_id and body.task_id != task_id:
+    if body.task_id and task_id and body.task_id.strip() != task_id.strip():
         raise ValueError(f"task_id: {body.task_id!r} is not the task of this URL, {task_id!r}")
-    identifier = body.task_id or task_id
+    identifier = _id(body.task_id or task_id, "task_id")
     if not identifier:
         raise ValueError("task_id: is missing; it is the ID that the client saw")
     if registering and body.created_at is None:
@@ -226,13 +240,13 @@ def _report(body: _Body, value: JSON, catalogue: Catalogue, registering: bool, t
         token=(body.token or "").strip(),
         group=(body.group or "").strip(),
         model=(body.model or "").strip(),
-        request_id=body.request_id or "",
+        request_id=_id(body.request_id, "request_id"),
         platform=definition.slug if definition else (body.platform or "").strip()[:64],
         definition=definition,
         type=_type(body.type, definition),
         said=body.status or "",
         word=body.provider_status or "",
-        provider_task_id=body.provider_task_id or "",
+        provider_task_id=_id(body.provider_task_id, "provider_task_id"),
         progress=progress_of(body.progress),
         cost=_cost(body.cost),
         started_at=None if body.started_at is None else moment(body.started_at, "started_at"),
@@ -248,6 +262,18 @@ def _report(body: _Body, value: JSON, catalogue: Catalogue, registering: bool, t
         gateway_refunds=body.refunds == "gateway",
         body=_known_of(value),
     )
+
+
+def _id(text: str | None, field: str) -> str:
+    """Return an ID as it is searched for: without space around it. Raises ValueError for one that no page can
+    show and nobody can type.
+    """
+    named = (text or "").strip()
+    if any(unicodedata.category(mark) in ("Cc", "Zl", "Zp") for mark in named):
+        raise ValueError(f"{field}: holds a control character")
+    if len(named) > MAX_ID:
+        raise ValueError(f"{field}: is longer than {MAX_ID} characters")
+    return named
 
 
 def _known_of(value: JSON) -> JSON:
