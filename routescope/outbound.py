@@ -104,16 +104,16 @@ def request(
     *,
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
-    timeout: float = TIMEOUT,
+    timeout: float | None = None,
     limit: int = MAX_BYTES,
 ) -> Answer:
-    """Send a request and read the answer, within ``timeout`` seconds in all and ``limit`` bytes.
+    """Send a request and read the answer: ``timeout`` (``TIMEOUT``) seconds and ``limit`` bytes in all.
 
     Follows up to three redirects; credentials in ``headers`` are not sent on to another host. Raises
     ForbiddenAddressError before anything is sent to an address that is not allowed, UnsendableError,
     UnusableAnswerError where the host answered with what cannot be taken, and OutboundError otherwise.
     """
-    ends = time.monotonic() + timeout
+    ends = time.monotonic() + (TIMEOUT if timeout is None else timeout)
     sent = {**_OWN_HEADERS, **(headers or {})}
     _check_sendable(sent)
     for _ in range(MAX_REDIRECTS + 1):
