@@ -31,7 +31,7 @@ from tasks.providers.search import ReadingError
 logger = logging.getLogger(__name__)
 
 MAX_SIGNED_BYTES = 1024 * 1024
-MAX_UNSIGNED_BYTES = 128 * 1024
+MAX_UNSIGNED_BYTES = 256 * 1024
 """An unsigned callback need only name its task."""
 RETRY_AFTER_SECONDS = 60
 _MOST_OF_ONE_ID = 20
@@ -74,10 +74,10 @@ def _received(request: HttpRequest, definition: Definition) -> JsonResponse:
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         raise BodyError(415, "A callback is not compressed: send it as it is.")
     if definition.webhook.scheme == "none":
-        body = read_body(request, MAX_UNSIGNED_BYTES)
+        body = _body(request, MAX_UNSIGNED_BYTES)
         return _hint(definition, strict_json.decode(body))
     signatures.check_headers(definition, request.headers)
-    body = read_body(request, MAX_SIGNED_BYTES)
+    body = _body(request, MAX_SIGNED_BYTES)
     delivery = signatures.verified(definition, request.headers, body)
     document = strict_json.decode(body)
     name = _named(definition, document)
@@ -98,6 +98,15 @@ def _received(request: HttpRequest, definition: Definition) -> JsonResponse:
         found = _tasks(definition, name, delivery.gateway_id)
         early_webhooks.apply_to(found, partial(take_in, definition=definition))
     return JsonResponse({"tasks": len(found)})
+
+
+def _body(request: HttpRequest, limit: int) -> bytes:
+    try:
+        return read_body(request, limit)
+    except BodyError as error:
+        if error.status != 413:
+            raise
+        raise BodyError(413, f"A callback has at most {limit // 1024:,} KiB here.") from error
 
 
 def _hint(definition: Definition, document: JSON) -> JsonResponse:
