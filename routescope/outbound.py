@@ -9,13 +9,14 @@ them in ``OUTBOUND_ALLOWED``. Plain http is for those only.
 from __future__ import annotations
 
 import ipaddress
-import json
+import math
 import os
 import socket
 import ssl
 import time
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -26,11 +27,20 @@ import certifi
 import httpcore
 from django.conf import settings
 
+from routescope.wire import strict_json
+from routescope.wire.strict_json import JSON
+
 MAX_BYTES = 4 * 1024 * 1024
 MAX_REDIRECTS = 3
 TIMEOUT = 15.0
 CONNECT_TIMEOUT = 5.0
+RESOLVE_TIMEOUT = 5.0
 
+_OWN_HEADERS = {
+    "User-Agent": "Routescope",
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+}
 _REDIRECTS = {301, 302, 303, 307, 308}
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -44,6 +54,14 @@ class ForbiddenAddressError(OutboundError):
     """The URL leads where requests must not go."""
 
 
+class UnsendableError(OutboundError):
+    """The request cannot be sent: its headers hold a key that was pasted with more than itself, say."""
+
+
+class UnusableAnswerError(OutboundError):
+    """The host answered, but with what cannot be taken: too large, compressed, or redirects without end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An HTTP answer, whole. Header names are in lower case."""
@@ -53,28 +71,31 @@ class Answer:
     body: bytes
     url: str
 
-    def json(self) -> typing.Any:
-        """Return the decoded body. Raises ValueError if it is not JSON."""
-        return json.loads(self.body)
+    def json(self) -> JSON:
+        """Return the decoded body; a number that is none is null. Raises JSONError if it is not JSON."""
+        return strict_json.decode(self.body, nan_is_null=True)
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds to wait as ``Retry-After`` says, in seconds or as a date; None if it does not."""
+        """Seconds to wait as ``Retry-After`` says, in seconds or as a date; None if it does not.
+
+        They are finite and not negative, but as many as the server pleases: the caller bounds them.
+        """
         value = self.headers.get("retry-after", "").strip()
         if not value:
             return None
         try:
-            return max(0.0, float(value))
+            seconds = float(value)
         except ValueError:
             pass
+        else:
+            return max(0.0, seconds) if math.isfinite(seconds) else None
         try:
             moment = parsedate_to_datetime(value)
-        except ValueError:
+            aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return max(0.0, (aware - datetime.now(UTC)).total_seconds())
+        except (ValueError, OverflowError):
             return None
-        return max(
-            0.0,
-            ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds(),
-        )
 
 
 def request(
@@ -83,34 +104,52 @@ def request(
     *,
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
-    timeout: float = TIMEOUT,
+    timeout: float | None = None,
     limit: int = MAX_BYTES,
 ) -> Answer:
-    """Send a request and read the answer, within ``timeout`` seconds in all and ``limit`` bytes.
+    """Send a request and read the answer: ``timeout`` (``TIMEOUT``) seconds and ``limit`` bytes in all.
 
     Follows up to three redirects; credentials in ``headers`` are not sent on to another host. Raises
-    ForbiddenAddressError before anything is sent to an address that is not allowed, and OutboundError.
+    ForbiddenAddressError before anything is sent to an address that is not allowed, UnsendableError,
+    UnusableAnswerError where the host answered with what cannot be taken, and OutboundError otherwise.
     """
-    ends = time.monotonic() + timeout
-    sent = {"User-Agent": "Routescope", "Accept": "application/json", **(headers or {})}
+    ends = time.monotonic() + (TIMEOUT if timeout is None else timeout)
+    sent = {**_OWN_HEADERS, **(headers or {})}
+    _check_sendable(sent)
     for _ in range(MAX_REDIRECTS + 1):
         answer = _once(method, url, sent, body, ends, limit)
         target = answer.headers.get("location")
         if answer.status not in _REDIRECTS or not target:
             return answer
-        target = urljoin(url, target)
-        if _origin(target) != _origin(url):
-            sent = {name: sent[name] for name in ("User-Agent", "Accept")}
+        try:
+            target = urljoin(url, target)
+            elsewhere = _origin(target) != _origin(url)
+        except ValueError as error:
+            raise UnusableAnswerError(f"{_host(url)} redirects to what is no URL.") from error
+        if elsewhere:
+            sent = dict(_OWN_HEADERS)
         if answer.status == 303 or (answer.status in (301, 302) and method == "POST"):
             method, body = "GET", b""
         url = target
-    raise OutboundError(f"More than {MAX_REDIRECTS} redirects, the last one to {_host(url)}.")
+    raise UnusableAnswerError(f"More than {MAX_REDIRECTS} redirects, the last one to {_host(url)}.")
+
+
+def host_of(url: str) -> str:
+    """Return the host that a URL asks, with its port unless that is its scheme's own; nothing if none."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return ""
+    own = {"https": 443, "http": 80}.get(parts.scheme)
+    return host if not host or port in (None, own) else f"{host}:{port}"
 
 
 def check(url: str) -> None:
     """Raise ForbiddenAddressError if ``url`` must not be asked, OutboundError if its host is not known."""
-    host, port = _parts(url)
-    _addresses(host, port)
+    ends = time.monotonic() + TIMEOUT
+    host, port = _parts(url, ends)
+    _addresses(host, port, ends)
 
 
 def may_be_shown(url: str) -> bool:
@@ -137,20 +176,23 @@ def may_be_shown(url: str) -> bool:
 
 
 def _once(method: str, url: str, headers: Mapping[str, str], body: bytes, ends: float, limit: int) -> Answer:
-    _parts(url)
+    _parts(url, ends)
     backend = _CheckedBackend(ends)
     try:
         with (
             httpcore.ConnectionPool(ssl_context=_tls(), network_backend=backend, max_connections=1) as pool,
             pool.stream(method, url, headers=list(headers.items()), content=body) as response,
         ):
+            found = {name.decode().lower(): value.decode("latin-1") for name, value in response.headers}
+            if found.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+                # It was told that we take none. What unpacks to we know not what is not unpacked.
+                raise UnusableAnswerError(f"The answer of {_host(url)} is compressed, unasked.")
             parts, size = [], 0
             for part in response.iter_stream():
                 size += len(part)
                 if size > limit:
-                    raise OutboundError(f"The answer of {_host(url)} is larger than {limit:,} bytes.")
+                    raise UnusableAnswerError(f"The answer of {_host(url)} is larger than {limit:,} bytes.")
                 parts.append(part)
-            found = {name.decode().lower(): value.decode("latin-1") for name, value in response.headers}
             return Answer(response.status, found, b"".join(parts), url)
     except (httpcore.TimeoutException, TimeoutError) as error:
         raise OutboundError(f"{_host(url)} did not answer in time.") from error
@@ -158,7 +200,14 @@ def _once(method: str, url: str, headers: Mapping[str, str], body: bytes, ends: 
         raise OutboundError(f"{_host(url)} could not be reached: {error or type(error).__name__}.") from error
 
 
-def _parts(url: str) -> tuple[str, int]:
+def _check_sendable(headers: Mapping[str, str]) -> None:
+    """Raise UnsendableError for a header that HTTP cannot carry."""
+    for name, value in headers.items():
+        if not (name.isascii() and value.isascii() and value.isprintable()):
+            raise UnsendableError(f"The header {name[:40]!r} holds characters that no request can carry.")
+
+
+def _parts(url: str, ends: float) -> tuple[str, int]:
     """Return host and port. Raises ForbiddenAddressError for another scheme, and for plain http in public."""
     try:
         parts = urlsplit(url)
@@ -169,21 +218,19 @@ def _parts(url: str) -> tuple[str, int]:
     if parts.scheme not in ("https", "http") or not host or parts.username or parts.password:
         raise ForbiddenAddressError("Only https URLs without a user name are asked.")
     if parts.scheme == "http" and not _is_allowed_host(host, port):
-        addresses = _addresses(host, port)
+        addresses = _addresses(host, port, ends)
         if not all(_is_listed(address, port) for address in addresses):
             raise ForbiddenAddressError(f"{host} is asked over https only.")
     return host, port
 
 
-def _addresses(host: str, port: int) -> list[_Address]:
+def _addresses(host: str, port: int, ends: float) -> list[_Address]:
     """Resolve a name and return its addresses, all of them allowed. One that is not refuses the name."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = _look_up(host, port, ends)
     except (OSError, UnicodeError) as error:
         raise OutboundError(f"The name {host} cannot be resolved.") from error
-    addresses = list(
-        dict.fromkeys(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found)
-    )
+    addresses = list(dict.fromkeys(ipaddress.ip_address(name.partition("%")[0]) for name in found))
     if not addresses:
         raise OutboundError(f"The name {host} has no address.")
     if not _is_allowed_host(host, port):
@@ -191,6 +238,25 @@ def _addresses(host: str, port: int) -> list[_Address]:
             if not is_public(address) and not _is_listed(address, port):
                 raise ForbiddenAddressError(f"{host} leads to {address}, which is not a public address.")
     return addresses
+
+
+def _look_up(host: str, port: int, ends: float) -> Sequence[str]:
+    """Resolve a name in the time that is left. Raises OSError, and TimeoutError, which is one.
+
+    The system's resolver knows no deadline and no signal ends it: it runs beside us, and is left to itself.
+    """
+    asked = _resolver(os.getpid()).submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    try:
+        found = asked.result(max(0.0, min(RESOLVE_TIMEOUT, ends - time.monotonic())))
+    finally:
+        asked.cancel()
+    return [str(entry[4][0]) for entry in found]
+
+
+@cache
+def _resolver(process: int) -> ThreadPoolExecutor:
+    """Return this process's resolving threads: those of the one that forked it are not here."""
+    return ThreadPoolExecutor(8, thread_name_prefix=f"resolver-{process}")
 
 
 def is_public(address: _Address) -> bool:
@@ -269,7 +335,7 @@ class _CheckedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         failure: Exception | None = None
-        for address in _addresses(host, port):
+        for address in _addresses(host, port, self._ends):
             try:
                 stream = self._inner.connect_tcp(
                     str(address), port, min(CONNECT_TIMEOUT, _left(self._ends)), local_address, socket_options

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 from django.http import HttpRequest, JsonResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
@@ -11,7 +10,6 @@ from accounts import deliveries
 from accounts.ingest_api import for_gateways
 from accounts.models import Gateway
 from routescope.bodies import read_body
-from routescope.reading import split
 from routescope.rest import kinds
 from routescope.rest.declared import Parameter, Write, declare_write
 from tasks import registration, reports
@@ -38,7 +36,7 @@ def tasks(request: HttpRequest, gateway: Gateway) -> JsonResponse:
     if registering:
         taken = registration.register(gateway, decoded, known)
     else:
-        taken = registration.report(gateway, decoded, _values(body), known)
+        taken = registration.report(gateway, decoded, known)
     return _answer(request, gateway, taken)
 
 
@@ -51,21 +49,8 @@ def task(request: HttpRequest, gateway: Gateway, task_id: str) -> JsonResponse:
     body = read_body(request)
     known = catalogue()
     decoded = reports.decode(body, known, registering=False, task_id=task_id)
-    taken = registration.report(gateway, decoded, _values(body), known)
+    taken = registration.report(gateway, decoded, known)
     return _answer(request, gateway, taken, status=422 if taken.rejected else 200)
-
-
-def _values(body: bytes) -> list[object]:
-    """Return the body's records as JSON values, None for one that is not JSON: that one was refused
-    already.
-    """
-    values: list[object] = []
-    for raw in split(body):
-        try:
-            values.append(msgspec.json.decode(raw))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            values.append(None)
-    return values
 
 
 def _answer(request: HttpRequest, gateway: Gateway, taken: Taken, status: int = 200) -> JsonResponse:

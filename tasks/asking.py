@@ -10,15 +10,16 @@ import re
 import time
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from routescope import outbound
 from routescope.outbound import Answer
+from routescope.wire.strict_json import JSON, JSONError
 from tasks.models import AsyncTask, ProviderCredential, TaskStatus
 from tasks.providers.definition import Auth, Definition, Poll
 from tasks.providers.reading import Finding, find_text, read
 
+MAX_HOST = 260
 _SLOT = re.compile(r"\{(\+?)(\w+)\}")
 
 
@@ -37,7 +38,10 @@ class Asked:
 
 
 def ask(task: AsyncTask, definition: Definition, credential: ProviderCredential | None) -> Asked:
-    """Ask once. Raises CannotAskError, and OutboundError where there is no answer at all."""
+    """Ask once: by one request, or two, each of ``outbound.TIMEOUT`` seconds at the most.
+
+    Raises CannotAskError, ReadingError, and OutboundError where there is no answer at all.
+    """
     poll = definition.poll
     if poll is None:
         raise CannotAskError("The provider's definition has no [poll].")
@@ -47,8 +51,8 @@ def ask(task: AsyncTask, definition: Definition, credential: ProviderCredential 
         return Asked(answer.status, None, answer.retry_after, _excerpt(answer))
     try:
         document = answer.json()
-    except ValueError:
-        return Asked(answer.status, None, answer.retry_after, f"no JSON: {_excerpt(answer)}")
+    except JSONError as error:
+        return Asked(answer.status, None, answer.retry_after, f"no JSON ({error}): {_excerpt(answer)}")
     finding = _finding(definition, document, task)
     if poll.follow and finding.status in (TaskStatus.SUCCEEDED, TaskStatus.PARTIALLY_SUCCEEDED):
         named = find_text(poll.follow.path, document, 2000)
@@ -58,11 +62,22 @@ def ask(task: AsyncTask, definition: Definition, credential: ProviderCredential 
         if result.status == 429 or result.status >= 500:
             return Asked(result.status, None, result.retry_after, _excerpt(result))
         try:
-            document = {**document, "_result": result.json(), "_result_status": result.status}
-        except ValueError:
-            return Asked(result.status, None, None, f"no JSON: {_excerpt(result)}")
+            first = document if isinstance(document, dict) else {}
+            document = {**first, "_result": result.json(), "_result_status": result.status}
+        except JSONError as error:
+            return Asked(result.status, None, None, f"no JSON ({error}): {_excerpt(result)}")
         finding = _finding(definition, document, task)
     return Asked(answer.status, finding, answer.retry_after)
+
+
+def host_asked(task: AsyncTask, definition: Definition | None, credential: ProviderCredential | None) -> str:
+    """Return the host that a poll of this task asks, with its port unless that is 443; nothing if none."""
+    if definition is None or definition.poll is None:
+        return ""
+    try:
+        return outbound.host_of(poll_url(task, definition.poll, credential))[:MAX_HOST]
+    except CannotAskError:
+        return ""
 
 
 def poll_url(task: AsyncTask, poll: Poll, credential: ProviderCredential | None) -> str:
@@ -119,7 +134,7 @@ def _may_ask(url: str, poll: Poll, credential: ProviderCredential | None) -> boo
     return bool(host) and any(pattern == "*" or fnmatchcase(host, pattern) for pattern in poll.hosts)
 
 
-def _finding(definition: Definition, document: Any, task: AsyncTask) -> Finding:
+def _finding(definition: Definition, document: JSON, task: AsyncTask) -> Finding:
     return read(definition.reading, document, task_type=task.type, task_id=task.provider_task_id)
 
 
@@ -158,4 +173,5 @@ def _base64(data: bytes) -> bytes:
 
 
 def _excerpt(answer: Answer) -> str:
-    return " ".join(answer.body[:400].decode(errors="replace").replace("\x00", "").split())[:200]
+    text = answer.body[:400].decode(errors="replace")
+    return " ".join("".join(mark if mark.isprintable() else " " for mark in text).split())[:200]

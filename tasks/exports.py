@@ -74,7 +74,7 @@ class TaskSelected:
         self._tasks: AsyncTaskQuerySet[AsyncTask]
         if filters.searched_id:
             mine = AsyncTask.objects.visible_to(filters.user)
-            self._tasks = mine.identified_by(filters.searched_id)
+            self._tasks = mine.identified_by(*filters.searched_ids)
         else:
             self._tasks = filters.tasks.filter(filters.conditions)
 

@@ -42,6 +42,7 @@ _LABELS: dict[str, str | Promise] = {
     "token": _l("Token"),
 }
 _NOTHING = -1
+MAX_ID = 255
 _NAMES_FROM = 5_000
 """Of a person's newest tasks the platforms and models are offered to choose from; others can be typed in a
 URL.
@@ -91,8 +92,18 @@ class TaskFilter(RangeFilterSet):
     @property
     def searched_id(self) -> str:
         """The task ID searched for, freed of the quotes and labels it is copied with; or nothing."""
+        return next(reversed(self.searched_ids), "")
+
+    @property
+    def searched_ids(self) -> list[str]:
+        """What was searched for as it was pasted, since an ID may hold anything, and freed of what it is
+        copied with.
+        """
         self.form.is_valid()
-        return clean_id(self.form.cleaned_data.get("task_id") or "")
+        pasted = (self.form.cleaned_data.get("task_id") or "").replace("\x00", "").strip()
+        quoted = len(pasted) > 1 and pasted[0] == pasted[-1] and pasted[0] in "\"'`"
+        freed = [pasted, pasted[1:-1] if quoted else "", clean_id(pasted)]
+        return [text for text in dict.fromkeys(freed) if 0 < len(text) <= MAX_ID]
 
     @property
     def tasks(self) -> AsyncTaskQuerySet[AsyncTask]:
@@ -107,12 +118,12 @@ class TaskFilter(RangeFilterSet):
         cleaned = self.form.cleaned_data
         conditions = Q()
         for name in ("type", "status", "platform"):
-            if values := cleaned.get(name):
+            if values := _storable(cleaned.get(name)):
                 conditions &= Q(**{f"{name}__in": values})
-        if names := cleaned.get("token"):
+        if names := _storable(cleaned.get("token")):
             ids = [identifier for name in names for identifier in self.tokens.get(name, (_NOTHING,))]
             conditions &= Q(token_id__in=ids)
-        if names := cleaned.get("model"):
+        if names := _storable(cleaned.get("model")):
             known = dict(AIModel.objects.filter(name__in=names).values_list("name", "id"))
             conditions &= Q(model_id__in=[known.get(name, _NOTHING) for name in names])
         return conditions
@@ -182,9 +193,14 @@ class TaskFilter(RangeFilterSet):
         ]
 
 
+def _storable(names: Iterable[str] | None) -> list[str]:
+    """Return names as they could be in the database, which holds no NUL: such a name is nobody's."""
+    return [name.replace("\x00", "\ufffd") for name in names or ()]
+
+
 def clean_id(text: str) -> str:
     """Return the ID in what was pasted: an ID alone, a quoted one, or a message that names one."""
     text = text.replace("\x00", "")
     labelled = _LABELLED_ID.search(text)
     words = [labelled[1]] if labelled else sorted(text.split(), key=len)
-    return words[-1].strip("\"'`,;()[]{}<>").removesuffix(".")[:255] if words else ""
+    return words[-1].strip("\"'`,;()[]{}<>").removesuffix(".")[:MAX_ID] if words else ""

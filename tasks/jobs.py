@@ -15,6 +15,8 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
 from tasks import claims, polling, refunds, registration
+from tasks.following import clock, health
+from tasks.intake import early_webhooks
 from tasks.models import WebhookDelivery
 from tasks.providers.catalogue import catalogue
 
@@ -25,21 +27,29 @@ DELIVERIES_KEPT = timedelta(days=7)
 
 @shared_task(name="tasks.dispatch", ignore_result=True)
 def dispatch() -> int:
-    """Claim the due tasks and hand each to a worker. Returns how many."""
+    """Claim the due tasks and hand each to a worker. Returns how many.
+
+    No more than ``claims.MAX_UNDER_WAY`` are handed over and not done. What a worker has not begun within a
+    lease it lets go, so nothing piles up while workers or the broker are away.
+    """
     claimed = claims.claim(catalogue())
-    for index, claim in enumerate(claimed):
-        try:
+    sent = 0
+    try:
+        for claim in claimed:
             poll.apply_async(
                 (str(claim.task_id), str(claim.lease)), expires=claims.LEASE.total_seconds(), retry=False
             )
-        except BrokerError:
-            logger.exception("Polls could not be handed to the workers; they stay due")
-            claims.release_unsent(claimed[index:])
-            return index
-    return len(claimed)
+            sent += 1
+    except BrokerError:
+        logger.exception("Polls could not be handed to the workers; they stay due")
+    finally:
+        if sent < len(claimed):
+            claims.release_unsent(claimed[sent:])
+    return sent
 
 
-@shared_task(name="tasks.poll", ignore_result=True, soft_time_limit=40, time_limit=60)
+# Longer than two requests of 15 s, and over before the lease is.
+@shared_task(name="tasks.poll", ignore_result=True, soft_time_limit=35, time_limit=40)
 def poll(task_id: str, lease: str) -> None:
     """Poll one task under its lease."""
     polling.poll(UUID(task_id), UUID(lease), catalogue())
@@ -53,8 +63,10 @@ def settle_refunds() -> None:
 
 @shared_task(name="tasks.tidy", ignore_result=True)
 def tidy() -> None:
-    """Forget what is too old to matter: deliveries that can no longer be replayed, reports that nobody
-    awaited.
+    """Forget what is too old to matter: deliveries that can no longer be replayed, reports and webhooks that
+    nobody awaited, hosts that nothing is to be said of.
     """
     WebhookDelivery.objects.filter(received_at__lt=timezone.now() - DELIVERIES_KEPT).delete()
     registration.forget_early_reports()
+    early_webhooks.forget()
+    health.forget(clock.now())

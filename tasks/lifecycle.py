@@ -101,12 +101,12 @@ def transition(task_id: UUID, observation: Observation) -> tuple[Outcome, AsyncT
             kind=observation.kind,
             before=before if after else "",
             after=after or "",
-            word=observation.word[:100],
+            word=storable(observation.word)[:100],
             progress=observation.progress,
             http_status=observation.http_status,
             duration_ms=observation.duration_ms,
             reason=EventReason.IGNORED if outcome is Outcome.IGNORED else observation.reason,
-            note=observation.note[:500],
+            note=storable(observation.note)[:500],
         )
         if not _keep(event):  # Held by the row's lock: nobody else adds to this timeline now.
             return Outcome.DUPLICATE, task
@@ -117,6 +117,11 @@ def transition(task_id: UUID, observation: Observation) -> tuple[Outcome, AsyncT
             task.updated_at = now
             task.save()
     return outcome, task
+
+
+def storable(text: str) -> str:
+    """Return text as the database takes it: it knows no NUL, and no half of a surrogate pair."""
+    return text.encode(errors="replace").decode().replace("\x00", "\ufffd")
 
 
 def _keep(event: TaskEvent) -> bool:
@@ -175,7 +180,7 @@ def _apply(task: AsyncTask, seen: Observation, now: datetime) -> None:
     final_before = _is_final(TaskStatus(task.status))
     if not final_before:
         task.status = seen.status or task.status
-        task.provider_status = seen.word[:100] or task.provider_status
+        task.provider_status = storable(seen.word)[:100] or task.provider_status
         if seen.progress is not None:
             task.progress = max(seen.progress, task.progress or 0)
         if task.started_at is None:
@@ -183,13 +188,13 @@ def _apply(task: AsyncTask, seen: Observation, now: datetime) -> None:
             task.started_at = _within(seen.started_at or (now if running else None), task.submitted_at, now)
         task.result = seen.result or task.result
         task.cost = seen.cost if seen.cost is not None else task.cost
-        task.provider_task_id = task.provider_task_id or seen.provider_task_id[:255]
+        task.provider_task_id = task.provider_task_id or storable(seen.provider_task_id)[:255]
     else:
         task.result = task.result or seen.result
         task.cost = task.cost if task.cost is not None else seen.cost
     task.result_expires_at = task.result_expires_at or seen.result_expires_at
-    task.failure_code = task.failure_code or seen.failure_code[:MAX_CODE]
-    task.failure_message = task.failure_message or seen.failure_message[:MAX_MESSAGE]
+    task.failure_code = task.failure_code or storable(seen.failure_code)[:MAX_CODE]
+    task.failure_message = task.failure_message or storable(seen.failure_message)[:MAX_MESSAGE]
 
 
 def _settle(task: AsyncTask, seen: Observation, now: datetime) -> None:

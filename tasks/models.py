@@ -78,6 +78,8 @@ class EventReason(models.TextChoices):
     NOT_ALLOWED = "not_allowed", _("The provider refused our key")
     NOT_FOUND = "not_found", _("The provider does not know this task")
     FORBIDDEN_ADDRESS = "forbidden_address", _("The address is not allowed")
+    CUT_SHORT = "cut_short", _("The poll was cut short: its worker died, or it took too long")
+    BROKEN = "broken", _("The poll broke by a fault of the console's own; the log says which")
     TOO_LATE = "too_late", _("No final answer before the deadline")
 
 
@@ -151,10 +153,17 @@ class AsyncTask(models.Model):
     poll_parameters = models.JSONField(
         _("poll parameters"), default=dict, blank=True, help_text=_("What the provider's URL needs.")
     )
+    poll_host = models.CharField(
+        _("poll host"), max_length=260, blank=True, default="", db_default="", editable=False
+    )
+    """The host that is asked, with its port unless that is 443; nothing before the first poll where only a
+    poll tells."""
     next_poll_at = models.DateTimeField(_("next poll"), null=True, blank=True)
     deadline_at = models.DateTimeField(_("deadline"), null=True, blank=True)
     lease = models.UUIDField(_("lease"), null=True, editable=False)
     leased_until = models.DateTimeField(_("leased until"), null=True, editable=False)
+    poll_begun_at = models.DateTimeField(_("poll begun"), null=True, editable=False)
+    """When the poll under this lease began: one that ends without a word has died, and is a try."""
     polls = models.PositiveIntegerField(_("polls"), default=0)
     poll_failures = models.PositiveIntegerField(
         _("failed polls"), default=0, help_text=_("In a row, since the provider last answered.")
@@ -187,16 +196,16 @@ class AsyncTask(models.Model):
             models.Index(
                 fields=["request_id"], name="asynctask_request_id", condition=~models.Q(request_id="")
             ),
-            # A provider's due tasks, the longest due first. Settled tasks are not in it.
+            # The due tasks of a provider at a host, the longest due first. Settled tasks are not in it.
             models.Index(
-                fields=["platform", "next_poll_at"],
-                name="asynctask_due",
+                fields=["platform", "poll_host", "next_poll_at"],
+                name="asynctask_due_by_host",
                 condition=models.Q(next_poll_at__isnull=False),
             ),
-            # How many polls of a provider are under way.
+            # Which polls are under way, at a host and in all.
             models.Index(
-                fields=["platform", "leased_until"],
-                name="asynctask_leased",
+                fields=["poll_host", "leased_until"],
+                name="asynctask_leased_by_host",
                 condition=models.Q(leased_until__isnull=False),
             ),
             # Refunds that wait for their charge to arrive.
@@ -350,22 +359,33 @@ class ProviderCredential(models.Model):
         return f"{self.platform} ({self.gateway})" if self.gateway_id else self.platform
 
 
-class ProviderHealth(models.Model):
-    """How a provider has answered lately. While it is paused, one task at a time probes it."""
+class HostHealth(models.Model):
+    """How a host that is polled has answered lately, whichever providers are asked there.
 
-    platform = models.CharField(_("provider"), max_length=64, primary_key=True)
+    While it is paused, one task at a time probes it. Only hosts that failed, asked to wait or were slow are
+    here (``following.health``), and so many at most.
+    """
+
+    host = models.CharField(_("host"), max_length=260, primary_key=True)
     failures = models.PositiveIntegerField(_("failures in a row"), default=0)
     paused_until = models.DateTimeField(_("paused until"), null=True, blank=True)
+    slow_until = models.DateTimeField(
+        _("slow until"),
+        null=True,
+        blank=True,
+        help_text=_("Its polls take so long that they share half of the places until then."),
+    )
     last_error = models.CharField(_("last error"), max_length=500, blank=True)
     last_answer_at = models.DateTimeField(_("last answer"), null=True, blank=True)
+    noted_at = models.DateTimeField(_("noted"), default=timezone.now)
 
     class Meta:
-        verbose_name = _("provider health")
-        verbose_name_plural = _("provider health")
+        verbose_name = _("host health")
+        verbose_name_plural = _("host health")
         default_permissions = ("view",)
 
     def __str__(self) -> str:
-        return self.platform
+        return self.host
 
 
 class WebhookDelivery(models.Model):
@@ -389,3 +409,39 @@ class WebhookDelivery(models.Model):
 
     def __str__(self) -> str:
         return self.delivery_id
+
+
+class EarlyWebhook(models.Model):
+    """A signed webhook about a task that is not registered yet: applied as soon as it is, or forgotten.
+
+    What it says is what a provider made of somebody's content: it is kept encrypted.
+    """
+
+    platform = models.CharField(_("provider"), max_length=64)
+    gateway = models.ForeignKey(
+        "accounts.Gateway",
+        models.CASCADE,
+        null=True,
+        related_name="+",
+        verbose_name=_("gateway"),
+        help_text=_("Whose secret it is signed with; empty where it may speak of every gateway's tasks."),
+    )
+    provider_task_id = models.CharField(_("provider's task ID"), max_length=255)
+    delivery_id = models.CharField(_("delivery ID"), max_length=200)
+    body = EncryptedTextField(_("body"), blank=True)
+    received_at = models.DateTimeField(_("received"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("webhook that waits for its task")
+        verbose_name_plural = _("webhooks that wait for their tasks")
+        default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(fields=["platform", "delivery_id"], name="earlywebhook_once")]
+        indexes = [
+            # Those that wait for a task which is registered now.
+            models.Index(fields=["platform", "provider_task_id"], name="earlywebhook_task"),
+            # How many one sender keeps waiting, the oldest of them first.
+            models.Index(fields=["platform", "gateway", "received_at"], name="earlywebhook_sender"),
+        ]
+
+    def __str__(self) -> str:
+        return self.provider_task_id

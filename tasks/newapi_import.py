@@ -15,6 +15,8 @@ import msgspec
 
 from accounts.models import Gateway
 from routescope.newapi_source import Source
+from routescope.wire import strict_json
+from routescope.wire.strict_json import JSONError
 from tasks.models import AsyncTask, TaskStatus
 from tasks.providers.catalogue import catalogue
 from tasks.registration import register
@@ -157,8 +159,8 @@ def _json(value: object) -> Any:
     if not isinstance(value, str | bytes):
         return value
     try:
-        return msgspec.json.decode(value)
-    except (msgspec.DecodeError, RecursionError):
+        return strict_json.decode(value)
+    except JSONError:
         return None
 
 

@@ -3,122 +3,168 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from billiard.exceptions import SoftTimeLimitExceeded
+from django.db import InterfaceError, OperationalError
 from django.db.models import F
-from django.utils import timezone
 
-from routescope.outbound import ForbiddenAddressError, OutboundError
-from tasks import claims, lifecycle
-from tasks.asking import Asked, CannotAskError, ask
-from tasks.lifecycle import Observation
-from tasks.models import (
-    UNSUCCESSFUL_STATUSES,
-    AsyncTask,
-    EventKind,
-    EventReason,
-    ProviderCredential,
-    ProviderHealth,
-    TaskStatus,
+from routescope.encryption import DecryptionError
+from routescope.outbound import (
+    ForbiddenAddressError,
+    OutboundError,
+    UnsendableError,
+    UnusableAnswerError,
 )
+from tasks import claims, lifecycle
+from tasks.asking import Asked, CannotAskError, ask, host_asked
+from tasks.claims import Begun
+from tasks.following import clock, deadlines, health, waits
+from tasks.lifecycle import Observation
+from tasks.models import AsyncTask, EventKind, EventReason, ProviderCredential
 from tasks.providers.catalogue import Catalogue
-from tasks.providers.definition import Definition, duration
+from tasks.providers.definition import Definition
 from tasks.providers.reading import Finding
+from tasks.providers.search import ReadingError
 
 logger = logging.getLogger(__name__)
-
-LONGEST_PAUSE = timedelta(hours=1)
-FAILURES_TO_PAUSE = 3
-PAUSE = timedelta(seconds=5)
-GRACE = timedelta(hours=1)
-"""How long after its deadline a task is kept open whose provider cannot be reached."""
-WITHOUT_CREDENTIAL = timedelta(minutes=5)
-_JITTER = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What one poll brought: an observation, whether the provider answered, and how long it wants peace."""
+    """What one poll brought: an observation, whether the provider answered, how long it wants peace, how long
+    it took, and what counts against the host.
+    """
 
     observation: Observation
     answered: bool
     pause: timedelta | None = None
     unhealthy: str = ""
+    took: timedelta = timedelta()
 
 
 def poll(task_id: UUID, lease: UUID, catalogue: Catalogue) -> None:
-    """Poll one task under a lease; nothing happens where the lease is no longer held.
+    """Poll one task under a lease; nothing happens where the lease is no longer held, or was used before.
 
-    Raises OperationalError if the database cannot be reached: the lease then runs out, and the task is polled
-    again.
+    Whatever goes wrong with it counts as a try, is told in the timeline, and the task waits as after any
+    failure; a fault of ours is logged with its traceback. Raises OperationalError or InterfaceError if the
+    database cannot be reached: the lease then runs out, and the task is polled again.
     """
     task = AsyncTask.objects.filter(pk=task_id, lease=lease).first()
     if task is None or task.is_final:
         return
     definition = catalogue.by_slug.get(task.platform)
-    now = timezone.now()
-    told = _ask(task, lease, definition)
-    if told is not None:
-        _note_health(task.platform, told, now)
-        _, task = lifecycle.transition(task.pk, told.observation)
-        if task.is_final:
-            AsyncTask.objects.filter(pk=task.pk).update(polls=F("polls") + 1)
-            return
-    if _is_over(task, told, now):
-        _expire(task, definition)
-        return
-    claims.give_back(
-        task_id,
-        lease,
-        next_poll_at=_next(task, definition, told, timezone.now()),
-        answered=told is None or told.answered,
-    )
+    try:
+        _poll(task, lease, definition, catalogue)
+    except (OperationalError, InterfaceError):
+        raise
+    except SoftTimeLimitExceeded:
+        logger.warning("The poll of task %s at %s took too long", task.task_id, task.platform)
+        _count(task, lease, definition, EventReason.CUT_SHORT)
+    except Exception as error:
+        logger.exception("The poll of task %s at %s broke", task.task_id, task.platform)
+        _count(task, lease, definition, EventReason.BROKEN, type(error).__name__)
 
 
 def credential_for(task: AsyncTask) -> ProviderCredential | None:
-    """Return the key for a task's provider: its gateway's own, else the one for all."""
+    """Return the key for a task's provider: its gateway's own, else the one for all.
+
+    Raises DecryptionError where it was stored under a key that is no longer configured.
+    """
     rows = ProviderCredential.objects.filter(platform=task.platform)
     return rows.filter(gateway_id=task.gateway_id).first() or rows.filter(gateway__isnull=True).first()
 
 
-def backoff(first: timedelta, longest: timedelta, count: int, *, growth: float = 1.3) -> timedelta:
-    """Return how long to wait after the ``count``-th attempt: growing, bounded, and never in step with
-    others.
-    """
-    wait = min(longest.total_seconds(), first.total_seconds() * growth ** min(count, 50))
-    return timedelta(seconds=wait * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311
+def _poll(task: AsyncTask, lease: UUID, definition: Definition | None, catalogue: Catalogue) -> None:
+    credential, trouble = None, ""
+    try:
+        credential = credential_for(task)
+    except DecryptionError as error:
+        logger.error("The credential of %s: %s", task.platform, error)
+        trouble = "The stored credential cannot be decrypted."
+    host = host_asked(task, definition, credential)
+    if claims.begin(task, lease, host, anyones=catalogue.anyones) is not Begun.YES:
+        return
+    told = _ask(task, lease, definition, credential, trouble)
+    if told is not None:
+        _, task = lifecycle.transition(task.pk, told.observation)
+        seen = health.Poll(answered=told.answered, took=told.took, failure=told.unhealthy, pause=told.pause)
+        health.note(host, seen, clock.now())
+        if task.is_final:
+            AsyncTask.objects.filter(pk=task.pk).update(polls=F("polls") + 1)
+            return
+    now = clock.now()
+    answered = told is None or told.answered
+    if deadlines.is_over(task, now, answered=answered):
+        deadlines.expire(task, definition)
+        return
+    claims.give_back(task.pk, lease, next_poll_at=_next(task, definition, told, now), answered=answered)
 
 
-def _ask(task: AsyncTask, lease: UUID, definition: Definition | None) -> _Told | None:
+def _count(
+    task: AsyncTask, lease: UUID, definition: Definition | None, reason: EventReason, note: str = ""
+) -> None:
+    """Count a poll that broke, say so in the timeline, and let the task wait; end it if its time is over."""
+    now = clock.now()
+    seen = Observation(key=f"poll:{lease}", kind=EventKind.POLL, reason=reason, note=note)
+    try:
+        _, task = lifecycle.transition(task.pk, seen)
+        if not task.is_final and deadlines.is_over(task, now, answered=False):
+            deadlines.expire(task, definition)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        # The try still counts, and the task is let go below, or by its lease.
+        logger.exception("That the poll of task %s broke could not be written down", task.task_id)
+    wait = waits.after_failure(definition, task.poll_failures)
+    claims.give_back(task.pk, lease, next_poll_at=now + wait, answered=False)
+
+
+def _ask(
+    task: AsyncTask,
+    lease: UUID,
+    definition: Definition | None,
+    credential: ProviderCredential | None,
+    trouble: str,
+) -> _Told | None:
     """Ask the provider. None where there is nobody to ask, or no key to ask with."""
     if definition is None or definition.poll is None:
         return None
-    credential = credential_for(task)
+    blank = Observation(key=f"poll:{lease}", kind=EventKind.POLL)
+    if trouble:
+        return _Told(replace(blank, reason=EventReason.NO_ANSWER, note=trouble), answered=False)
     if definition.auth.scheme != "none" and not (credential and credential.api_key):
         return None
-    blank = Observation(key=f"poll:{lease}", kind=EventKind.POLL)
     started = time.monotonic()
     try:
-        asked = ask(task, definition, credential)
-    except CannotAskError as error:
-        return _Told(replace(blank, reason=EventReason.NO_ANSWER, note=str(error)), answered=False)
+        told = _answer(ask(task, definition, credential), blank, definition)
+    except (CannotAskError, UnsendableError) as error:
+        told = _Told(replace(blank, reason=EventReason.NO_ANSWER, note=str(error)), answered=False)
     except ForbiddenAddressError as error:
         logger.warning("Task %s: %s", task.task_id, error)
-        return _Told(replace(blank, reason=EventReason.FORBIDDEN_ADDRESS, note=str(error)), answered=False)
+        told = _Told(replace(blank, reason=EventReason.FORBIDDEN_ADDRESS, note=str(error)), answered=False)
+    except UnusableAnswerError as error:
+        # One task's answer; what the host answers about others may be well.
+        told = _Told(replace(blank, reason=EventReason.UNREADABLE, note=str(error)), answered=False)
+    except ReadingError as error:
+        logger.error("The definition of %s: %s", task.platform, error)
+        told = _Told(replace(blank, reason=EventReason.UNREADABLE, note=str(error)), answered=False)
     except OutboundError as error:
-        took = round((time.monotonic() - started) * 1000)
-        seen = replace(blank, reason=EventReason.NO_ANSWER, note=str(error), duration_ms=took)
-        return _Told(seen, answered=False, unhealthy=str(error))
-    seen = replace(
-        blank,
-        http_status=asked.status,
-        duration_ms=round((time.monotonic() - started) * 1000),
-        note=asked.note,
+        seen = replace(blank, reason=EventReason.NO_ANSWER, note=str(error))
+        told = _Told(seen, answered=False, unhealthy=str(error))
+    took = time.monotonic() - started
+    return replace(
+        told,
+        observation=replace(told.observation, duration_ms=round(took * 1000)),
+        took=timedelta(seconds=took),
     )
+
+
+def _answer(asked: Asked, blank: Observation, definition: Definition) -> _Told:
+    seen = replace(blank, http_status=asked.status, note=asked.note)
     if asked.finding is not None and asked.finding.status is not None:
         return _Told(told_by(asked.finding, seen, definition), answered=True)
     return _unanswered(asked, seen)
@@ -143,13 +189,14 @@ def told_by(finding: Finding, seen: Observation, definition: Definition) -> Obse
 
 
 def _unanswered(asked: Asked, seen: Observation) -> _Told:
-    pause = None if asked.retry_after is None else min(timedelta(seconds=asked.retry_after), LONGEST_PAUSE)
+    wanted = asked.retry_after
+    pause = None if wanted is None else timedelta(seconds=min(wanted, health.LONGEST_PAUSE.total_seconds()))
     if asked.status == 429:
         seen = replace(seen, reason=EventReason.SLOWED)
-        return _Told(seen, answered=False, pause=pause or PAUSE)
+        return _Told(seen, answered=False, pause=pause or health.PAUSE)
     if asked.status in (401, 403):
         seen = replace(seen, reason=EventReason.NOT_ALLOWED)
-        # Of this gateway's key; another gateway's may be good, so the provider is not paused.
+        # Of this gateway's key; another gateway's may be good, so the host is not paused.
         return _Told(seen, answered=False)
     if asked.status in (404, 410):
         return _Told(replace(seen, reason=EventReason.NOT_FOUND), answered=False)
@@ -162,63 +209,17 @@ def _unanswered(asked: Asked, seen: Observation) -> _Told:
 def _next(task: AsyncTask, definition: Definition | None, told: _Told | None, now: datetime) -> datetime:
     """Return when to poll next: at the latest at the deadline."""
     if definition is None or definition.poll is None:
-        moment = task.deadline_at or now + WITHOUT_CREDENTIAL
+        moment = task.deadline_at or now + waits.WITHOUT_CREDENTIAL
     elif told is None:
-        moment = now + backoff(WITHOUT_CREDENTIAL, WITHOUT_CREDENTIAL, 0)
+        moment = now + waits.backoff(waits.WITHOUT_CREDENTIAL, waits.WITHOUT_CREDENTIAL, 0)
     else:
-        every, longest = duration(definition.poll.every), duration(definition.poll.longest)
-        if told.answered:
-            moment = now + backoff(every, longest, task.polls)
-        else:
-            moment = now + backoff(every, max(longest, timedelta(minutes=5)), task.poll_failures, growth=2)
-        if told.pause:
-            moment = max(moment, now + told.pause)
+        wait = (
+            waits.after_answer(definition, task.polls)
+            if told.answered
+            else waits.after_failure(definition, task.poll_failures)
+        )
+        # A longer pause is the host's, which is not asked meanwhile; no task's own wait is longer than this.
+        moment = now + min(max(wait, told.pause or timedelta()), waits.longest_wait(definition))
     if task.deadline_at and now < task.deadline_at:
         moment = min(moment, task.deadline_at)
     return moment
-
-
-def _is_over(task: AsyncTask, told: _Told | None, now: datetime) -> bool:
-    if task.deadline_at is None or now < task.deadline_at:
-        return False
-    if told is not None and not told.answered:
-        return now >= task.deadline_at + GRACE
-    return True
-
-
-def _expire(task: AsyncTask, definition: Definition | None) -> None:
-    name = definition.name if definition else task.platform or "the gateway"
-    word = f" Its last word was “{task.provider_status}”." if task.provider_status else ""
-    waited = (task.deadline_at or timezone.now()) - task.submitted_at
-    hours = max(1, round(waited / timedelta(hours=1)))
-    lifecycle.transition(
-        task.pk,
-        Observation(
-            key="deadline",
-            kind=EventKind.DEADLINE,
-            status=TaskStatus.EXPIRED,
-            reason=EventReason.TOO_LATE,
-            failure_code="deadline",
-            failure_message=f"No final answer from {name} within {hours} h.{word}",
-            refunded_states=tuple(definition.refunded) if definition else UNSUCCESSFUL_STATUSES,
-        ),
-    )
-
-
-def _note_health(platform: str, told: _Told, now: datetime) -> None:
-    """Remember whether the provider answers. From three failures on it is paused, longer each time."""
-    if told.pause and not told.unhealthy:
-        ProviderHealth.objects.update_or_create(
-            platform=platform, defaults={"paused_until": now + told.pause, "last_error": "HTTP 429"}
-        )
-    elif told.unhealthy:
-        ProviderHealth.objects.get_or_create(platform=platform)
-        rows = ProviderHealth.objects.filter(platform=platform)
-        rows.update(failures=F("failures") + 1, last_error=told.unhealthy[:500])
-        failures = rows.values_list("failures", flat=True).get()
-        if failures >= FAILURES_TO_PAUSE:
-            wait = backoff(PAUSE, timedelta(minutes=2), failures - FAILURES_TO_PAUSE, growth=1.5)
-            rows.update(paused_until=now + max(wait, told.pause or timedelta()))
-    elif told.answered:
-        stale = ProviderHealth.objects.filter(platform=platform).exclude(failures=0, paused_until=None)
-        stale.update(failures=0, paused_until=None, last_error="", last_answer_at=now)

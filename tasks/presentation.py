@@ -40,7 +40,10 @@ class Piece:
     @property
     def name(self) -> str:
         """The last part of the URL's path, for a link that can be read."""
-        return urlsplit(self.url).path.rpartition("/")[2] or self.url
+        try:
+            return urlsplit(self.url).path.rpartition("/")[2] or self.url
+        except ValueError:
+            return self.url
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +115,18 @@ def pieces_of(task: AsyncTask) -> list[Piece]:
 
 def entries(events: Sequence[TaskEvent]) -> Iterable[Entry]:
     """Return the timeline's lines, oldest first; a run of polls without news is one line with its count."""
-    for quiet, run in groupby(events, key=lambda event: event.kind == EventKind.POLL and not event.after):
+    # By what they mean: that a poll was cut short is not lost among those that brought nothing.
+    for (quiet, _), run in groupby(events, key=_quiet):
         found = list(run)
         if quiet and len(found) > _QUIET:
             yield Entry(found[-1], count=len(found), until=found[0].at)
         else:
             yield from (Entry(event) for event in found)
+
+
+def _quiet(event: TaskEvent) -> tuple[bool, str]:
+    quiet = event.kind == EventKind.POLL and not event.after
+    return quiet, event.reason if quiet else ""
 
 
 def _piece(raw: dict[str, Any]) -> Piece:

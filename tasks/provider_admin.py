@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tasks.models import Provider, ProviderCredential, ProviderHealth
+from routescope.wire import strict_json
+from routescope.wire.strict_json import JSONError
+from tasks.models import EarlyWebhook, HostHealth, Provider, ProviderCredential, TaskType
 from tasks.providers.catalogue import built_in, built_in_source
-from tasks.providers.definition import DefinitionError, parse
+from tasks.providers.definition import MAX_DEFINITION, DefinitionError, parse
 from tasks.providers.reading import Finding, read
+from tasks.providers.search import ReadingError
 
 _MOST_SAMPLE = 200_000
+_Model = TypeVar("_Model", bound=models.Model)
 
 
 class ProviderForm(forms.ModelForm[Provider]):
@@ -46,7 +51,9 @@ class TryForm(forms.Form):
     """A definition and a provider's answer, to see what is read from it."""
 
     definition = forms.CharField(
-        label=gettext_lazy("Definition"), widget=forms.Textarea(attrs={"rows": 24, "spellcheck": "false"})
+        label=gettext_lazy("Definition"),
+        max_length=MAX_DEFINITION,
+        widget=forms.Textarea(attrs={"rows": 24, "spellcheck": "false"}),
     )
     sample = forms.CharField(
         label=gettext_lazy("Sample answer (JSON)"),
@@ -65,8 +72,8 @@ class TryForm(forms.Form):
     def clean_sample(self) -> str:
         text = str(self.cleaned_data["sample"])
         try:
-            json.loads(text)
-        except ValueError as error:
+            strict_json.decode(text, nan_is_null=True)
+        except JSONError as error:
             raise forms.ValidationError(_("This is not JSON: %(error)s") % {"error": error}) from error
         return text
 
@@ -108,12 +115,15 @@ class ProviderAdmin(admin.ModelAdmin[Provider]):
         finding: Finding | None = None
         if form.is_valid():
             definition = parse(form.cleaned_data["definition"])
-            finding = read(
-                definition.reading,
-                json.loads(form.cleaned_data["sample"]),
-                task_type=definition.types[0],
-                task_id="task-id",
-            )
+            try:
+                finding = read(
+                    definition.reading,
+                    strict_json.decode(form.cleaned_data["sample"], nan_is_null=True),
+                    task_type=definition.types[0] if definition.types else TaskType.OTHER,
+                    task_id="task-id",
+                )
+            except ReadingError as error:
+                form.add_error("definition", str(error))
         context = {
             **self.admin_site.each_context(request),
             "title": _("Try a provider on a sample answer"),
@@ -185,15 +195,41 @@ class ProviderCredentialAdmin(admin.ModelAdmin[ProviderCredential]):
         return bool(credential.webhook_secret)
 
 
-@admin.register(ProviderHealth)
-class ProviderHealthAdmin(admin.ModelAdmin[ProviderHealth]):
-    list_display = ("platform", "failures", "paused_until", "last_error", "last_answer_at")
+class _ReadOnly(admin.ModelAdmin[_Model]):
+    """Rows that the product keeps for itself: to be looked at."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: ProviderHealth | None = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: _Model | None = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: ProviderHealth | None = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: _Model | None = None) -> bool:
         return False
+
+
+@admin.register(HostHealth)
+class HostHealthAdmin(_ReadOnly[HostHealth]):
+    list_display = (
+        "host",
+        "failures",
+        "paused_until",
+        "slow_until",
+        "last_error",
+        "last_answer_at",
+        "noted_at",
+    )
+    search_fields = ("host",)
+    ordering = ("-noted_at",)
+
+
+@admin.register(EarlyWebhook)
+class EarlyWebhookAdmin(_ReadOnly[EarlyWebhook]):
+    """What waits, and how much of it; not what it says."""
+
+    list_display = ("provider_task_id", "platform", "gateway", "received_at")
+    list_filter = ("platform",)
+    list_select_related = ("gateway",)
+    search_fields = ("provider_task_id",)
+    ordering = ("-received_at",)
+    fields = ("provider_task_id", "platform", "gateway", "delivery_id", "received_at")

@@ -41,12 +41,12 @@ class AsyncTaskQuerySet(models.QuerySet[_Model]):
             rows = rows.filter(id__lt=first_id(chosen.end))
         return rows
 
-    def identified_by(self, identifier: str) -> AsyncTaskQuerySet[_Model]:
-        """Return the tasks, of all time, with this task ID, provider's task ID or request ID."""
+    def identified_by(self, *identifiers: str) -> AsyncTaskQuerySet[_Model]:
+        """Return the tasks, of all time, with one of these as task ID, provider's task ID or request ID."""
         return self.filter(
-            Q(task_id=identifier)
-            | Q(provider_task_id=identifier, provider_task_id__gt="")
-            | Q(request_id=identifier, request_id__gt="")
+            Q(task_id__in=identifiers)
+            | Q(provider_task_id__in=identifiers, provider_task_id__gt="")
+            | Q(request_id__in=identifiers, request_id__gt="")
         )
 
     def newest(self, cursor: Cursor, limit: int) -> AsyncTaskQuerySet[_Model]:

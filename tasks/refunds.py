@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from routescope import ledger
@@ -64,27 +65,39 @@ def settle_waiting(limit: int = 10_000) -> tuple[int, int]:
     waiting = AsyncTask.objects.filter(refund_due=True).order_by("finished_at").values_list("pk", flat=True)
     settled = given_up = 0
     for pk in list(waiting[:limit]):
-        with transaction.atomic():
-            task = (
-                AsyncTask.objects.select_for_update(no_key=True, skip_locked=True)
-                .filter(pk=pk, refund_due=True)
-                .first()
-            )
-            if task is None:
-                continue
-            if settle(task):
-                settled += 1
-            elif task.finished_at is not None and task.finished_at + WAIT_FOR_CHARGE < now:
-                task.refund_due = False
-                given_up += 1
-                _note(task, EventReason.NO_CHARGE)
-            else:
-                continue
-            task.updated_at = now
-            task.save()
+        try:
+            done = _settle_one(pk, now)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:  # One odd task never keeps the others from their money.
+            logger.exception("The refund of the task %s could not be settled", pk)
+            continue
+        settled += done is True
+        given_up += done is False
     if given_up:
         logger.warning("%s failed tasks have no charge to give back", given_up)
     return settled, given_up
+
+
+def _settle_one(pk: UUID, now: datetime) -> bool | None:
+    """Refund one task; True if that is done, False if its charge is given up, None if it waits on."""
+    with transaction.atomic():
+        task = (
+            AsyncTask.objects.select_for_update(no_key=True, skip_locked=True)
+            .filter(pk=pk, refund_due=True)
+            .first()
+        )
+        if task is None:
+            return None
+        done = settle(task)
+        if not done:
+            if task.finished_at is None or task.finished_at + WAIT_FOR_CHARGE >= now:
+                return None
+            task.refund_due = False
+            _note(task, EventReason.NO_CHARGE)
+        task.updated_at = now
+        task.save()
+        return done
 
 
 def _note(task: AsyncTask, reason: EventReason, amount: str = "") -> None:

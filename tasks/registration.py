@@ -11,11 +11,12 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.identities import Names, resolve
@@ -23,11 +24,16 @@ from accounts.models import Gateway
 from routescope.ids import derived_id
 from routescope.partitions import Month
 from tasks import lifecycle
+from tasks.asking import host_asked
+from tasks.following import clock
+from tasks.intake import callbacks
 from tasks.lifecycle import Outcome
 from tasks.models import (
     AsyncTask,
     EarlyReport,
+    EarlyWebhook,
     EventKind,
+    ProviderCredential,
     TaskEvent,
     TaskStatus,
     TaskType,
@@ -42,6 +48,8 @@ MAX_AHEAD = timedelta(days=1)
 UNFOLLOWED_DEADLINE = timedelta(days=7)
 """How long a task may stay open that only its gateway reports on."""
 EARLY_REPORTS_KEPT = timedelta(days=7)
+MAX_EARLY_REPORTS = 10_000
+"""Of one gateway, that wait for tasks which are not registered."""
 
 
 @dataclass(slots=True)
@@ -63,14 +71,17 @@ def register(gateway: Gateway, reports: Reports, catalogue: Catalogue) -> Taken:
     body may be sent again.
     """
     taken = Taken(rejected=list(reports.rejected))
-    now = timezone.now()
+    now = clock.now()
     timely = _timely(reports.reports, now, taken)
     known = _known(gateway, [report.task_id for _, report in timely])
     fresh = {report.task_id: report for _, report in reversed(timely) if report.task_id not in known}
     new = _insert(gateway, list(fresh.values()), now)
     ids = _known(gateway, [report.task_id for _, report in timely])
+    named: set[UUID] = set()
     for _, report in timely:
         task = ids[report.task_id]
+        if task.pk in new or report.provider_task_id:
+            named.add(task.pk)
         changed = report.says_something and _apply(task, report, catalogue) is Outcome.CHANGED
         if task.pk in new:
             new.discard(task.pk)
@@ -80,19 +91,28 @@ def register(gateway: Gateway, reports: Reports, catalogue: Catalogue) -> Taken:
             taken.accepted += 1
         else:
             taken.duplicates += 1
+    _apply_webhooks(named, catalogue)
     taken.rejected.sort(key=lambda rejected: rejected.index)
     return taken
 
 
-def report(gateway: Gateway, reports: Reports, bodies: Sequence[Any], catalogue: Catalogue) -> Taken:
-    """Take in reports about tasks, registered or not yet; ``bodies`` are the same reports as JSON values."""
+def report(gateway: Gateway, reports: Reports, catalogue: Catalogue) -> Taken:
+    """Take in reports about tasks, registered or not yet."""
     taken = Taken(rejected=list(reports.rejected))
     known = _known(gateway, [one.task_id for _, one in reports.reports])
+    room = 0
+    if len(known) < len({one.task_id for _, one in reports.reports}):
+        room = MAX_EARLY_REPORTS - EarlyReport.objects.filter(gateway=gateway)[:MAX_EARLY_REPORTS].count()
     for index, one in reports.reports:
         task = known.get(one.task_id)
-        if task is None:
+        if task is None and taken.pending >= room:
+            error = (
+                "too many reports wait for tasks that are not registered: register this one, and send again"
+            )
+            taken.rejected.append(Rejected(index, one.task_id, error))
+        elif task is None:
             EarlyReport.objects.get_or_create(
-                gateway=gateway, task_id=one.task_id, key=one.key, defaults={"body": bodies[index]}
+                gateway=gateway, task_id=one.task_id, key=one.key, defaults={"body": one.body}
             )
             # Registered in this very moment? Its registration may have looked for us before we were there.
             task = _known(gateway, [one.task_id]).get(one.task_id)
@@ -105,6 +125,15 @@ def report(gateway: Gateway, reports: Reports, bodies: Sequence[Any], catalogue:
             taken.accepted += 1
         else:
             taken.duplicates += 1
+    _apply_webhooks(
+        {
+            known[one.task_id].pk
+            for _, one in reports.reports
+            if one.provider_task_id and one.task_id in known
+        },
+        catalogue,
+    )
+    taken.rejected.sort(key=lambda rejected: rejected.index)
     return taken
 
 
@@ -121,7 +150,9 @@ def first_poll(
     first = duration(poll.first)
     # Tasks that come in a batch are not all asked about in the same instant.
     jitter = first * random.uniform(0, 0.25)  # noqa: S311
-    return max(submitted_at + first, now) + jitter, submitted_at + duration(poll.deadline)
+    # A gateway whose clock is ahead does not put the first poll off.
+    due = min(max(submitted_at + first, now), now + first)
+    return due + jitter, submitted_at + duration(poll.deadline)
 
 
 def _timely(reports: Sequence[tuple[int, Report]], now: datetime, taken: Taken) -> list[tuple[int, Report]]:
@@ -162,10 +193,22 @@ def _insert(gateway: Gateway, reports: Sequence[Report], now: datetime) -> set[U
         groups=(one.group for one in reports),
         models=(one.model for one in reports),
     )
+    credentials = _credentials(gateway, {one.definition.slug for one in reports if one.definition})
     rows = [_row(gateway, names, one, now) for one in reports]
+    for row, one in zip(rows, reports, strict=True):
+        row.poll_host = host_asked(row, one.definition, credentials.get(row.platform))
     with transaction.atomic():
         AsyncTask.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
         return _note_submissions([row.pk for row in rows])
+
+
+def _credentials(gateway: Gateway, platforms: set[str]) -> dict[str, ProviderCredential]:
+    """Return where each provider is asked for this gateway's tasks; keys are not read."""
+    rows = ProviderCredential.objects.filter(
+        Q(gateway=gateway) | Q(gateway=None), platform__in=platforms
+    ).only("platform", "base_url")
+    # The gateway's own comes last, and counts.
+    return {row.platform: row for row in rows.order_by(F("gateway_id").asc(nulls_first=True))}
 
 
 def _note_submissions(ids: Sequence[UUID]) -> set[UUID]:
@@ -215,12 +258,23 @@ def _apply(known: _Known, one: Report, catalogue: Catalogue) -> Outcome:
     return lifecycle.transition(known.pk, observation)[0]
 
 
+def _apply_webhooks(ids: set[UUID], catalogue: Catalogue) -> None:
+    """Apply the webhooks that came before these tasks, or before their provider's ID was told."""
+    if ids and EarlyWebhook.objects.exists():
+        tasks = AsyncTask.objects.filter(pk__in=ids).exclude(provider_task_id="")
+        callbacks.apply_early(list(tasks), catalogue)
+
+
 def _apply_early(gateway: Gateway, known: _Known, task_id: str, catalogue: Catalogue) -> None:
     for early in EarlyReport.objects.filter(gateway=gateway, task_id=task_id).order_by("received_at", "pk"):
         try:
             _apply(known, again(early.body, early.key, task_id, catalogue), catalogue)
+        except (OperationalError, InterfaceError):
+            raise
         except ValueError as error:
             logger.error("An early report about the task %s cannot be used: %s", task_id, error)
+        except Exception:
+            logger.exception("An early report about the task %s could not be applied", task_id)
         early.delete()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -11,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from routescope.reading import (
+    MAX_ID,
     FormatError,
     amount,
     bounded,
@@ -20,6 +22,8 @@ from routescope.reading import (
     shortened,
     split,
 )
+from routescope.wire import strict_json
+from routescope.wire.strict_json import JSON, JSONError
 from tasks.lifecycle import Observation
 from tasks.models import UNSUCCESSFUL_STATUSES, EventKind, TaskStatus, TaskType
 from tasks.providers.catalogue import Catalogue
@@ -28,6 +32,9 @@ from tasks.providers.reading import pieces_of, progress_of, state_of
 
 MAX_TASKS = 1_000
 """Tasks in one request: each changes in a transaction of its own."""
+
+MAX_REPORT_BYTES = 256 * 1024
+"""Of one report's JSON: its result has a quarter of that at most."""
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 _Name = Annotated[str, msgspec.Meta(max_length=200)]
@@ -103,6 +110,8 @@ class Report:
     poll_url: str = ""
     poll_parameters: dict[str, str] = field(default_factory=dict)
     gateway_refunds: bool = False
+    body: JSON = None
+    """The report as it came, to be kept where its task is not registered yet."""
 
     @property
     def says_something(self) -> bool:
@@ -164,8 +173,12 @@ def decode(body: bytes, catalogue: Catalogue, *, registering: bool, task_id: str
     records = split(body, 1 if task_id else MAX_TASKS)
     for index, raw in enumerate(records):
         try:
-            decoded = _decode(sanitised(raw))
-            reports.append((index, _report(decoded, raw, catalogue, registering, task_id)))
+            value = strict_json.decode(raw)
+            decoded = _body(raw, value)
+            reports.append((index, _report(decoded, value, catalogue, registering, task_id)))
+        except JSONError as error:
+            undecodable += 1
+            rejected.append(Rejected(index, task_id or _task_id(raw), f"not valid JSON: {error}"))
         except msgspec.ValidationError as error:
             rejected.append(Rejected(index, task_id or _task_id(raw), readable(error)))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -182,11 +195,24 @@ def again(body: Any, key: str, task_id: str, catalogue: Catalogue) -> Report:
     """Decode a report that was kept for later. Raises ValueError where a definition has changed against
     it.
     """
-    raw = msgspec.json.encode(body)
-    return replace(_report(_decode(raw), raw, catalogue, registering=False, task_id=task_id), key=key)
+    decoded = _decode(msgspec.json.encode(body))
+    return replace(_report(decoded, body, catalogue, registering=False, task_id=task_id), key=key)
 
 
 _decode = msgspec.json.Decoder(_Body).decode
+
+
+def _body(raw: bytes, value: JSON) -> _Body:
+    """Decode a report; what `strict_json` mended in it is read as mended. Raises msgspec.DecodeError."""
+    try:
+        return _decode(sanitised(raw))
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _decode(msgspec.json.encode(value))
+
+
+_FIELDS = frozenset(_Body.__struct_fields__)
 
 
 def _task_id(raw: bytes) -> str | None:
@@ -196,10 +222,10 @@ def _task_id(raw: bytes) -> str | None:
         return None
 
 
-def _report(body: _Body, raw: bytes, catalogue: Catalogue, registering: bool, task_id: str) -> Report:
-    if body.task_id and task_id and body.task_id != task_id:
+def _report(body: _Body, value: JSON, catalogue: Catalogue, registering: bool, task_id: str) -> Report:
+    if body.task_id and task_id and body.task_id.strip() != task_id.strip():
         raise ValueError(f"task_id: {body.task_id!r} is not the task of this URL, {task_id!r}")
-    identifier = body.task_id or task_id
+    identifier = _id(body.task_id or task_id, "task_id")
     if not identifier:
         raise ValueError("task_id: is missing; it is the ID that the client saw")
     if registering and body.created_at is None:
@@ -207,20 +233,20 @@ def _report(body: _Body, raw: bytes, catalogue: Catalogue, registering: bool, ta
     definition = catalogue.get(body.platform) if body.platform else None
     code, message = _failure(body.error)
     return Report(
-        key=_key(raw),
+        key=_key(value),
         task_id=identifier,
         submitted_at=None if body.created_at is None else moment(body.created_at),
         user=(body.user or "").strip(),
         token=(body.token or "").strip(),
         group=(body.group or "").strip(),
         model=(body.model or "").strip(),
-        request_id=body.request_id or "",
+        request_id=_id(body.request_id, "request_id"),
         platform=definition.slug if definition else (body.platform or "").strip()[:64],
         definition=definition,
         type=_type(body.type, definition),
         said=body.status or "",
         word=body.provider_status or "",
-        provider_task_id=body.provider_task_id or "",
+        provider_task_id=_id(body.provider_task_id, "provider_task_id"),
         progress=progress_of(body.progress),
         cost=_cost(body.cost),
         started_at=None if body.started_at is None else moment(body.started_at, "started_at"),
@@ -234,12 +260,37 @@ def _report(body: _Body, raw: bytes, catalogue: Catalogue, registering: bool, ta
         poll_url=_poll_url(body.poll),
         poll_parameters=bounded(body.poll.parameters, "poll.parameters") or {} if body.poll else {},
         gateway_refunds=body.refunds == "gateway",
+        body=_known_of(value),
     )
 
 
-def _key(raw: bytes) -> str:
+def _id(text: str | None, field: str) -> str:
+    """Return an ID as it is searched for: without space around it. Raises ValueError for one that no page can
+    show and nobody can type.
+    """
+    named = (text or "").strip()
+    if any(unicodedata.category(mark) in ("Cc", "Zl", "Zp") for mark in named):
+        raise ValueError(f"{field}: holds a control character")
+    if len(named) > MAX_ID:
+        raise ValueError(f"{field}: is longer than {MAX_ID} characters")
+    return named
+
+
+def _known_of(value: JSON) -> JSON:
+    """Return a report without the fields that mean nothing here, whatever their size. Raises ValueError where
+    it is too large all the same.
+    """
+    fields = value.items() if isinstance(value, dict) else ()
+    known: JSON = {name: said for name, said in fields if name in _FIELDS}
+    size = len(msgspec.json.encode(known))
+    if size > MAX_REPORT_BYTES:
+        raise ValueError(f"{size:,} bytes are too many for one report: at most {MAX_REPORT_BYTES:,}")
+    return known
+
+
+def _key(value: JSON) -> str:
     """Return what makes the same report the same: its content, whatever the order of its fields."""
-    canonical = msgspec.json.encode(msgspec.json.decode(raw), order="deterministic")
+    canonical = msgspec.json.encode(value, order="deterministic")
     return f"report:{hashlib.blake2b(canonical, digest_size=16).hexdigest()}"
 
 

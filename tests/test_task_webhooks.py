@@ -163,7 +163,7 @@ def test_an_unsigned_callback_is_only_a_reason_to_ask(client: Client, alice: Use
     assert TaskEvent.objects.get().kind == EventKind.HINT
 
 
-@pytest.mark.parametrize(("slug", "status"), [("nobody", 404), ("replicate", 400)])
+@pytest.mark.parametrize(("slug", "status"), [("nobody", 404), ("replicate", 401), ("luma", 400)])
 def test_what_is_no_webhook_is_refused(client: Client, db: None, slug: str, status: int) -> None:
     assert client.post(f"/hooks/{slug}/", b"not json", "application/json").status_code == status
 

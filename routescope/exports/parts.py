@@ -17,6 +17,8 @@ from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
+
 from routescope.exports.formats import Format
 from routescope.exports.sources import Row, Selected, Value
 
@@ -123,7 +125,10 @@ def _holding(selected: Selected, folder: Path) -> Iterator[Part]:
         return
     before = None
     for number, line in enumerate(manifest.read_text().splitlines()):
-        part = Part(**json.loads(line))
+        try:
+            part = msgspec.json.decode(line, type=Part)
+        except msgspec.DecodeError:
+            return
         path = _path(folder, number)
         if not part.last or not path.exists() or sha256_of(path) != part.sha256:
             return

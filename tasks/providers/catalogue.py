@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 from tasks.models import Provider
@@ -14,7 +14,7 @@ from tasks.providers.definition import Definition, DefinitionError, parse
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Catalogue:
     """Definitions by slug, and by every name that a gateway may use."""
 
@@ -24,6 +24,11 @@ class Catalogue:
     def get(self, name: str) -> Definition | None:
         """Return the provider that a gateway calls ``name``, or None."""
         return self.by_name.get(_plain(name))
+
+    @cached_property
+    def anyones(self) -> list[str]:
+        """The providers that may be any host, as the gateway says."""
+        return [slug for slug, one in self.by_slug.items() if one.poll and "*" in one.poll.hosts]
 
     def label(self, platform: str) -> str:
         """Return a platform's real name; one that nobody defined is called as its gateway does."""
@@ -39,11 +44,18 @@ def catalogue() -> Catalogue:
             definitions.pop(row.slug, None)
             continue
         try:
-            definitions[row.slug] = parse(row.definition)
+            definitions[row.slug] = _parsed(row.definition)
         except DefinitionError as error:
             logger.error("The provider %s as changed in the admin cannot be used: %s", row.slug, error)
+        except Exception:  # One provider's definition never costs the others.
+            logger.exception("The provider %s as changed in the admin cannot be read", row.slug)
     names = {_plain(alias): definition for definition in definitions.values() for alias in definition.aliases}
     return Catalogue(definitions, names | definitions)
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> Definition:
+    return parse(text)
 
 
 @cache

@@ -10,8 +10,9 @@ import re
 import tomllib
 from datetime import timedelta
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import jmespath
 import msgspec
@@ -20,11 +21,17 @@ from jmespath.parser import ParsedResult
 
 from tasks.models import OPEN_STATUSES, UNSUCCESSFUL_STATUSES, TaskStatus, TaskType
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SLOTS = re.compile(r"\{[^}]*\}")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 PieceKind = Literal["image", "audio", "video", "text", "json", "file"]
+MAX_DEFINITION = 64 * 1024
+"""Characters of a definition; the largest of ours has 3,000."""
+LONGEST = timedelta(days=400)
+Expression = Annotated[str, msgspec.Meta(max_length=2000)]
+Text = Annotated[str, msgspec.Meta(max_length=1000)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
 
@@ -37,7 +44,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     word.
     """
 
-    when: str
+    when: Expression
     state: TaskStatus
 
 
@@ -49,8 +56,8 @@ class Piece(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     the URL answers only to the provider's key, so nobody's browser can open it.
     """
 
-    path: str
-    url: str = ""
+    path: Expression
+    url: Text = ""
     kind: PieceKind | None = None
     needs_key: bool = False
 
@@ -64,21 +71,21 @@ class Reading(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     without one.
     """
 
-    status: str
+    status: Expression
     words: dict[str, TaskStatus]
-    rules: list[Rule] = []
-    progress: str = ""
+    rules: Annotated[list[Rule], msgspec.Meta(max_length=50)] = []
+    progress: Expression = ""
     progress_scale: float = 1
-    progress_done: str = ""
-    progress_total: str = ""
-    started: str = ""
-    finished: str = ""
-    results: list[Piece] = []
-    expires: str = ""
+    progress_done: Expression = ""
+    progress_total: Expression = ""
+    started: Expression = ""
+    finished: Expression = ""
+    results: Annotated[list[Piece], msgspec.Meta(max_length=20)] = []
+    expires: Expression = ""
     lifetime: str = ""
-    failure_code: str = ""
-    failure_message: str = ""
-    task_id: str = ""
+    failure_code: Expression = ""
+    failure_message: Expression = ""
+    task_id: Expression = ""
     zone: str = "UTC"
 
 
@@ -97,7 +104,7 @@ class Follow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``_result`` of the first one, its HTTP status under ``_result_status``."""
 
     url: str
-    path: str = ""
+    path: Expression = ""
     """Finds the URL in the first answer instead, if the host is allowed."""
 
 
@@ -129,7 +136,7 @@ class Webhook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     as a poll's answer (``poll``), by ``reading``, or only a reason to poll (``hint``)."""
 
     scheme: Literal["standard", "fal", "none"] = "none"
-    task_id: str = "id"
+    task_id: Expression = "id"
     body: Literal["poll", "own", "hint"] = "hint"
     reading: Reading | None = None
     jwks: str = ""
@@ -154,12 +161,18 @@ class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def parse(text: str) -> Definition:
     """Read a definition from TOML. Raises DefinitionError with the line or the field to mend."""
+    if len(text) > MAX_DEFINITION:
+        raise DefinitionError(f"A definition has at most {MAX_DEFINITION:,} characters.")
     try:
         definition = msgspec.convert(tomllib.loads(text), Definition)
     except tomllib.TOMLDecodeError as error:
         raise DefinitionError(f"This is not TOML: {error}.") from error
+    except RecursionError as error:
+        raise DefinitionError("This is nested too deep.") from error
     except msgspec.ValidationError as error:
         raise DefinitionError(str(error).replace("`$.", "`").replace("Object", "The table")) from error
+    except ValueError as error:  # A number that Python does not read, say.
+        raise DefinitionError(f"This cannot be read: {error}.") from error
     if not _SLUG.fullmatch(definition.slug):
         raise DefinitionError(f"slug: {definition.slug!r} is not made of a-z, 0-9 and dashes.")
     _check(definition)
@@ -172,6 +185,9 @@ def expression(text: str) -> ParsedResult:
         return _compiled(text)
     except JMESPathError as error:
         raise DefinitionError(f"{text!r} is not JMESPath: {' '.join(str(error).split())}") from error
+    except (RecursionError, ValueError, AttributeError, TypeError) as error:
+        # jmespath itself stumbles over some of what is no expression.
+        raise DefinitionError(f"{text[:200]!r} is not JMESPath: {error}") from error
 
 
 @lru_cache(maxsize=2048)
@@ -185,7 +201,10 @@ def duration(text: str) -> timedelta:
     found = _DURATION.fullmatch(text)
     if not found:
         raise DefinitionError(f"{text!r} is not a duration: write 30s, 5m, 24h or 2d.")
-    return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+    seconds = float(found[1]) * _SECONDS[found[2]]
+    if seconds > LONGEST.total_seconds():
+        raise DefinitionError(f"{text!r} is longer than {LONGEST.days} days.")
+    return timedelta(seconds=seconds)
 
 
 def _check(definition: Definition) -> None:
@@ -197,6 +216,8 @@ def _check(definition: Definition) -> None:
     for reading in readings:
         _check_reading(reading)
     expression(definition.webhook.task_id)
+    if definition.webhook.scheme == "fal" and not definition.webhook.jwks.startswith("https://"):
+        raise DefinitionError("webhook.jwks: must start with https://.")
     if any(state in OPEN_STATUSES for state in definition.refunded):
         raise DefinitionError("refunded: only final states are refunded.")
     poll = definition.poll
@@ -215,7 +236,7 @@ def _check(definition: Definition) -> None:
 
 
 def _check_reading(reading: Reading) -> None:
-    paths: list[Any] = [
+    paths = [
         reading.status,
         reading.progress,
         reading.progress_done,
@@ -233,3 +254,10 @@ def _check_reading(reading: Reading) -> None:
         expression(path)
     if reading.lifetime:
         duration(reading.lifetime)
+    try:
+        ZoneInfo(reading.zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise DefinitionError(f"zone: {reading.zone!r} is no time zone.") from error
+    for piece in reading.results:
+        if unknown := set(_SLOTS.findall(piece.url)) - {"{value}", "{id}"}:
+            raise DefinitionError(f"results.url: {min(unknown)} is neither {{value}} nor {{id}}.")

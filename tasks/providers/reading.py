@@ -12,15 +12,17 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
-from jmespath.exceptions import JMESPathError
-
 from routescope.reading import shortened
+from routescope.wire import strict_json
+from routescope.wire.strict_json import JSONError
 from tasks.models import TaskStatus, TaskType
-from tasks.providers.definition import Piece, PieceKind, Reading, duration, expression
+from tasks.providers.definition import Piece, PieceKind, Reading, duration
+from tasks.providers.search import find
 
 MAX_PIECES = 100
 MAX_TEXT = 20_000
 MAX_DATA_BYTES = 64 * 1024
+MAX_URL = 4000
 
 _MILLISECONDS_FROM = 10**11
 _KIND_BY_ENDING: dict[str, PieceKind] = {
@@ -56,10 +58,12 @@ class Finding:
 
 
 def read(reading: Reading, answer: Any, *, task_type: str = TaskType.OTHER, task_id: str = "") -> Finding:
-    """Return what ``answer`` (decoded JSON) says by the definition's ``reading``. Raises nothing: what
-    cannot be found is not there, and a state that cannot be told is None.
+    """Return what ``answer`` (decoded JSON) says by the definition's ``reading``.
+
+    What cannot be found is not there, and a state that cannot be told is None. Raises ReadingError where an
+    expression of the definition cannot be worked out.
     """
-    word = _text(_find(reading.status, answer), 100)
+    word = _text(find(reading.status, answer), 100)
     status = _state(reading, answer, word)
     zone = ZoneInfo(reading.zone)
     ended = status in (TaskStatus.SUCCEEDED, TaskStatus.PARTIALLY_SUCCEEDED)
@@ -68,14 +72,14 @@ def read(reading: Reading, answer: Any, *, task_type: str = TaskType.OTHER, task
         status=status,
         word=word,
         progress=_progress(reading, answer),
-        started_at=_moment(_find(reading.started, answer), zone),
-        finished_at=_moment(_find(reading.finished, answer), zone),
-        result=_result(reading, answer, task_type, task_id) if ended or failed else [],
-        expires_at=_moment(_find(reading.expires, answer), zone) if ended else None,
+        started_at=_moment(find(reading.started, answer), zone),
+        finished_at=_moment(find(reading.finished, answer), zone),
+        result=_result(reading, answer, task_type, task_id, made=ended) if ended or failed else [],
+        expires_at=_moment(find(reading.expires, answer), zone) if ended else None,
         lifetime=duration(reading.lifetime) if reading.lifetime and ended else None,
-        failure_code=_text(_find(reading.failure_code, answer), 100) if failed else "",
-        failure_message=shortened(_text(_find(reading.failure_message, answer))) if failed else "",
-        task_id=_text(_find(reading.task_id, answer), 255),
+        failure_code=_text(find(reading.failure_code, answer), 100) if failed else "",
+        failure_message=shortened(_text(find(reading.failure_message, answer))) if failed else "",
+        task_id=_text(find(reading.task_id, answer), 255),
     )
 
 
@@ -83,23 +87,13 @@ _WITH_REASON = {"failed", "moderated", "cancelled", "expired", "partially_succee
 
 
 def find_text(path: str, answer: Any, most: int = 255) -> str:
-    """Return what an expression finds, as text; nothing where it finds nothing."""
-    return _text(_find(path, answer), most)
-
-
-def _find(path: str, answer: Any) -> Any:
-    if not path:
-        return None
-    try:
-        return expression(path).search(answer)
-    except JMESPathError:
-        # A function was given a type it does not take: the answer has another shape than was expected.
-        return None
+    """Return what an expression finds, as text; nothing where it finds nothing. Raises ReadingError."""
+    return _text(find(path, answer), most)
 
 
 def _state(reading: Reading, answer: Any, word: str) -> TaskStatus | None:
     for rule in reading.rules:
-        if _find(rule.when, answer) is True:
+        if find(rule.when, answer) is True:
             return rule.state
     return state_of(reading, word) if word else None
 
@@ -121,11 +115,11 @@ def progress_of(value: Any) -> int | None:
 def _progress(reading: Reading, answer: Any) -> int | None:
     if reading.progress_total:
         done, total = (
-            _number(_find(path, answer)) for path in (reading.progress_done, reading.progress_total)
+            _number(find(path, answer)) for path in (reading.progress_done, reading.progress_total)
         )
         percent = 100 * done / total if done is not None and total else None
     else:
-        value = _number(_find(reading.progress, answer))
+        value = _number(find(reading.progress, answer))
         percent = None if value is None else value * reading.progress_scale
     return progress_of(percent)
 
@@ -137,7 +131,7 @@ def _number(value: Any) -> float | None:
         value = value.strip().removesuffix("%")
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 
@@ -173,11 +167,20 @@ def _text(value: Any, most: int | None = None) -> str:
 # --- Results ---------------------------------------------------------------------------------------------
 
 
-def _result(reading: Reading, answer: Any, task_type: str, task_id: str) -> list[dict[str, Any]]:
+def _result(
+    reading: Reading, answer: Any, task_type: str, task_id: str, *, made: bool
+) -> list[dict[str, Any]]:
+    """Return what an answer holds of a result. ``made`` False: the task made none, though others may be named
+    (the file of errors, what a cancelled batch had done).
+    """
     pieces: list[dict[str, Any]] = []
     seen: set[str] = set()
+    own = _text(find(reading.task_id, answer), 255) or task_id
     for wanted in reading.results:
-        for piece in _pieces(wanted, _find(wanted.path, answer), task_type, task_id):
+        value = find(wanted.path, answer)
+        if wanted.url and not made and ("{id}" in wanted.url or _text(value) == own):
+            continue  # Made of the task's own ID, the link names what never came to be.
+        for piece in _pieces(wanted, value, task_type, task_id):
             identity = json.dumps(piece, sort_keys=True)
             if identity not in seen and len(pieces) < MAX_PIECES:
                 seen.add(identity)
@@ -195,7 +198,9 @@ def _pieces(wanted: Piece, value: Any, task_type: str, task_id: str) -> Iterator
         return
     if wanted.url:
         for item in value if isinstance(value, list) else [value]:
-            url = wanted.url.format(value=quote(_text(item), safe=""), id=quote(task_id, safe="-_."))
+            # Not str.format(): a template of others could ask for more than the two.
+            named = wanted.url.replace("{id}", quote(task_id, safe="-_."))
+            url = named.replace("{value}", quote(_text(item), safe=""))[:MAX_URL]
             yield _linked(wanted, url, "", task_type)
         return
     links = list(_links(value))
@@ -213,18 +218,28 @@ def _pieces(wanted: Piece, value: Any, task_type: str, task_id: str) -> Iterator
 def _links(value: Any) -> Iterator[tuple[str, str]]:
     """Find the URLs in a value, each with the content type that stands beside it."""
     if isinstance(value, str):
-        if value.startswith(("https://", "http://", "gs://")) and not any(c.isspace() for c in value):
-            yield value[:4000], ""
+        if _is_link(value) and not any(c.isspace() for c in value):
+            yield value[:MAX_URL], ""
     elif isinstance(value, list):
         for item in value:
             yield from _links(item)
     elif isinstance(value, dict):
         url = value.get("url")
-        if isinstance(url, str) and url.startswith(("https://", "http://")):
-            yield url[:4000], str(value.get("content_type") or value.get("mimeType") or "")
+        if isinstance(url, str) and _is_link(url):
+            yield url[:MAX_URL], str(value.get("content_type") or value.get("mimeType") or "")
         else:
             for item in value.values():
                 yield from _links(item)
+
+
+def _is_link(text: str) -> bool:
+    if not text.startswith(("https://", "http://", "gs://")):
+        return False
+    try:
+        urlsplit(text)
+    except ValueError:  # A bracket that does not close: it cannot be opened, and breaks who takes it apart.
+        return False
+    return True
 
 
 def _linked(wanted: Piece, url: str, content_type: str, task_type: str) -> dict[str, Any]:
@@ -241,7 +256,10 @@ def _kind(url: str, content_type: str, task_type: str) -> PieceKind:
 
 
 def _data(value: Any) -> dict[str, Any]:
-    text = json.dumps(value, ensure_ascii=False).replace("\\u0000", "\\ufffd")
-    if len(text.encode()) > MAX_DATA_BYTES:
+    text = json.dumps(value, ensure_ascii=False)
+    if len(text.encode(errors="replace")) > MAX_DATA_BYTES:
         return {"kind": "text", "text": text[:MAX_TEXT], "truncated": True}
-    return {"kind": "json", "data": json.loads(text)}
+    try:
+        return {"kind": "json", "data": strict_json.decode(text, nan_is_null=True)}
+    except JSONError:  # Deeper than what came in: an expression has wrapped it.
+        return {"kind": "text", "text": text[:MAX_TEXT]}
