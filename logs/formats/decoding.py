@@ -30,7 +30,7 @@ def decode_each(records: Iterable[bytes], read: Callable[[bytes], UsageEvent], n
             batch.events.append((index, mending(raw, read)))
         except msgspec.ValidationError as error:
             batch.rejected.append(Rejection(index=index, request_id=named(raw, name), error=readable(error)))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, BrokenError, UnicodeDecodeError, RecursionError) as error:
             undecodable += 1
             reason = f"not valid JSON: {error}"
             batch.rejected.append(Rejection(index=index, request_id=named(raw, name), error=reason))

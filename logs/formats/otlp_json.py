@@ -212,14 +212,14 @@ def _resource(raw: bytes) -> dict[str, Any]:
     try:
         found, _ = tolerant.decode(raw, _Resource) if raw not in (b"", _NULL) else (_Resource(), [])
         return _one_by_one(bytes(found.attributes), [])
-    except RecordError:
+    except BrokenError:
         return {}
 
 
 def _scope(raw: bytes) -> str:
     try:
         return tolerant.decode(raw, _Scope)[0].name if raw not in (b"", _NULL) else ""
-    except RecordError:
+    except BrokenError:
         return ""
 
 
@@ -257,7 +257,7 @@ def _span(raw: bytes, scope: str, resource: Mapping[str, Any]) -> Span | Rejecti
         )
     except msgspec.ValidationError as error:
         return Rejection(index=0, request_id=None, error=readable(error))
-    except RecordError as error:
+    except (RecordError, BrokenError) as error:
         return Rejection(index=0, request_id=None, error=str(error))
 
 
@@ -284,7 +284,7 @@ def _loose_span(raw: bytes, scope: str, resource: Mapping[str, Any]) -> Span:
 def _loose_event(raw: bytes, left_out: list[str]) -> SpanEvent:
     try:
         event, further = tolerant.decode(raw, _LooseEvent)
-    except RecordError:
+    except BrokenError:
         event, further = _LooseEvent(), ["event"]
     left_out += [f"events.{name}" for name in further]
     return SpanEvent(

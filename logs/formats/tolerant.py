@@ -10,8 +10,8 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
-from routescope.json_parts import BrokenError, Steps, members
-from routescope.reading import RecordError, mended, without_no_numbers
+from routescope.json_parts import Steps, members
+from routescope.reading import mended, without_no_numbers
 
 _Object = TypeVar("_Object", bound=msgspec.Struct)
 _MOST_NAMED = 20
@@ -20,29 +20,26 @@ _MOST_NAMED = 20
 def decode(raw: bytes, kind: type[_Object], steps: Steps | None = None) -> tuple[_Object, list[str]]:
     """Return the object with the fields that can be read, and the names of those that cannot.
 
-    A field that is an object of its own is read the same way. Raises RecordError for what is no object.
+    A field that is an object of its own is read the same way. Raises BrokenError for what is no object.
     """
     steps = steps or Steps()
     fields = _fields(kind)
     values: dict[str, Any] = {}
     left_out: list[str] = []
-    try:
-        for written, value in members(raw, steps):
-            field = fields.get(written)
-            if field is None:
+    for written, value in members(raw, steps):
+        field = fields.get(written)
+        if field is None:
+            continue
+        name, read, inner = field
+        values.pop(name, None)
+        try:
+            values[name] = _read(value, read)
+        except (msgspec.DecodeError, RecursionError):
+            if inner is None or value[:1] != b"{":
+                left_out.append(written.decode())
                 continue
-            name, read, inner = field
-            values.pop(name, None)
-            try:
-                values[name] = _read(value, read)
-            except (msgspec.DecodeError, RecursionError):
-                if inner is None or value[:1] != b"{":
-                    left_out.append(written.decode())
-                    continue
-                values[name], further = decode(value, inner, steps)
-                left_out += [f"{written.decode()}.{one}" for one in further]
-    except BrokenError as error:
-        raise RecordError(f"not valid JSON: {error}") from error
+            values[name], further = decode(value, inner, steps)
+            left_out += [f"{written.decode()}.{one}" for one in further]
     return kind(**values), left_out[:_MOST_NAMED]
 
 
