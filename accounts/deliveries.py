@@ -16,6 +16,7 @@ from django.db.models import Max, Sum
 from django.utils import timezone
 
 from accounts.models import Delivery, Gateway, Refusal
+from routescope.identifiers import shown
 
 logger = logging.getLogger(__name__)
 
@@ -122,8 +123,8 @@ def _keep(gateway: Gateway, endpoint: str, refusals: list[tuple[str | None, str]
             gateway=gateway,
             at=now,
             endpoint=endpoint[:100],
-            request_id=(request_id or "").replace("\x00", "\ufffd")[:255],
-            reason=reason.replace("\x00", "\ufffd")[:500],
+            request_id=shown(request_id or "")[:255],
+            reason=shown(reason)[:500],
         )
         for reason, request_id in list(different.items())[:_MOST_REASONS]
     )

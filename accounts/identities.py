@@ -20,6 +20,7 @@ from accounts.models import (
     User,
     UserIdentity,
 )
+from routescope.identifiers import shown
 
 MOST_KEPT = 100_000
 """Names that a process keeps; over them, it begins anew."""
@@ -131,7 +132,9 @@ def _provision_user(gateway: Gateway, name: str) -> int:
         user = User.objects.filter(email=email).first() if email else None
         if user is None:
             user = User(
-                email=email, name="" if email else name or f"Unattributed ({gateway.name})", is_active=False
+                email=email,
+                name="" if email else shown(name) or f"Unattributed ({gateway.name})",
+                is_active=False,
             )
             user.set_unusable_password()
             user.save()

@@ -22,6 +22,7 @@ from routescope.reading import FormatError
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 5
+FAULT = "Something went wrong here, not in what was sent; the log says what. Send the same again."
 Parameters = ParamSpec("Parameters")
 
 
@@ -31,7 +32,8 @@ def for_gateways(
     """Make a view of ``handler(request, gateway, ...)``, which may raise BodyError and FormatError.
 
     401 without a valid ingest key, 400, 413 or 415 for a body that cannot be taken, 503 with ``Retry-After``
-    while the database cannot be reached. Errors are ``{"error": sentence}``.
+    while the database cannot be reached, and for a fault of ours, which the log tells: what came is to be
+    sent again. Errors are ``{"error": sentence}``.
     """
 
     @csrf_exempt
@@ -49,7 +51,10 @@ def for_gateways(
             return JsonResponse({"error": str(error)}, status=error.status)
         except (OperationalError, InterfaceError):
             logger.exception("Records could not be stored; the client is asked to send them again")
-            return _unavailable()
+            return unavailable("The database cannot be reached; send the same batch again.")
+        except Exception:
+            logger.exception("A batch could not be taken in through a fault of ours")
+            return unavailable(FAULT)
 
     return cast(Callable[Concatenate[HttpRequest, Parameters], JsonResponse], view)
 
@@ -63,9 +68,8 @@ def _unauthorised() -> JsonResponse:
     return response
 
 
-def _unavailable() -> JsonResponse:
-    response = JsonResponse(
-        {"error": "The database cannot be reached; send the same batch again."}, status=503
-    )
+def unavailable(reason: str) -> JsonResponse:
+    """Return the answer after which a client sends the same again."""
+    response = JsonResponse({"error": reason}, status=503)
     response["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response

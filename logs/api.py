@@ -8,7 +8,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_POST
 
 from accounts import deliveries
-from accounts.ingest_api import for_gateways
+from accounts.ingest_api import FAULT, for_gateways, unavailable
 from accounts.models import Gateway
 from logs import ingest
 from logs.events import Batch
@@ -39,7 +39,7 @@ def _take_in(request: HttpRequest, gateway: Gateway, decode: Callable[[bytes], B
     """Decode, store, and answer after the commit.
 
     200 with ``{"accepted", "duplicates", "rejected": [{"index", "request_id", "error"}]}``: a record that
-    cannot be kept costs no other one.
+    cannot be kept costs no other one. 503 where some are not kept through a fault of ours; the others are.
     """
     outcome = ingest.store(gateway, decode(read_body(request)))
     deliveries.took(
@@ -49,6 +49,8 @@ def _take_in(request: HttpRequest, gateway: Gateway, decode: Callable[[bytes], B
         duplicates=outcome.duplicates,
         refused=((rejection.request_id, rejection.error) for rejection in outcome.rejected),
     )
+    if outcome.faults:
+        return unavailable(FAULT)
     return JsonResponse(
         {
             "accepted": outcome.accepted,

@@ -10,6 +10,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from accounts import deliveries
+from accounts.ingest_api import FAULT, RETRY_AFTER_SECONDS
 from accounts.ingest_keys import authenticate
 from logs import spans
 from logs.formats import otlp
@@ -18,7 +19,6 @@ from routescope.reading import FormatError
 
 logger = logging.getLogger(__name__)
 
-RETRY_AFTER_SECONDS = 5
 _MAX_MESSAGE = 1000
 
 
@@ -29,7 +29,7 @@ def traces(request: HttpRequest) -> HttpResponse:
 
     200 with an ExportTraceServiceResponse after the commit; spans that could not be stored are counted in
     its ``partial_success``. Otherwise a google.rpc.Status with 400, 401, 413, 415, or 503 and
-    ``Retry-After``, the only one that exporters send again.
+    ``Retry-After``, the only one that exporters send again: while the database is away, and for our faults.
     """
     content_type = (request.content_type or otlp.PROTOBUF).lower()
     if content_type not in otlp.CONTENT_TYPES:
@@ -53,9 +53,10 @@ def traces(request: HttpRequest) -> HttpResponse:
         return _failed(content_type, error.status, str(error))
     except (OperationalError, InterfaceError):
         logger.exception("Spans could not be stored; the exporter is asked to send them again")
-        response = _failed(content_type, 503, "The database cannot be reached; send the same request again.")
-        response["Retry-After"] = str(RETRY_AFTER_SECONDS)
-        return response
+        return _again(content_type, "The database cannot be reached; send the same request again.")
+    except Exception:
+        logger.exception("Spans could not be taken in through a fault of ours")
+        return _again(content_type, FAULT)
     deliveries.took(
         gateway,
         request.path,
@@ -64,9 +65,17 @@ def traces(request: HttpRequest) -> HttpResponse:
         ignored=decoded.ignored,
         refused=((rejection.request_id, rejection.error) for rejection in outcome.rejected),
     )
+    if outcome.faults:
+        return _again(content_type, FAULT)
     reasons = "; ".join(dict.fromkeys(rejection.error for rejection in outcome.rejected))
     body = otlp.success(content_type, len(outcome.rejected), reasons[:_MAX_MESSAGE])
     return HttpResponse(body, content_type=content_type)
+
+
+def _again(content_type: str, message: str) -> HttpResponse:
+    response = _failed(content_type, 503, message)
+    response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
 
 
 def _failed(content_type: str, status: int, message: str) -> HttpResponse:

@@ -81,7 +81,11 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Batch(msgspec.Struct, kw_only=True):
-    """A decoded body: the events with their places in it, and what could not be decoded."""
+    """A decoded body: the events with their places in it, and what could not be decoded.
+
+    ``faults`` counts records that could not be read through a fault of ours: they are to be sent again.
+    """
 
     events: list[tuple[int, UsageEvent]]
     rejected: list[Rejection]
+    faults: int = 0

@@ -1,11 +1,12 @@
 """The one way in: every record, from whichever format, is stored here.
 
-Resolve names, judge the cause, COPY the records with what they add to the sums, commit. When ``store``
+Check, resolve names, judge the cause, COPY the records with what they add to the sums, commit. When ``store``
 returns, the records are kept; when it raises, none of them is.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,16 +16,15 @@ from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
-import msgspec
 from django.conf import settings
-from django.db import DataError, IntegrityError, OperationalError, connection, transaction
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 from psycopg import errors
 from psycopg.types.json import Jsonb
 
 from accounts.identities import Names, resolve
 from accounts.models import AIModel, Gateway
-from logs import contents, pending, privacy
+from logs import contents, pending, privacy, storable
 from logs.causes import judge
 from logs.contents import Captured
 from logs.events import Batch, Failure, Rejection, UsageEvent
@@ -33,6 +33,9 @@ from logs.pricing import price_events
 from routescope import partitions
 from routescope.ids import derived_bytes, moved_id
 from routescope.partitions import Month
+from routescope.reading import RecordError
+
+logger = logging.getLogger(__name__)
 
 TABLE = "usage_record"
 MAX_AHEAD = timedelta(days=1)
@@ -95,46 +98,74 @@ _Key = tuple[int, bytes]
 """User and id: the table's key."""
 _NO_FAILURE = Failure()
 _TRIES = 4
+_MOST_PARTS = 64
+"""Into which a batch is taken apart to find what the checks let through: more than a few are no accident."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a batch: new records, records that were here already, and refused ones."""
+    """What became of a batch: new records, records that were here already, and refused ones.
+
+    ``faults`` counts records that are not kept through a fault of ours, which the log tells: the client is to
+    send the batch again.
+    """
 
     accepted: int
     duplicates: int
     rejected: Sequence[Rejection]
+    faults: int = 0
 
 
 def store(gateway: Gateway, batch: Batch) -> Outcome:
     """Store a batch and its sums, and commit.
 
-    Records outside the accepted time are refused one by one; the others are kept. Raises OperationalError
-    if the database cannot be reached: then nothing is kept, and the client may send the same batch again.
+    Records that cannot be stored, or lie outside the accepted time, are refused one by one; the others are
+    kept. Raises OperationalError if the database cannot be reached: then nothing is kept, and the client may
+    send the same batch again.
     """
     now = timezone.now()
     oldest = Month.of(now).plus(-settings.RECORD_RETENTION_MONTHS).start
     rejected = list(batch.rejected)
-    timely = []
+    sound = []
     for index, event in batch.events:
-        if reason := _untimely(event.created_at, oldest, now):
-            rejected.append(Rejection(index=index, request_id=event.request_id, error=reason))
+        try:
+            _check_time(event.created_at, oldest, now)
+            storable.check(event)
+        except RecordError as error:
+            rejected.append(Rejection(index=index, request_id=event.request_id, error=str(error)))
         else:
-            timely.append((index, event))
-    accepted, refused = _store(gateway, timely)
+            sound.append((index, event))
+    accepted, refused, faults = _store(gateway, sound)
     rejected += refused
     rejected.sort(key=lambda rejection: rejection.index)
-    return Outcome(accepted, len(timely) - len(refused) - accepted, rejected)
+    duplicates = len(sound) - len(refused) - faults - accepted
+    return Outcome(accepted, duplicates, rejected, batch.faults + faults)
 
 
-def complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEvent]]) -> None:
+def complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEvent]]) -> dict[int, str]:
     """Give records that are here already the values of events that say more; the sums follow.
+
+    Returns by their places why some stay as they are: what they would become cannot be stored.
 
     A record keeps its user, request ID and type, whatever the event says; one that began earlier than was
     known moves there. The caller holds the transaction, in which nobody else may complete the same records.
     """
-    if not completions:
-        return
+    sound: list[tuple[UsageRecord, UsageEvent]] = []
+    unfit: dict[int, str] = {}
+    for place, (record, event) in enumerate(completions):
+        try:
+            storable.check(event)
+            storable.encoded(event)
+        except RecordError as error:
+            unfit[place] = str(error)
+        else:
+            sound.append((record, event))
+    if sound:
+        _complete(gateway, sound)
+    return unfit
+
+
+def _complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEvent]]) -> None:
     names = _names(gateway, [event for _, event in completions])
     for record, event in completions:
         _keep_what_is_known(names, record, event)
@@ -175,48 +206,92 @@ def _keep_what_is_known(names: Names, record: UsageRecord, event: UsageEvent) ->
         names.models[event.model] = model.pk
 
 
-def _untimely(moment: datetime, oldest: datetime, now: datetime) -> str | None:
+def _check_time(moment: datetime, oldest: datetime, now: datetime) -> None:
     if moment > now + MAX_AHEAD:
-        return f"created_at: {moment.isoformat()} lies more than a day ahead; check the sender's clock"
+        raise RecordError(
+            f"created_at: {moment.isoformat()} lies more than a day ahead; check the sender's clock"
+        )
     if moment < oldest:
-        return f"created_at: {moment.isoformat()} is older than records are kept here ({oldest:%Y-%m-%d})"
-    return None
+        raise RecordError(
+            f"created_at: {moment.isoformat()} is older than records are kept here ({oldest:%Y-%m-%d})"
+        )
 
 
-def _store(gateway: Gateway, events: Sequence[tuple[int, UsageEvent]]) -> tuple[int, list[Rejection]]:
-    """Return how many records are new, and those that PostgreSQL could not take."""
-    if not events:
-        return 0, []
-    try:
-        return _commit(gateway, [event for _, event in events]), []
-    except (DataError, ValueError, OverflowError) as error:
-        # A value that got past the format's checks. Find it: it must not cost the other records.
-        if len(events) == 1:
-            index, event = events[0]
-            reason = f"cannot be stored: {str(error).splitlines()[0]}"
-            return 0, [Rejection(index=index, request_id=event.request_id, error=reason)]
-    middle = len(events) // 2
-    first, refused = _store(gateway, events[:middle])
-    second, more = _store(gateway, events[middle:])
-    return first + second, refused + more
+def _store(gateway: Gateway, events: Sequence[tuple[int, UsageEvent]]) -> tuple[int, list[Rejection], int]:
+    """Return how many records are new, those that cannot be stored, and how many are not through our fault.
+
+    The whole batch at once; where something in it is amiss, in halves until that stands alone. A value that
+    PostgreSQL refuses is the record's own; any other error is ours, and never told as the record's. Raises
+    that error where it is found in more than a few parts.
+    """
+    accepted = faults = parts = 0
+    refused: list[Rejection] = []
+    waiting = [events] if events else []
+    while waiting:
+        some = waiting.pop()
+        parts += 1
+        try:
+            new, unfit = _commit(gateway, [event for _, event in some])
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            if parts > _MOST_PARTS:
+                raise
+            if len(some) > 1:
+                middle = len(some) // 2
+                waiting += [some[middle:], some[:middle]]
+                continue
+            [(index, event)] = some
+            if isinstance(error, DataError):
+                reason = f"cannot be stored: {str(error).splitlines()[0]}"
+                refused.append(Rejection(index=index, request_id=event.request_id, error=reason))
+            else:
+                faults += 1
+                logger.exception("Record %s could not be stored through a fault of ours", event.request_id)
+        else:
+            accepted += new
+            for place, reason in unfit.items():
+                index, event = some[place]
+                refused.append(Rejection(index=index, request_id=event.request_id, error=reason))
+    return accepted, refused, faults
 
 
-def _commit(gateway: Gateway, events: Sequence[UsageEvent]) -> int:
-    return store_named(gateway.pk, _names(gateway, events), events)
+def _commit(gateway: Gateway, events: Sequence[UsageEvent]) -> tuple[int, dict[int, str]]:
+    """Return how many are new, and by their places why some cannot be stored."""
+    if not connection.in_atomic_block:
+        return _store_named(gateway.pk, _names(gateway, events), events)
+    # What fails must leave the caller's transaction as it was.
+    with transaction.atomic():
+        return _store_named(gateway.pk, _names(gateway, events), events)
 
 
 def store_named(gateway_id: int, names: Names, events: Sequence[UsageEvent]) -> int:
     """Store events whose names are resolved; return how many are new. All of them are kept, or none.
 
-    Takes part in the caller's transaction, if there is one. Raises DataError for a value that cannot be
-    stored.
+    Takes part in the caller's transaction, if there is one. Raises RecordError or DataError for a value that
+    cannot be stored.
     """
+    for event in events:
+        storable.check(event)
+    new, unfit = _store_named(gateway_id, names, events)
+    if unfit:
+        raise RecordError("; ".join(unfit.values()))
+    return new
+
+
+def _store_named(gateway_id: int, names: Names, events: Sequence[UsageEvent]) -> tuple[int, dict[int, str]]:
     captured = privacy.apply(gateway_id, names, events)
     price_events(events, names.models, names.groups)
-    rows = [_row(gateway_id, names, event) for event in events]
+    rows = []
+    unfit: dict[int, str] = {}
+    for place, event in enumerate(events):
+        try:
+            rows.append(_row(gateway_id, names, event))
+        except RecordError as error:
+            unfit[place] = str(error)
     months = {(at.year, at.month) for event in events if (at := event.created_at.astimezone(UTC))}
     partitions.ensure(TABLE, {Month(year, month) for year, month in months})
-    return _insert(rows, captured, names.led_elsewhere)
+    return _insert(rows, captured, names.led_elsewhere), unfit
 
 
 def _names(gateway: Gateway, events: Sequence[UsageEvent]) -> Names:
@@ -308,10 +383,11 @@ def _copy(table: str, rows: Sequence[_Values]) -> None:
 
 
 def _row(gateway_id: int, names: Names, event: UsageEvent) -> _Values:
-    """Return the record's values in the order of ``_COLUMNS``."""
+    """Return the record's values in the order of ``_COLUMNS``. Raises RecordError."""
     user_id = names.users[event.user]
     error = event.error or _NO_FAILURE
     kind = int(event.type)
+    columns = storable.encoded(event)
     return (
         derived_bytes(event.created_at, gateway_id, event.identity or event.request_id, kind),
         event.created_at,
@@ -348,14 +424,18 @@ def _row(gateway_id: int, names: Names, event: UsageEvent) -> _Values:
         error.code,
         error.message,
         error.param,
-        _json(event.parameters),
-        _json(event.quantities),
-        _json(event.billing),
-        _json(event.attempts),
-        _json(event.metadata),
+        _json(columns["parameters"]),
+        _json(columns["quantities"]),
+        _json(columns["billing"]),
+        _json(columns["attempts"]),
+        _json(columns["metadata"]),
         event.content,
     )
 
 
-def _json(value: Any) -> Jsonb | None:
-    return None if value is None else Jsonb(value, msgspec.json.encode)
+def _json(text: bytes | None) -> Jsonb | None:
+    return None if text is None else Jsonb(text, _as_it_is)
+
+
+def _as_it_is(text: bytes) -> bytes:
+    return text

@@ -19,14 +19,16 @@ from django.utils import timezone
 from psycopg import errors
 
 from accounts.models import AIModel, Gateway
-from logs import ingest
+from logs import ingest, storable
 from logs.events import Batch, Failure, Rejection, UsageEvent
 from logs.formats.genai import Half, Reading
 from logs.formats.otlp import Spans
 from logs.ingest import Outcome
 from logs.models import RecordType, SpanHalf, Status, UsageRecord
 from logs.pricing import is_priced_here
+from routescope.identifiers import former
 from routescope.ids import EPOCH, derived_id, first_id
+from routescope.reading import MAX_COUNT, RecordError
 
 SAME_CALL = timedelta(minutes=10)
 """How far apart the spans of one response begin. An ID that comes again later is a cached answer's."""
@@ -64,21 +66,43 @@ def store(gateway: Gateway, spans: Spans) -> Outcome:
 
 
 def _store(gateway: Gateway, spans: Spans) -> Outcome:
-    calls = _by_response(gateway, [pair for pair in spans.readings if pair[1].half is None])
-    calls += _by_halves(gateway, [pair for pair in spans.readings if pair[1].half is not None])
+    readings, rejected = _sound(spans)
+    calls = _by_response(gateway, [pair for pair in readings if pair[1].half is None])
+    calls += _by_halves(gateway, [pair for pair in readings if pair[1].half is not None])
+    completed: list[_Call] = []
     completions = []
     for call in calls:
         if call.record is not None:
             known = event_of(call.record)
             if (more := merged(known, call.event)) != known:
+                completed.append(call)
                 completions.append((call.record, more))
     new = [(call.index, call.event) for call in calls if call.record is None]
-    outcome = ingest.store(gateway, Batch(events=new, rejected=spans.rejected))
-    ingest.complete(gateway, completions)
-    _remember_halves(gateway, calls, outcome.rejected)
-    stored = outcome.accepted + len(completions)
-    duplicates = len(spans.readings) - stored - (len(outcome.rejected) - len(spans.rejected))
-    return Outcome(stored, max(duplicates, 0), outcome.rejected)
+    outcome = ingest.store(gateway, Batch(events=new, rejected=rejected, faults=spans.faults))
+    unfit = ingest.complete(gateway, completions)
+    rejected = list(outcome.rejected)
+    for place, reason in unfit.items():
+        call = completed[place]
+        rejected.append(Rejection(index=call.index, request_id=call.event.request_id, error=reason))
+    _remember_halves(gateway, calls, rejected)
+    stored = outcome.accepted + len(completions) - len(unfit)
+    duplicates = len(spans.readings) - stored - (len(rejected) - len(spans.rejected))
+    return Outcome(stored, max(duplicates, 0), rejected, outcome.faults)
+
+
+def _sound(spans: Spans) -> tuple[list[tuple[int, Reading]], list[Rejection]]:
+    """Return the calls that can be stored, before they meet others, and why the rest is refused."""
+    readings = []
+    rejected = list(spans.rejected)
+    for index, reading in spans.readings:
+        try:
+            storable.check(reading.event)
+        except RecordError as error:
+            request_id = reading.event.request_id
+            rejected.append(Rejection(index=index, request_id=request_id, error=str(error)))
+        else:
+            readings.append((index, reading))
+    return readings, rejected
 
 
 # --- The same response -------------------------------------------------------------------------------------
@@ -101,6 +125,10 @@ def _by_response(gateway: Gateway, readings: Sequence[tuple[int, Reading]]) -> l
         else:
             records = found.get(request_id, [])
             record = next((r for r in records if _is_same_call(event_of(r), reading)), None)
+            if record is None and (cut := former(request_id)):
+                # Stored when long IDs were cut: only the span itself tells that it is the same call.
+                records = found.get(cut, [])
+                record = next((r for r in records if _has_span(r.metadata, reading)), None)
             if record is not None:
                 records.remove(record)
             call = _Call(index, reading.event, [], record)
@@ -115,8 +143,9 @@ def _records(gateway: Gateway, readings: Iterable[Reading]) -> dict[str, list[Us
         return {}
     first = min(event.created_at for event in events) - SAME_CALL
     last = max(event.created_at for event in events) + SAME_CALL
+    ids = {event.request_id for event in events}
     rows = UsageRecord.objects.select_related("model").filter(
-        request_id__in={event.request_id for event in events},
+        request_id__in=ids | {cut for one in ids if (cut := former(one))},
         gateway=gateway,
         type=RecordType.REQUEST,
         # The partitions of that time only.
@@ -133,12 +162,19 @@ def _is_same_call(known: UsageEvent, reading: Reading) -> bool:
     if abs(known.created_at - reading.event.created_at) > SAME_CALL:
         return False
     told = known.metadata or {}
-    span_id = reading.span.partition(":")[2]
-    if span_id == told.get("span_id") or span_id in told.get("merged_spans", ()):
+    if _has_span(known.metadata, reading):
         return True
     # One instrumentation does not report a finished call twice: it is a cached answer, served again.
     finished = bool(known.output_tokens and reading.event.output_tokens)
     return not (finished and told.get("scope") == reading.scope)
+
+
+def _has_span(metadata: dict[str, object] | None, reading: Reading) -> bool:
+    """Whether a record is of this very span, which was sent again."""
+    told = metadata or {}
+    span_id = reading.span.partition(":")[2]
+    merged_spans = told.get("merged_spans", ())
+    return span_id == told.get("span_id") or (isinstance(merged_spans, list) and span_id in merged_spans)
 
 
 # --- The two halves of a stream ----------------------------------------------------------------------------
@@ -262,7 +298,7 @@ def merged(known: UsageEvent, later: UsageEvent) -> UsageEvent:
     changes["created_at"] = min(known.created_at, later.created_at)
     if ends:
         whole = max(ends) - min(known.created_at, later.created_at)
-        changes["duration_ms"] = round(whole / timedelta(milliseconds=1))
+        changes["duration_ms"] = min(round(whole / timedelta(milliseconds=1)), MAX_COUNT)
     if later.status is Status.ERROR:
         changes["status"] = Status.ERROR
         if known.http_status == 200:

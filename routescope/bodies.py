@@ -11,6 +11,9 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 """What a body may measure after decompression."""
 
 _CHUNK = 256 * 1024
+_PIECE = 8 * 1024
+_MOST_MEMBERS = 1_000
+"""Of one gzip body. Clients send one; files put one after the other have some."""
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -75,22 +78,32 @@ def _read_stream(stream: HttpRequest | BinaryIO, at_most: int) -> bytes:
 
 
 def _gunzip(raw: bytes, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    while raw:
-        stream = zlib.decompressobj(_GZIP)
-        try:
-            part = stream.decompress(raw, limit + 1 - size)
-        except zlib.error as error:
-            raise BodyError(400, f"The body is not valid gzip ({error}).") from error
-        parts.append(part)
-        size += len(part)
-        if size > limit:
-            raise _too_large(limit)
-        if not stream.eof:
-            raise BodyError(400, "The gzip body ends early. Send it again.")
-        raw = stream.unused_data
-    return b"".join(parts)
+    """Inflate what may be several gzip members one after the other.
+
+    Fed in small pieces: what a member leaves over is copied for the next one, so that many members in one
+    piece would be copied as often as there are members.
+    """
+    inflated = bytearray()
+    members = 1
+    stream = zlib.decompressobj(_GZIP)
+    for start in range(0, len(raw), _PIECE):
+        piece = raw[start : start + _PIECE]
+        while piece:
+            if stream.eof:
+                members += 1
+                if members > _MOST_MEMBERS:
+                    raise BodyError(400, f"The gzip body has more than {_MOST_MEMBERS:,} members. Send one.")
+                stream = zlib.decompressobj(_GZIP)
+            try:
+                inflated += stream.decompress(piece, limit + 1 - len(inflated))
+            except zlib.error as error:
+                raise BodyError(400, f"The body is not valid gzip ({error}).") from error
+            if len(inflated) > limit:
+                raise _too_large(limit)
+            piece = stream.unconsumed_tail or stream.unused_data
+    if raw and not stream.eof:
+        raise BodyError(400, "The gzip body ends early. Send it again.")
+    return bytes(inflated)
 
 
 def _too_large(limit: int) -> BodyError:

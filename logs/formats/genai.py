@@ -18,8 +18,9 @@ import msgspec
 from logs.events import JSONObject, UsageEvent
 from logs.formats import parameters, span_content, span_errors
 from logs.models import Status
+from routescope.identifiers import kept, shown
 from routescope.ids import EPOCH
-from routescope.reading import MAX_COUNT, MAX_ID, MAX_NAME, MAX_TEXT, address, amount
+from routescope.reading import MAX_COUNT, MAX_NAME, MAX_TEXT, RecordError, address, amount, built
 
 MODEL_OPERATIONS = frozenset({
     "chat", "completion", "text_completion", "generate_content", "generate", "embedding", "embeddings", "llm",
@@ -102,6 +103,8 @@ class Span(msgspec.Struct, frozen=True):
     events: Sequence[SpanEvent]
     failed: bool
     message: str
+    left_out: Sequence[str] = ()
+    """Names of fields and attributes that could not be read."""
 
 
 class Half(msgspec.Struct, frozen=True):
@@ -153,15 +156,17 @@ _NO_DETAILS = _RawDetails()
 
 
 def read(span: Span) -> Reading | None:
-    """Return the model call of a span, None for a span of anything else. Raises ValueError for a bad span."""
+    """Return the model call of a span, None for a span of anything else. Raises RecordError for a bad
+    one."""
     attributes = span.attributes
     if not is_model_call(span):
         return None
     if len(span.trace_id) != 32 or len(span.span_id) != 16:
-        raise ValueError("traceId, spanId: not 16 and 8 bytes")
+        raise RecordError("traceId, spanId: not 16 and 8 bytes")
     started, ended = _moment(span.start_ns), _moment(span.end_ns)
-    response_id = _text(attributes, _RESPONSE_ID, MAX_ID) or _inner_response_id(attributes)
-    call_id = _text(attributes, _CALL_ID, MAX_ID)
+    sent_id = _id(attributes, _RESPONSE_ID) or _inner_response_id(attributes)
+    response_id = kept(sent_id) or None
+    call_id = kept(_id(attributes, _CALL_ID)) or None
     half = _half(span, response_id, started, ended)
     if half is not None and half.is_usage:
         started = half.met_at
@@ -177,10 +182,10 @@ def read(span: Span) -> Reading | None:
         stream = given.get("stream") if isinstance(given.get("stream"), bool) else (True if half else None)
     event = UsageEvent(
         request_id=response_id or call_id or span.span_id,
-        identity=None if response_id else name,
+        identity=name if not response_id else None if response_id == sent_id else sent_id,
         created_at=started,
         status=Status.ERROR if failed else Status.SUCCESS,
-        user=_text(attributes, _USER) or "",
+        user=_user(attributes),
         token=_text(attributes, _TOKEN) or _text(span.resource, ("service.name",)) or "",
         group=_text(attributes, _GROUP) or "",
         model=model,
@@ -238,7 +243,8 @@ def _half(span: Span, response_id: str | None, started: datetime, ended: datetim
     same = (span.resource.get("service.name"), span.resource.get("service.instance.id"))
     asked = (attributes.get(n) for n in ("request_data", "gen_ai.request.model", "gen_ai.input.messages"))
     key = hashlib.blake2b(repr((same, *asked)).encode(), digest_size=16).hexdigest()
-    lasted = timedelta(seconds=min(max(float(took), 0), 86_400)) if is_usage and took else timedelta(0)
+    # The bound comes first: of a number that is none, it is what stays.
+    lasted = timedelta(seconds=max(min(86_400.0, float(took)), 0.0)) if is_usage and took else timedelta(0)
     return Half(key=key, is_usage=is_usage, met_at=started - lasted if is_usage else ended)
 
 
@@ -277,15 +283,32 @@ def _raw_usage(attributes: Mapping[str, Any]) -> _RawUsage | None:
         return None
 
 
-def _inner_response_id(attributes: Mapping[str, Any]) -> str | None:
+def _inner_response_id(attributes: Mapping[str, Any]) -> str:
     """OpenInference has the response's ID only inside the response itself."""
     answer = attributes.get("output.value")
     if not isinstance(answer, str) or not answer.startswith("{"):
-        return None
+        return ""
     try:
-        return (msgspec.json.decode(answer, type=_Answer).id or "")[:MAX_ID] or None
+        return (msgspec.json.decode(answer, type=_Answer).id or "").strip()
     except (msgspec.DecodeError, RecursionError):
-        return None
+        return ""
+
+
+def _id(attributes: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    """Return the first of the named attributes that says something, whole; nothing where none does."""
+    for name in names:
+        value = attributes.get(name)
+        if (
+            isinstance(value, str | int | float)
+            and not isinstance(value, bool)
+            and (text := str(value).strip())
+        ):
+            return text
+    return ""
+
+
+def _user(attributes: Mapping[str, Any]) -> str:
+    return _id(attributes, _USER)[:MAX_NAME]
 
 
 def _ttft(span: Span) -> int | None:
@@ -303,9 +326,10 @@ def _cost(attributes: Mapping[str, Any]) -> Decimal | None:
     if value is None:
         return None
     try:
-        return amount(Decimal(str(value)))
-    except (InvalidOperation, ValueError):
+        cost = amount(Decimal(str(value)))
+    except (InvalidOperation, RecordError):
         return None
+    return cost if cost is None or cost >= 0 else None
 
 
 def _parameters(attributes: Mapping[str, Any], given: JSONObject) -> JSONObject:
@@ -322,10 +346,7 @@ def _metadata(span: Span, asked: str | None) -> JSONObject:
     reasons = attributes.get("gen_ai.response.finish_reasons") or attributes.get("llm.finish_reason")
     if isinstance(reasons, str):
         # logfire sends the list as JSON text, OpenInference one word.
-        try:
-            reasons = msgspec.json.decode(reasons)
-        except msgspec.DecodeError:
-            reasons = [reasons]
+        reasons = built(reasons.encode()) or [reasons]
     kept = {
         "trace_id": span.trace_id,
         "span_id": span.span_id,
@@ -336,17 +357,13 @@ def _metadata(span: Span, asked: str | None) -> JSONObject:
         "finish_reasons": [str(r)[:50] for r in reasons[:10]] if isinstance(reasons, list) else None,
         "session_id": _text(attributes, ("session.id", "gen_ai.conversation.id")),
         "api_base": _text(attributes, ("server.address",)),
+        "left_out": sorted({shown(name)[:MAX_NAME] for name in span.left_out})[:20],
     }
     return {name: value for name, value in kept.items() if value}
 
 
 def _json_object(text: Any) -> JSONObject:
-    if not isinstance(text, str):
-        return {}
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return {}
+    value = built(text.encode()) if isinstance(text, str) else None
     return value if isinstance(value, dict) else {}
 
 
@@ -354,7 +371,7 @@ def _moment(nanoseconds: int) -> datetime:
     try:
         return EPOCH + timedelta(microseconds=nanoseconds // 1000)
     except OverflowError:
-        raise ValueError("startTimeUnixNano, endTimeUnixNano: out of range") from None
+        raise RecordError("startTimeUnixNano, endTimeUnixNano: out of range") from None
 
 
 def _milliseconds(lasted: timedelta) -> int | None:
@@ -375,7 +392,7 @@ def _text(attributes: Mapping[str, Any], names: tuple[str, ...], at_most: int = 
     for name in names:
         value = attributes.get(name)
         if isinstance(value, str | int | float) and not isinstance(value, bool):
-            text = str(value).strip()[:at_most]
+            text = shown(str(value))[:at_most]
             if text:
                 return text
     return None

@@ -8,6 +8,9 @@ NDJSON or one object. Which ID is which:
 - ``upstream_request_id`` is the other one: ``litellm_call_id``, which is in the response's headers of every
   call and in the gateway's own logs; where it is the request ID already, the provider's ``x-request-id``.
 - A record is known again by ``id`` as sent, not by the call ID: a failed attempt and its retry share that.
+
+LiteLLM sends nothing again that was refused. So a field that cannot be read is left out, and named in the
+record's metadata; only without a time, or without any ID, is a record refused.
 """
 
 from __future__ import annotations
@@ -19,16 +22,23 @@ from urllib.parse import urlsplit
 import msgspec
 
 from logs.events import Batch, Failure, JSONObject, UsageEvent
-from logs.formats import litellm_cost, parameters
+from logs.formats import litellm_cost, parameters, tolerant
 from logs.formats.decoding import decode_each
 from logs.models import RecordType, Status
+from routescope.identifiers import kept, shown
+from routescope.json_parts import is_within
 from routescope.reading import (
     MAX_COUNT,
-    MAX_ID,
+    MAX_DEPTH,
+    MAX_JSON_BYTES,
     MAX_NAME,
+    MAX_PARTS,
     MAX_TEXT,
+    RecordError,
     address,
     amount,
+    built,
+    cut,
     moment,
     shortened,
     split,
@@ -71,8 +81,8 @@ class _Metadata(msgspec.Struct):
     user_api_key_request_route: _Word = None
     requester_ip_address: _Word = None
     user_agent: _Word = None
-    requester_metadata: JSONObject | None = None
-    spend_logs_metadata: JSONObject | None = None
+    requester_metadata: msgspec.Raw = msgspec.Raw()
+    spend_logs_metadata: msgspec.Raw = msgspec.Raw()
     usage_object: _Usage | None = None
 
 
@@ -92,8 +102,7 @@ class _ErrorInformation(msgspec.Struct):
 
 
 class _HiddenParams(msgspec.Struct):
-    additional_headers: dict[str, Any] | None = None
-    litellm_overhead_time_ms: float | None = None
+    additional_headers: msgspec.Raw = msgspec.Raw()
 
 
 _TIMES = {"started": "startTime", "ended": "endTime", "first_chunk": "completionStartTime"}
@@ -102,8 +111,8 @@ _TIMES = {"started": "startTime", "ended": "endTime", "first_chunk": "completion
 class _Payload(msgspec.Struct, rename=_TIMES):
     """What is read of a payload; everything else (8 KB of model map among it) is skipped unparsed."""
 
-    id: str
-    started: float
+    id: _Word = None
+    started: float | None = None
     ended: float | None = None
     first_chunk: float | None = None
     litellm_call_id: _Word = None
@@ -117,13 +126,13 @@ class _Payload(msgspec.Struct, rename=_TIMES):
     completion_tokens: int | None = None
     response_cost: Decimal | None = None
     response_cost_failure_debug_info: msgspec.Raw = msgspec.Raw()
-    cost_breakdown: litellm_cost.Breakdown | None = None
+    cost_breakdown: msgspec.Raw = msgspec.Raw()
     model: _Word = None
     model_group: _Word = None
     model_id: _Word = None
     api_base: _Word = None
-    model_parameters: dict[str, Any] | None = None
-    request_tags: list[Any] | None = None
+    model_parameters: msgspec.Raw = msgspec.Raw()
+    request_tags: msgspec.Raw = msgspec.Raw()
     end_user: _Word = None
     requester_ip_address: _Word = None
     user_agent: _Word = None
@@ -136,10 +145,6 @@ class _Payload(msgspec.Struct, rename=_TIMES):
     response: msgspec.Raw = msgspec.Raw()
 
 
-class _Named(msgspec.Struct):
-    id: str
-
-
 class _Answer(msgspec.Struct):
     """Of a response: its ID and what it counts, without the content."""
 
@@ -148,7 +153,7 @@ class _Answer(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Payload, strict=False).decode
-_decode_named = msgspec.json.Decoder(_Named).decode
+_decode_breakdown = msgspec.json.Decoder(litellm_cost.Breakdown, strict=False).decode
 _decode_answer = msgspec.json.Decoder(_Answer).decode
 _NO_ERROR = _ErrorInformation()
 _NO_METADATA = _Metadata()
@@ -158,68 +163,41 @@ _NO_DETAILS = _TokenDetails()
 
 def decode(body: bytes) -> Batch:
     """Decode a body. Raises FormatError where nothing can be decoded, or where it holds too much."""
-    return decode_each((raw for raw in split(body) if raw != b"null"), _read, _name)
-
-
-def _name(raw: bytes) -> str | None:
-    try:
-        return _decode_named(raw).id[:MAX_ID]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    return decode_each((raw for raw in split(body) if raw != b"null"), _read, b"id")
 
 
 def _read(raw: bytes) -> UsageEvent:
     try:
-        return _event(_decode(raw))
-    except msgspec.ValidationError:
-        return _event(_decode_without_oddities(raw))
+        return _event(_decode(raw), [])
+    except (msgspec.DecodeError, RecursionError):
+        return _event(*tolerant.decode(raw, _Payload))
 
 
-def _decode_without_oddities(raw: bytes) -> _Payload:
-    """Leave out fields of an unexpected type, so that the record is kept: LiteLLM does not send it again.
-
-    Raises ValidationError where the ID or the time is amiss.
-    """
-    document = msgspec.json.decode(raw)
-    if not isinstance(document, dict):
-        return _decode(raw)
-    while True:
-        try:
-            return _decode(msgspec.json.encode(document))
-        except msgspec.ValidationError as error:
-            path = str(error).partition(" - at `$.")[2].rstrip("`").partition("[")[0].split(".")
-            parent: Any = document
-            for step in path[:-1]:
-                parent = parent.get(step)
-            if path[-1] not in parent or path in (["id"], ["startTime"]):
-                raise
-            del parent[path[-1]]
-
-
-def _event(payload: _Payload) -> UsageEvent:
+def _event(payload: _Payload, left_out: list[str]) -> UsageEvent:
+    """Return the record of a payload. ``left_out`` names the fields that could not be read."""
     metadata = payload.metadata or _NO_METADATA
     information = payload.error_information or _NO_ERROR
-    if not payload.id:
-        raise ValueError("id: empty")
-    if len(payload.id) > MAX_ID:
-        raise ValueError(f"id: longer than {MAX_ID} characters")
-    given, call = (
-        payload.id.partition(_CACHE_HIT_SUFFIX)[0] or payload.id,
-        _text(payload.litellm_call_id, MAX_ID),
-    )
+    sent = "" if payload.id is None else str(payload.id)
+    identity = sent if sent.strip() else str(payload.litellm_call_id or "")
+    if not (given := kept(identity.partition(_CACHE_HIT_SUFFIX)[0] or identity)):
+        raise RecordError("id: neither this nor litellm_call_id is there")
+    if payload.started is None:
+        raise RecordError("startTime: missing, or not a time")
+    call = kept(str(payload.litellm_call_id or "")) or None
     failed = payload.status == "failure" or _number(information.error_code) == _CLIENT_CLOSED
-    stream = _streamed(payload)
+    asked = _object(payload.model_parameters, "model_parameters", left_out)
+    stream = _streamed(payload, asked)
     usage = metadata.usage_object or _NO_USAGE
     answer = _answer(payload)
     kind = _text(payload.call_type) or ""
     task = kind.removeprefix("a") in _TASK_CALLS and not failed
     event = UsageEvent(
         request_id=given,
-        identity=payload.id,
+        identity=identity,
         created_at=moment(payload.started, "startTime"),
         type=RecordType.TASK if task else RecordType.REQUEST,
         status=Status.ERROR if failed else Status.SUCCESS,
-        user=_text(metadata.user_api_key_user_email) or _text(metadata.user_api_key_user_id) or "",
+        user=_user(metadata.user_api_key_user_email) or _user(metadata.user_api_key_user_id),
         token=_token(metadata),
         group=_text(metadata.user_api_key_team_alias) or _text(metadata.user_api_key_team_id) or "",
         model=_text(payload.model_group) or _text(payload.model) or "",
@@ -231,22 +209,53 @@ def _event(payload: _Payload) -> UsageEvent:
         ip=address(_text(payload.requester_ip_address) or _text(metadata.requester_ip_address)),
         user_agent=_text(payload.user_agent, MAX_TEXT) or _text(metadata.user_agent, MAX_TEXT),
         image_count=len(answer.data) if answer.data and "image" in kind else None,
-        quantities={"audio_seconds": round(usage.seconds)} if usage.seconds else None,
-        cost=None if _unpriced(payload) else amount(payload.response_cost),
+        quantities={"audio_seconds": seconds} if (seconds := _between(0, usage.seconds, 1)) else None,
+        cost=None if _unpriced(payload) else _cost(payload, left_out),
         error=_failure(payload, information) if failed else None,
-        parameters=parameters.without_content(payload.model_parameters),
+        parameters=parameters.without_content(asked),
         upstream_request_id=call if call != given else _provider_request_id(payload, information),
         provider=_text(payload.custom_llm_provider),
         channel=_text(payload.model_id),
         input=payload.messages or None,
         output=payload.response or None,
-        task_id=_text(answer.id, MAX_ID) if task else None,
-        metadata=_further(payload, metadata, information),
+        task_id=kept(str(answer.id or "")) or None if task else None,
     )
     _count(event, payload, usage)
-    if payload.cost_breakdown is not None and event.cost is not None:
-        event.billing = litellm_cost.billing(payload.cost_breakdown, event)
+    if payload.cost_breakdown and event.cost is not None:
+        event.billing = _billing(payload.cost_breakdown, event, left_out)
+    event.metadata = _further(payload, metadata, information, left_out)
     return event
+
+
+def _cost(payload: _Payload, left_out: list[str]) -> Decimal | None:
+    try:
+        cost = amount(payload.response_cost)
+    except RecordError:
+        cost = None
+        left_out.append("response_cost")
+    if cost is not None and cost < 0:
+        left_out.append("response_cost")
+        return None
+    return cost
+
+
+def _billing(breakdown: msgspec.Raw, event: UsageEvent, left_out: list[str]) -> JSONObject | None:
+    try:
+        given = _decode_breakdown(breakdown) if len(bytes(breakdown)) <= MAX_JSON_BYTES else None
+        return litellm_cost.billing(given, event) if given else None
+    except (msgspec.DecodeError, RecursionError):
+        if bytes(breakdown) != b"null":
+            left_out.append("cost_breakdown")
+        return None
+
+
+def _object(raw: msgspec.Raw, name: str, left_out: list[str]) -> JSONObject:
+    """Return an object within the bounds of what may be built, else nothing."""
+    if not raw or (value := built(raw)) is None:
+        if raw and bytes(raw) != b"null":
+            left_out.append(name)
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _count(event: UsageEvent, payload: _Payload, usage: _Usage) -> None:
@@ -278,7 +287,11 @@ def _tokens(value: int | None) -> int:
 
 def _text(value: _Word, at_most: int = MAX_NAME) -> str | None:
     """Return a word, None for an empty one: LiteLLM writes either for "not known"."""
-    return str(value).strip()[:at_most] or None if value is not None else None
+    return shown(str(value))[:at_most] or None if value is not None else None
+
+
+def _user(value: _Word) -> str:
+    return "" if value is None else str(value).strip()[:MAX_NAME]
 
 
 def _number(code: _Word) -> int | None:
@@ -294,31 +307,33 @@ def _token(metadata: _Metadata) -> str:
     return f"key {key[:12]}" if key else ""
 
 
-def _streamed(payload: _Payload) -> bool | None:
+def _streamed(payload: _Payload, parameters: JSONObject) -> bool | None:
     if payload.stream is not None:
         return payload.stream
     # A failed stream has "stream": null at the top.
-    asked = (payload.model_parameters or {}).get("stream")
+    asked = parameters.get("stream")
     return asked if isinstance(asked, bool) else False
 
 
-def _between(start: float, end: float | None) -> int | None:
+def _between(start: float, end: float | None, per_second: int = 1000) -> int | None:
     if end is None or not end >= start:
         return None
-    return min(round((end - start) * 1000), MAX_COUNT)
+    return round(min((end - start) * per_second, MAX_COUNT))
 
 
 def _ttft(payload: _Payload) -> int | None:
-    return _between(payload.started, payload.first_chunk)
+    return None if payload.started is None else _between(payload.started, payload.first_chunk)
 
 
 def _answer(payload: _Payload) -> _Answer:
     kind = str(payload.call_type)
     if not payload.response or not ("image" in kind or kind.removeprefix("a") in _TASK_CALLS):
         return _Answer()
+    if not is_within(bytes(payload.response), depth=MAX_DEPTH, parts=MAX_PARTS):
+        return _Answer()
     try:
         return _decode_answer(payload.response)
-    except msgspec.ValidationError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return _Answer()
 
 
@@ -329,11 +344,11 @@ def _unpriced(payload: _Payload) -> bool:
 
 
 def _provider_request_id(payload: _Payload, information: _ErrorInformation) -> str | None:
-    if told := _text(information.error_provider_request_id, MAX_ID):
+    if told := kept(str(information.error_provider_request_id or "")):
         return told
-    headers = (payload.hidden_params.additional_headers if payload.hidden_params else None) or {}
+    headers = _object(payload.hidden_params.additional_headers, "", []) if payload.hidden_params else {}
     found = headers.get("llm_provider-x-request-id") or headers.get("llm_provider-request-id")
-    return found[:MAX_ID] if isinstance(found, str) and found else None
+    return kept(found) or None if isinstance(found, str) else None
 
 
 def _failure(payload: _Payload, information: _ErrorInformation) -> Failure:
@@ -341,14 +356,21 @@ def _failure(payload: _Payload, information: _ErrorInformation) -> Failure:
     if _number(code) is not None:
         # Only the HTTP status again. A budget's refusal says more.
         code = "budget_exceeded" if _text(information.error_budget_entity_type) else None
-    message = _text(information.error_message, 10 * MAX_TEXT) or _text(payload.error_str, 10 * MAX_TEXT)
+    message = _prose(information.error_message) or _prose(payload.error_str)
     return Failure(
         type=_text(information.error_class), code=code, message=shortened(message) if message else None
     )
 
 
-def _further(payload: _Payload, metadata: _Metadata, information: _ErrorInformation) -> JSONObject | None:
+def _prose(value: _Word) -> str:
+    return cut("" if value is None else str(value).strip(), 10 * MAX_TEXT)
+
+
+def _further(
+    payload: _Payload, metadata: _Metadata, information: _ErrorInformation, left_out: list[str]
+) -> JSONObject | None:
     """Return what has no column of its own, empty values left out."""
+    tags = (built(payload.request_tags) if payload.request_tags else None) or []
     given: JSONObject = {
         "call_type": _text(payload.call_type),
         "trace_id": _text(payload.trace_id),
@@ -356,7 +378,9 @@ def _further(payload: _Payload, metadata: _Metadata, information: _ErrorInformat
         "upstream_model": _text(payload.model) if payload.model != payload.model_group else None,
         "api_base": _without_query(_text(payload.api_base, MAX_TEXT)),
         "cache_hit": payload.cache_hit or None,
-        "tags": [_text(tag) for tag in (payload.request_tags or [])[:50] if isinstance(tag, str)] or None,
+        "tags": [_text(tag) for tag in tags[:50] if isinstance(tag, str)] or None
+        if isinstance(tags, list)
+        else None,
         "user_id": _text(metadata.user_api_key_user_id),
         "team_id": _text(metadata.user_api_key_team_id),
         "org_id": _text(metadata.user_api_key_org_id),
@@ -370,6 +394,7 @@ def _further(payload: _Payload, metadata: _Metadata, information: _ErrorInformat
         "budget_spend": _text(information.error_budget_spend),
         "requester_metadata": _small(metadata.requester_metadata),
         "spend_logs_metadata": _small(metadata.spend_logs_metadata),
+        "left_out": sorted(set(left_out)) or None,
     }
     return {name: value for name, value in given.items() if value is not None} or None
 
@@ -384,5 +409,5 @@ def _without_query(url: str | None) -> str | None:
     return f"{parts.scheme}://{host}{parts.path}" if host else None
 
 
-def _small(value: JSONObject | None) -> JSONObject | None:
-    return value if value and len(msgspec.json.encode(value)) <= _MAX_FREE_METADATA else None
+def _small(raw: msgspec.Raw) -> Any:
+    return built(raw) or None if raw and len(bytes(raw)) <= _MAX_FREE_METADATA else None

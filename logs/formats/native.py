@@ -14,10 +14,10 @@ import msgspec
 
 from logs.events import Batch, Failure, JSONObject, UsageEvent
 from logs.formats.decoding import decode_each
-from logs.models import RecordType, Status
-from routescope.reading import address, amount, bounded, moment, shortened, split
+from logs.models import REQUEST_TYPES, RecordType, Status
+from routescope.identifiers import kept, shown
+from routescope.reading import RecordError, address, amount, kept_json, moment, shortened, split
 
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 _Name = Annotated[str, msgspec.Meta(max_length=200)]
 _Text = Annotated[str, msgspec.Meta(max_length=1000)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
@@ -51,7 +51,7 @@ class _Error(msgspec.Struct):
 
 
 class _Record(msgspec.Struct, kw_only=True):
-    request_id: _Id
+    request_id: str
     created_at: str | float
     type: str | None = None
     user: _Name | None = None
@@ -82,82 +82,73 @@ class _Record(msgspec.Struct, kw_only=True):
     web_search_count: _Count | None = None
     tool_call_count: _Count | None = None
     cost: Decimal | None = None
-    billing: JSONObject | None = None
+    billing: msgspec.Raw = msgspec.Raw()
     error: _Error | str | None = None
-    parameters: JSONObject | None = None
-    upstream_request_id: _Id | None = None
+    parameters: msgspec.Raw = msgspec.Raw()
+    upstream_request_id: str | None = None
     provider: _Name | None = None
     channel: Annotated[str, msgspec.Meta(max_length=200)] | int | None = None
-    attempts: list[JSONObject] | None = None
+    attempts: msgspec.Raw = msgspec.Raw()
     input: msgspec.Raw = msgspec.Raw()
     output: msgspec.Raw = msgspec.Raw()
-    task_id: _Id | None = None
-    metadata: JSONObject | None = None
-
-
-class _Named(msgspec.Struct):
-    request_id: str
+    task_id: str | None = None
+    metadata: msgspec.Raw = msgspec.Raw()
 
 
 _decode_record = msgspec.json.Decoder(_Record).decode
-_decode_named = msgspec.json.Decoder(_Named).decode
 
 
 def decode(body: bytes) -> Batch:
     """Decode a body. Raises FormatError where nothing can be decoded, or over ``MAX_RECORDS`` records."""
-    return decode_each(split(body), _event, _request_id)
-
-
-def _request_id(raw: bytes) -> str | None:
-    try:
-        return _decode_named(raw).request_id[:255]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    return decode_each(split(body), _event, b"request_id")
 
 
 def _event(raw: bytes) -> UsageEvent:
-    """Decode one record. Raises ValueError (and msgspec's kinds of it) saying which field to mend."""
+    """Decode one record. Raises RecordError, and what msgspec does, saying which field to mend."""
     record = _decode_record(raw)
-    kind = RecordType.REQUEST if record.type is None else _word(record.type, _TYPES, "type")
+    if not (request_id := kept(record.request_id)):
+        raise RecordError("request_id: empty")
+    kind = RecordType.REQUEST if record.type is None else _one_of(record.type, _TYPES, "type")
     error = None if record.error is None else _failure(record.error)
-    status = None if record.status is None else _word(record.status, _STATUSES, "status")
+    status = None if record.status is None else _one_of(record.status, _STATUSES, "status")
     if status is None:
         failed = error is not None or (record.http_status or 0) >= 400
         status = Status.ERROR if failed else Status.SUCCESS
     input_tokens, output_tokens = record.input_tokens or 0, record.output_tokens or 0
     cached_tokens = record.cached_tokens or 0
     if cached_tokens > input_tokens:
-        raise ValueError(
+        raise RecordError(
             f"cached_tokens: {cached_tokens} is more than input_tokens ({input_tokens}), which includes it"
         )
     if (record.reasoning_tokens or 0) > output_tokens:
-        raise ValueError(
+        raise RecordError(
             f"reasoning_tokens: {record.reasoning_tokens} is more than output_tokens ({output_tokens}),"
             " which includes it"
         )
     cost = amount(record.cost)
-    if kind is RecordType.REFUND and cost is not None and cost > 0:
-        raise ValueError(f"cost: a refund carries a negative cost, not {cost}")
+    if cost is not None:
+        _check_sign(cost, kind)
     quantities = None
     if (further := _further_quantities(record)) != _NO_QUANTITIES:
         named = zip(_FURTHER_QUANTITIES, further, strict=True)
         quantities = {name: value for name, value in named if value is not None}
     return UsageEvent(
-        request_id=record.request_id,
+        request_id=request_id,
+        identity=None if request_id == record.request_id else record.request_id,
         created_at=moment(record.created_at),
         type=kind,
         status=status,
         user=(record.user or "").strip(),
-        token=(record.token or "").strip(),
-        group=(record.group or "").strip(),
-        model=(record.model or "").strip(),
+        token=shown(record.token or ""),
+        group=shown(record.group or ""),
+        model=shown(record.model or ""),
         stream=record.stream,
         duration_ms=None if record.duration_ms is None else round(record.duration_ms),
         ttft_ms=None if record.ttft_ms is None else round(record.ttft_ms),
         http_status=record.http_status,
-        endpoint=record.endpoint,
+        endpoint=_word(record.endpoint),
         ip=_ip(record.ip) if record.ip else None,
-        user_agent=record.user_agent,
+        user_agent=_word(record.user_agent),
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         cached_tokens=cached_tokens,
@@ -168,30 +159,56 @@ def _event(raw: bytes) -> UsageEvent:
         image_count=record.image_count,
         quantities=quantities,
         cost=cost,
-        billing=bounded(record.billing, "billing") if record.billing else None,
+        billing=_object(record.billing, "billing") if record.billing else None,
         error=error,
-        parameters=bounded(record.parameters, "parameters") if record.parameters else None,
-        upstream_request_id=record.upstream_request_id,
-        provider=record.provider,
-        channel=None if record.channel is None else str(record.channel),
-        attempts=bounded(record.attempts, "attempts") if record.attempts else None,
+        parameters=_object(record.parameters, "parameters") if record.parameters else None,
+        upstream_request_id=kept(record.upstream_request_id or "") or None,
+        provider=_word(record.provider),
+        channel=None if record.channel is None else shown(str(record.channel)),
+        attempts=_attempts(record.attempts) if record.attempts else None,
         input=record.input or None,
         output=record.output or None,
-        task_id=record.task_id,
-        metadata=bounded(record.metadata, "metadata") if record.metadata else None,
+        task_id=kept(record.task_id or "") or None,
+        metadata=_object(record.metadata, "metadata") if record.metadata else None,
     )
 
 
-def _word(value: str, words: dict[str, Any], field: str) -> Any:
+def _check_sign(cost: Decimal, kind: RecordType) -> None:
+    """Money flows one way in a request and the other in a refund; an adjustment may do either."""
+    if kind is RecordType.REFUND and cost > 0:
+        raise RecordError(f"cost: a refund carries a negative cost, not {cost}")
+    if cost < 0 and kind in REQUEST_TYPES:
+        raise RecordError(f"cost: {cost} is negative; send a refund or an adjustment")
+
+
+def _object(raw: msgspec.Raw, field: str) -> JSONObject | None:
+    value = kept_json(raw, field)
+    if value is not None and not isinstance(value, dict):
+        raise RecordError(f"{field}: expected `object`")
+    return value
+
+
+def _attempts(raw: msgspec.Raw) -> list[JSONObject] | None:
+    value = kept_json(raw, "attempts")
+    if value is not None and not (isinstance(value, list) and all(isinstance(one, dict) for one in value)):
+        raise RecordError("attempts: expected an array of objects")
+    return value
+
+
+def _word(value: str | None) -> str | None:
+    return value and shown(value)
+
+
+def _one_of(value: str, words: dict[str, Any], field: str) -> Any:
     try:
         return words[value]
     except KeyError:
-        raise ValueError(f"{field}: {value[:50]!r} is not one of {', '.join(words)}") from None
+        raise RecordError(f"{field}: {value[:50]!r} is not one of {', '.join(words)}") from None
 
 
 def _ip(value: str) -> str:
     if (found := address(value)) is None:
-        raise ValueError(f"ip: {value[:50]!r} is not an IP address")
+        raise RecordError(f"ip: {value[:50]!r} is not an IP address")
     return found
 
 
@@ -208,4 +225,4 @@ def _failure(error: _Error | str) -> Failure | None:
 
 
 def _short_word(value: str | int | None) -> str | None:
-    return str(value)[:200] if value not in (None, "") else None
+    return shown(str(value))[:200] or None if value not in (None, "") else None

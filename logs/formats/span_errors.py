@@ -56,7 +56,9 @@ def _told(text: str) -> tuple[int | None, dict[str, Any]]:
         return status, {}
     try:
         body = ast.literal_eval(literal)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return status, {}
+    if not isinstance(body, dict):
         return status, {}
     error = body.get("error", body)
     return status, error if isinstance(error, dict) else {"message": error}
