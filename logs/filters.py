@@ -34,6 +34,7 @@ from routescope.filtering import (
     Pill,
     RangeFilterSet,
 )
+from routescope.keyset import Cursor
 from routescope.ranges import MINUTE, Preset, floor
 
 STATUS_WORDS = {"success": Status.SUCCESS, "error": Status.ERROR}
@@ -157,6 +158,14 @@ class UsageFilter(RangeFilterSet):
         return [
             Option(self.with_(compare=by.value, sort=""), str(by.label), by == self.compared) for by in By
         ]
+
+    def listed_query(self, cursor: Cursor) -> str:
+        """Return the query string of the list, whichever view this is, at a cursor."""
+        listed = QueryDict(self.list_query.removeprefix("?"), mutable=True)
+        for name, place in (("older", cursor.older), ("newer", cursor.newer)):
+            if place:
+                listed[name] = str(place)
+        return f"?{listed.urlencode()}"
 
     @property
     def list_query(self) -> str:
