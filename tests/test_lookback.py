@@ -43,10 +43,10 @@ Meets = Callable[[UsageRecord], bool]
 
 @pytest.fixture(params=["one user", "two that are one"])
 def alice(request: pytest.FixtureRequest, alice: User, bob: User, charlie: User, gateway: Gateway) -> User:
-    """Alice with 600 records, some of an instant and many of one hour, where others have theirs between."""
+    """Alice with 300 records, some of an instant and many of one hour, where others have theirs between."""
     random = Random(5)
     second = "alice@example.com" if request.param == "one user" else "bob@example.com"
-    for owner, count in (("alice@example.com", 300), (second, 300), ("charlie@example.com", 200)):
+    for owner, count in (("alice@example.com", 150), (second, 150), ("charlie@example.com", 60)):
         store(gateway, *(_event(random, owner) for _ in range(count)))
     if request.param != "one user":
         merging.merge(bob, alice)
@@ -89,7 +89,7 @@ FILTERS = {
     "bound": st.sampled_from(sorted(BOUNDS)),
 }
 anything = settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -189,15 +189,15 @@ def _until(alice: User, selection: Selection, looked: Looked) -> list[UUID]:
 @pytest.fixture(params=["as they are", "tiny"])
 def other_bounds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "tiny":
-        monkeypatch.setattr(lookback, "MOST_RECORDS", 40)
-        monkeypatch.setattr(lookback, "MOST_ENTRIES", 70)
+        monkeypatch.setattr(lookback, "MOST_RECORDS", 30)
+        monkeypatch.setattr(lookback, "MOST_ENTRIES", 60)
         monkeypatch.setattr(lookback, "MOST_SPANS", 3)
         monkeypatch.setattr(lookback, "MOST_DAYS", 2)
 
 
 @anything
 @pytest.mark.usefixtures("other_bounds")
-@given(**FILTERS, size=st.integers(1, 30))
+@given(**FILTERS, size=st.integers(4, 30))
 def test_going_on_finds_every_match_once_and_leads_back(
     alice: User,
     start: datetime | None,
