@@ -21,9 +21,10 @@ from accounts import merging
 from accounts.models import AIModel, ApiToken, Gateway, User
 from logs import listing, lookback, rollups, traffic
 from logs.breakdown import By, breakdown
+from logs.events import UsageEvent
 from logs.models import REQUEST_TYPES, RecordType, Status, UsageRecord
 from logs.selection import Looked, Selection
-from routescope.keyset import Cursor
+from routescope.keyset import Cursor, Page
 from routescope.ranges import MINUTE, TimeRange, floor
 from tests.cast import NOON, event, store
 
@@ -53,7 +54,7 @@ def alice(request: pytest.FixtureRequest, alice: User, bob: User, charlie: User,
     return User.objects.get(pk=alice.pk)
 
 
-def _event(random: Random, owner: str) -> object:
+def _event(random: Random, owner: str) -> UsageEvent:
     kind = random.choices(list(RecordType), [90, 4, 4, 2])[0]
     return event(
         owner,
@@ -222,7 +223,7 @@ def test_going_on_finds_every_match_once_and_leads_back(
         assert all(span.last <= before.reached for span in after.spans)
 
 
-def _walk(alice: User, selection: Selection, size: int) -> Iterator[listing.Page[UsageRecord]]:
+def _walk(alice: User, selection: Selection, size: int) -> Iterator[Page[UsageRecord]]:
     cursor = Cursor()
     for _ in range(700):
         page = listing.page(alice, selection, cursor, size)
@@ -236,8 +237,8 @@ def _walk(alice: User, selection: Selection, size: int) -> Iterator[listing.Page
 
 
 def _back(
-    alice: User, selection: Selection, size: int, last: listing.Page[UsageRecord]
-) -> Iterator[listing.Page[UsageRecord]]:
+    alice: User, selection: Selection, size: int, last: Page[UsageRecord]
+) -> Iterator[Page[UsageRecord]]:
     newer = last.newer
     for _ in range(700):
         if newer is None:

@@ -173,9 +173,9 @@ def test_new_records_are_counted_within_the_bound(
     oldest = UsageRecord.objects.order_by("id").first()
     assert oldest is not None
     news = f"{PAGE}news/"
-    assert "2 new records" in alice_client.get(news, {**COSTLY, "since": oldest.id}).content.decode()
+    assert "2 new records" in alice_client.get(news, {**COSTLY, "since": str(oldest.id)}).content.decode()
     assert alice_client.get(news, {**COSTLY, "since": "f" * 32}).status_code == 404
-    rare = {"range": "all", "model": "claude", "since": oldest.id}
+    rare = {"range": "all", "model": "claude", "since": str(oldest.id)}
     assert "20 new records" in alice_client.get(news, rare).content.decode()
 
 
@@ -269,7 +269,12 @@ def test_an_export_is_heard_of_however_rare_its_rows_are(
 ) -> None:
     told: list[dict[str, object]] = []
     tell = exporting._tell
-    monkeypatch.setattr(exporting, "_tell", lambda export, **more: (told.append(more), tell(export, **more)))
+
+    def noted(export: Export, **more: object) -> None:
+        told.append(more)
+        tell(export, **more)
+
+    monkeypatch.setattr(exporting, "_tell", noted)
     export = exporting.ask(
         alice, "usage", "csv", ["request_id"], QueryDict("range=all&cost_min=500"), gzipped=False
     )
@@ -319,6 +324,6 @@ def test_a_stranger_finds_nothing_of_it(charlie: User, gateway: Gateway, records
     client = signed_in(charlie)
     older = UsageRecord.objects.get(request_id="call-00").id
     for path in (PAGE, f"{PAGE}results/", f"{PAGE}further/"):
-        page = client.get(path, {**COSTLY, "older": older}).content.decode()
+        page = client.get(path, {**COSTLY, "older": str(older)}).content.decode()
         assert listed(page) == []
         assert "call-" not in page
