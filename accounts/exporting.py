@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
+from decimal import Decimal
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
@@ -196,10 +197,19 @@ def _write(export: Export) -> None:
     with timezone.override(zone), SharedSnapshot() as snapshot:
         with snapshot.reading():
             selected = source.select(export.user_id, QueryDict(export.query))
-            expected = selected.expected()
-        _tell(export, expected_rows=expected.rows, expected_cost=expected.cost)
-        if expected.rows > settings.EXPORT_MAX_ROWS:
-            raise _TooManyRowsError
+        rows, cost = 0, Decimal(0)
+        counting = selected.counts()
+        while True:
+            with snapshot.reading():
+                counted = next(counting, None)
+            if counted is None:
+                break
+            rows, cost = rows + counted.rows, cost + counted.cost
+            if rows > settings.EXPORT_MAX_ROWS:
+                _tell(export, expected_rows=rows, expected_cost=cost)
+                raise _TooManyRowsError
+            _tell(export)
+        _tell(export, expected_rows=rows, expected_cost=cost)
         written = write_parts(
             selected,
             [column.name for column in columns],

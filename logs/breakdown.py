@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiToken, Group, User
-from logs import rollups
+from logs import lookback, rollups
 from logs.models import UsageDay
 from logs.rollups import Totals
 from logs.selection import Selection
@@ -50,11 +50,13 @@ class Line:
 
 
 def breakdown(user: User, selection: Selection, by: By) -> list[Line]:
-    """Return a line for each value that has records in a selection. Their sums are those of the header.
+    """Return a line for each value that has records in a selection. Their sums are those of the header, under
+    bounds those of the newest records (`logs.lookback.newest`).
 
     Days are those of the active time zone. Queries: at most three; by day one more for a range without bound,
     and, where local midnight is not on the hour, one more for every 64 days.
     """
+    selection = lookback.newest(user, selection)
     if by is By.DAY:
         return _by_day(user, selection)
     column = _COLUMNS[by]
@@ -76,7 +78,7 @@ def _canonical(rows: Iterable[dict[str, Any]], column: str, user: User) -> Itera
 
 
 def _by_day(user: User, selection: Selection) -> list[Line]:
-    chosen = _bounded(user, selection.chosen)
+    chosen = _bounded(user, selection.covered)
     if chosen is None or chosen.start is None or chosen.end is None or chosen.start >= chosen.end:
         return []
     zone = timezone.get_current_timezone()
@@ -91,7 +93,7 @@ def _by_day(user: User, selection: Selection) -> list[Line]:
         start = moments[part - 1]
         day = starts[start]
         whole = TimeRange(start, midnight(day + timedelta(days=1), zone))
-        lines.append(Line(day, totals, whole.clipped(selection.chosen)))
+        lines.append(Line(day, totals, whole.clipped(selection.covered)))
     return lines
 
 

@@ -18,6 +18,7 @@ from logs import rollups
 from logs.breakdown import By, Line, breakdown
 from logs.models import Cause
 from logs.rollups import Totals
+from logs.selection import Selection
 
 if TYPE_CHECKING:
     from logs.filters import UsageFilter
@@ -100,18 +101,21 @@ def default_sort(by: By | None) -> str:
     return "-name" if by is By.DAY else "-cost"
 
 
-def comparison(user: User, filters: UsageFilter) -> Comparison | None:
-    """Return the comparison that the filters ask for; None where they ask for none, or select nothing."""
+def comparison(user: User, filters: UsageFilter, selection: Selection) -> Comparison | None:
+    """Return the comparison that the filters ask for; None where they ask for none, or select nothing.
+
+    ``selection`` is what they select, looked at already where no rollup knows it.
+    """
     by = filters.compared
     if by is None:
         return None
-    lines = breakdown(user, filters.selection, by)
+    lines = breakdown(user, selection, by)
     if not lines:
         return None
     total = sum((line.totals for line in lines), rollups.NOTHING)
     names = _names(filters, by)
     lines = _sorted(lines, filters.sorted_by, lambda line: _label(line, by, names))
-    rows = [_row(filters, by, names, line, total) for line in lines[:MOST_ROWS]]
+    rows = [_row(filters, selection, by, names, line, total) for line in lines[:MOST_ROWS]]
     others = None
     if rest := lines[MOST_ROWS:]:
         added = sum((line.totals for line in rest), rollups.NOTHING)
@@ -178,14 +182,22 @@ def _cause(line: Line) -> Cause:
     return next(cause for cause in Cause if cause == line.value)
 
 
-def _row(filters: UsageFilter, by: By, names: Mapping[int, str], line: Line, total: Totals) -> Row:
+def _row(
+    filters: UsageFilter, selection: Selection, by: By, names: Mapping[int, str], line: Line, total: Totals
+) -> Row:
     return Row(
-        _label(line, by, names), _query(filters, by, names, line), line.totals, _share(line.totals, total)
+        _label(line, by, names),
+        _query(filters, selection, by, names, line),
+        line.totals,
+        _share(line.totals, total),
     )
 
 
-def _query(filters: UsageFilter, by: By, names: Mapping[int, str], line: Line) -> str:
-    """Return the query string of the list of a line's records."""
+def _query(filters: UsageFilter, selection: Selection, by: By, names: Mapping[int, str], line: Line) -> str:
+    """Return the query string of the list of a line's records.
+
+    Where only the newest were looked at, it is narrowed to their time: it would list more else.
+    """
     if line.stretch is not None and line.stretch.start and line.stretch.end:
         return filters.between(line.stretch.start, line.stretch.end, compare="", sort="")
     if by is By.CAUSE:
@@ -194,6 +206,8 @@ def _query(filters: UsageFilter, by: By, names: Mapping[int, str], line: Line) -
         chosen = {by.value: names[line.value]}
     else:
         return ""
+    if selection.covered != selection.chosen:
+        return filters.between(selection.covered.start, selection.covered.end, **chosen, compare="", sort="")
     return filters.with_(**chosen, compare="", sort="")
 
 

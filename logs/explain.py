@@ -9,33 +9,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from logs import rollups
+from logs import lookback, rollups
 from logs.breakdown import midnight
+from logs.listing import Found
 from logs.models import UsageHour, UsageRecord
-from logs.selection import Selection
+from logs.selection import Looked, Selection
 from routescope import elsewhere, pasted
 from routescope.formatting import day as written_day
 from routescope.formatting import exact
+from routescope.formatting import when as written
+from routescope.ids import first_id, moment_of
+from routescope.keyset import Cursor, Page
 from routescope.partitions import Month
 from routescope.ranges import HOUR, TimeRange, floor
 
 if TYPE_CHECKING:
     from logs.filters import UsageFilter
     from logs.rollups import Totals
-
-READ_AT_MOST = 20_000
-"""Records that are read to count what no rollup knows; beyond them it is "at least"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +83,16 @@ class _Count:
 # --- Nothing matches the filters -------------------------------------------------------------------------
 
 
-def empty(filters: UsageFilter, totals: Totals) -> Explanation | None:
-    """Say why no record is listed under some filters; None for a person who has no record at all."""
+def empty(filters: UsageFilter, totals: Totals, looked: Looked | None, page: Page[Any]) -> Explanation | None:
+    """Say why no record is listed under some filters; None for a person who has no record at all.
+
+    ``looked`` is what the header is made of, where no rollup knows the filters; ``page`` is the empty one.
+    """
     if filters.is_first_run:
         return None
+    here = page.looked if isinstance(page, Found) else None
+    if here is not None or (filters.compared and looked is not None and looked.reached is not None):
+        return _not_found_yet(filters, totals, here or looked, page)
     lead = _("Nothing in “%(range)s” matches the filters.") if filters.pills else _("Nothing in “%(range)s”.")
     lead %= {"range": filters.range_label}
     if totals.records:
@@ -106,6 +112,30 @@ def empty(filters: UsageFilter, totals: Totals) -> Explanation | None:
         _another_account(),
     ]
     return Explanation(_("No records match"), lead, reasons)
+
+
+def _not_found_yet(
+    filters: UsageFilter, totals: Totals, looked: Looked | None, page: Page[Any]
+) -> Explanation:
+    """Say how far was looked, and lead further back: whether there is none is not known yet."""
+    assert looked is not None and looked.back_to is not None  # noqa: S101
+    is_further = isinstance(page, Found) and page.is_further
+    words = {"n": exact(looked.records), "time": written(looked.back_to)}
+    if is_further:
+        title = _("None found yet")
+        lead = _("Looked at %(n)s records further back, to %(time)s: none of them matches.") % words
+    else:
+        title = _("None of the newest records match")
+        lead = _("Looked at the newest %(n)s records, back to %(time)s.") % words
+    onward = filters.listed_query(Cursor(older=looked.reached))
+    actions = [Action(_("Look further back"), onward)]
+    if page.newer:
+        back = Cursor(newer=page.newer) if totals.records or is_further else Cursor()
+        actions.append(Action(_("Newer"), filters.page_query(back)))
+    if filters.pills:
+        actions.append(Action(_("Remove the filters"), filters.unfiltered_query))
+    text = _("Cost, duration, tokens, stream and endpoint are looked up record by record, in steps.")
+    return Explanation(title, lead, [Reason("further", text, tuple(actions))])
 
 
 def _past_the_end(filters: UsageFilter, totals: Totals) -> Reason:
@@ -214,21 +244,9 @@ def _not_arrived(filters: UsageFilter) -> Iterator[Reason]:
 
 def _count(filters: UsageFilter, selection: Selection) -> _Count:
     """Count by the rollups; with a threshold, among the newest records of the rest of the selection."""
-    if not selection.bounds:
-        return _Count(rollups.totals(filters.user, selection).records)
-    newest = (
-        UsageRecord.objects.visible_to(filters.user)
-        .within(selection.chosen)
-        .filter(selection.dimensions)
-        .order_by("-id")
-        .values("id")[: READ_AT_MOST + 1]
-    )
-    found = (
-        UsageRecord.objects.visible_to(filters.user)
-        .filter(id__in=newest)
-        .aggregate(read=Count("id"), matches=Count("id", filter=selection.bounds))
-    )
-    return _Count(found["matches"], at_least=found["read"] > READ_AT_MOST)
+    selection = lookback.newest(filters.user, selection)
+    is_part = selection.looked is not None and selection.looked.reached is not None
+    return _Count(rollups.totals(filters.user, selection).records, at_least=is_part)
 
 
 def _nearest(filters: UsageFilter) -> datetime | None:
@@ -248,9 +266,11 @@ def _edge(filters: UsageFilter, side: TimeRange) -> datetime | None:
     selection = filters.selection
     records = UsageRecord.objects.visible_to(filters.user).filter(selection.dimensions)
     if selection.bounds:
-        read = records.within(side).order_by(f"{order}id").values("id")[:READ_AT_MOST]
-        records = UsageRecord.objects.visible_to(filters.user).filter(selection.bounds, id__in=read)
-        return records.order_by(f"{order}id").values_list("created_at", flat=True).first()
+        there = replace(selection, chosen=side)
+        cursor = Cursor() if side.start is None else Cursor(newer=first_id(side.start))
+        looked = lookback.look(filters.user, there, cursor)
+        found = lookback.ids(filters.user, there, looked, newest_first=side.start is None, limit=1)
+        return moment_of(found[0]) if found else None
     hours = UsageHour.objects.filter(selection.dimensions, user_id__in=filters.user.ids)
     if side.end is not None:
         hours = hours.filter(start__lt=side.end)

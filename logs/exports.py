@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
 from hashlib import blake2b
 from itertools import islice
 from typing import Any
@@ -15,11 +16,13 @@ from django.http import QueryDict
 
 from accounts.models import AIModel, ApiToken, Group, User
 from accounts.names import CALLED
-from logs import details, rollups
+from logs import details, lookback, rollups
 from logs.details import Details
 from logs.filters import UsageFilter
 from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.querysets import UsageRecordQuerySet
+from logs.selection import Looked
+from routescope.exports.parts import PART_ROWS
 from routescope.exports.sources import Column, Expected, Kind, Row, Value, fix_range
 from routescope.formatting import plain
 from routescope.keyset import Cursor
@@ -27,6 +30,10 @@ from routescope.keyset import Cursor
 RECEIPT = "receipt"
 _CHUNK = 2_000
 _WITH_RECEIPTS = 500
+_LOOKS = 25
+"""Looks at the records (`logs.lookback`) after which a part ends, however few rows were found: that a worker
+lives is told between parts.
+"""
 
 COLUMNS = (
     Column("created_at", Kind.MOMENT),
@@ -97,12 +104,12 @@ class UsageSelected:
         self._filters = filters
         user = filters.user
         mine = UsageRecord.objects.visible_to(user)
-        self._records: UsageRecordQuerySet[UsageRecord]
-        if filters.searched_id:
-            self._records = mine.identified_by(filters.searched_id)
-        else:
-            selection = filters.selection
-            self._records = mine.within(selection.chosen).filter(selection.condition)
+        self._selection = filters.selection
+        self._records: UsageRecordQuerySet[UsageRecord] = (
+            mine.identified_by(filters.searched_id)
+            if filters.searched_id
+            else mine.within(self._selection.chosen)
+        )
         # Read once: joining three tables to each of a million rows would say the same.
         self._words: dict[str, dict[Any, str]] = {
             "token": dict(ApiToken.objects.filter(owner__in=user.ids).values_list("id", CALLED)),
@@ -118,12 +125,57 @@ class UsageSelected:
     def expected(self) -> Expected:
         if self._filters.searched_id:
             totals = rollups.Totals.of(self._records.iterator(_CHUNK))
-        else:
-            totals = rollups.totals(self._filters.user, self._filters.selection)
-        return Expected(totals.records, totals.cost)
+            return Expected(totals.records, totals.cost)
+        selection = lookback.newest(self._filters.user, self._selection)
+        totals = rollups.totals(self._filters.user, selection)
+        is_whole = selection.looked is None or selection.looked.reached is None
+        return Expected(totals.records, totals.cost, is_whole)
+
+    def counts(self) -> Iterator[Expected]:
+        if self._filters.searched_id or not self._selection.bounds:
+            yield self.expected()
+            return
+        user, selection = self._filters.user, self._selection
+        for looked in lookback.steps(user, selection, Cursor()):
+            totals = rollups.added(rollups.of_records(user, selection, looked))
+            yield Expected(totals.records, totals.cost)
+
+    def until(self, before: UUID | None) -> UUID | None:
+        return [looked.reached for looked in self._looks(before)][-1] if self._is_looked_for else None
+
+    @property
+    def _is_looked_for(self) -> bool:
+        """Whether the rows are not simply the next ones of the index: records are looked at, in steps."""
+        return not self._filters.searched_id and self._selection.is_filtered
+
+    def _looks(self, before: UUID | None) -> Iterator[Looked]:
+        """Yield where one part's rows are looked for."""
+        return islice(lookback.steps(self._filters.user, self._selection, Cursor(older=before)), _LOOKS)
 
     def rows(self, columns: Sequence[str], before: UUID | None, limit: int) -> Iterator[Row]:
-        found = self._records.newest(Cursor(older=before), limit)
+        if not self._is_looked_for:
+            yield from self._read(self._records.newest(Cursor(older=before), limit), columns)
+            return
+        for ids in self._looked_for(before, limit):
+            for first in range(0, len(ids), _CHUNK):
+                yield from self._read(self._with_ids(ids[first : first + _CHUNK]).order_by("-id"), columns)
+
+    def _with_ids(self, ids: Sequence[UUID]) -> UsageRecordQuerySet[UsageRecord]:
+        # Within their range too: other partitions are then not even thought of.
+        mine = UsageRecord.objects.visible_to(self._filters.user)
+        return mine.filter(id__in=ids, id__gte=ids[-1], id__lte=ids[0])
+
+    def _looked_for(self, before: UUID | None, limit: int) -> Iterator[list[UUID]]:
+        """Yield the ids of the next ``limit`` records that meet the filters, look by look."""
+        user, selection = self._filters.user, self._selection
+        for looked in self._looks(before):
+            found = lookback.ids(user, selection, looked, newest_first=True, limit=limit)
+            yield found
+            limit -= len(found)
+            if not limit:
+                return
+
+    def _read(self, found: UsageRecordQuerySet[UsageRecord], columns: Sequence[str]) -> Iterator[Row]:
         readers = [self._reader(name) for name in columns]
         if RECEIPT in columns:
             yield from self._with_receipts(found, columns, readers)
@@ -139,9 +191,24 @@ class UsageSelected:
     def fingerprint(self, before: UUID | None, last: UUID) -> str:
         # A row that is written anew has another xmin: nothing that changes a row escapes it.
         mark = RawSQL("hashtextextended(usage_record.id::text || usage_record.xmin::text, 0)::numeric", [])
-        marked = self._older(before).filter(id__gte=last).order_by().annotate(mark=mark)
-        sums = marked.aggregate(rows=Count("*"), marks=Sum("mark"))
-        return f"{sums['rows']}:{sums['marks']}:{self._names}"
+        looks: Iterable[UsageRecordQuerySet[UsageRecord]] = [self._older(before).filter(id__gte=last)]
+        if self._is_looked_for:
+            looks = map(self._with_ids, self._down_to(before, last))
+        rows, marks = 0, Decimal(0)
+        for marked in looks:
+            sums = marked.order_by().annotate(mark=mark).aggregate(rows=Count("*"), marks=Sum("mark"))
+            rows += sums["rows"]
+            marks += sums["marks"] or 0
+        return f"{rows}:{marks}:{self._names}"
+
+    def _down_to(self, before: UUID | None, last: UUID) -> Iterator[list[UUID]]:
+        """Yield the ids of the records from ``before`` down to ``last``, by chunks."""
+        for ids in self._looked_for(before, PART_ROWS + 1):
+            part = [identifier for identifier in ids if identifier >= last]
+            for first in range(0, len(part), _CHUNK):
+                yield part[first : first + _CHUNK]
+            if len(part) < len(ids) or (part and part[-1] == last):
+                return
 
     def _older(self, before: UUID | None) -> UsageRecordQuerySet[UsageRecord]:
         return self._records if before is None else self._records.filter(id__lt=before)

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any, cast
 
 import django_filters
-from django.db.models import F, Q, QuerySet
+from django.db.models import BigIntegerField, F, Q, QuerySet
+from django.db.models.functions import Cast
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.http import QueryDict
 from django.utils import timezone
@@ -33,6 +34,7 @@ from routescope.filtering import (
     Pill,
     RangeFilterSet,
 )
+from routescope.keyset import Cursor
 from routescope.ranges import MINUTE, Preset, floor
 
 STATUS_WORDS = {"success": Status.SUCCESS, "error": Status.ERROR}
@@ -156,6 +158,14 @@ class UsageFilter(RangeFilterSet):
         return [
             Option(self.with_(compare=by.value, sort=""), str(by.label), by == self.compared) for by in By
         ]
+
+    def listed_query(self, cursor: Cursor) -> str:
+        """Return the query string of the list, whichever view this is, at a cursor."""
+        listed = QueryDict(self.list_query.removeprefix("?"), mutable=True)
+        for name, place in (("older", cursor.older), ("newer", cursor.newer)):
+            if place:
+                listed[name] = str(place)
+        return f"?{listed.urlencode()}"
 
     @property
     def list_query(self) -> str:
@@ -317,7 +327,8 @@ def _bounds(cleaned: Mapping[str, Any]) -> Q:
             condition &= Q(**{f"{column}__gte": least * unit})
         if (most := cleaned.get(f"{name}_max")) is not None:
             condition &= Q(**{f"{column}__lte": most * unit})
-    tokens = F("input_tokens") + F("output_tokens")
+    # Wider than its columns: two of the largest counts together fit in no integer.
+    tokens = Cast(F("input_tokens"), BigIntegerField()) + F("output_tokens")
     if (least := cleaned.get("tokens_min")) is not None:
         condition &= Q(GreaterThanOrEqual(tokens, least))
     if (most := cleaned.get("tokens_max")) is not None:

@@ -11,9 +11,10 @@ from django.http import Http404
 
 from accounts.read_api import ReadRequest, endpoint
 from logs import breakdown as breakdowns
-from logs import details, listing, read_bodies, rollups, traffic
+from logs import details, listing, lookback, read_bodies, rollups, traffic
 from logs.breakdown import By, Line
 from logs.filters import UsageFilter
+from logs.listing import Found
 from logs.models import Cause
 from logs.read_bodies import Breakdown, BreakdownLine, ByWord, RecordDetail, Records, Series, Statistics
 from logs.views import MOST_OF_ONE_ID
@@ -74,7 +75,10 @@ def usage(request: ReadRequest) -> Records:
     page = listing.page(request.user, selection, Cursor.parse(request.query), size)
     rows = [read_bodies.record(row) for row in page.rows]
     onward = next_url(request.url, filters, selection.chosen, size, page.older)
-    return Records(rows, range_of(selection.chosen), page.older, page.newer, onward)
+    looked = page.looked if isinstance(page, Found) else None
+    return Records(
+        rows, range_of(selection.chosen), page.older, page.newer, onward, read_bodies.looked_at(looked)
+    )
 
 
 @endpoint(
@@ -94,11 +98,12 @@ def statistics(request: ReadRequest) -> Statistics:
     if filters.searched_id:
         found = rollups.Totals.of(filters.qs.order_by("-id")[:MOST_OF_ONE_ID])
         return read_bodies.statistics(TimeRange(), found, None)
-    selection = filters.selection
+    selection = lookback.newest(request.user, filters.selection)
     return read_bodies.statistics(
         selection.chosen,
         rollups.totals(request.user, selection),
         traffic.traffic(request.user, selection, filters.now),
+        selection.looked,
     )
 
 
@@ -125,11 +130,13 @@ def breakdown(request: ReadRequest) -> Breakdown:
         By.TOKEN: filters.vocabulary.tokens.of,
         By.GROUP: filters.vocabulary.groups.of,
     }.get(by, {})
+    selection = lookback.newest(request.user, filters.selection)
     lines = [
         BreakdownLine(_value(line.value, by, names), read_bodies.sums(line.totals))
-        for line in _in_order(breakdowns.breakdown(request.user, filters.selection, by), by)
+        for line in _in_order(breakdowns.breakdown(request.user, selection, by), by)
     ]
-    return Breakdown(range_of(filters.selection.chosen), cast(ByWord, by.value), lines)
+    of_newest = read_bodies.looked_at(selection.looked)
+    return Breakdown(range_of(selection.chosen), cast(ByWord, by.value), lines, of_newest)
 
 
 @endpoint(
@@ -146,7 +153,8 @@ def breakdown(request: ReadRequest) -> Breakdown:
 )
 def series(request: ReadRequest) -> Series:
     filters = _filters(request)
-    return read_bodies.series(traffic.traffic(request.user, filters.selection, filters.now))
+    selection = lookback.newest(request.user, filters.selection)
+    return read_bodies.series(traffic.traffic(request.user, selection, filters.now), selection.looked)
 
 
 @endpoint(

@@ -13,6 +13,7 @@ from accounts.models import AIModel, ApiToken, Group
 from logs.details import Details
 from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.rollups import Totals
+from logs.selection import Looked
 from logs.traffic import Bucket, Peak, Traffic
 from routescope.formatting import plain
 from routescope.ranges import TimeRange
@@ -130,14 +131,38 @@ class RecordDetail(Record, frozen=True):
     verdict: Verdict | None
 
 
+class LookedAt(msgspec.Struct, frozen=True):
+    """How many records were looked at, one by one, newest first, and back to which time."""
+
+    records: int
+    back_to: datetime
+
+
+OfNewest = Annotated[
+    LookedAt | None,
+    msgspec.Meta(
+        description="Thresholds, `stream` and `endpoint` are looked up record by record: the answer is then"
+        " of so many of the newest records. Null: of all of the range."
+    ),
+]
+
+
 class Records(msgspec.Struct, frozen=True):
-    """A page of usage records, newest first."""
+    """A page of usage records, newest first.
+
+    Thresholds, `stream` and `endpoint` are looked up record by record, a bounded number of them a page: it
+    may hold fewer than `limit`, or none, and yet have a `next`, which looks further back.
+    """
 
     data: list[Record]
     range: Range
     older: Annotated[UUID | None, msgspec.Meta(description="The cursor of the next page; null at the end.")]
     newer: Annotated[UUID | None, msgspec.Meta(description="The cursor of the page before; null at the top.")]
     next: Annotated[str | None, msgspec.Meta(description="The next page's URL, its range of time fixed.")]
+    looked_at: Annotated[
+        LookedAt | None,
+        msgspec.Meta(description="How far was looked, where the page ends for that before it is full."),
+    ] = None
 
 
 class PeakMinute(msgspec.Struct, frozen=True):
@@ -177,6 +202,7 @@ class Statistics(msgspec.Struct, frozen=True):
     success_rate: Annotated[Ratio | None, msgspec.Meta(description="0 to 1; null without requests.")]
     rpm: Rate | None
     tpm: Rate | None
+    of_newest: OfNewest = None
 
 
 class SeriesBucket(msgspec.Struct, frozen=True):
@@ -197,6 +223,7 @@ class Series(msgspec.Struct, frozen=True):
     range: Range
     step_seconds: int
     buckets: list[SeriesBucket]
+    of_newest: OfNewest = None
 
 
 class BreakdownLine(msgspec.Struct, frozen=True):
@@ -212,6 +239,14 @@ class Breakdown(msgspec.Struct, frozen=True):
     range: Range
     by: ByWord
     lines: list[BreakdownLine]
+    of_newest: OfNewest = None
+
+
+def looked_at(looked: Looked | None) -> LookedAt | None:
+    """Say how far was looked; None where all of the range was."""
+    if looked is None or looked.back_to is None:
+        return None
+    return LookedAt(looked.records, utc(looked.back_to))
 
 
 def sums(totals: Totals) -> Sums:
@@ -228,17 +263,23 @@ def sums(totals: Totals) -> Sums:
     )
 
 
-def statistics(chosen: TimeRange, totals: Totals, traffic: Traffic | None) -> Statistics:
+def statistics(
+    chosen: TimeRange, totals: Totals, traffic: Traffic | None, looked: Looked | None = None
+) -> Statistics:
     rpm = tpm = None
     if traffic is not None:
         rpm = Rate(traffic.now_rpm, plain(traffic.avg_rpm), _peak(traffic.peak_rpm))
         tpm = Rate(traffic.now_tpm, plain(traffic.avg_tpm), _peak(traffic.peak_tpm))
-    return Statistics(range_of(chosen), sums(totals), _money(totals.success_rate), rpm, tpm)
+    rate = _money(totals.success_rate)
+    return Statistics(range_of(chosen), sums(totals), rate, rpm, tpm, looked_at(looked))
 
 
-def series(traffic: Traffic) -> Series:
+def series(traffic: Traffic, looked: Looked | None = None) -> Series:
     return Series(
-        range_of(traffic.chosen), int(traffic.step.total_seconds()), [_bucket(one) for one in traffic.buckets]
+        range_of(traffic.chosen),
+        int(traffic.step.total_seconds()),
+        [_bucket(one) for one in traffic.buckets],
+        looked_at(looked),
     )
 
 

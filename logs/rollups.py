@@ -1,7 +1,8 @@
 """Sums of a selection, from the coarsest rollups that are exact; never a count over raw records.
 
 A range is whole UTC days, whole UTC hours and, at its edges, less than an hour on each side that is summed
-from the records' own index. The three parts never overlap, so their sums add up to the records listed.
+from the records' own index. The three parts never overlap, so their sums add up to the records listed. What
+no rollup knows is summed over a bounded number of records (`logs.lookback`).
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from decimal import Decimal
 from operator import add
 from typing import Any
 
-from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import Count, DateTimeField, Func, IntegerField, Sum, Value
+from django.db.models import Sum
 
 from accounts.models import User
+from logs import lookback
 from logs.models import REQUEST_TYPES, RecordType, Status, UsageHour, UsageRecord
-from logs.querysets import any_range
-from logs.selection import Selection
+from logs.selection import Looked, Selection
 from routescope.ids import first_id, moment_of
 from routescope.keyset import Cursor
 from routescope.ranges import HOUR, Cover, TimeRange, cover, floor
@@ -32,14 +33,6 @@ _OF_ONE = (
     "1 AS records, (cost IS NULL)::integer AS unpriced, input_tokens, output_tokens, cached_tokens,"
     " coalesce(cost, 0) AS cost"
 )
-_OF_RECORDS = {
-    "sum_records": Count("*"),
-    "sum_unpriced": Count("*") - Count("cost"),
-    "sum_input_tokens": Sum("input_tokens"),
-    "sum_output_tokens": Sum("output_tokens"),
-    "sum_cached_tokens": Sum("cached_tokens"),
-    "sum_cost": Sum("cost"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +106,10 @@ NOTHING = Totals(0, 0, 0, 0, 0, 0, 0, Decimal(0), Decimal(0))
 
 
 def totals(user: User, selection: Selection) -> Totals:
-    """Return the sums of the user's records in a selection: one query, whatever its length."""
+    """Return the sums of the user's records in a selection: one query, whatever its length.
+
+    With bounds: of the newest records alone, which `logs.lookback.newest` tells.
+    """
     return added(grouped(user, selection))
 
 
@@ -184,18 +180,14 @@ def grouped(
     A row comes once, or more often where there are many raw ranges. With ``starts``, moments in order, also
     by ``part``: the number, from 1, of the last of them that the record is not before. No day or hour of
     ``parts`` (by default the coarsest cover of the range) may then hold one in its midst. A selection with
-    bounds is summed from the raw records of its whole range.
+    bounds is summed from the records that are looked at (`logs.lookback.newest`).
     """
+    if unknown := set(by) - _KEY_COLUMNS:
+        raise ValueError(f"No sums are kept by {unknown}.")
     if selection.bounds:
-        records = UsageRecord.objects.visible_to(user).filter(
-            any_range([selection.chosen]), selection.condition
-        )
-        part = {}
-        if starts:
-            moments = Value(list(starts), output_field=ArrayField(DateTimeField()))
-            part["part"] = Func("created_at", moments, function="width_bucket", output_field=IntegerField())
-        rows = records.values("type", "status", *by, **part)
-        yield from rows.annotate(**_OF_RECORDS).order_by()
+        selection = lookback.newest(user, selection)
+        if selection.looked is not None:
+            yield from of_records(user, selection, selection.looked, by, starts)
         return
     if parts is None:
         parts = cover(selection.chosen)
@@ -203,6 +195,36 @@ def grouped(
     yield from _summed(user, selection, by, parts.days, parts.hours, raw[:_RANGES_AT_ONCE], starts)
     for first in range(_RANGES_AT_ONCE, len(raw), _RANGES_AT_ONCE):
         yield from _summed(user, selection, by, [], [], raw[first : first + _RANGES_AT_ONCE], starts)
+
+
+def of_records(
+    user: User, selection: Selection, looked: Looked, by: Sequence[str] = (), starts: Sequence[datetime] = ()
+) -> Iterator[dict[str, Any]]:
+    """Yield rows as `grouped` does, of the records among those looked at that meet all filters."""
+    key = ("type", "status", *by)
+    try:
+        sql, values = lookback.table(
+            user,
+            selection,
+            looked,
+            ("created_at", *key, "input_tokens", "output_tokens", "cached_tokens", "cost"),
+        )
+    except EmptyResultSet:
+        return
+    part = ", width_bucket(created_at, %s::timestamptz[]) AS part" if starts else ""
+    columns = (*key, "part") if starts else key
+    sums = (
+        "count(*), count(*) - count(cost), sum(input_tokens)::bigint, sum(output_tokens)::bigint,"
+        " sum(cached_tokens)::bigint, coalesce(sum(cost), 0)"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {', '.join(key)}{part}, {sums} FROM ({sql}) AS found GROUP BY {', '.join(columns)}",  # noqa: S608
+            [*([list(starts)] if starts else []), *values],
+        )
+        names = (*columns, *(f"sum_{name}" for name in _COUNTED))
+        for row in cursor.fetchall():
+            yield dict(zip(names, row, strict=True))
 
 
 _KEY_COLUMNS = frozenset(("token_id", "model_id", "group_id", "cause"))
@@ -218,8 +240,6 @@ def _summed(
     starts: Sequence[datetime],
 ) -> Iterator[dict[str, Any]]:
     """Sum days, hours and raw records in one query, written by hand: the ORM takes longer than PostgreSQL."""
-    if unknown := set(by) - _KEY_COLUMNS:
-        raise ValueError(f"No sums are kept by {unknown}.")
     key = ("type", "status", *by)
     dimensions = "".join(f" AND {column} = ANY(%s)" for column, _ in selection.chosen_values)
     arms: list[str] = []

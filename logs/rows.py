@@ -72,14 +72,20 @@ class Row:
 
 
 def rows_of(
-    records: Iterable[Listed | UsageRecord], columns: Iterable[str], names: Vocabulary
+    records: Iterable[Listed | UsageRecord],
+    columns: Iterable[str],
+    names: Vocabulary,
+    day_before: date | None = None,
 ) -> Iterator[Row]:
-    """Yield the rows of records in order, with the chosen columns (`logs.display.COLUMNS`)."""
+    """Yield the rows of records in order, with the chosen columns (`logs.display.COLUMNS`).
+
+    They follow rows of ``day_before``, whose heading stands already.
+    """
     shown = [(kind, cell) for name, kind, cell in _CELLS if name in columns]
     # The same for each: reversed once.
     before, after = reverse("usage-record", args=[_NOBODY]).split(str(_NOBODY))
     details = _("Details of %(id)s")
-    last: date | None = None
+    last = day_before
     for record in records:
         one = record if isinstance(record, Listed) else Listed.of(record)
         at = one.created_at

@@ -9,7 +9,7 @@ one, any 60 seconds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from operator import attrgetter
@@ -21,12 +21,15 @@ from django.db import connection
 from django.db.models import Count, DateTimeField, Exists, F, Func, OuterRef, Q, Sum, Value
 
 from accounts.models import ApiToken, User
+from logs import lookback
 from logs.models import REQUEST_TYPES, Cause, Status, TrafficHour, UsageHour, UsagePending, UsageRecord
 from logs.querysets import UsageRecordQuerySet, any_range
-from logs.selection import Selection
+from logs.selection import Looked, Selection
 from routescope.ranges import DAY, HOUR, MINUTE, TimeRange, ceil, floor
 
 MOST_BUCKETS = 400
+MOST_CALLS = 100_000
+"""Records that are held against a token's limits: read from the index alone, in some 100 ms."""
 MINUTES_UP_TO = 2 * DAY
 """Ranges up to this are drawn minute by minute."""
 _STEPS = tuple(
@@ -103,7 +106,11 @@ class Traffic:
 
 
 def traffic(user: User, selection: Selection, now: datetime) -> Traffic:
-    """Return the traffic of the user's records in a selection: five queries at most."""
+    """Return the traffic of the user's records in a selection: five queries at most.
+
+    With bounds: of the newest records alone (`logs.lookback.newest`), over the time that they span.
+    """
+    selection = lookback.newest(user, selection)
     chosen = _bounded(user, selection, now)
     step = step_of(chosen)
     recent = UsageRecord.objects.visible_to(user).within(
@@ -132,7 +139,10 @@ def step_of(chosen: TimeRange) -> timedelta:
 def minutes_over(
     user: User, selection: Selection, token: ApiToken, now: datetime, most: int = 500
 ) -> list[Over]:
-    """Return the minutes of the selection, oldest first, in which ``token`` was over one of its limits."""
+    """Return the minutes of the selection, oldest first, in which ``token`` was over one of its limits.
+
+    Of the newest `MOST_CALLS` of its records.
+    """
     limits = []
     values: list[int] = []
     if token.rpm_limit is not None:
@@ -143,14 +153,14 @@ def minutes_over(
         values.append(token.tpm_limit)
     if not limits:
         return []
-    try:
-        mine = UsageRecord.objects.visible_to(user)
-        minutes, params = _minutes(mine, selection, [_bounded(user, selection, now)])
-    except EmptyResultSet:
+    selection = lookback.newest(user, replace(selection, chosen=_bounded(user, selection, now)), MOST_CALLS)
+    minutes = _minutes_looked_at(user, selection, selection.looked) if selection.looked else None
+    if minutes is None:
         return []
+    sql, params = minutes
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT minute, requests, tokens FROM ({minutes}) AS counted"  # noqa: S608
+            f"SELECT minute, requests, tokens FROM ({sql}) AS counted"  # noqa: S608
             f" WHERE {' OR '.join(limits)} ORDER BY minute LIMIT %s",
             [*params, *values, most],
         )
@@ -186,20 +196,19 @@ def crossings(
 ) -> list[Crossing]:
     """Return the calls that crossed a limit of ``token``: over it with them, not over it before them.
 
-    The window slides: any 60 seconds, as rate limiters count, not only calendar minutes.
+    The window slides: any 60 seconds, as rate limiters count, not only calendar minutes. Of the newest
+    `MOST_CALLS` of the selection's records.
     """
     chosen = _bounded(user, selection, now)
     if chosen.start is None or (token.rpm_limit is None and token.tpm_limit is None):
         return []
-    # The first minute's windows reach back before the range.
-    wider = TimeRange(chosen.start - MINUTE, chosen.end)
-    rows = UsageRecord.objects.visible_to(user).within(wider).filter(selection.condition, _CALLS)
+    # The first minute's windows reach back before the range, or else begin where looking stopped.
+    wider = replace(selection, chosen=TimeRange(chosen.start - MINUTE, chosen.end), looked=None)
+    looked = lookback.look(user, wider, most=MOST_CALLS)
+    judged_from = chosen.start if looked.back_to is None else max(chosen.start, looked.back_to + MINUTE)
     try:
-        calls, params = (
-            rows.annotate(amount=F("input_tokens") + F("output_tokens"))
-            .values("id", "created_at", "amount")
-            .query.sql_with_params()
-        )
+        columns = ("id", "created_at", "type", "input_tokens", "output_tokens")
+        sql, params = lookback.table(user, wider, looked, columns)
     except EmptyResultSet:
         return []
     with connection.cursor() as cursor:
@@ -208,7 +217,10 @@ def crossings(
             WITH counted AS (
                 SELECT id, created_at, count(*) OVER sliding AS requests, sum(amount) OVER sliding AS tokens,
                     count(*) OVER same_time AS own_requests, sum(amount) OVER same_time AS own_tokens
-                FROM ({calls}) AS calls
+                FROM (
+                    SELECT id, created_at, input_tokens::bigint + output_tokens AS amount
+                    FROM ({sql}) AS found WHERE type = ANY(%s)
+                ) AS calls
                 WINDOW same_time AS (PARTITION BY created_at), sliding AS (
                     ORDER BY created_at RANGE BETWEEN '59.999999 seconds' PRECEDING AND CURRENT ROW
                 )
@@ -219,7 +231,14 @@ def crossings(
                     OR tokens > %s AND tokens - own_tokens <= %s)
             ORDER BY created_at, id LIMIT %s
             """,  # noqa: S608
-            [*params, chosen.start, *[token.rpm_limit] * 2, *[token.tpm_limit] * 2, most],
+            [
+                *params,
+                [kind.value for kind in REQUEST_TYPES],
+                judged_from,
+                *[token.rpm_limit] * 2,
+                *[token.tpm_limit] * 2,
+                most,
+            ],
         )
         found = cursor.fetchall()
     names = UsageRecord.objects.visible_to(user).in_bulk([row[0] for row in found])
@@ -236,6 +255,8 @@ def _buckets(user: User, selection: Selection, chosen: TimeRange, step: timedelt
     if step % HOUR == timedelta() and not selection.is_filtered and len(user.ids) == 1:
         busy, stretches = _busy_hours(user, chosen, step, first)
     mine = UsageRecord.objects.visible_to(user)
+    if selection.looked is not None:
+        return _bucketed(_minutes_looked_at(user, selection, selection.looked), step, first)
     if not busy:
         return counted(mine, selection, [chosen], step, first)
     rest = counted(mine, selection, stretches, step, first) if stretches else []
@@ -309,17 +330,20 @@ def counted(
     first: datetime,
 ) -> list[Bucket]:
     """Count the buckets of some stretches from the records' index. ``first`` is where the buckets begin."""
-    try:
-        minutes, params = _minutes(mine, selection, stretches)
-    except EmptyResultSet:
-        # A threshold beyond what its column can hold: Django knows without asking that nothing meets it.
+    return _bucketed(_minutes(mine, selection, stretches), step, first)
+
+
+def _bucketed(minutes: lookback.Sql | None, step: timedelta, first: datetime) -> list[Bucket]:
+    """Put minutes, counted by a query, into buckets."""
+    if minutes is None:
         return []
+    sql, params = minutes
     peaks = ", ".join(f"max({_EARLIER.format(count=count)})" for count in ("requests", "tokens"))
     bucketed: list[Any] = [step, first, *params]
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT date_bin(%s, minute, %s) AS start, sum(requests), sum(errors), sum(rate_limited),"  # noqa: S608
-            f" sum(tokens), {peaks} FROM ({minutes}) AS counted GROUP BY start ORDER BY start",
+            f" sum(tokens), {peaks} FROM ({sql}) AS counted GROUP BY start ORDER BY start",
             bucketed,
         )
         return [_bucket(row) for row in cursor.fetchall()]
@@ -347,8 +371,8 @@ def origin(chosen: TimeRange, step: timedelta) -> datetime:
 
 def _minutes(
     mine: UsageRecordQuerySet[UsageRecord], selection: Selection, stretches: Sequence[TimeRange]
-) -> tuple[str, tuple[Any, ...]]:
-    """Return the query that counts each minute that had a call, and its parameters."""
+) -> lookback.Sql | None:
+    """Return the query that counts each minute with a call, and its parameters; None where none can be."""
     minute = Func(
         Value(MINUTE),
         F("created_at"),
@@ -357,7 +381,7 @@ def _minutes(
         output_field=DateTimeField(),
     )
     rows = mine.filter(any_range(stretches), selection.condition, _CALLS)
-    sql, params = (
+    counts = (
         rows.order_by()
         .annotate(minute=minute)
         .values("minute")
@@ -367,14 +391,34 @@ def _minutes(
             rate_limited=Count("id", filter=Q(cause=Cause.RATE_LIMIT)),
             tokens=Sum(F("input_tokens") + F("output_tokens")),
         )
-        .query.sql_with_params()
     )
-    return sql, tuple(params)
+    try:
+        sql, params = counts.query.sql_with_params()
+    except EmptyResultSet:
+        return None
+    return sql, list(params)
+
+
+def _minutes_looked_at(user: User, selection: Selection, looked: Looked) -> lookback.Sql | None:
+    """Return the same query over the records among those looked at that meet all filters."""
+    columns = ("created_at", "type", "status", "cause", "input_tokens", "output_tokens")
+    try:
+        sql, params = lookback.table(user, selection, looked, columns)
+    except EmptyResultSet:
+        # A threshold beyond what its column can hold: Django knows without asking that nothing meets it.
+        return None
+    return (
+        "SELECT date_bin('1 minute', created_at, '2000-01-01 00:00+00') AS minute, count(*) AS requests,"  # noqa: S608
+        " count(*) FILTER (WHERE status = %s) AS errors, count(*) FILTER (WHERE cause = %s) AS rate_limited,"
+        " sum(input_tokens::bigint + output_tokens) AS tokens"
+        f" FROM ({sql}) AS found WHERE type = ANY(%s) GROUP BY minute",
+        [Status.ERROR.value, Cause.RATE_LIMIT.value, *params, [kind.value for kind in REQUEST_TYPES]],
+    )
 
 
 def _bounded(user: User, selection: Selection, now: datetime) -> TimeRange:
     """Return the range with both ends: an open start is the first hour of a record, an open end is now."""
-    chosen = selection.chosen
+    chosen = selection.covered
     start, end = chosen.start, chosen.end
     if start is None:
         hours = UsageHour.objects.filter(selection.dimensions, user_id__in=user.ids).order_by("start")

@@ -8,6 +8,7 @@ from routescope.rest.answers import by_method
 urlpatterns = [
     path("records/usage/", views.usage, name="usage"),
     path("records/usage/results/", views.usage_results, name="usage-results"),
+    path("records/usage/further/", views.further, name="usage-further"),
     path("records/usage/chart/", views.usage_chart, name="usage-chart"),
     path("records/usage/news/", views.news, name="usage-news"),
     path("records/usage/display/", views.display, name="usage-display"),

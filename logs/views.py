@@ -12,19 +12,21 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts import saved_views
 from accounts.access import AuthenticatedRequest
 from accounts.models import SavedView
-from logs import compare, details, explain, listing, rollups, traffic
+from logs import compare, details, explain, listing, lookback, rollups, traffic
 from logs.chart import Chart
 from logs.display import Display
 from logs.filters import UsageFilter
 from logs.models import UsageRecord
 from logs.own_tokens import own_tokens
 from logs.rows import rows_of
-from routescope.ids import first_id
+from logs.selection import Selection
+from routescope.ids import first_id, moment_of
 from routescope.keyset import Cursor, Page
 from routescope.snapshot import snapshot
 
@@ -41,6 +43,33 @@ def usage(request: AuthenticatedRequest) -> HttpResponse:
     if context["filters"].holds_a_key:
         return redirect(context["page_url"])
     return render(request, "logs/usage.html", context, status=_status(context))
+
+
+@require_GET
+@login_required
+def further(request: AuthenticatedRequest) -> HttpResponse:
+    """The rows that follow those on the page, looked for further back: what was found stays above them.
+
+    ``shown`` is the last row on the page. Without JavaScript the same link leads to the next page.
+    """
+    cursor = Cursor.parse(request.GET)
+    display = Display.of(request.user)
+    with snapshot():
+        filters = UsageFilter(request.GET, user=request.user)
+        page = listing.listed(request.user, filters.selection, cursor, display.page_size)
+    last = Cursor.parse(QueryDict(f"older={request.GET.get('shown', '')}")).older
+    day = timezone.localdate(moment_of(last)) if last else None
+    context = {
+        "filters": filters,
+        "page": page,
+        "rows": list(rows_of(page.rows, display.columns, filters.vocabulary, day_before=day)),
+        "last": page.rows[-1].id if page.rows else last,
+        "display": display,
+        "page_path": reverse("usage"),
+        "further_url": reverse("usage-further"),
+        "older_query": filters.page_query(Cursor(older=page.older)),
+    }
+    return render(request, "logs/list.html#further", context)
 
 
 @require_GET
@@ -97,7 +126,8 @@ def news(request: AuthenticatedRequest) -> HttpResponse:
     filters = UsageFilter(request.GET, user=request.user)
     try:
         since = UUID(request.GET.get("since", ""))
-    except ValueError:
+        moment_of(since)
+    except (ValueError, OverflowError):
         raise Http404 from None
     arrived = listing.count_since(request.user, filters.selection, since, MOST_NEWS)
     context = {
@@ -130,9 +160,11 @@ def limits(request: AuthenticatedRequest) -> HttpResponse:
         if token is None:
             raise Http404
         selection, now = filters.selection, filters.now
+        looked = lookback.newest(request.user, selection, traffic.MOST_CALLS).looked
         context = {
             "filters": filters,
             "token": token,
+            "looked": looked,
             "chart": _chart(filters),
             "minutes": traffic.minutes_over(request.user, selection, token, now),
             "crossings": traffic.crossings(request.user, selection, token, now),
@@ -161,29 +193,36 @@ def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
     with snapshot():
         filters = UsageFilter(request.GET, user=request.user)
         page: Page[Any]
+        selection = filters.selection
         if filters.searched_id:
             cursor = Cursor()
             page = _identified(filters)
             totals = rollups.Totals.of(page.rows)
         else:
-            totals = rollups.totals(request.user, filters.selection)
+            selection = lookback.newest(request.user, selection)
+            totals = rollups.totals(request.user, selection)
             if filters.compared:
                 cursor, page = Cursor(), Page([], older=None, newer=None)
-                comparison = compare.comparison(request.user, filters)
+                comparison = compare.comparison(request.user, filters, selection)
             else:
-                page = listing.listed(request.user, filters.selection, cursor, display.page_size)
-            chart = _chart(filters)
+                page = listing.listed(request.user, selection, cursor, display.page_size)
+            chart = _chart(filters, selection)
         if not page.rows and comparison is None:
-            explanation = (
-                explain.unknown_id(filters) if filters.searched_id else explain.empty(filters, totals)
-            )
+            if filters.searched_id:
+                explanation = explain.unknown_id(filters)
+            else:
+                explanation = explain.empty(filters, totals, selection.looked, page)
     return {
         "filters": filters,
         "page": page,
         "rows": list(rows_of(page.rows, display.columns, filters.vocabulary)),
+        "last": page.rows[-1].id if page.rows else None,
         "comparison": comparison,
         "explanation": explanation,
         "totals": totals,
+        "selection": selection,
+        "looked": selection.looked,
+        "further_url": reverse("usage-further"),
         "chart": chart,
         "display": display,
         "saved": saved_views.menu(request.user, SavedView.Tab.USAGE, filters.query),
@@ -208,10 +247,10 @@ def _news_query(filters: UsageFilter, page: Page[Any], cursor: Cursor) -> str:
     return query.urlencode()
 
 
-def _chart(filters: UsageFilter) -> Chart:
+def _chart(filters: UsageFilter, selection: Selection | None = None) -> Chart:
     token = filters.one_token
     return Chart(
-        traffic.traffic(filters.user, filters.selection, filters.now),
+        traffic.traffic(filters.user, selection or filters.selection, filters.now),
         rpm_limit=token.rpm_limit if token else None,
         tpm_limit=token.tpm_limit if token else None,
     )

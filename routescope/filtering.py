@@ -184,9 +184,14 @@ class RangeFilterSet(FilterSet):
                 query.pop(name, None)
         return _encoded(query)
 
-    def between(self, start: datetime, end: datetime, **changes: str) -> str:
-        """Return the query string of this view narrowed to a stretch of time, with further changes."""
-        return self.with_(range="", start=_exact(start), end=_exact(end), **changes)
+    def between(self, start: datetime | None, end: datetime | None, **changes: str) -> str:
+        """Return the query string of this view narrowed to a stretch of time, with further changes.
+
+        None is without bound on that side; at least one must be there.
+        """
+        return self.with_(
+            range="", start=_exact(start) if start else "", end=_exact(end) if end else "", **changes
+        )
 
     @property
     def rangeless_query(self) -> str:

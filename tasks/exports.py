@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from accounts.models import User
 from routescope.exports.sources import Column, Expected, Kind, Row, Value, fix_range
 from routescope.keyset import Cursor
 from tasks.filters import TaskFilter
+from tasks.listing import READ_AT_MOST
 from tasks.models import AsyncTask
 from tasks.providers.catalogue import catalogue
 from tasks.querysets import AsyncTaskQuerySet
@@ -71,16 +73,27 @@ class TaskSelected:
     """The tasks under one person's filters. They have no rollups: a background job may count them."""
 
     def __init__(self, filters: TaskFilter) -> None:
+        self._scope: AsyncTaskQuerySet[AsyncTask]
         self._tasks: AsyncTaskQuerySet[AsyncTask]
         if filters.searched_id:
             mine = AsyncTask.objects.visible_to(filters.user)
-            self._tasks = mine.identified_by(*filters.searched_ids)
+            self._scope = self._tasks = mine.identified_by(*filters.searched_ids)
         else:
+            self._scope = filters.tasks
             self._tasks = filters.tasks.filter(filters.conditions)
 
     def expected(self) -> Expected:
-        sums = self._tasks.order_by().aggregate(rows=Count("*"), cost=Sum("cost"))
-        return Expected(sums["rows"], sums["cost"] or Decimal(0))
+        ids = self._scope.newest(Cursor(), READ_AT_MOST + 1).values_list("id", flat=True)
+        reached = ids[READ_AT_MOST:].first()
+        if reached is None:
+            return _summed(self._tasks)
+        return replace(_summed(self._tasks.filter(id__gt=reached)), is_whole=False)
+
+    def counts(self) -> Iterator[Expected]:
+        yield _summed(self._tasks)
+
+    def until(self, before: UUID | None) -> UUID | None:
+        return None
 
     def rows(self, columns: Sequence[str], before: UUID | None, limit: int) -> Iterator[Row]:
         fields = [_FIELDS.get(name, name) for name in columns]
@@ -100,6 +113,11 @@ class TaskSelected:
         if before is None:
             return self._tasks
         return self._tasks.filter(id__lt=before)
+
+
+def _summed(tasks: AsyncTaskQuerySet[AsyncTask]) -> Expected:
+    sums = tasks.order_by().aggregate(rows=Count("*"), cost=Sum("cost"))
+    return Expected(sums["rows"], sums["cost"] or Decimal(0))
 
 
 def _value(name: str, value: Any) -> Value:

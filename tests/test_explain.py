@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Gateway, User
-from logs import explain
+from logs import lookback
 from logs.models import Status, UsageRecord
 from tests.cast import event, just_now, signed_in, store
 from tests.test_pasted import KEY
@@ -107,7 +107,7 @@ def test_a_threshold_that_hides_them_is_named_and_taken_off(alice_client: Client
 def test_counting_what_no_rollup_knows_is_bounded_and_says_so(
     alice_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(explain, "READ_AT_MOST", 2)
+    monkeypatch.setattr(lookback, "MOST_RECORDS", 2)
     assert "at least 1 record" in reasons(get(alice_client, **EMPTY, cost_min="0.2"))["range"]
 
 
@@ -193,6 +193,7 @@ def test_explaining_costs_no_more_with_more_records(alice_client: Client, gatewa
         return len(captured)
 
     get(alice_client)  # notes the session's last use
+    store(gateway, *(event(minutes=-number * 30) for number in range(1, 40)))
     before = queries()
     store(gateway, *(event(minutes=-number * 3) for number in range(1, 400)))
     assert queries() == before

@@ -5,23 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts import merging
 from accounts.models import AIModel, ApiToken, Gateway, User, UserIdentity
-from logs import listing, pending, rollups
+from logs import listing, lookback, pending, rollups, traffic
 from logs.breakdown import By, breakdown
 from logs.models import UsageRecord
 from logs.selection import Selection
+from routescope.ids import first_id
 from routescope.keyset import Cursor
-from routescope.ranges import TimeRange
+from routescope.ranges import DAY, TimeRange
 from tests.cast import NOON, event, store
 
 Node = dict[str, Any]
@@ -174,3 +176,80 @@ def test_users_who_are_one_have_the_first_rows_of_each_read(crowd: User, cursor:
     assert [row.id for row in listing.page(one, Selection(MARCH), at, 20).rows] == [
         row.id for row in listing.listed(one, Selection(MARCH), at, 20).rows
     ]
+
+
+# --- Filters that no rollup knows ------------------------------------------------------------------------
+
+
+def most_examined(work: Any) -> tuple[int, int]:
+    """Run ``work``; return how many rows, and entries of an index, its costliest query read of records."""
+    with CaptureQueriesContext(connection) as captured:
+        work()
+    rows = entries = 0
+    for query in captured:
+        if "usage_record" not in query["sql"] or not query["sql"].startswith("SELECT"):
+            continue
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query['sql']}")
+            [explained] = cursor.fetchone()
+        explained = json.loads(explained) if isinstance(explained, str) else explained
+        of_table: list[float] = [0]
+        of_index: list[float] = [0]
+        for node in nodes(explained[0]["Plan"]):
+            if node.get("Relation Name", "").startswith("usage_record"):
+                assert node["Node Type"] != "Seq Scan" or not node["Relation Name"].startswith(
+                    "usage_record_2"
+                )
+                removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+                read = (node["Actual Rows"] + removed) * node["Actual Loops"]
+                (of_index if node["Node Type"] == "Index Only Scan" else of_table).append(read)
+        rows, entries = max(rows, round(sum(of_table))), max(entries, round(sum(of_index)))
+    return rows, entries
+
+
+@pytest.mark.parametrize("merged", [False, True], ids=["one user", "two that are one"])
+def test_what_no_rollup_knows_is_looked_for_among_a_bounded_number_of_rows(
+    crowd: User, monkeypatch: pytest.MonkeyPatch, merged: bool
+) -> None:
+    monkeypatch.setattr(lookback, "MOST_RECORDS", 100)
+    monkeypatch.setattr(lookback, "MOST_ENTRIES", 120)
+    if merged:
+        merging.merge(UserIdentity.objects.get(name="u0").user, crowd)
+        crowd = User.objects.get(pk=crowd.pk)
+    with connection.cursor() as cursor:
+        # Indexes as at the real size: a partition of some thousand rows is scanned as fast.
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    middle = UsageRecord.objects.visible_to(crowd).within(MARCH).order_by("id")[30].id
+    users = len(crowd.ids)
+    for bounds in (Q(cost__gte=10**6), Q(input_tokens__gte=0), Q(endpoint__icontains="x")):
+        for choices in ({}, {"models": _models("m")}, {"models": _models("rare")}, {"statuses": (1,)}):
+            selection = Selection(ALL, bounds=bounds, **choices)
+            looked = lookback.newest(crowd, selection)
+            works = {
+                "header": partial(rollups.totals, crowd, selection),
+                "chart": partial(traffic.traffic, crowd, looked, NOON),
+                "breakdown": partial(breakdown, crowd, selection, By.MODEL),
+                "list": partial(listing.listed, crowd, selection, Cursor(), 20),
+                "further": partial(listing.page, crowd, selection, Cursor(older=middle), 20),
+                "back": partial(listing.page, crowd, selection, Cursor(newer=middle), 20),
+                "news": partial(listing.count_since, crowd, selection, first_id(NOON - 40 * DAY), 20),
+            }
+            for name, work in works.items():
+                rows, entries = most_examined(work)
+                assert rows <= 3 * 100 * users, f"{name}: {rows} rows"
+                assert entries <= (120 + 1) * users, f"{name}: {entries} entries"
+
+
+def _models(*names: str) -> tuple[int, ...]:
+    return tuple(AIModel.objects.filter(name__in=names).values_list("pk", flat=True))
+
+
+def test_a_rare_value_and_a_threshold_skip_the_hours_between(
+    crowd: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookback, "MOST_ENTRIES", 20)
+    rare = AIModel.objects.get(name="rare").pk
+    selection = Selection(ALL, models=(rare,), bounds=Q(input_tokens__gte=0))
+    page = listing.listed(crowd, selection, Cursor(), 20)
+    assert len(page.rows) == 1
+    assert page.older is None, "one look, however many records lie between"

@@ -32,7 +32,7 @@ class TooLargeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One written part. ``last`` is the id of its last row; cost is USD, as a decimal string."""
+    """One written part. ``last`` is the id down to which its rows are; cost is USD, as a decimal string."""
 
     rows: int
     last: str
@@ -66,30 +66,35 @@ def write_parts(
     each part, outside of it, and may raise to stop. Raises TooLargeError over ``most_bytes``.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with reading():
-        parts = list(_holding(selected, folder))
+    parts: list[Part] = []
+    for part in _holding(selected, folder, reading):
+        parts.append(part)
+        tell(sum(part.rows for part in parts))
     _keep(folder, parts)
+    before = UUID(parts[-1].last) if parts and parts[-1].last else None
     while True:
         done = sum(part.rows for part in parts)
         tell(done)
         limit = PART_ROWS if form.capacity is None else min(PART_ROWS, form.capacity - done % form.capacity)
-        before = UUID(parts[-1].last) if parts and parts[-1].last else None
         path = _path(folder, len(parts))
         with reading():
+            until = selected.until(before)
             tally = _Tally(selected.rows(columns, before, limit))
             form.write_part(path, tally.values(), first=not parts)
-            mark = selected.fingerprint(before, tally.last) if tally.last is not None else ""
-        if tally.rows or not parts:
-            last = str(tally.last) if tally.last is not None else ""
-            size = path.stat().st_size
-            parts.append(Part(tally.rows, last, str(tally.cost), size, sha256_of(path), mark))
+            last = tally.last if until is None or tally.rows == limit else until
+            mark = selected.fingerprint(before, last) if last is not None else ""
+        # A stretch without rows is a part as well: a later run must see whether it still has none.
+        if tally.rows or not parts or until is not None:
+            ends = "" if last is None else str(last)
+            parts.append(Part(tally.rows, ends, str(tally.cost), path.stat().st_size, sha256_of(path), mark))
             _keep(folder, parts)
         else:
             path.unlink()
         if sum(part.size for part in parts) > most_bytes:
             raise TooLargeError
-        if tally.rows < limit:
+        if tally.rows < limit and until is None:
             break
+        before = last
     rows = sum(part.rows for part in parts)
     tell(rows)
     cost = sum((Decimal(part.cost) for part in parts), Decimal(0))
@@ -118,7 +123,9 @@ class _Tally:
             yield values
 
 
-def _holding(selected: Selected, folder: Path) -> Iterator[Part]:
+def _holding(
+    selected: Selected, folder: Path, reading: Callable[[], AbstractContextManager[None]]
+) -> Iterator[Part]:
     """Yield the parts of an earlier run up to the first that is damaged or whose rows are others now."""
     manifest = folder / _MANIFEST
     if not manifest.exists():
@@ -133,7 +140,9 @@ def _holding(selected: Selected, folder: Path) -> Iterator[Part]:
         if not part.last or not path.exists() or sha256_of(path) != part.sha256:
             return
         last = UUID(part.last)
-        if selected.fingerprint(before, last) != part.fingerprint:
+        with reading():
+            mark = selected.fingerprint(before, last)
+        if mark != part.fingerprint:
             return
         before = last
         yield part

@@ -41,19 +41,33 @@ Row = tuple[UUID, Decimal | None, tuple[Value, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the page's header says of the rows: how many, and their cost in USD."""
+    """How many rows, and their cost in USD. ``is_whole``: all of them; else those that were looked at."""
 
     rows: int
     cost: Decimal
+    is_whole: bool = True
 
 
 class Selected(Protocol):
     """The rows that a person's query selects, newest first."""
 
-    def expected(self) -> Expected: ...
+    def expected(self) -> Expected:
+        """Return what the page's header says of the rows, at what a page may cost."""
+        ...
+
+    def counts(self) -> Iterator[Expected]:
+        """Count all rows, in steps of bounded length: each may be read in a transaction of its own."""
+        ...
+
+    def until(self, before: UUID | None) -> UUID | None:
+        """Return the id down to which the next part is looked for; None: to the end.
+
+        Where rows are rare a part would otherwise be looked for without end, and nobody would hear of it.
+        """
+        ...
 
     def rows(self, columns: Sequence[str], before: UUID | None, limit: int) -> Iterator[Row]:
-        """Yield at most ``limit`` rows older than ``before``, from a server-side cursor."""
+        """Yield at most ``limit`` rows older than ``before``, down to `until`, in bounded memory."""
         ...
 
     def fingerprint(self, before: UUID | None, last: UUID) -> str:

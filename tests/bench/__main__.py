@@ -36,7 +36,7 @@ def main() -> None:
 def run(rows: int, load_seconds: float) -> None:
     from django.core.management import call_command
 
-    from tests.bench import fill, reading, serving, writing
+    from tests.bench import fill, looking, reading, serving, writing
     from tests.bench.table import rendered
 
     call_command("collectstatic", interactive=False, verbosity=0)
@@ -54,6 +54,7 @@ def run(rows: int, load_seconds: float) -> None:
     say("Measuring what pages read ...")
     found = reading.rows(rows)
     found.append(reading.disk(rows))
+    found += looking.rows()
     say("Measuring pages over HTTP ...")
     with ExitStack() as servers:
         ports = {count: servers.enter_context(serving.served(name)) for count, name in names.items()}
@@ -64,6 +65,7 @@ def run(rows: int, load_seconds: float) -> None:
         found += serving.pages(ports, cookies)
         found += serving.admin_pages(ports[rows], serving.administrator(), reading.some_id())
         found += serving.crowd(ports[rows], cookies[rows])
+        found += looking.at_once(ports[rows], cookies[rows], serving.session(serving.another()))
         say("Measuring what comes in ...")
         found += writing.rows(ports[rows], rows)
     say(f"Watching memory for {load_seconds:g} s ...")

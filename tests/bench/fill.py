@@ -83,6 +83,14 @@ def fill_peer(rows: int) -> None:
         cursor.execute("VACUUM ANALYZE peer_newapi.logs")
 
 
+def fill_source(rows: int) -> None:
+    """Build the records to be stored alone, without the peer's table, where none of the two is there."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('peer_newapi.source')")
+        if cursor.fetchone() == (None,):
+            cursor.execute(OWN.read_text().format(rows=rows).split("CREATE TABLE peer_newapi.logs")[0])
+
+
 def _psql() -> str | None:
     folder = programs.psql_folder()
     return str(folder / "psql") if folder else None

@@ -31,7 +31,7 @@ def rows(count: int) -> list[Row]:
     """Measure every read of the table, for the user who made over a fifth of the ``count`` records."""
     heavy = UserIdentity.objects.get(name="user1").user
     token, model, group = _common(heavy)
-    rare = _rare_model(heavy)
+    rare = rare_model(heavy)
     month = Selection(MONTH)
     found = [
         faster(
@@ -71,13 +71,13 @@ def rows(count: int) -> list[Row]:
             20,
         ),
         _request_id(heavy),
-        _in_database(
+        in_database(
             "RPM/TPM chart and peaks, 24 hours", lambda: traffic.traffic(heavy, Selection(A_DAY), END), 20
         ),
-        _in_database(
+        in_database(
             "RPM/TPM chart and peaks, 30 days heavy user", lambda: traffic.traffic(heavy, month, END), 150
         ),
-        _in_database("breakdown by model, 30 days heavy user", lambda: breakdown(heavy, month, By.MODEL), 10),
+        in_database("breakdown by model, 30 days heavy user", lambda: breakdown(heavy, month, By.MODEL), 10),
     ]
     return found
 
@@ -103,7 +103,8 @@ def _common(user: User) -> tuple[ApiToken, AIModel, Group]:
     )
 
 
-def _rare_model(user: User) -> AIModel:
+def rare_model(user: User) -> AIModel:
+    """Return the model that a user called least often in the month."""
     rare = min(breakdown(user, Selection(MONTH), By.MODEL), key=lambda line: line.totals.records)
     return AIModel.objects.get(pk=str(rare.value))
 
@@ -127,7 +128,7 @@ def _deep_page(user: User, count: int) -> list[Row]:
 
 def _request_id(user: User) -> Row:
     identifier = some_id()
-    return _in_database(
+    return in_database(
         "request ID lookup, all time",
         lambda: list(UsageRecord.objects.visible_to(user).identified_by(identifier)),
         1,
@@ -160,7 +161,8 @@ def _replayed(work: Work) -> Work:
     return replay
 
 
-def _in_database(work: str, ours: Work, most: float) -> Row:
+def in_database(work: str, ours: Work, most: float) -> Row:
+    """Measure what the database and the connection take of a work, against a bound in milliseconds."""
     return within(f"{work}, in the database", _replayed(ours), most)
 
 

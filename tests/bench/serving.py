@@ -79,6 +79,11 @@ def session(user: User | None = None) -> str:
     return f"{settings.SESSION_COOKIE_NAME}={store.session_key}"
 
 
+def another() -> User:
+    """Return somebody else than the heavy user, with records too."""
+    return UserIdentity.objects.get(name="user2").user
+
+
 def administrator() -> str:
     """Sign an admin in; return the cookie."""
     person, _ = User.objects.get_or_create(email="admin@bench.example")
