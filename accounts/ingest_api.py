@@ -4,12 +4,10 @@ away.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, cast
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -17,11 +15,10 @@ from accounts import deliveries
 from accounts.ingest_keys import authenticate
 from accounts.models import Gateway
 from routescope.bodies import BodyError
+from routescope.data import limits, outages
+from routescope.data.outages import Trouble
 from routescope.reading import FormatError
 
-logger = logging.getLogger(__name__)
-
-RETRY_AFTER_SECONDS = 5
 Parameters = ParamSpec("Parameters")
 
 
@@ -31,12 +28,22 @@ def for_gateways(
     """Make a view of ``handler(request, gateway, ...)``, which may raise BodyError and FormatError.
 
     401 without a valid ingest key, 400, 413 or 415 for a body that cannot be taken, 503 with ``Retry-After``
-    while the database cannot be reached. Errors are ``{"error": sentence}``.
+    while the database is away or keeps it waiting past `limits.INGEST`. Errors are ``{"error": sentence}``.
     """
 
     @csrf_exempt
     @wraps(handler)
     def view(request: HttpRequest, *args: Parameters.args, **kwargs: Parameters.kwargs) -> JsonResponse:
+        try:
+            with limits.limited(limits.INGEST):
+                return answered(request, *args, **kwargs)
+        except Exception as error:
+            trouble = outages.tell(error, request.path)
+            if trouble is None:
+                raise
+            return _unavailable(trouble)
+
+    def answered(request: HttpRequest, *args: Parameters.args, **kwargs: Parameters.kwargs) -> JsonResponse:
         gateway = None
         try:
             gateway = authenticate(request)
@@ -47,9 +54,6 @@ def for_gateways(
             if gateway is not None:
                 deliveries.refused(gateway, request.path, str(error))
             return JsonResponse({"error": str(error)}, status=error.status)
-        except (OperationalError, InterfaceError):
-            logger.exception("Records could not be stored; the client is asked to send them again")
-            return _unavailable()
 
     return cast(Callable[Concatenate[HttpRequest, Parameters], JsonResponse], view)
 
@@ -63,9 +67,7 @@ def _unauthorised() -> JsonResponse:
     return response
 
 
-def _unavailable() -> JsonResponse:
-    response = JsonResponse(
-        {"error": "The database cannot be reached; send the same batch again."}, status=503
-    )
-    response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+def _unavailable(trouble: Trouble) -> JsonResponse:
+    response = JsonResponse({"error": f"{trouble.value}; send the same batch again."}, status=503)
+    response["Retry-After"] = str(trouble.retry_after)
     return response

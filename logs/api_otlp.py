@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
@@ -14,11 +11,9 @@ from accounts.ingest_keys import authenticate
 from logs import spans
 from logs.formats import otlp
 from routescope.bodies import BodyError, read_body
+from routescope.data import limits, outages
 from routescope.reading import FormatError
 
-logger = logging.getLogger(__name__)
-
-RETRY_AFTER_SECONDS = 5
 _MAX_MESSAGE = 1000
 
 
@@ -34,6 +29,19 @@ def traces(request: HttpRequest) -> HttpResponse:
     content_type = (request.content_type or otlp.PROTOBUF).lower()
     if content_type not in otlp.CONTENT_TYPES:
         return _failed(otlp.JSON, 415, f"Content-Type must be {' or '.join(otlp.CONTENT_TYPES)}.")
+    try:
+        with limits.limited(limits.INGEST):
+            return _take_in(request, content_type)
+    except Exception as error:
+        trouble = outages.tell(error, request.path)
+        if trouble is None:
+            raise
+        response = _failed(content_type, 503, f"{trouble.value}; send the same request again.")
+        response["Retry-After"] = str(trouble.retry_after)
+        return response
+
+
+def _take_in(request: HttpRequest, content_type: str) -> HttpResponse:
     gateway = None
     try:
         gateway = authenticate(request)
@@ -51,11 +59,6 @@ def traces(request: HttpRequest) -> HttpResponse:
         if gateway is not None:
             deliveries.refused(gateway, request.path, str(error))
         return _failed(content_type, error.status, str(error))
-    except (OperationalError, InterfaceError):
-        logger.exception("Spans could not be stored; the exporter is asked to send them again")
-        response = _failed(content_type, 503, "The database cannot be reached; send the same request again.")
-        response["Retry-After"] = str(RETRY_AFTER_SECONDS)
-        return response
     deliveries.took(
         gateway,
         request.path,

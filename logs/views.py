@@ -27,6 +27,7 @@ from logs.rows import rows_of
 from routescope.ids import first_id
 from routescope.keyset import Cursor, Page
 from routescope.snapshot import snapshot
+from routescope.web.unavailable import answers_json
 
 MOST_NEWS = 100
 MOST_OF_ONE_ID = 100
@@ -81,6 +82,7 @@ def permalink(request: AuthenticatedRequest, request_id: str) -> HttpResponse:
     return redirect(f"{reverse('usage')}?{urlencode({'request_id': request_id})}")
 
 
+@answers_json
 @require_GET
 @login_required
 def usage_chart(request: AuthenticatedRequest) -> JsonResponse:
