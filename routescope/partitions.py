@@ -26,6 +26,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from psycopg import errors, sql
 
 from routescope.data import limits
+from routescope.data.apart import must_be_there
 from routescope.data.limits import Limits, limited
 from routescope.data.outages import Trouble, trouble_of
 from routescope.ids import first_id, moment_of
@@ -142,11 +143,13 @@ def ensure(table: str, periods: Iterable[Period]) -> list[str]:
     """Make those partitions of ``table`` that are missing, where that takes but a moment; return their names.
 
     Safe from several processes at once. What cannot be made now is left to ``complete``: meanwhile its rows
-    go to the default partition.
+    go to the default partition. Raises NotThereError in a transaction that has them made apart.
     """
     wanted = {partition_name(table, period): period for period in sorted(set(periods))}
     now = clock.monotonic()
     missing = [name for name in _missing(wanted) if _put_off.get(name, now) <= now]
+    if missing:
+        must_be_there(partial(ensure, table, wanted.values()))
     return [name for name in missing if _made_beside(table, name, wanted[name])]
 
 
