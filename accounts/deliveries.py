@@ -16,6 +16,7 @@ from django.db.models import Max, Sum
 from django.utils import timezone
 
 from accounts.models import Delivery, Gateway, Refusal
+from routescope.data import outages
 from routescope.identifiers import shown
 
 logger = logging.getLogger(__name__)
@@ -111,8 +112,11 @@ def _note(
             with transaction.atomic(), connection.cursor() as cursor:
                 cursor.execute("SET LOCAL synchronous_commit = off")
                 _keep(gateway, endpoint, refusals)
-    except DatabaseError:
-        logger.exception("What %s sent could not be counted; its records are stored all the same", gateway)
+    except DatabaseError as error:
+        if outages.tell(error, f"counting what {gateway} sent, which is stored all the same") is None:
+            logger.exception(
+                "What %s sent could not be counted; its records are stored all the same", gateway
+            )
 
 
 def _keep(gateway: Gateway, endpoint: str, refusals: list[tuple[str | None, str]]) -> None:

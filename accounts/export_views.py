@@ -27,6 +27,7 @@ from routescope.exports.formats import COMPRESSIBLE, format_named
 from routescope.exports.sources import SOURCES, Source
 from routescope.formatting import when
 from routescope.snapshot import snapshot
+from routescope.web.unavailable import answers_json
 
 SHOWN = 50
 _FIXED = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z", re.ASCII)
@@ -142,6 +143,7 @@ def format_type(export: Export) -> str:
     return format_named(export.format, [], ZoneInfo("UTC")).content_type
 
 
+@answers_json
 @login_required
 @require_safe
 def manifest(request: AuthenticatedRequest, pk: UUID) -> JsonResponse:

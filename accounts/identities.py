@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -20,10 +21,14 @@ from accounts.models import (
     User,
     UserIdentity,
 )
+from routescope.data.apart import must_be_there
 from routescope.identifiers import shown
 
 MOST_KEPT = 100_000
 """Names that a process keeps; over them, it begins anew."""
+
+
+_Make = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,22 +99,23 @@ def resolve(
     person with that address; any other name gets a user of its own, who cannot sign in until invited.
     Records that name nobody belong to one such user per gateway. What was merged into another keeps its own
     id here too (`accounts.merging`): a record that is sent again after a merge, or after its end, is the
-    same record.
+    same record. Raises NotThereError in a transaction that has them made apart (`routescope.data.apart`).
     """
     known = _known()
-    pairs = set(users_and_tokens)
-    users = _users(gateway, {user for user, _ in pairs}, known)
+    pairs, groups, models = set(users_and_tokens), set(groups), set(models)
+    make = partial(resolve, gateway, users_and_tokens=pairs, groups=groups, models=models)
+    users = _users(gateway, {user for user, _ in pairs}, known, make)
     user_ids = {name: user_id for name, (user_id, _) in users.items()}
     return Names(
         users=user_ids,
-        tokens=_tokens(gateway, {(user_ids[user], token) for user, token in pairs if token}, known),
-        groups=_groups(gateway, {name for name in groups if name}, known),
-        models=_models({name for name in models if name}, known),
+        tokens=_tokens(gateway, {(user_ids[user], token) for user, token in pairs if token}, known, make),
+        groups=_groups(gateway, {name for name in groups if name}, known, make),
+        models=_models({name for name in models if name}, known, make),
         led_elsewhere=any(led_elsewhere for _, led_elsewhere in users.values()),
     )
 
 
-def _users(gateway: Gateway, names: set[str], known: _Known) -> dict[str, tuple[int, bool]]:
+def _users(gateway: Gateway, names: set[str], known: _Known, make: _Make) -> dict[str, tuple[int, bool]]:
     found = known.users
     if missing := [name for name in names if (gateway.pk, name) not in found]:
         rows = UserIdentity.objects.filter(gateway=gateway, name__any=missing)
@@ -117,6 +123,7 @@ def _users(gateway: Gateway, names: set[str], known: _Known) -> dict[str, tuple[
             found[gateway.pk, name] = user_id, moved_at is not None
         for name in sorted(missing):
             if (gateway.pk, name) not in found:
+                must_be_there(make)
                 found[gateway.pk, name] = _provision_user(gateway, name), False
     return {name: found[gateway.pk, name] for name in names}
 
@@ -150,7 +157,9 @@ def _email(name: str) -> str | None:
     return name.lower()
 
 
-def _tokens(gateway: Gateway, wanted: set[tuple[int, str]], known: _Known) -> dict[tuple[int, str], int]:
+def _tokens(
+    gateway: Gateway, wanted: set[tuple[int, str]], known: _Known, make: _Make
+) -> dict[tuple[int, str], int]:
     found = known.tokens
     if missing := [one for one in wanted if (gateway.pk, *one) not in found]:
         users, names = {user for user, _ in missing}, {name for _, name in missing}
@@ -162,6 +171,7 @@ def _tokens(gateway: Gateway, wanted: set[tuple[int, str]], known: _Known) -> di
         heads = {owner.pk: owner.canonical_id for owner in owners}
         # In the order of what they lock, which a transaction around this one keeps.
         for user_id, name in sorted(new, key=lambda one: (heads[one[0]], *one)):
+            must_be_there(make)
             found[gateway.pk, user_id, name] = _provision_token(gateway, user_id, name)
     return {one: found[gateway.pk, *one] for one in wanted}
 
@@ -178,7 +188,7 @@ def _provision_token(gateway: Gateway, user_id: int, name: str) -> int:
     return identity.token_id
 
 
-def _groups(gateway: Gateway, wanted: set[str], known: _Known) -> dict[str, int]:
+def _groups(gateway: Gateway, wanted: set[str], known: _Known, make: _Make) -> dict[str, int]:
     found = known.groups
     if missing := [name for name in wanted if (gateway.pk, name) not in found]:
         rows = GroupIdentity.objects.filter(gateway=gateway, name__any=missing)
@@ -186,6 +196,7 @@ def _groups(gateway: Gateway, wanted: set[str], known: _Known) -> dict[str, int]
             found[gateway.pk, name] = group_id
         for name in sorted(missing):
             if (gateway.pk, name) not in found:
+                must_be_there(make)
                 with transaction.atomic():
                     group, _ = Group.objects.get_or_create(name=name)
                     identity, _ = GroupIdentity.objects.get_or_create(
@@ -195,11 +206,12 @@ def _groups(gateway: Gateway, wanted: set[str], known: _Known) -> dict[str, int]
     return {name: found[gateway.pk, name] for name in wanted}
 
 
-def _models(wanted: set[str], known: _Known) -> dict[str, int]:
+def _models(wanted: set[str], known: _Known, make: _Make) -> dict[str, int]:
     found = known.models
     if missing := [name for name in wanted if name not in found]:
         found.update(AIModel.objects.filter(name__any=missing).values_list("name", "id"))
         for name in sorted(missing):
             if name not in found:
+                must_be_there(make)
                 found[name] = AIModel.objects.get_or_create(name=name)[0].pk
     return {name: found[name] for name in wanted}

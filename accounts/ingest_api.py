@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, cast
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -17,6 +16,7 @@ from accounts import deliveries
 from accounts.ingest_keys import authenticate
 from accounts.models import Gateway
 from routescope.bodies import BodyError
+from routescope.data import limits, outages
 from routescope.reading import FormatError
 
 logger = logging.getLogger(__name__)
@@ -32,13 +32,24 @@ def for_gateways(
     """Make a view of ``handler(request, gateway, ...)``, which may raise BodyError and FormatError.
 
     401 without a valid ingest key, 400, 413 or 415 for a body that cannot be taken, 503 with ``Retry-After``
-    while the database cannot be reached, and for a fault of ours, which the log tells: what came is to be
-    sent again. Errors are ``{"error": sentence}``.
+    while the database is away or keeps it waiting past `limits.INGEST`, and for a fault of ours, which the
+    log tells: what came is to be sent again. Errors are ``{"error": sentence}``.
     """
 
     @csrf_exempt
     @wraps(handler)
     def view(request: HttpRequest, *args: Parameters.args, **kwargs: Parameters.kwargs) -> JsonResponse:
+        try:
+            with limits.limited(limits.INGEST):
+                return answered(request, *args, **kwargs)
+        except Exception as error:
+            trouble = outages.tell(error, request.path)
+            if trouble is None:
+                logger.exception("A batch could not be taken in through a fault of ours")
+                return unavailable(FAULT)
+            return unavailable(f"{trouble.value}; send the same batch again.", trouble.retry_after)
+
+    def answered(request: HttpRequest, *args: Parameters.args, **kwargs: Parameters.kwargs) -> JsonResponse:
         gateway = None
         try:
             gateway = authenticate(request)
@@ -49,12 +60,6 @@ def for_gateways(
             if gateway is not None:
                 deliveries.refused(gateway, request.path, str(error))
             return JsonResponse({"error": str(error)}, status=error.status)
-        except (OperationalError, InterfaceError):
-            logger.exception("Records could not be stored; the client is asked to send them again")
-            return unavailable("The database cannot be reached; send the same batch again.")
-        except Exception:
-            logger.exception("A batch could not be taken in through a fault of ours")
-            return unavailable(FAULT)
 
     return cast(Callable[Concatenate[HttpRequest, Parameters], JsonResponse], view)
 
@@ -68,8 +73,8 @@ def _unauthorised() -> JsonResponse:
     return response
 
 
-def unavailable(reason: str) -> JsonResponse:
-    """Return the answer after which a client sends the same again."""
+def unavailable(reason: str, seconds: int = RETRY_AFTER_SECONDS) -> JsonResponse:
+    """Return the answer after which a client sends the same again, in so many seconds."""
     response = JsonResponse({"error": reason}, status=503)
-    response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    response["Retry-After"] = str(seconds)
     return response

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import TypeVar
 
 import msgspec
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponseBase, QueryDict
 from django.utils import timezone, translation
 
 from accounts import access_tokens
 from accounts.models import User
 from accounts.time_zones import zone_of
+from routescope.data import outages
+from routescope.data.outages import Trouble
 from routescope.rest import declared, problems
 from routescope.rest.answers import View, respond
 from routescope.rest.declared import Endpoint
 from routescope.rest.problems import ProblemError
 from routescope.snapshot import snapshot
 
-logger = logging.getLogger(__name__)
-
-RETRY_AFTER_SECONDS = 5
 Body = TypeVar("Body", bound=msgspec.Struct)
 
 
@@ -42,7 +39,7 @@ def endpoint(declaration: Endpoint) -> Callable[[Callable[..., msgspec.Struct]],
 
     It is run for the person whose token it is, in their time zone and in one snapshot of the database.
     Problems: 400 for parameters, 401 without a valid token, 404, 429 over the limit with ``Retry-After``, 503
-    while the database cannot be reached.
+    while the database is away or busy, and for what takes longer than a page may.
     """
     declared.declare(declaration)
 
@@ -65,9 +62,11 @@ def endpoint(declaration: Endpoint) -> Callable[[Callable[..., msgspec.Struct]],
                 response = respond(request, body)
             except ProblemError as error:
                 response = problems.answer(error)
-            except (OperationalError, InterfaceError):
-                logger.exception("The read API could not reach the database")
-                response = problems.answer(_unavailable())
+            except Exception as error:
+                trouble = outages.tell(error, request.path)
+                if trouble is None:
+                    raise
+                response = problems.answer(_unavailable(trouble))
             for name, value in headers.items():
                 response[name] = value
             return response
@@ -93,6 +92,7 @@ def _too_many(allowance: access_tokens.Allowance) -> ProblemError:
     return ProblemError(429, detail, headers={"Retry-After": str(allowance.seconds)})
 
 
-def _unavailable() -> ProblemError:
-    detail = "The database cannot be reached. Ask again shortly."
-    return ProblemError(503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+def _unavailable(trouble: Trouble) -> ProblemError:
+    advice = "Choose a shorter range." if trouble is Trouble.TOO_LONG else "Ask again shortly."
+    headers = {"Retry-After": str(trouble.retry_after)}
+    return ProblemError(503, f"{trouble.value}. {advice}", headers=headers)

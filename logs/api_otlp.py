@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
@@ -15,6 +14,7 @@ from accounts.ingest_keys import authenticate
 from logs import spans
 from logs.formats import otlp
 from routescope.bodies import BodyError, read_body
+from routescope.data import limits, outages
 from routescope.reading import FormatError
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,18 @@ def traces(request: HttpRequest) -> HttpResponse:
     content_type = (request.content_type or otlp.PROTOBUF).lower()
     if content_type not in otlp.CONTENT_TYPES:
         return _failed(otlp.JSON, 415, f"Content-Type must be {' or '.join(otlp.CONTENT_TYPES)}.")
+    try:
+        with limits.limited(limits.INGEST):
+            return _take_in(request, content_type)
+    except Exception as error:
+        trouble = outages.tell(error, request.path)
+        if trouble is None:
+            logger.exception("Spans could not be taken in through a fault of ours")
+            return _again(content_type, FAULT)
+        return _again(content_type, f"{trouble.value}; send the same request again.", trouble.retry_after)
+
+
+def _take_in(request: HttpRequest, content_type: str) -> HttpResponse:
     gateway = None
     try:
         gateway = authenticate(request)
@@ -51,12 +63,6 @@ def traces(request: HttpRequest) -> HttpResponse:
         if gateway is not None:
             deliveries.refused(gateway, request.path, str(error))
         return _failed(content_type, error.status, str(error))
-    except (OperationalError, InterfaceError):
-        logger.exception("Spans could not be stored; the exporter is asked to send them again")
-        return _again(content_type, "The database cannot be reached; send the same request again.")
-    except Exception:
-        logger.exception("Spans could not be taken in through a fault of ours")
-        return _again(content_type, FAULT)
     deliveries.took(
         gateway,
         request.path,
@@ -72,9 +78,9 @@ def traces(request: HttpRequest) -> HttpResponse:
     return HttpResponse(body, content_type=content_type)
 
 
-def _again(content_type: str, message: str) -> HttpResponse:
+def _again(content_type: str, message: str, seconds: int = RETRY_AFTER_SECONDS) -> HttpResponse:
     response = _failed(content_type, 503, message)
-    response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    response["Retry-After"] = str(seconds)
     return response
 
 

@@ -196,11 +196,23 @@ class Content:
 
 
 def store(captured: Sequence[Captured]) -> None:
+    """Write content, where need be into new partitions, in the caller's transaction."""
+    make_room(captured)
+    write(captured)
+
+
+def make_room(captured: Iterable[Captured]) -> None:
+    """Make the partitions for content: before the transaction that writes it, which would hold their locks."""
+    days = {Day.of(moment_of(content.id)) for content in captured if not is_expired(content.id)}
+    if days:
+        partitions.ensure(TABLE, days)
+
+
+def write(captured: Iterable[Captured]) -> None:
     """Write content, in the caller's transaction. What is there stays; what has expired is not kept."""
     captured = [content for content in captured if not is_expired(content.id)]
     if not captured:
         return
-    partitions.ensure(TABLE, {Day.of(moment_of(content.id)) for content in captured})
     rows = [_row(content) for content in captured]
     with connection.cursor() as cursor:
         cursor.execute(_INSERT, [list(column) for column in zip(*rows, strict=True)])

@@ -167,6 +167,7 @@ def complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEve
 
 def _complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEvent]]) -> None:
     names = _names(gateway, [event for _, event in completions])
+    partitions.ensure(TABLE, {Month.of(event.created_at) for _, event in completions})
     for record, event in completions:
         _keep_what_is_known(names, record, event)
     events = [event for _, event in completions]
@@ -182,7 +183,6 @@ def _complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEv
             "type": record.type,
         }
         rows.append(tuple(kept.get(column, value) for column, value in zip(_COLUMNS, row, strict=True)))
-    partitions.ensure(TABLE, {Month.of(event.created_at) for _, event in completions})
     _update(rows)
     moves = {r.pk: moved_id(r.pk, event.created_at) for r, event in completions}
     contents.complete({r.pk: r.user_id for r, _ in completions}, moves, captured)
@@ -280,7 +280,10 @@ def store_named(gateway_id: int, names: Names, events: Sequence[UsageEvent]) -> 
 
 
 def _store_named(gateway_id: int, names: Names, events: Sequence[UsageEvent]) -> tuple[int, dict[int, str]]:
+    months = {(at.year, at.month) for event in events if (at := event.created_at.astimezone(UTC))}
+    partitions.ensure(TABLE, {Month(year, month) for year, month in months})
     captured = privacy.apply(gateway_id, names, events)
+    contents.make_room(captured)
     price_events(events, names.models, names.groups)
     rows = []
     unfit: dict[int, str] = {}
@@ -289,8 +292,6 @@ def _store_named(gateway_id: int, names: Names, events: Sequence[UsageEvent]) ->
             rows.append(_row(gateway_id, names, event))
         except RecordError as error:
             unfit[place] = str(error)
-    months = {(at.year, at.month) for event in events if (at := event.created_at.astimezone(UTC))}
-    partitions.ensure(TABLE, {Month(year, month) for year, month in months})
     return _insert(rows, captured, names.led_elsewhere), unfit
 
 
@@ -324,7 +325,7 @@ def _insert(rows: Sequence[_Values], captured: Sequence[Captured], led_elsewhere
                 # In the order of the key: the index is written page by page.
                 _copy(TABLE, sorted(fresh.values(), key=_place))
                 pending.append(map(_summed, fresh.values()))
-                contents.store([one for one in captured if (one.user_id, one.id.bytes) in fresh])
+                contents.write([one for one in captured if (one.user_id, one.id.bytes) in fresh])
             return len(fresh)
         except IntegrityError as error:
             if not isinstance(error.__cause__, errors.UniqueViolation) or not remaining:

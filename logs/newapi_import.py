@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import takewhile
 
 import msgspec
-from django.db import transaction
 
 from accounts.models import Gateway
 from logs import ingest
@@ -23,6 +23,7 @@ from logs.events import Batch, Rejection, UsageEvent
 from logs.formats.newapi import QUOTA_PER_USD, TYPES, Call, Row, fold, together
 from logs.models import REQUEST_TYPES, ImportPosition, Status, UsageRecord
 from logs.spans import event_of
+from routescope.data import apart, limits
 from routescope.ids import EPOCH, first_id
 from routescope.newapi_source import Source
 
@@ -64,17 +65,28 @@ def run(source: Source, gateway: Gateway, *, quota_per_usd: Decimal = QUOTA_PER_
         rows = list(takewhile(_is_settled, source.read(TABLE, Row, after=position.last_id, limit=SLICE)))
         if not rows:
             break
-        with transaction.atomic():
-            position = ImportPosition.objects.select_for_update().get(pk=position.pk)
-            if position.last_id >= rows[0].id:
-                # Another import of the same source was faster.
-                continue
-            _take(gateway, rows, quota_per_usd, progress)
-            position.last_id = rows[-1].id
-            position.rows += len(rows)
-            position.save()
-        progress.last_id = position.last_id
-        yield progress
+        with limits.limited(limits.IMPORT):
+            position, taken = apart.together(
+                partial(_slice, gateway, position, rows, quota_per_usd, progress)
+            )
+        if taken is not None:
+            progress = taken
+            yield progress
+
+
+def _slice(
+    gateway: Gateway, position: ImportPosition, rows: Sequence[Row], quota_per_usd: Decimal, before: Progress
+) -> tuple[ImportPosition, Progress | None]:
+    """Take a slice in and return what is done by then, None where another import of the source was faster."""
+    position = ImportPosition.objects.select_for_update().get(pk=position.pk)
+    if position.last_id >= rows[0].id:
+        return position, None
+    progress = replace(before, reasons=list(before.reasons))
+    _take(gateway, rows, quota_per_usd, progress)
+    progress.last_id = position.last_id = rows[-1].id
+    position.rows += len(rows)
+    position.save()
+    return position, progress
 
 
 def _is_settled(row: Row) -> bool:

@@ -15,12 +15,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
+from routescope.data import limits, outages
+from routescope.data.limits import limited
 from routescope.ids import EPOCH
 
 FOLD_AT = 10_000
 """So many rows appended by this process make it fold: all users' sums read whatever waits."""
+FOLD_BESIDE = 2 * FOLD_AT
+"""Rows that a request folds at most, then: more than made it do so, so that what waits cannot grow for ever."""
 
 _SQL = Path(__file__).parent / "sql"
 APPEND = (_SQL / "append.sql").read_text()
@@ -101,24 +105,36 @@ def fold() -> int:
     """Fold what waits into the rollups; return how many rows. 0 where another process is at it."""
     folded = 0
     while True:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SELECT pg_try_advisory_xact_lock({LOCK})")
-            if cursor.fetchone() != (True,):
-                return folded
-            cursor.execute(_FOLD, {"most": _AT_ONCE})
-            [count, users, starts] = cursor.fetchone()
-            if users:
-                cursor.execute(_FORGET_EMPTY, {"users": users, "starts": starts})
-        folded += int(count)
-        if count < _AT_ONCE:
+        count = _fold_some(_AT_ONCE)
+        folded += count or 0
+        if count is None or count < _AT_ONCE:
             break
-    if folded and not connection.in_atomic_block:
+    if not connection.in_atomic_block:
         # Readers would go through what is gone until autovacuum comes by, half a minute later.
         with connection.cursor() as cursor:
             cursor.execute("VACUUM (SKIP_LOCKED) usage_pending")
     return folded
 
 
+def _fold_some(most: int) -> int | None:
+    """Fold so many rows at most, in one transaction; return how many. None where another process is at it."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"SELECT pg_try_advisory_xact_lock({LOCK})")
+        if cursor.fetchone() != (True,):
+            return None
+        cursor.execute(_FOLD, {"most": most})
+        [count, users, starts] = cursor.fetchone()
+        if users:
+            cursor.execute(_FORGET_EMPTY, {"users": users, "starts": starts})
+    return int(count)
+
+
 def _fold_what_was_appended() -> None:
+    """Fold a bounded share, in a bounded time: a gateway waits for its answer. The job folds the rest."""
     _appended.rows = 0
-    fold()
+    try:
+        with limited(limits.BESIDE):
+            _fold_some(FOLD_BESIDE)
+    except DatabaseError as error:
+        if outages.tell(error, "folding sums after a batch, which the next batches do") is None:
+            raise

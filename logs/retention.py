@@ -19,6 +19,7 @@ from logs import pending
 from logs.contents import TABLE as CONTENT
 from logs.ingest import TABLE as RECORDS
 from routescope import partitions
+from routescope.data.outages import Trouble, trouble_of
 from routescope.ids import first_id
 from routescope.partitions import Day, Month, Partition, Period
 
@@ -61,8 +62,7 @@ def run(*, dry: bool = False, now: datetime | None = None) -> Report:
     oldest_day = Day.of(now).plus(-settings.CONTENT_RETENTION_DAYS)
     oldest_month = Month.of(now).plus(-settings.RECORD_RETENTION_MONTHS)
     oldest_sum = Month(Month.of(now).year - settings.ROLLUP_RETENTION_YEARS, 1).start
-    _make(RECORDS, [Month.of(now).plus(ahead) for ahead in range(_MONTHS_AHEAD + 1)], report)
-    _make(CONTENT, [Day.of(now).plus(ahead) for ahead in range(_DAYS_AHEAD + 1)], report)
+    _make(now, report)
     _drop(CONTENT, oldest_day.start, report)
     _drop(RECORDS, oldest_month.start, report)
     _delete("usage_traffic_hour", "start", oldest_month.start, report)
@@ -78,12 +78,27 @@ def run(*, dry: bool = False, now: datetime | None = None) -> Report:
     return report
 
 
-def _make(table: str, periods: Sequence[Period], report: Report) -> None:
-    known = {partition.name for partition in partitions.existing(table)}
-    missing = [period for period in periods if partitions.partition_name(table, period) not in known]
-    if not report.dry:
-        partitions.ensure(table, missing)
-    report.created += [partitions.partition_name(table, period) for period in missing]
+def make_partitions(now: datetime | None = None) -> Report:
+    """Make the coming partitions, and those whose records came while they could not be made."""
+    report = Report(dry=False)
+    _make(now or timezone.now(), report)
+    return report
+
+
+def _make(now: datetime, report: Report) -> None:
+    _complete(RECORDS, [Month.of(now).plus(ahead) for ahead in range(_MONTHS_AHEAD + 1)], Month, report)
+    _complete(CONTENT, [Day.of(now).plus(ahead) for ahead in range(_DAYS_AHEAD + 1)], Day, report)
+
+
+def _complete(table: str, periods: Sequence[Period], kind: type[Period], report: Report) -> None:
+    if report.dry:
+        known = {partition.name for partition in partitions.existing(table)}
+        names = [partitions.partition_name(table, period) for period in periods]
+        report.created += [name for name in names if name not in known]
+        return
+    made, waiting = partitions.complete(table, periods, kind)
+    report.created += made
+    report.waiting += waiting
 
 
 def _drop(table: str, before: datetime, report: Report) -> None:
@@ -93,8 +108,9 @@ def _drop(table: str, before: datetime, report: Report) -> None:
         try:
             if not report.dry:
                 partitions.drop(table, partition)
-        except OperationalError:
-            logger.warning("Partition %s is in use; the next run drops it", partition.name, exc_info=True)
+        except OperationalError as error:
+            if trouble_of(error) is not Trouble.BUSY:
+                raise
             report.waiting.append(partition.name)
         else:
             report.dropped.append(partition)

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import cast
 
 import msgspec
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection
 from django.utils import timezone
 from psycopg import errors
 
@@ -26,6 +27,7 @@ from logs.formats.otlp import Spans
 from logs.ingest import Outcome
 from logs.models import RecordType, SpanHalf, Status, UsageRecord
 from logs.pricing import is_priced_here
+from routescope.data.apart import together
 from routescope.identifiers import former
 from routescope.ids import EPOCH, derived_id, first_id
 from routescope.reading import MAX_COUNT, RecordError
@@ -52,17 +54,23 @@ class _Call:
 def store(gateway: Gateway, spans: Spans) -> Outcome:
     """Store model calls and their sums, complete the ones that are here already, and commit.
 
-    A span that adds nothing counts as a duplicate. Raises OperationalError as ``ingest.store`` does.
+    A span that adds nothing counts as a duplicate. Raises OperationalError as ``ingest.store`` does, and
+    where others of the gateway's take longer than a lock may be waited for.
     """
     for remaining in reversed(range(_TRIES)):
         try:
-            with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(hashtext('spans'), %s)", [gateway.pk])
-                return _store(gateway, spans)
+            return together(partial(_store_in_turn, gateway, spans))
         except OperationalError as error:
             if not isinstance(error.__cause__, errors.DeadlockDetected) or not remaining:
                 raise
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _store_in_turn(gateway: Gateway, spans: Spans) -> Outcome:
+    with connection.cursor() as cursor:
+        # No longer than any lock may be waited for: the exporter then sends them again.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('spans'), %s)", [gateway.pk])
+    return _store(gateway, spans)
 
 
 def _store(gateway: Gateway, spans: Spans) -> Outcome:

@@ -29,6 +29,7 @@ from logs.selection import Selection
 from routescope.ids import first_id, moment_of
 from routescope.keyset import Cursor, Page
 from routescope.snapshot import snapshot
+from routescope.web.unavailable import answers_json
 
 MOST_NEWS = 100
 MOST_OF_ONE_ID = 100
@@ -110,6 +111,7 @@ def permalink(request: AuthenticatedRequest, request_id: str) -> HttpResponse:
     return redirect(f"{reverse('usage')}?{urlencode({'request_id': request_id})}")
 
 
+@answers_json
 @require_GET
 @login_required
 def usage_chart(request: AuthenticatedRequest) -> JsonResponse:

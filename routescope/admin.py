@@ -33,6 +33,7 @@ from routescope.filtering import MomentField
 from routescope.keyset import Cursor, Page
 from routescope.ranges import HOUR, Preset, TimeRange, ceil, floor, preset_range
 from routescope.snapshot import snapshot
+from routescope.web.unavailable import answers_json
 
 PAGE_SIZE = 50
 CUSTOM = "custom"
@@ -432,6 +433,7 @@ def _sections(
     return sections + [app for app in apps if app["models"]]
 
 
+@answers_json
 def _autocomplete_view(site: admin.AdminSite, request: HttpRequest) -> HttpResponseBase:
     return LabelledAutocomplete.as_view(admin_site=site)(request)
 

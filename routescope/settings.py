@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from routescope import embedded, env
+from routescope.data import limits
 from routescope.embedded import place
 
 django_stubs_ext.monkeypatch()
@@ -56,6 +57,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "routescope.web.unavailable.within_limits",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
@@ -95,15 +97,18 @@ TEMPLATES = [
 DATABASE_URL = env.text("DATABASE_URL") or embedded.database_url()
 REDIS_URL = env.text("REDIS_URL") or embedded.redis_url()
 
-DATABASES = {
-    "default": {
-        **dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True),
-    }
-}
-if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+_database = dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True)
+if _database["ENGINE"] != "django.db.backends.postgresql":
     raise ImproperlyConfigured(
         "DATABASE_URL must name a PostgreSQL database: postgresql://user:password@host/name"
     )
+DATABASES = {
+    "default": {
+        **_database,
+        "ENGINE": "routescope.data.postgresql",
+        "OPTIONS": {**limits.CONNECTION, **_database.get("OPTIONS", {})},
+    }
+}
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -266,8 +271,9 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "filters": {"outages": {"()": "routescope.data.outages.Filter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     # A client's 4xx, an unknown request ID say, is an answer and not a fault of the server.
-    "loggers": {"django.request": {"level": "ERROR"}},
+    "loggers": {"django.request": {"level": "ERROR", "filters": ["outages"]}},
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO").upper()},
 }

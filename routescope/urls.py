@@ -9,6 +9,9 @@ from routescope.rest.answers import by_method
 from routescope.rest.document import openapi
 from routescope.rest.problems import not_found
 
+# Also what no view caught: 503 while the database is away.
+handler500 = "routescope.web.unavailable.failed"
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="usage"), name="home"),
     path("records/", RedirectView.as_view(pattern_name="usage"), name="records"),

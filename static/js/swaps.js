@@ -10,12 +10,19 @@ function remove(target) {
   }
 }
 
+// What the server says of itself while its database is away, busy or too slow.
+function unavailable(xhr) {
+  if (xhr.status !== 503 || !xhr.getResponseHeader("Content-Type")?.startsWith("application/problem+json")) return null;
+  return JSON.parse(xhr.responseText);
+}
+
 function reason(xhr, type) {
   const words = template.dataset;
   if (type === "htmx:timeout") return words.timeout;
   if (type === "htmx:sendError") return navigator.onLine ? words.unreachable : words.offline;
   if (xhr.status === 429) return words.limited;
   if (xhr.status === 403) return words.forbidden;
+  if (unavailable(xhr)) return unavailable(xhr).detail;
   return words.failed.replace("%s", xhr.status);
 }
 
@@ -36,6 +43,14 @@ function show(event) {
       values: known ? undefined : Object.fromEntries(requestConfig.formData),
     });
   });
+  const shorter = unavailable(xhr)?.shorter;
+  if (shorter) {
+    const link = document.createElement("a");
+    link.className = "btn";
+    link.href = shorter.url;
+    link.textContent = shorter.label;
+    box.append(link);
+  }
   place(box, target);
 }
 

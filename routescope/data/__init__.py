@@ -1,0 +1,1 @@
+"""What is between the apps and PostgreSQL."""
