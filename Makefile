@@ -1,10 +1,10 @@
 # make run    starts everything at http://127.0.0.1:8000 (PORT=8001, ARGS=--no-demo)
 # make test   runs every test (ARGS="tests/test_x.py -k word")
 
-# The wheel with Redis is made for Python 3.11 and 3.12: one of them, if there is one.
-PYTHON ?= $(shell for python in python3 python3.12 python3.11; do \
-	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && \
-	echo $$python && exit; done; echo python3)
+# The first that is new enough.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && exit; \
+	done; echo python3)
 PORT ?= 8000
 ARGS ?=
 

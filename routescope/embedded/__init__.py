@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis from wheels, for a machine that has neither: started where no URL names a real one.
+"""PostgreSQL and Valkey from wheels, for a machine that has neither: started where no URL names a real one.
 
 State stands under ``var/`` of the checkout, or ``ROUTESCOPE_STATE``. Reading an address starts nothing;
 ``engines()`` and ``services_for()`` start what is needed and stop it after its last user.
@@ -10,14 +10,13 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 
-from routescope.embedded import leases, place, postgres, programs, redis_server, secret, signals
+from routescope.embedded import leases, place, postgres, programs, secret, signals, valkey
 from routescope.embedded.errors import EmbeddedError
 
 __all__ = [
     "EmbeddedError",
     "database_url",
     "engines",
-    "has_queue",
     "local_secret_key",
     "redis_url",
     "services_for",
@@ -46,13 +45,8 @@ def database_url() -> str:
 
 
 def redis_url() -> str:
-    """Return the Celery URL (``redis+socket://``) of the embedded Redis, whether or not it runs."""
-    return redis_server.url(place.state())
-
-
-def has_queue() -> bool:
-    """Say whether there is a Redis for background work: one that REDIS_URL names, or one to start."""
-    return _is_set("REDIS_URL") or programs.has_redis_server()
+    """Return the Celery URL (``redis+socket://``) of the embedded Valkey, whether or not it runs."""
+    return valkey.url(place.state())
 
 
 def local_secret_key() -> str:
@@ -87,17 +81,16 @@ def services_for(argv: Sequence[str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def engines(*, durable: bool = True) -> Iterator[None]:
-    """Hold PostgreSQL and Redis up, each unless its URL is set; stop them when nobody else holds them.
+    """Hold PostgreSQL and Valkey up, each unless its URL is set; stop them when nobody else holds them.
 
-    Where no redis-server is to be had, PostgreSQL runs alone: see ``has_queue()``.
     ``durable=False`` trades safety against power loss for speed, for tests. Raises EmbeddedError.
     """
     database = postgres.Postgres(place.state(), durable=durable)
-    broker = redis_server.RedisServer(place.state(), durable=durable)
+    broker = valkey.Valkey(place.state(), durable=durable)
     wanted: list[leases.Engine] = []
     if not _is_set("DATABASE_URL"):
         wanted.append(database)
-    if not _is_set("REDIS_URL") and programs.has_redis_server():
+    if not _is_set("REDIS_URL"):
         wanted.append(broker)
     if not wanted:
         yield

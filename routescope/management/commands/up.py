@@ -1,4 +1,4 @@
-"""Run all of Routescope: PostgreSQL, Redis, web, worker and beat, until Ctrl-C."""
+"""Run all of Routescope: PostgreSQL, Valkey, web, worker and beat, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _StoppedError(Exception):
 
 
 class Command(BaseCommand):
-    help = "Run all of Routescope: PostgreSQL and Redis where none is configured, web, worker and beat."
+    help = "Run all of Routescope: PostgreSQL and Valkey where none is configured, web, worker and beat."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--host", default=env.text("HOST", "127.0.0.1"), help="address to listen on")
@@ -63,11 +63,11 @@ class Command(BaseCommand):
         try:
             with signals.caught(), _only_one(self.address) as crashed:
                 self.address.claim(patience=20 if crashed else 0)
-                self.lines.tell("Starting PostgreSQL and Redis ...")
+                self.lines.tell("Starting PostgreSQL and Valkey ...")
                 with embedded.engines():
                     self._prepare()
                     self._serve(signals)
-                    self.lines.tell("Stopping PostgreSQL and Redis ...")
+                    self.lines.tell("Stopping PostgreSQL and Valkey ...")
         except (AddressTakenError, embedded.EmbeddedError, ServiceFailedError) as error:
             raise CommandError(str(error)) from error
         except _StoppedError:
@@ -131,7 +131,7 @@ class Command(BaseCommand):
             self._manage("traffic", "demo_traffic", "--url", self.address.url),
             self._manage("provider", "demo_provider", "--port", str(self._provider_port)),
         ]
-        return [web, *(background if embedded.has_queue() else []), *(demo if self.demo else [])]
+        return [web, *background, *(demo if self.demo else [])]
 
     @property
     def _provider_port(self) -> int:
@@ -169,8 +169,6 @@ class Command(BaseCommand):
             tell(f"  demo admin  {DEMO_ADMIN_EMAIL}  password {DEMO_PASSWORD}")
         elif needs_admin:
             tell("  There is no admin yet: python manage.py createsuperuser")
-        if not embedded.has_queue():
-            tell("  Exports, alerts and task polling wait: install redis-server, or set REDIS_URL.")
         if self.address.is_wildcard and not env.text("ALLOWED_HOSTS"):
             tell("  Only this machine is served: set ALLOWED_HOSTS to the names that others call it by.")
         tell("  Ctrl-C stops it.")
