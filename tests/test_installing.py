@@ -20,9 +20,9 @@ def chosen(folder: Path) -> str:
         [
             "make",
             "-C",
-            str(place.CHECKOUT),
+            place.CHECKOUT,
             "--eval",
-            "told: ; @echo $(PYTHON)",
+            "told: ; $(info $(PYTHON))",
             "--no-print-directory",
             "told",
         ],
