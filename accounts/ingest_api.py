@@ -17,6 +17,7 @@ from accounts import deliveries
 from accounts.ingest_keys import authenticate
 from accounts.models import Gateway
 from routescope.bodies import BodyError
+from routescope.data import room
 from routescope.reading import FormatError
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ def for_gateways(
     """Make a view of ``handler(request, gateway, ...)``, which may raise BodyError and FormatError.
 
     401 without a valid ingest key, 400, 413 or 415 for a body that cannot be taken, 503 with ``Retry-After``
-    while the database cannot be reached. Errors are ``{"error": sentence}``.
+    while the database cannot be reached or its disk is nearly full. Errors are ``{"error": sentence}``.
     """
 
     @csrf_exempt
@@ -42,11 +43,14 @@ def for_gateways(
             gateway = authenticate(request)
             if gateway is None:
                 return _unauthorised()
-            return handler(request, gateway, *args, **kwargs)
+            with room.for_records():
+                return handler(request, gateway, *args, **kwargs)
         except (BodyError, FormatError) as error:
             if gateway is not None:
                 deliveries.refused(gateway, request.path, str(error))
             return JsonResponse({"error": str(error)}, status=error.status)
+        except room.NoRoomError as error:
+            return _later(str(error), room.RETRY_AFTER_SECONDS)
         except (OperationalError, InterfaceError):
             logger.exception("Records could not be stored; the client is asked to send them again")
             return _unavailable()
@@ -64,8 +68,10 @@ def _unauthorised() -> JsonResponse:
 
 
 def _unavailable() -> JsonResponse:
-    response = JsonResponse(
-        {"error": "The database cannot be reached; send the same batch again."}, status=503
-    )
-    response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return _later("The database cannot be reached; send the same batch again.", RETRY_AFTER_SECONDS)
+
+
+def _later(error: str, seconds: int) -> JsonResponse:
+    response = JsonResponse({"error": error}, status=503)
+    response["Retry-After"] = str(seconds)
     return response

@@ -1,9 +1,10 @@
 """The Celery application. Jobs live in each app's ``jobs.py``; beat's schedule stands in settings."""
 
+import logging
 import os
 from functools import cached_property
 
-from celery import Celery
+from celery import Celery, signals
 from celery.apps.beat import Beat
 from celery.beat import Service
 
@@ -30,3 +31,20 @@ class _Application(Celery):
 app = _Application("routescope")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(related_name="jobs")
+
+
+@signals.after_setup_logger.connect
+@signals.after_setup_task_logger.connect
+def _quieten(logger: logging.Logger, **kwargs: object) -> None:
+    """Celery logs by handlers of its own: they are quiet while an engine is away, as ours."""
+    from routescope import outages
+
+    outages.quieten(logger)
+
+
+@signals.after_task_publish.connect
+@signals.task_received.connect
+def _queue_reached(**kwargs: object) -> None:
+    from routescope import outages
+
+    outages.queue.over()

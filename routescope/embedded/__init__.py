@@ -10,8 +10,9 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 
-from routescope.embedded import leases, place, postgres, programs, secret, signals, valkey
+from routescope.embedded import keeper, leases, place, postgres, programs, secret, signals, valkey
 from routescope.embedded.errors import EmbeddedError
+from routescope.supervisor import Say
 
 __all__ = [
     "EmbeddedError",
@@ -80,9 +81,11 @@ def services_for(argv: Sequence[str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def engines(*, durable: bool = True) -> Iterator[None]:
+def engines(*, durable: bool = True, say: Say | None = None) -> Iterator[None]:
     """Hold PostgreSQL and Valkey up, each unless its URL is set; stop them when nobody else holds them.
 
+    One that dies meanwhile comes back by itself, which is told to ``say``. After users that were killed, they
+    end by themselves.
     ``durable=False`` trades safety against power loss for speed, for tests. Raises EmbeddedError.
     """
     database = postgres.Postgres(place.state(), durable=durable)
@@ -95,7 +98,11 @@ def engines(*, durable: bool = True) -> Iterator[None]:
     if not wanted:
         yield
         return
-    with leases.held(place.state(), wanted, [database, broker]):
+    looking_after = keeper.Keeper(place.state(), durable=durable)
+    with (
+        leases.held(place.state(), wanted, [database, broker], looking_after),
+        looking_after.watched(say) if say else contextlib.nullcontext(),
+    ):
         yield
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from routescope.embedded.account import Account
 from routescope.embedded.errors import EmbeddedError
-from routescope.embedded.home import ELSEWHERE
+from routescope.embedded.home import ELSEWHERE, open_folder
 
 # Developers' files, of no use to a running server.
 _NOT_NEEDED = shutil.ignore_patterns("*.a", "include", "pkgconfig")
@@ -72,7 +72,7 @@ def _copied(distribution: str, parts: Mapping[str, Path]) -> Path:
     if target.is_dir():
         return target
     try:
-        target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        open_folder(target.parent)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as folder:
             draft = Path(folder, target.name)
             for name, source in parts.items():

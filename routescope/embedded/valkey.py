@@ -22,12 +22,18 @@ def url(state: Path) -> str:
 class Valkey:
     """The Valkey of one state folder. Its methods are called under the start lock."""
 
+    name = "valkey"
+
     def __init__(self, state: Path, *, durable: bool) -> None:
         self._state = state
         self._durable = durable
         self._socket = _socket(place.sockets(state))
         self._pidfile = place.engine(state) / "redis" / "redis.pid"
         self._process: subprocess.Popen[bytes] | None = None
+
+    def runs(self) -> bool:
+        """Say whether it lives and has its socket; it may be reading its log of writes."""
+        return self._pid() is not None and self._socket.exists()
 
     def ensure(self) -> None:
         """Start it, or find it running. Raises EmbeddedError with what its log says."""
@@ -49,6 +55,8 @@ class Valkey:
         process = self._process = home.account.spawn([program, configuration], output)
         running.wait(lambda: self._accepts() or process.poll() is not None, _START_LIMIT)
         if not self._accepts():
+            process.kill()  # One that could not write its pid file would run on unknown, beside the next.
+            process.wait()
             raise EmbeddedError(f"Valkey does not start. {home.read(output, log)}")
 
     def stop(self) -> None:

@@ -64,7 +64,7 @@ class Command(BaseCommand):
             with signals.caught(), _only_one(self.address) as crashed:
                 self.address.claim(patience=20 if crashed else 0)
                 self.lines.tell("Starting PostgreSQL and Valkey ...")
-                with embedded.engines():
+                with embedded.engines(say=self.lines.say):
                     self._prepare()
                     self._serve(signals)
                     self.lines.tell("Stopping PostgreSQL and Valkey ...")
