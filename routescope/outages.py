@@ -39,6 +39,11 @@ class Outage:
         self._reminded = 0.0
         self._alike = 0
 
+    @property
+    def is_on(self) -> bool:
+        """Whether it is going on, as far as this process knows."""
+        return self._since is not None
+
     def noticed(self, trouble: str) -> str | None:
         """Take note of a failure because of it; return what is to be said, if anything."""
         now = time.monotonic()

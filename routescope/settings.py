@@ -187,7 +187,8 @@ TIME_ZONE = "UTC"
 # --- Static files ----------------------------------------------------------------------------------------
 
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+# With the state elsewhere the checkout may be read-only.
+STATIC_ROOT = place.state() / "staticfiles" if env.text("ROUTESCOPE_STATE") else BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -15,7 +15,7 @@ PATIENCE = 240.0
 
 def run(console: Console, load: Load, between: float, limit: float, faults: list[str]) -> None:
     """Fill the disk, twice: at once by another's file, and slowly by records. Make room each time."""
-    time.sleep(between)
+    until(lambda: len(load.acknowledged) > 20 and load.pages["200"] > 5, PATIENCE)
     _tell(console, load, "before")
     for what, left in (("filled to the last byte by another's file", 0), ("filled by records", None)):
         filler = console.state / "filler"

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import redis
@@ -20,35 +21,38 @@ PATIENCE = 90.0  # seconds after which something counts as gone for good
 def run(console: Console, load: Load, between: float, limit: float, faults: list[str]) -> None:
     """Kill each in turn, and note what is not back within ``limit`` seconds."""
     probe = _Probe(console)
-    time.sleep(between)
+    until(lambda: len(load.acknowledged) > 20 and load.pages["200"] > 5, PATIENCE)
+    database = {"ingest": probe.stores, "page": probe.reads}
     for name, find, back in (
-        ("postmaster", _postmaster, {"ingest": probe.stores, "page": probe.reads}),
+        ("postmaster", _postmaster, database),
         ("valkey", _valkey, {"queue": probe.queues, "worker": probe.works, "beat": probe.beats}),
-        ("web", _web, {"ingest": probe.stores, "page": probe.reads}),
+        ("web", _web, database),
         ("worker", _child(" worker "), {"worker": probe.works}),
         ("beat", _child(" beat "), {"beat": probe.beats}),
-        ("keeper", _keeper, {"keeper": lambda: _keeper(console) is not None}),
-        ("postmaster again", _postmaster, {"ingest": probe.stores, "page": probe.reads}),
+        ("keeper", _keeper, {"keeper": lambda: True}),
+        ("postmaster again", _postmaster, database),
     ):
+        time.sleep(between)
         killed = find(console)
         if killed is None:
             faults.append(f"there is no {name} to kill")
             continue
         os.kill(killed, signal.SIGKILL)
         began = time.monotonic()
-        probe.since(began)
-        took = {}
-        for what, is_back in back.items():
-            if until(is_back, PATIENCE) is None:
-                faults.append(f"{what} is not back after {name} was killed")
-            else:
-                took[what] = time.monotonic() - began
-        another = find(console)
-        if another in {None, killed}:
+        until(lambda find=find, killed=killed: find(console) != killed, PATIENCE)  # type: ignore[misc]
+        with ThreadPoolExecutor(len(back) + 1) as beside:
+            started = beside.submit(until, lambda find=find: find(console), PATIENCE)  # type: ignore[misc]
+            waits = {what: beside.submit(_time_until, is_back, began) for what, is_back in back.items()}
+        if started.result() is None:
             faults.append(f"{name} itself is not back")
-        say(f"{name} killed: " + ", ".join(f"{what} back after {s:.1f} s" for what, s in took.items()))
+        took = {what: wait.result() for what, wait in waits.items()}
+        say(f"{name} killed, back after: " + ", ".join(f"{what} {s:.1f} s" for what, s in took.items()))
         faults += [f"{what} took {s:.1f} s after {name}" for what, s in took.items() if s > limit]
-        time.sleep(between)
+
+
+def _time_until(is_back: Callable[[], bool], began: float) -> float:
+    """Return the seconds since ``began`` when it is back; without an end where it never is."""
+    return time.monotonic() - began if until(is_back, PATIENCE) is not None else float("inf")
 
 
 def orphan(console: Console, limit: float, faults: list[str]) -> None:
@@ -72,11 +76,6 @@ class _Probe:
         self._person = Person(console)
         self._socket = str(place.sockets(console.state) / "redis.sock")
         self._number = 900_000_000
-        self._since = 0.0
-
-    def since(self, moment: float) -> None:
-        """From here on only what happens after the moment counts."""
-        self._since = moment
 
     def stores(self) -> bool:
         self._number += 1

@@ -36,29 +36,28 @@ class NoRoomError(RuntimeError):
     """The disk is nearly full; the message is a sentence that says so."""
 
 
-def of_database() -> int | None:
-    """Return the bytes that may be written into the database, below 0 for none.
-
-    None for a database whose disk is not known here.
-    """
+def of_database() -> Disk | None:
+    """Return the disk of the database; None where it is not known here."""
     state = place.state()
     if connection.settings_dict["HOST"] != str(place.sockets(state)):
         return None
-    disk = Disk.of(place.engine(state))
-    return disk.free - disk.kept
+    return Disk.of(place.engine(state))
 
 
 @contextlib.contextmanager
 def for_records() -> Iterator[None]:
     """Let a batch of records be written inside the block. Raises NoRoomError where there is no room for it.
 
-    Each batch under way counts, for it has not taken yet what it will.
+    Each batch under way counts, for it has not taken yet what it will. Once refused, records are taken in
+    again when there is clearly more room: not one batch now and then.
     """
     global _under_way
-    left = of_database()
+    disk = of_database()
     with _lock:
-        if left is not None and left < _under_way * _EACH:
-            raise NoRoomError(_refused(f"{max(left, 0) // MB} MB may be written"))
+        if disk is not None:
+            left = disk.free - disk.kept
+            if left < (disk.kept // 4 if _refusal.is_on else _under_way * _EACH):
+                raise NoRoomError(_refused(f"{max(left, 0) // MB} MB may be written"))
         _under_way += 1
     try:
         yield
