@@ -14,6 +14,7 @@ from accounts.ingest_keys import authenticate
 from logs import spans
 from logs.formats import otlp
 from routescope.bodies import BodyError, read_body
+from routescope.data import room
 from routescope.reading import FormatError
 
 logger = logging.getLogger(__name__)
@@ -45,12 +46,17 @@ def traces(request: HttpRequest) -> HttpResponse:
             )
             response["WWW-Authenticate"] = 'Bearer realm="ingest"'
             return response
-        decoded = otlp.decode(read_body(request), content_type)
-        outcome = spans.store(gateway, decoded)
+        with room.for_records():
+            decoded = otlp.decode(read_body(request), content_type)
+            outcome = spans.store(gateway, decoded)
     except (BodyError, FormatError) as error:
         if gateway is not None:
             deliveries.refused(gateway, request.path, str(error))
         return _failed(content_type, error.status, str(error))
+    except room.NoRoomError as error:
+        response = _failed(content_type, 503, str(error))
+        response["Retry-After"] = str(room.RETRY_AFTER_SECONDS)
+        return response
     except (OperationalError, InterfaceError):
         logger.exception("Spans could not be stored; the exporter is asked to send them again")
         response = _failed(content_type, 503, "The database cannot be reached; send the same request again.")

@@ -20,6 +20,7 @@ from redis import exceptions as redis
 logger = logging.getLogger(__name__)
 
 _REMINDER = 60.0  # seconds
+_DECIDED = "is_written"
 _THEIRS = {"celery", "django", "kombu", "psycopg", "redis"}
 _DEPTH = 10  # errors that led to an error, at most
 
@@ -79,6 +80,11 @@ class Quiet(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Say whether the record is to be written; where it tells of an outage it is put in few words."""
+        if not hasattr(record, _DECIDED):  # Several handlers write the same record: it happened once.
+            setattr(record, _DECIDED, self._decide(record))
+        return bool(getattr(record, _DECIDED))
+
+    def _decide(self, record: logging.LogRecord) -> bool:
         if (
             record.name == "django.request"
             and getattr(record, "status_code", 0) == 503

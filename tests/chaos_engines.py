@@ -1,10 +1,10 @@
 """Everything that ``manage.py up`` runs, killed in turn under load; or its disk, filled and freed.
 
-``python -m tests.chaos_engines`` kills PostgreSQL's postmaster, Valkey, the web server, the worker and beat
-with SIGKILL, and then ``up`` itself. ``--disk`` runs on a small file system instead (a loop-mounted ext4
-image of ``--megabytes``, which needs root; ``--disk=FOLDER`` takes one that is mounted there). Prints figures;
-exits with 1 where something is not back in time, an acknowledged record is lost or doubled, a sum is wrong, or
-the logs hold a traceback.
+``python -m tests.chaos_engines`` kills PostgreSQL's postmaster, Valkey, the web server, the worker and
+beat with SIGKILL, and then ``up`` itself. ``--disk`` runs on a small file system instead (a loop-mounted ext4
+image of ``--megabytes``, which needs root; ``--disk=FOLDER`` takes one that is mounted there). Prints
+figures; exits with 1 where something is not back in time, an acknowledged record is lost or doubled, a sum
+is wrong, or the logs hold a traceback.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Home:
         return folder
 
     def write(self, file: Path, text: str) -> None:
-        """Give a file of the engines its content, whole or not at all; on a full disk what is there may stay."""
+        """Give a file of the engines its content, whole or not at all; the same again needs no room."""
         draft = file.with_name(f".{file.name}.new")
         with self.account.acting():
             if file.is_file() and not file.is_symlink() and file.read_bytes() == text.encode():

@@ -21,6 +21,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connections
 
 from routescope import embedded, env, statics
+from routescope.data import version
 from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_PASSWORD, DEMO_USER_EMAIL
 from routescope.embedded import place
 from routescope.listening import Address, AddressTakenError
@@ -77,6 +78,8 @@ class Command(BaseCommand):
     def _prepare(self) -> None:
         self.lines.tell("Preparing the database and the static files ...")
         try:
+            if trouble := version.trouble():
+                raise CommandError(trouble)
             call_command("migrate", interactive=False, verbosity=0)
             call_command("createcachetable", verbosity=0)
         except OperationalError as error:
