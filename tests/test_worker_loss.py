@@ -28,7 +28,7 @@ def worker(state: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes
     with embedded.engines(durable=False), log.open("wb") as out:
         command = [sys.executable, "-m", "celery", "--app=tests.long_job", "--quiet", "worker"]
         process = subprocess.Popen(
-            [*command, "--loglevel=WARNING", "--concurrency=1", "--without-gossip", "--without-mingle"],
+            [*command, "--loglevel=WARNING", "--concurrency=2", "--without-gossip", "--without-mingle"],
             cwd=place.CHECKOUT,
             env={
                 **os.environ,
@@ -52,7 +52,6 @@ def test_a_worker_whose_queue_dies_amid_a_job_goes_on(
     with Celery(broker=embedded.redis_url()) as sender:
         sender.send_task("tests.long_job", (str(tmp_path), "first"))
         assert running.wait((tmp_path / "first-begun").exists, 60), log.read_text()
-        sender.send_task("tests.long_job", (str(tmp_path), "second"))
         valkey = server_ids(state)[1]
         os.kill(valkey, signal.SIGKILL)
         assert running.wait(lambda: len({*server_ids(state)} - {valkey}) == 2, 30)
@@ -60,9 +59,8 @@ def test_a_worker_whose_queue_dies_amid_a_job_goes_on(
         (tmp_path / "first-may-end").touch()
         assert running.wait((tmp_path / "first-done").exists, 30), log.read_text()
         (tmp_path / "second-may-end").touch()
-        (tmp_path / "third-may-end").touch()
-        sender.send_task("tests.long_job", (str(tmp_path), "third"))
-        assert running.wait((tmp_path / "third-done").exists, 60), log.read_text()
+        sender.send_task("tests.long_job", (str(tmp_path), "second"))
+        assert running.wait((tmp_path / "second-done").exists, 60), log.read_text()
     assert process.poll() is None
     said = log.read_text()
     assert "Traceback" not in said
