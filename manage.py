@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Run a management command, with embedded PostgreSQL and Redis where none is configured."""
+"""Run a management command, with embedded PostgreSQL and Valkey where none is configured."""
 
 import os
 import sys

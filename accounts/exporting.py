@@ -24,6 +24,7 @@ from django.utils import timezone
 
 from accounts import time_zones
 from accounts.models import Export, User
+from routescope.data import room
 from routescope.exports.formats import COMPRESSIBLE, format_named
 from routescope.exports.parts import TooLargeError, sha256_of, write_parts
 from routescope.exports.sources import SOURCES
@@ -82,6 +83,9 @@ def run(pk: UUID) -> bool:
         _write(export)
     except StoppedError:
         logger.info("Export %s was stopped", pk)
+    except room.NoRoomError:
+        logger.warning("Export %s waits: there is too little room on the disk", pk)
+        _wait(export)
     except TooLargeError:
         _fail(export, Export.Problem.SIZE)
     except _TooManyRowsError:
@@ -216,10 +220,11 @@ def _write(export: Export) -> None:
             form,
             export.folder / "parts",
             snapshot.reading,
-            lambda rows: _tell(export, rows=rows),
+            lambda rows: _go_on(export, rows),
             settings.EXPORT_MAX_MEGABYTES * _MEBIBYTE,
         )
     joined = export.folder / "joined"
+    room.for_file(settings.EXPORTS_DIR, sum(path.stat().st_size for path in written.paths))
     form.join(written.paths, joined, lambda: _tell(export))
     _tell(export)
     if export.is_gzipped:
@@ -253,6 +258,18 @@ def _tell(export: Export, **changes: object) -> None:
         raise StoppedError
     for name, value in changes.items():
         setattr(export, name, value)
+
+
+def _go_on(export: Export, rows: int) -> None:
+    """Keep how far it is, and see that there is room for more. Raises StoppedError and NoRoomError."""
+    _tell(export, rows=rows)
+    room.for_file(settings.EXPORTS_DIR)
+
+
+def _wait(export: Export) -> None:
+    """Let it wait with what it has written: the next run goes on from there."""
+    with suppress(StoppedError):
+        _tell(export, status=Export.Status.QUEUED, lease=None)
 
 
 def _fail(export: Export, problem: str) -> None:

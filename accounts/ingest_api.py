@@ -16,7 +16,7 @@ from accounts import deliveries
 from accounts.ingest_keys import authenticate
 from accounts.models import Gateway
 from routescope.bodies import BodyError
-from routescope.data import limits, outages
+from routescope.data import limits, outages, room
 from routescope.reading import FormatError
 
 logger = logging.getLogger(__name__)
@@ -32,8 +32,8 @@ def for_gateways(
     """Make a view of ``handler(request, gateway, ...)``, which may raise BodyError and FormatError.
 
     401 without a valid ingest key, 400, 413 or 415 for a body that cannot be taken, 503 with ``Retry-After``
-    while the database is away or keeps it waiting past `limits.INGEST`, and for a fault of ours, which the
-    log tells: what came is to be sent again. Errors are ``{"error": sentence}``.
+    while the database is away, its disk is nearly full or it keeps us waiting past `limits.INGEST`, and for a
+    fault of ours, which the log tells: what came is to be sent again. Errors are ``{"error": sentence}``.
     """
 
     @csrf_exempt
@@ -55,11 +55,14 @@ def for_gateways(
             gateway = authenticate(request)
             if gateway is None:
                 return _unauthorised()
-            return handler(request, gateway, *args, **kwargs)
+            with room.for_records():
+                return handler(request, gateway, *args, **kwargs)
         except (BodyError, FormatError) as error:
             if gateway is not None:
                 deliveries.refused(gateway, request.path, str(error))
             return JsonResponse({"error": str(error)}, status=error.status)
+        except room.NoRoomError as error:
+            return unavailable(str(error), room.RETRY_AFTER_SECONDS)
 
     return cast(Callable[Concatenate[HttpRequest, Parameters], JsonResponse], view)
 

@@ -22,6 +22,7 @@ from logs import pending
 from logs.events import JSONObject
 from logs.models import UsageHour, UsageRecord, UsageTotalHour
 from logs.querysets import id_range
+from routescope.data import room
 from routescope.ranges import HOUR, TimeRange, floor
 
 CHUNK = 1_000
@@ -46,10 +47,18 @@ class Amendment:
 
 
 def amend(amendments: Sequence[Amendment]) -> int:
-    """Write the amendments and move the sums in one transaction; return how many records changed."""
+    """Write the amendments and move the sums in one transaction; return how many records changed.
+
+    Raises NoRoomError.
+    """
     if not amendments:
         return 0
-    with transaction.atomic(), connection.wrap_database_errors, connection.cursor() as cursor:
+    with (
+        room.for_records(),
+        transaction.atomic(),
+        connection.wrap_database_errors,
+        connection.cursor() as cursor,
+    ):
         cursor.execute(_STAGE)
         cursor.execute("TRUNCATE usage_amend")
         with cursor.copy(_COPY) as copy:

@@ -14,7 +14,7 @@ from accounts.ingest_keys import authenticate
 from logs import spans
 from logs.formats import otlp
 from routescope.bodies import BodyError, read_body
-from routescope.data import limits, outages
+from routescope.data import limits, outages, room
 from routescope.reading import FormatError
 
 logger = logging.getLogger(__name__)
@@ -57,12 +57,15 @@ def _take_in(request: HttpRequest, content_type: str) -> HttpResponse:
             )
             response["WWW-Authenticate"] = 'Bearer realm="ingest"'
             return response
-        decoded = otlp.decode(read_body(request), content_type)
-        outcome = spans.store(gateway, decoded)
+        with room.for_records():
+            decoded = otlp.decode(read_body(request), content_type)
+            outcome = spans.store(gateway, decoded)
     except (BodyError, FormatError) as error:
         if gateway is not None:
             deliveries.refused(gateway, request.path, str(error))
         return _failed(content_type, error.status, str(error))
+    except room.NoRoomError as error:
+        return _again(content_type, str(error), room.RETRY_AFTER_SECONDS)
     deliveries.took(
         gateway,
         request.path,

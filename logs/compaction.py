@@ -17,6 +17,7 @@ from psycopg import sql
 from logs.ingest import TABLE
 from logs.retention import SUMS
 from routescope import partitions
+from routescope.data import room
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +34,14 @@ def compact(now: datetime | None = None) -> list[str]:
     """
     before = (now or timezone.now()) - SETTLED
     over = [one.name for one in partitions.existing(TABLE) if one.period.plus(1).start <= before]
-    packed = [name for name in over if not _is_marked(name)]
-    for name in packed:
+    packed = []
+    for name in over:
+        if _is_marked(name):
+            continue
+        if not _has_room(name):
+            logger.warning("%s is not packed: there is too little room on the disk for its new indexes", name)
+            continue
+        packed.append(name)
         for index in _trees(name):
             _run("ALTER INDEX {} SET (fillfactor = 100)", sql.Identifier(index))
         _pack(name)
@@ -43,6 +50,17 @@ def compact(now: datetime | None = None) -> list[str]:
     for name in SUMS if packed else ():
         _pack(name)
     return packed
+
+
+def _has_room(table: str) -> bool:
+    """Say whether the disk, where it is known, holds all of a table's indexes a second time."""
+    disk = room.of_database()
+    if disk is None:
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_indexes_size(to_regclass(quote_ident(%s)))", [table])
+        [size] = cursor.fetchone()
+    return bool(size < disk.free - disk.kept)
 
 
 def _pack(table: str) -> None:

@@ -24,6 +24,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiToken, Group
 from routescope import encryption, partitions
+from routescope.data import room
 from routescope.ids import moment_of
 from routescope.partitions import Day
 from routescope.redaction import redacted_json
@@ -275,7 +276,7 @@ def is_expired(identifier: UUID) -> bool:
 def rotate(batch: int = 200) -> tuple[int, int]:
     """Re-encrypt what is not under the first key; return how many rows, and how many no key fits.
 
-    Commits every ``batch`` rows; may be broken off and run again.
+    Commits every ``batch`` rows; may be broken off and run again. Raises NoRoomError.
     """
     current = encryption.key_id()
     done = lost = 0
@@ -284,15 +285,16 @@ def rotate(batch: int = 200) -> tuple[int, int]:
         rows = list(UsageContent.objects.filter(id__gt=after).exclude(key_id=current).order_by("id")[:batch])
         if not rows:
             return done, lost
-        for row in rows:
-            after = row.id
-            try:
-                body = _raw(encryption.rotate(_token(bytes(row.body))))
-            except encryption.DecryptionError:
-                lost += 1
-                continue
-            UsageContent.objects.filter(user_id=row.user_id, id=row.id).update(body=body, key_id=current)
-            done += 1
+        with room.for_records():
+            for row in rows:
+                after = row.id
+                try:
+                    body = _raw(encryption.rotate(_token(bytes(row.body))))
+                except encryption.DecryptionError:
+                    lost += 1
+                    continue
+                UsageContent.objects.filter(user_id=row.user_id, id=row.id).update(body=body, key_id=current)
+                done += 1
 
 
 def _content(row: UsageContent) -> Content | None:

@@ -23,7 +23,7 @@ from logs.events import Batch, Rejection, UsageEvent
 from logs.formats.newapi import QUOTA_PER_USD, TYPES, Call, Row, fold, together
 from logs.models import REQUEST_TYPES, ImportPosition, Status, UsageRecord
 from logs.spans import event_of
-from routescope.data import apart, limits
+from routescope.data import apart, limits, room
 from routescope.ids import EPOCH, first_id
 from routescope.newapi_source import Source
 
@@ -57,7 +57,7 @@ class Progress:
 def run(source: Source, gateway: Gateway, *, quota_per_usd: Decimal = QUOTA_PER_USD) -> Iterator[Progress]:
     """Import what lies after the position kept; yield after each slice, which is then committed.
 
-    Raises SourceError.
+    Raises SourceError, and NoRoomError between two slices.
     """
     progress = Progress()
     position, _ = ImportPosition.objects.get_or_create(gateway=gateway, source=source.name[:500], table=TABLE)
@@ -65,7 +65,7 @@ def run(source: Source, gateway: Gateway, *, quota_per_usd: Decimal = QUOTA_PER_
         rows = list(takewhile(_is_settled, source.read(TABLE, Row, after=position.last_id, limit=SLICE)))
         if not rows:
             break
-        with limits.limited(limits.IMPORT):
+        with limits.limited(limits.IMPORT), room.for_records():
             position, taken = apart.together(
                 partial(_slice, gateway, position, rows, quota_per_usd, progress)
             )

@@ -5,5 +5,18 @@ class RoutescopeConfig(AppConfig):
     name = "routescope"
 
     def ready(self) -> None:
-        """Register what the ORM is given by being imported."""
+        """Register what Django is given: by being imported, as a check, for a signal."""
+        from django.core import checks
+        from django.db.backends.signals import connection_created
+
         from routescope import lookups  # noqa: F401
+        from routescope.data import version
+
+        checks.register(version.check, checks.Tags.database)
+        connection_created.connect(_reached, dispatch_uid="outages")
+
+
+def _reached(**kwargs: object) -> None:
+    from routescope import outages
+
+    outages.database.over()

@@ -1,11 +1,14 @@
 """The Celery application. Jobs live in each app's ``jobs.py``; beat's schedule stands in settings."""
 
+import logging
 import os
+import warnings
 from functools import cached_property
 
-from celery import Celery
+from celery import Celery, signals
 from celery.apps.beat import Beat
 from celery.beat import Service
+from celery.exceptions import CPendingDeprecationWarning
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "routescope.settings")
 
@@ -27,6 +30,26 @@ class _Application(Celery):
     Beat = cached_property(lambda self: self.subclass_with_self(_Beat))
 
 
+# Jobs run on after a loss of the queue, and may run twice: each looks in the database for what is to be done.
+warnings.filterwarnings("ignore", r"\s*In Celery 5\.1 we introduced", CPendingDeprecationWarning)
+
 app = _Application("routescope")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(related_name="jobs")
+
+
+@signals.after_setup_logger.connect
+@signals.after_setup_task_logger.connect
+def _quieten(logger: logging.Logger, **kwargs: object) -> None:
+    """Celery logs by handlers of its own: they are quiet while an engine is away, as ours."""
+    from routescope import outages
+
+    outages.quieten(logger)
+
+
+@signals.after_task_publish.connect
+@signals.task_received.connect
+def _queue_reached(**kwargs: object) -> None:
+    from routescope import outages
+
+    outages.queue.over()

@@ -124,6 +124,7 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # Of all workers together: how many polls can be under way, of which slow hosts get half.
 WORKER_PROCESSES = env.integer("WORKER_PROCESSES", 2, minimum=1)
+CELERY_WORKER_CONSUMER = "routescope.consumer:Consumer"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 # Every job may run twice or late: it looks in the database for what there is to do.
@@ -194,7 +195,8 @@ TIME_ZONE = "UTC"
 # --- Static files ----------------------------------------------------------------------------------------
 
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+# With the state elsewhere the checkout may be read-only.
+STATIC_ROOT = place.state() / "staticfiles" if env.text("ROUTESCOPE_STATE") else BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -271,9 +273,12 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "filters": {"outages": {"()": "routescope.data.outages.Filter"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {
+        "troubles": {"()": "routescope.data.outages.Filter"},
+        "outages": {"()": "routescope.outages.Quiet"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["outages"]}},
     # A client's 4xx, an unknown request ID say, is an answer and not a fault of the server.
-    "loggers": {"django.request": {"level": "ERROR", "filters": ["outages"]}},
+    "loggers": {"django.request": {"level": "ERROR", "filters": ["troubles"]}},
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO").upper()},
 }

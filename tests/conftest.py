@@ -105,7 +105,7 @@ def fresh_process() -> None:
 
 @pytest.fixture(scope="session")
 def engines() -> Iterator[None]:
-    """PostgreSQL and Redis for this run, unless DATABASE_URL and REDIS_URL name others."""
+    """PostgreSQL and Valkey for this run, unless DATABASE_URL and REDIS_URL name others."""
     with embedded.engines(durable=False):
         yield
 

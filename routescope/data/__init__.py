@@ -1,1 +1,1 @@
-"""What is between the apps and PostgreSQL."""
+"""What is kept, and what is between the apps and PostgreSQL."""

@@ -11,6 +11,7 @@ from accounts.models import Gateway, User
 from logs import ingest
 from logs.events import Batch, UsageEvent
 from logs.models import UsageRecord
+from routescope.data import room
 from routescope.demo import DEMO_USER_EMAIL
 from routescope.demo.failures import REFUNDED_WITHIN
 from routescope.demo.media import LONGEST, orders
@@ -106,7 +107,8 @@ def records_by_day(
 
 
 def _store(gateway: Gateway, events: list[UsageEvent]) -> Tally:
-    outcome = ingest.store(gateway, Batch(events=list(enumerate(events)), rejected=[]))
+    with room.for_records():
+        outcome = ingest.store(gateway, Batch(events=list(enumerate(events)), rejected=[]))
     return Tally(outcome.accepted, outcome.duplicates, len(outcome.rejected))
 
 

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis from wheels, for a machine that has neither: started where no URL names a real one.
+"""PostgreSQL and Valkey from wheels, for a machine that has neither: started where no URL names a real one.
 
 State stands under ``var/`` of the checkout, or ``ROUTESCOPE_STATE``. Reading an address starts nothing;
 ``engines()`` and ``services_for()`` start what is needed and stop it after its last user.
@@ -10,14 +10,14 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 
-from routescope.embedded import leases, place, postgres, programs, redis_server, secret, signals
+from routescope.embedded import keeper, leases, place, postgres, programs, secret, signals, valkey
 from routescope.embedded.errors import EmbeddedError
+from routescope.supervisor import Say
 
 __all__ = [
     "EmbeddedError",
     "database_url",
     "engines",
-    "has_queue",
     "local_secret_key",
     "redis_url",
     "services_for",
@@ -46,13 +46,8 @@ def database_url() -> str:
 
 
 def redis_url() -> str:
-    """Return the Celery URL (``redis+socket://``) of the embedded Redis, whether or not it runs."""
-    return redis_server.url(place.state())
-
-
-def has_queue() -> bool:
-    """Say whether there is a Redis for background work: one that REDIS_URL names, or one to start."""
-    return _is_set("REDIS_URL") or programs.has_redis_server()
+    """Return the Celery URL (``redis+socket://``) of the embedded Valkey, whether or not it runs."""
+    return valkey.url(place.state())
 
 
 def local_secret_key() -> str:
@@ -86,23 +81,28 @@ def services_for(argv: Sequence[str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def engines(*, durable: bool = True) -> Iterator[None]:
-    """Hold PostgreSQL and Redis up, each unless its URL is set; stop them when nobody else holds them.
+def engines(*, durable: bool = True, say: Say | None = None) -> Iterator[None]:
+    """Hold PostgreSQL and Valkey up, each unless its URL is set; stop them when nobody else holds them.
 
-    Where no redis-server is to be had, PostgreSQL runs alone: see ``has_queue()``.
+    One that dies meanwhile comes back by itself, which is told to ``say``. After users that were killed, they
+    end by themselves.
     ``durable=False`` trades safety against power loss for speed, for tests. Raises EmbeddedError.
     """
     database = postgres.Postgres(place.state(), durable=durable)
-    broker = redis_server.RedisServer(place.state(), durable=durable)
+    broker = valkey.Valkey(place.state(), durable=durable)
     wanted: list[leases.Engine] = []
     if not _is_set("DATABASE_URL"):
         wanted.append(database)
-    if not _is_set("REDIS_URL") and programs.has_redis_server():
+    if not _is_set("REDIS_URL"):
         wanted.append(broker)
     if not wanted:
         yield
         return
-    with leases.held(place.state(), wanted, [database, broker]):
+    looking_after = keeper.Keeper(place.state(), durable=durable)
+    with (
+        leases.held(place.state(), wanted, [database, broker], looking_after),
+        looking_after.watched(say) if say else contextlib.nullcontext(),
+    ):
         yield
 
 

@@ -14,8 +14,23 @@ from routescope.embedded.errors import EmbeddedError
 
 _SERVICE_ACCOUNTS = ("postgres", "nobody")
 
-# A server may outlive the block that started it, where others still use it: not collected while it runs.
-_servers: list[subprocess.Popen[bytes]] = []
+
+class Server(subprocess.Popen[bytes]):
+    """A process that may outlive whoever started it, where others still use it."""
+
+    def __del__(self) -> None:
+        """Say nothing where it runs on: it is no forgotten child."""
+        self.poll()
+
+
+# Kept so that those which ended are collected when the next one starts, whoever ended them.
+_begun: list[Server] = []
+
+
+def begun(server: Server) -> Server:
+    """Return a server that was just started; put away those that ended meanwhile."""
+    _begun[:] = [*(one for one in _begun if one.poll() is None), server]
+    return server
 
 
 @dataclass(frozen=True)
@@ -65,7 +80,7 @@ class Account:
             raise EmbeddedError(f"{name} failed ({process.returncode}): {words.strip()[-2000:]}")
         return words
 
-    def spawn(self, argv: Sequence[str | Path], log: Path, **environment: str) -> subprocess.Popen[bytes]:
+    def spawn(self, argv: Sequence[str | Path], log: Path, **environment: str) -> Server:
         """Start a server as this user; what it says before it opens its own log goes to a new ``log``."""
         with self.acting():
             log.unlink(missing_ok=True)
@@ -74,8 +89,7 @@ class Account:
             process = self._popen(argv, stdin=subprocess.DEVNULL, stdout=descriptor, environment=environment)
         finally:
             os.close(descriptor)
-        _servers.append(process)
-        return process
+        return begun(process)
 
     def _popen(
         self,
@@ -84,9 +98,9 @@ class Account:
         stdin: int,
         stdout: int,
         environment: Mapping[str, str] | None = None,
-    ) -> subprocess.Popen[bytes]:
+    ) -> Server:
         try:
-            return subprocess.Popen(  # noqa: S603
+            return Server(
                 [str(word) for word in argv],
                 stdin=stdin,
                 stdout=stdout,

@@ -32,9 +32,11 @@ class Home:
         return folder
 
     def write(self, file: Path, text: str) -> None:
-        """Give a file of the engines its content, whole or not at all."""
+        """Give a file of the engines its content, whole or not at all; the same again needs no room."""
         draft = file.with_name(f".{file.name}.new")
         with self.account.acting():
+            if file.is_file() and not file.is_symlink() and file.read_bytes() == text.encode():
+                return
             draft.unlink(missing_ok=True)
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
                 out.write(text)
@@ -89,11 +91,19 @@ def _folder(state: Path, engine: Path, account: Account) -> Path:
 
 
 def _elsewhere(state: Path, engine: Path, account: Account) -> Path:
-    ours = ELSEWHERE / place.digest(state)
-    ours.mkdir(mode=0o755, parents=True, exist_ok=True)
+    ours = open_folder(ELSEWHERE / place.digest(state))
     folder = _private(ours / "engine", account)
     _note(folder, state)
     engine.symlink_to(folder)
+    return folder
+
+
+def open_folder(folder: Path) -> Path:
+    """Return a folder of root's below ``ELSEWHERE``, made for all to enter, whatever the umask."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in (folder, *folder.parents):
+        if made.is_relative_to(ELSEWHERE) and made.lstat().st_uid == os.geteuid():
+            made.chmod(0o755)
     return folder
 
 

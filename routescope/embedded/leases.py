@@ -1,7 +1,8 @@
 """Who uses the engines: each user holds a shared flock, so a crash leaves nothing to clean up.
 
 Two locks. ``locks/use`` is held shared by every user; who can take it alone is the last one. ``locks/start``
-is held alone while engines are started or stopped, so that nobody comes in between.
+is held alone while engines are started or stopped, so that nobody comes in between. It is held as well by
+whoever asks whether there is a user: so the answer stays true until it is acted upon.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ _PATIENCE = 330  # seconds; a PostgreSQL that recovers from a crash may take min
 class Engine(Protocol):
     """One engine of a state folder. Called under the start lock only."""
 
+    name: str
+    """What it is called in one word."""
+
+    def runs(self) -> bool:
+        """Say, at little cost, whether it lives and can be reached."""
+
     def ensure(self) -> None:
         """Start it, or find it running. Raises EmbeddedError."""
 
@@ -30,29 +37,52 @@ class Engine(Protocol):
         """Stop it cleanly, in bounded time; nothing to do where it does not run."""
 
 
+class Keeper(Protocol):
+    """What looks after the engines from their first user to their last. Called under the start lock only."""
+
+    def begin(self, wanted: Sequence[Engine], *, anew: bool) -> None:
+        """Look after these, beside others unless ``anew``. Raises EmbeddedError."""
+
+    def end(self) -> None:
+        """Look after nothing any more."""
+
+
 @contextlib.contextmanager
-def held(state: Path, wanted: Sequence[Engine], every: Sequence[Engine]) -> Iterator[None]:
+def held(state: Path, wanted: Sequence[Engine], every: Sequence[Engine], keeper: Keeper) -> Iterator[None]:
     """Have the wanted engines running inside the block; the last user to leave stops every one there is.
 
     Raises EmbeddedError where one cannot be started.
     """
-    with _open(state / "locks" / "use") as use, _open(state / "locks" / "start") as start:
+    with locks(state) as (use, start):
         try:
-            with _alone(start):
+            with alone(start):
+                first = is_last(use)
                 fcntl.flock(use, fcntl.LOCK_SH)
                 for engine in wanted:
                     engine.ensure()
+                keeper.begin(wanted, anew=first)
             yield
         finally:
-            with _alone(start):
-                if _last(use):
+            with alone(start):
+                if is_last(use):
+                    keeper.end()
                     for engine in reversed(every):
                         engine.stop()
                 fcntl.flock(use, fcntl.LOCK_UN)
 
 
-def _last(use: int) -> bool:
-    """Say whether nobody else holds the lock. Ours is given up: flock does not convert in place."""
+@contextlib.contextmanager
+def locks(state: Path) -> Iterator[tuple[int, int]]:
+    """Open the two locks, ``use`` and ``start``, without taking either. Raises EmbeddedError."""
+    with _open(state / "locks" / "use") as use, _open(state / "locks" / "start") as start:
+        yield use, start
+
+
+def is_last(use: int) -> bool:
+    """Say whether nobody else holds the lock; it is ours alone then.
+
+    Call under the start lock. A share of ours is given up: flock does not convert in place.
+    """
     try:
         fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -77,7 +107,8 @@ def _open(path: Path) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _alone(start: int) -> Iterator[None]:
+def alone(start: int) -> Iterator[None]:
+    """Hold the start lock inside the block. Raises EmbeddedError where another has it for minutes."""
     began = time.monotonic()
     told = False
     while True:

@@ -3,7 +3,7 @@
 var/                    ROUTESCOPE_STATE
   secret_key  locks/    the invoking user's
   engine/               the engines', owned by whom they run as; a symlink where root's checkout is closed
-    postgres/ redis/ log/
+    postgres/ redis/ log/   redis/ is Valkey's: it speaks Redis, and the queue of an older Redis goes on
     run/                the sockets, 0700
 """
 

@@ -6,6 +6,7 @@ gives to the invoking user of the operating system and nobody else.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -36,6 +37,8 @@ def url(state: Path) -> str:
 class Postgres:
     """The PostgreSQL of one state folder. Its methods are called under the start lock."""
 
+    name = "postgres"
+
     def __init__(self, state: Path, *, durable: bool) -> None:
         self._state = state
         self._durable = durable
@@ -43,8 +46,14 @@ class Postgres:
         self._socket = place.sockets(state) / f".s.PGSQL.{PORT}"
         self._process: subprocess.Popen[bytes] | None = None
 
+    def runs(self) -> bool:
+        """Say whether its postmaster lives, does not stop, and has its socket; it may be recovering."""
+        return self._pid() is not None and self._status() != "stopping" and self._socket.exists()
+
     def ensure(self) -> None:
         """Start it, or find it running. Raises EmbeddedError with what its log says."""
+        if self._status() == "stopping":
+            self.stop()  # Somebody's SIGTERM: it takes nobody in, and waits for its last client.
         # One that survived whoever started it may be recovering or stopping.
         running.wait(lambda: self._pid() is None or self._status() == "ready", _START_LIMIT)
         if self._pid() is not None:
@@ -80,22 +89,24 @@ class Postgres:
         # PostgreSQL takes no offence at its grandparent, so let it be that.
         stale = str(self._recorded() or os.getpid())
         for attempt in range(5):
-            self._process = home.account.spawn(
+            _end_orphans(home, data)
+            process = self._process = home.account.spawn(
                 [bin_folder / "postgres", "-D", data], log, PG_GRANDPARENT_PID=stale
             )
-            running.wait(lambda: self._accepts() or self._process_ended(), _START_LIMIT)
+            running.wait(self._accepts_or_ended, _START_LIMIT)
             if self._accepts():
                 return
             words = home.read(log)
-            if not self._process_ended():
+            if process.poll() is None:
+                process.send_signal(signal.SIGQUIT)
                 raise EmbeddedError(f"PostgreSQL is not ready after {_START_LIMIT} s. {words}")
-            # After a postmaster was killed, its last backends hold the shared memory a moment longer.
+            # Where processes cannot be told apart, the last backends hold the shared memory a moment longer.
             if "shared memory block" not in words or attempt == 4:
                 raise EmbeddedError(f"PostgreSQL does not start. {words}")
             time.sleep(1)
 
-    def _process_ended(self) -> bool:
-        return self._process is not None and self._process.poll() is not None
+    def _accepts_or_ended(self) -> bool:
+        return self._accepts() or (self._process is not None and self._process.poll() is not None)
 
     def _pid(self) -> int | None:
         """Return the process ID of a living postmaster of this data folder."""
@@ -125,6 +136,26 @@ class Postgres:
 
     def _accepts(self) -> bool:
         return self._pid() is not None and self._status() == "ready" and running.listens(self._socket)
+
+
+def _end_orphans(home: Home, data: Path) -> None:
+    """End the backends of a postmaster that was killed: a long query holds the shared memory until it ends.
+
+    Call where no postmaster lives: nobody can reach them any more, and nothing they did is acknowledged.
+    Every process of PostgreSQL works in its data folder, and nothing else does.
+    """
+    folder = data.resolve()
+
+    def orphans() -> list[int]:
+        with home.account.acting():
+            return running.in_folder(folder)
+
+    for number, limit in ((signal.SIGQUIT, 2), (signal.SIGKILL, 5)):
+        for pid in orphans():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        if running.wait(lambda: not orphans(), limit):
+            return
 
 
 def _create(home: Home, bin_folder: Path, data: Path, *, durable: bool) -> None:

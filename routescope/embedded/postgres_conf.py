@@ -1,10 +1,11 @@
-"""The configuration of the embedded PostgreSQL, computed from the machine's memory."""
+"""The configuration of the embedded PostgreSQL, computed from the machine's memory and its disk."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from routescope.embedded.disk import Disk
 from routescope.embedded.home import Home
 
 _MB = 1024 * 1024
@@ -16,8 +17,6 @@ _FIXED = {
     "max_connections": "200",
     "jit": "off",
     "work_mem": "32MB",
-    "max_wal_size": "4GB",
-    "min_wal_size": "256MB",
     "wal_compression": "on",
     "checkpoint_timeout": "15min",
     "random_page_cost": "1.1",
@@ -66,6 +65,7 @@ def settings(home: Home, data: Path, *, durable: bool) -> str:
         "effective_cache_size": f"{_between(memory // 2, 256 * _MB, 64 * 1024 * _MB) // _MB}MB",
         "maintenance_work_mem": f"{_between(memory // 16, 64 * _MB, 512 * _MB) // _MB}MB",
     }
+    chosen |= _disk(Disk.of(data))
     if _shared_memory() < 512 * _MB:
         chosen["dynamic_shared_memory_type"] = "mmap"  # A container's 64 MB are too few.
     if not durable:
@@ -76,6 +76,21 @@ def settings(home: Home, data: Path, *, durable: bool) -> str:
     if (data / "local.conf").exists():
         lines.append("include 'local.conf'")
     return "\n".join([*lines, ""])
+
+
+def _disk(disk: Disk) -> dict[str, str]:
+    """Return the settings that follow from the size of the data's disk.
+
+    The log of changes may grow to as much as is kept free. What it once took it keeps, up to 1 GB: where
+    others fill the disk, that is left to write on.
+    """
+    segment = 16 * _MB
+    log = disk.kept // segment * segment
+    return {
+        "max_wal_size": f"{log // _MB}MB",
+        "min_wal_size": f"{min(log, 1024 * _MB) // _MB}MB",
+        "temp_file_limit": f"{max(disk.size // 8, 48 * _MB) // _MB}MB",
+    }
 
 
 def _memory() -> int:

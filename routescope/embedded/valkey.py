@@ -1,4 +1,4 @@
-"""The embedded Redis: Celery's queue, kept on disk, reachable through one private socket."""
+"""The embedded Valkey, which speaks Redis: Celery's queue, kept on disk, behind one private socket."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ _START_LIMIT = 60  # seconds; it reads its log of writes first
 
 
 def url(state: Path) -> str:
-    """Return the URL of the state folder's Redis, as Celery reads it."""
+    """Return the URL of the state folder's Valkey, as Celery reads it."""
     return f"redis+socket://{_socket(place.sockets(state))}"
 
 
-class RedisServer:
-    """The Redis of one state folder. Its methods are called under the start lock."""
+class Valkey:
+    """The Valkey of one state folder. Its methods are called under the start lock."""
+
+    name = "valkey"
 
     def __init__(self, state: Path, *, durable: bool) -> None:
         self._state = state
@@ -29,6 +31,10 @@ class RedisServer:
         self._pidfile = place.engine(state) / "redis" / "redis.pid"
         self._process: subprocess.Popen[bytes] | None = None
 
+    def runs(self) -> bool:
+        """Say whether it lives and has its socket; it may be reading its log of writes."""
+        return self._pid() is not None and self._socket.exists()
+
     def ensure(self) -> None:
         """Start it, or find it running. Raises EmbeddedError with what its log says."""
         if self._pid():
@@ -36,7 +42,7 @@ class RedisServer:
                 return
             self.stop()  # Its socket was removed.
         home = prepare(self._state)
-        program = programs.redis_server(home.account)
+        program = programs.valkey(home.account)
         data = home.made("redis")
         log = home.made("log") / "redis.log"
         with home.account.acting():
@@ -49,12 +55,14 @@ class RedisServer:
         process = self._process = home.account.spawn([program, configuration], output)
         running.wait(lambda: self._accepts() or process.poll() is not None, _START_LIMIT)
         if not self._accepts():
-            raise EmbeddedError(f"Redis does not start. {home.read(output, log)}")
+            process.kill()  # One that could not write its pid file would run on unknown, beside the next.
+            process.wait()
+            raise EmbeddedError(f"Valkey does not start. {home.read(output, log)}")
 
     def stop(self) -> None:
         """Stop it: cleanly, or after 10 s by force (it reads its log of writes at the next start)."""
         if not running.end(self._pid, ((signal.SIGTERM, 10), (signal.SIGKILL, 5)), self._process):
-            raise EmbeddedError(f"Redis (process {self._pid()}) does not stop.")
+            raise EmbeddedError(f"Valkey (process {self._pid()}) does not stop.")
 
     def _pid(self) -> int | None:
         """Return the process ID of a living server of this state folder."""
