@@ -217,15 +217,16 @@ def begin(task: AsyncTask, lease: UUID, host: str, *, anyones: Sequence[str]) ->
                 leased_until__gt=now, poll_begun_at__isnull=False
             ).values_list("poll_host", "platform", "poll_begun_at")
         ]
+        known = health.of_all({host, *(one.host for one in running)})
         may = shares.may_begin(
             host,
             is_anyones=task.platform in anyones,
             running=running,
-            slow_hosts=health.slow_among({host, *(one.host for one in running)}, now),
+            slow_hosts={name for name, one in known.items() if health.is_slow(one, now)},
             places=settings.WORKER_PROCESSES,
             now=now,
         )
-        if not may or health.is_paused(health.of(host), now):
+        if not may or health.is_paused(known.get(host), now):
             given = mine.update(lease=None, leased_until=None, poll_host=host, next_poll_at=now + _TURN)
             return Begun.NOT_NOW if given else Begun.LOST
         begun = mine.update(

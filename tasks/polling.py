@@ -35,14 +35,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What one poll brought: an observation, whether the provider answered, how long it wants peace, how long
-    it took, and what counts against the host.
+    """What one poll brought: an observation, whether the provider answered about the task, how long it wants
+    peace, what counts against its host, whether that was reached at all, and how long it took.
     """
 
     observation: Observation
     answered: bool
     pause: timedelta | None = None
     unhealthy: str = ""
+    reached: bool = True
     took: timedelta = timedelta()
 
 
@@ -91,7 +92,7 @@ def _poll(task: AsyncTask, lease: UUID, definition: Definition | None, catalogue
     told = _ask(task, lease, definition, credential, trouble)
     if told is not None:
         _, task = lifecycle.transition(task.pk, told.observation)
-        seen = health.Poll(answered=told.answered, took=told.took, failure=told.unhealthy, pause=told.pause)
+        seen = health.Poll(answered=told.reached, took=told.took, failure=told.unhealthy, pause=told.pause)
         health.note(host, seen, clock.now())
         if task.is_final:
             AsyncTask.objects.filter(pk=task.pk).update(polls=F("polls") + 1)
@@ -135,17 +136,25 @@ def _ask(
         return None
     blank = Observation(key=f"poll:{lease}", kind=EventKind.POLL)
     if trouble:
-        return _Told(replace(blank, reason=EventReason.NO_ANSWER, note=trouble), answered=False)
+        return _Told(
+            replace(blank, reason=EventReason.NO_ANSWER, note=trouble), answered=False, reached=False
+        )
     if definition.auth.scheme != "none" and not (credential and credential.api_key):
         return None
     started = time.monotonic()
     try:
         told = _answer(ask(task, definition, credential), blank, definition)
     except (CannotAskError, UnsendableError) as error:
-        told = _Told(replace(blank, reason=EventReason.NO_ANSWER, note=str(error)), answered=False)
+        told = _Told(
+            replace(blank, reason=EventReason.NO_ANSWER, note=str(error)), answered=False, reached=False
+        )
     except ForbiddenAddressError as error:
         logger.warning("Task %s: %s", task.task_id, error)
-        told = _Told(replace(blank, reason=EventReason.FORBIDDEN_ADDRESS, note=str(error)), answered=False)
+        told = _Told(
+            replace(blank, reason=EventReason.FORBIDDEN_ADDRESS, note=str(error)),
+            answered=False,
+            reached=False,
+        )
     except UnusableAnswerError as error:
         # One task's answer; what the host answers about others may be well.
         told = _Told(replace(blank, reason=EventReason.UNREADABLE, note=str(error)), answered=False)

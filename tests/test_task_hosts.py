@@ -182,6 +182,23 @@ def test_what_goes_wrong_with_one_host_is_logged_and_stops_no_other(
     assert "a slip of ours" in caplog.text
 
 
+def test_a_host_that_answers_again_is_well_whatever_it_answers(
+    providers: tuple[DevelopmentProvider, DevelopmentProvider], alice: User, edge: Gateway
+) -> None:
+    """The one task that probes after a pause may be one that the host does not know."""
+    server, _ = providers
+    unknown = cast.a_task(
+        alice, edge, platform="generic", poll_url=f"{server.url}/nobody/knows", poll_host=host(server)
+    )
+    HostHealth.objects.create(host=host(server), failures=9, paused_until=timezone.now())
+    assert poll_all() == 1
+    unknown.refresh_from_db()
+    assert unknown.poll_failures == 1
+    for _ in range(5):
+        at(server, alice, edge, poll_host=host(server))
+    assert len(claims.claim(catalogue())) == 5
+
+
 # --- Slow hosts --------------------------------------------------------------------------------------------
 
 

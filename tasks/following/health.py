@@ -30,8 +30,8 @@ SLOW_KEPT = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:
-    """What one poll told about its host. ``failure``: why it counts against the host; ``pause``: what the
-    host asked for.
+    """What one poll told about its host. ``answered``: whether it said anything, be it about another task or
+    nothing that can be read; ``failure``: why the poll counts against the host; ``pause``: what it asked for.
     """
 
     answered: bool
@@ -45,6 +45,11 @@ def of(host: str) -> HostHealth | None:
     return HostHealth.objects.filter(pk=host).first() if host else None
 
 
+def of_all(hosts: Collection[str]) -> dict[str, HostHealth]:
+    """Return what is remembered of several hosts, by host."""
+    return HostHealth.objects.in_bulk([host for host in hosts if host])
+
+
 def is_paused(health: HostHealth | None, now: datetime) -> bool:
     """Whether a host is not to be asked now. A pause that was set in the future is none: the clock has
     stepped back since.
@@ -56,13 +61,9 @@ def is_paused(health: HostHealth | None, now: datetime) -> bool:
 
 def is_slow(health: HostHealth | None, now: datetime) -> bool:
     """Whether a host's polls have taken long lately."""
-    return health is not None and health.slow_until is not None and health.slow_until > now
-
-
-def slow_among(hosts: Collection[str], now: datetime) -> set[str]:
-    """Return those of the hosts that are slow."""
-    found = HostHealth.objects.filter(pk__in=hosts, slow_until__gt=now)
-    return set(found.values_list("pk", flat=True))
+    if health is None or health.slow_until is None:
+        return False
+    return health.slow_until > now and health.noted_at <= now + SLACK
 
 
 def note(host: str, poll: Poll, now: datetime) -> None:
