@@ -8,8 +8,9 @@ differently (RFC 9112, section 11.2), beside what httptools refuses itself.
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from typing import Any, cast
-from urllib.parse import quote_from_bytes
 
 import httptools
 from uvicorn._types import ASGI3Application
@@ -22,7 +23,8 @@ from routescope.run.limits import Limits
 _MOST_PIPELINED = 16
 _MOST_FRAMING = 64 * 1024
 """Bytes beside a chunked body's own, and sixteen times the body: chunk sizes, extensions and trailers."""
-_ASCII = "".join(map(chr, range(128)))
+_AT_ONCE = struct.pack("ii", 1, 0)
+"""For SO_LINGER: what was not read is dropped, not kept for whom it was sent to."""
 
 
 class Connections:
@@ -140,10 +142,6 @@ class Connection(HttpToolsProtocol):
         self._in_headers = True
         self._header_bytes = 0
 
-    def on_url(self, url: bytes) -> None:
-        # Some clients send what should be quoted as it is.
-        super().on_url(url if url.isascii() else quote_from_bytes(url, _ASCII).encode())
-
     def on_header(self, name: bytes, value: bytes) -> None:
         # Trailers come after a proxy's checks: nobody reads them as headers.
         if self._in_headers:
@@ -243,6 +241,7 @@ class Connection(HttpToolsProtocol):
     def judge(self, now: float) -> None:
         """End the connection where its client is past a deadline."""
         if self._reads_too_slowly(now):
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             self.transport.abort()
         elif self._serving is None and not self.transport.is_closing():
             is_asking = self._in_headers or self._is_fresh

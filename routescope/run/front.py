@@ -45,6 +45,7 @@ class Front:
             kind: Pool(
                 kind.name.lower(),
                 limits.threads,
+                at_once=kind.at_once(limits.threads),
                 most=kind.rules.most_waiting,
                 most_each=kind.rules.most_waiting // 4,
                 patience=kind.rules.patience,

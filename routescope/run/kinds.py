@@ -33,6 +33,13 @@ class Kind(Enum):
     def rules(self) -> _Rules:
         return self.value
 
+    def at_once(self, threads: int) -> int:
+        """Return how many of so many threads compute side by side; the others are for when those wait.
+
+        They share one interpreter, and each more makes a batch wait longer for its turn there: records first.
+        """
+        return threads if self is Kind.INGEST else max(1, threads // 2)
+
     def error(self, status: int, message: str) -> bytes:
         """Return the body of an error, as this kind's clients expect it."""
         if self is Kind.PAGES:

@@ -6,11 +6,15 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from time import monotonic
 from typing import Generic, TypeVar
 
 from routescope.run.turns import FullError, Turns
 
 T = TypeVar("T")
+
+_SLOW_SECONDS = 0.5
+"""Who runs that long waits for the database, most likely."""
 
 __all__ = ["FullError", "GoneError", "Job", "LateError", "Pool"]
 
@@ -29,11 +33,23 @@ class Pool(Generic[T]):
     Asked from the event loop; the work runs in the threads.
     """
 
-    def __init__(self, name: str, threads: int, *, most: int, most_each: int, patience: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        threads: int,
+        *,
+        most: int,
+        most_each: int,
+        patience: float,
+        at_once: int | None = None,
+    ) -> None:
         """``most`` jobs wait, ``most_each`` of one client, each for up to ``patience`` seconds.
 
-        One client never has every thread, where there is more than one.
+        ``at_once`` jobs run side by side, and more only beside slow ones. One client never has every thread,
+        where there is more than one.
         """
+        self._at_once = at_once or threads
+        self._begun: dict[int, float] = {}
         self._turns: Turns[Job[T]] = Turns(most=most, most_each=most_each, at_once_each=max(1, threads - 1))
         self._patience = patience
         self._changed = threading.Condition()
@@ -63,10 +79,7 @@ class Pool(Generic[T]):
 
     def _serve(self) -> None:
         while True:
-            with self._changed:
-                while (taken := self._turns.take()) is None:
-                    self._changed.wait()
-            client, job = taken
+            client, job = self._next()
             outcome: T | BaseException
             try:
                 outcome = job.work()
@@ -74,11 +87,31 @@ class Pool(Generic[T]):
                 outcome = error
             with self._changed:
                 self._turns.served(client)
-                # One of the same client's may have waited for just this.
+                del self._begun[threading.get_ident()]
+                # Somebody may have waited for just this.
                 self._changed.notify()
             with suppress(RuntimeError):  # The loop is closed: the process ends.
                 job.loop.call_soon_threadsafe(job.end, outcome)
-            del taken, job, outcome
+            del job, outcome
+
+    def _next(self) -> tuple[str, Job[T]]:
+        """Wait for the next job."""
+        with self._changed:
+            while True:
+                pause = self._pause()
+                taken = self._turns.take() if pause is None else None
+                if taken is not None:
+                    self._begun[threading.get_ident()] = monotonic()
+                    if self._turns:
+                        self._changed.notify()
+                    return taken
+                self._changed.wait(pause)
+
+    def _pause(self) -> float | None:
+        """Return for how long so many run side by side that one more would be too many; None if one may."""
+        slow_since = monotonic() - _SLOW_SECONDS
+        quick = sorted(begun for begun in self._begun.values() if begun > slow_since)
+        return quick[-self._at_once] - slow_since if len(quick) >= self._at_once else None
 
 
 class Job(Generic[T]):

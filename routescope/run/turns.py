@@ -1,8 +1,8 @@
 """Whose turn it is: a bounded queue that is fair among those who ask.
 
-Everyone has a line of their own, and the lines take turns. Who comes anew is served before those who keep
-asking, every other time: a person who opens one page does not wait for a whole round of others' loops. (The
-idea is that of fair queueing for networks, FQ-CoDel: RFC 8290, section 4.)
+Everyone has a line of their own, and the lines take turns. Every other turn is for whoever came anew, the
+latest first: a person who opens one page does not wait for a whole round of those who keep asking. (The idea
+is that of fair queueing for networks, FQ-CoDel: RFC 8290, section 4.)
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Turns(Generic[T]):
             raise FullError
         if line is None:
             line = self._lines[client] = _Line(client)
-            self._new.append(line)
+            self._new.appendleft(line)
         elif not line.queued:
             self._old.append(line)
         line.queued = True
