@@ -1,4 +1,7 @@
-"""How gunicorn serves the console, here and in a container: ``gunicorn -c routescope/gunicorn.py``."""
+"""How the console is served, here and in a container: ``gunicorn -c routescope/gunicorn.py``.
+
+gunicorn keeps the processes running. What runs in them is in ``routescope/run/``.
+"""
 
 import gc
 from pathlib import Path
@@ -6,24 +9,24 @@ from pathlib import Path
 from django.urls import get_resolver
 
 from routescope import env
+from routescope.run.health import load_migrations
+from routescope.run.limits import Limits
 
-wsgi_app = "routescope.wsgi:application"
+wsgi_app = "routescope.run.front:application"
 
 _host = env.text("HOST", "127.0.0.1")
 bind = f"{f'[{_host}]' if ':' in _host else _host}:{env.integer('PORT', 8000)}"
 
-# Requests wait for PostgreSQL more than they compute: threads serve many at once, processes use the cores.
-worker_class = "gthread"
+worker_class = "routescope.run.worker.Worker"
 workers = env.integer("WEB_WORKERS", 2, minimum=1)
-threads = env.integer("WEB_THREADS", 8, minimum=1)
+Limits.from_environment()  # A value that cannot be used stops the start, with a sentence.
 
 # Loaded once and shared by the workers: half the time to start, and half the memory.
 preload_app = True
 
-# A gthread worker beats while its requests run: this ends a worker that hangs, not a slow request.
+# A process beats while its requests run: this ends one that hangs, not a slow request.
 timeout = 60
 graceful_timeout = 10
-keepalive = 5
 
 # The heartbeat's file must not wait for a busy disk.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
@@ -42,6 +45,7 @@ def when_ready(server: object) -> None:
     What is loaded stays: the collector need not look at it again and again, nor write to its shared pages.
     """
     get_resolver().url_patterns  # noqa: B018
+    load_migrations()
     gc.collect()
     gc.freeze()
 

@@ -8,11 +8,10 @@ import ipaddress
 import socket
 import time
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from routescope import env
 
-_ASKED = "/accounts/login/"
+_ASKED = "/readyz"
 
 
 class AddressTakenError(RuntimeError):
@@ -66,15 +65,11 @@ class Address:
             time.sleep(0.1)
 
     def answers(self) -> bool:
-        """Say whether a web server answers there, and without an error of its own.
-
-        It is asked under the name in BASE_URL: Django turns others away, and logs that as an error.
-        """
-        named = urlsplit(env.text("BASE_URL", self.url)).netloc
-        connection = http.client.HTTPConnection(self.reached_by, self.port, timeout=2)
+        """Say whether the console answers there and can do its work: it says so itself."""
+        connection = http.client.HTTPConnection(self.reached_by, self.port, timeout=3)
         try:
-            connection.request("GET", _ASKED, headers={"Host": named})
-            return connection.getresponse().status < 500
+            connection.request("GET", _ASKED)
+            return connection.getresponse().status == 200
         except (OSError, http.client.HTTPException):
             return False
         finally:
@@ -104,7 +99,7 @@ class Address:
 
 
 def main() -> None:
-    """Exit with status 0 where the console answers at PORT of this machine: a container's health check."""
+    """Exit with status 0 where the console is ready at PORT of this machine: a container's health check."""
     raise SystemExit(0 if Address("127.0.0.1", env.integer("PORT", 8000)).answers() else 1)
 
 

@@ -95,15 +95,15 @@ def test_private_files_stay_out_of_the_image() -> None:
     assert {".*", "var"} <= set(ignored)  # .env, .git and .venv; the local database
 
 
-@pytest.mark.parametrize(("status", "healthy"), [(200, 0), (301, 0), (503, 1)])
-def test_the_health_check_asks_under_the_public_name(
+@pytest.mark.parametrize(("status", "healthy"), [(200, 0), (301, 1), (404, 1), (503, 1)])
+def test_the_health_check_asks_whether_the_console_is_ready(
     monkeypatch: pytest.MonkeyPatch, status: int, healthy: int
 ) -> None:
-    asked: list[str | None] = []
+    asked: list[str] = []
 
     class Console(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.headers["Host"])
+            asked.append(self.path)
             self.send_response(status)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -117,10 +117,9 @@ def test_the_health_check_asks_under_the_public_name(
     with HTTPServer(("127.0.0.1", 0), Console) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("PORT", str(server.server_port))
-        monkeypatch.setenv("BASE_URL", "https://routescope.example")
         done = subprocess.run([sys.executable, *words[1:]], cwd=place.CHECKOUT, check=False)
         server.shutdown()
-    assert (asked, done.returncode) == (["routescope.example"], healthy)
+    assert (asked, done.returncode) == (["/readyz"], healthy)
 
 
 def test_the_health_check_fails_where_nothing_listens(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
-from django.http import HttpRequest, HttpResponse
-from django.test import Client, RequestFactory
+from django.test import Client
 from django.test.utils import override_settings
-from whitenoise.middleware import WhiteNoiseMiddleware
 
 from accounts.models import Gateway, User
+from routescope.run.static_files import StaticFiles
 from tests.cast import NOON, event, signed_in, store
 
 MANIFEST = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}}
@@ -54,19 +53,20 @@ def test_a_swap_of_fifty_rows_weighs_under_60_kilobytes_and_is_packed(month: Cli
 
 
 def test_static_files_are_named_by_their_content_packed_and_kept_for_ever(
-    db: None, tmp_path: Path, rf: RequestFactory
+    tmp_path: Path,
 ) -> None:
-    with override_settings(
-        STATIC_ROOT=tmp_path, STORAGES=MANIFEST, WHITENOISE_AUTOREFRESH=False, WHITENOISE_USE_FINDERS=False
-    ):
+    with override_settings(STATIC_ROOT=tmp_path, STORAGES=MANIFEST):
         call_command("collectstatic", interactive=False, verbosity=0)
-
-        def nothing(request: HttpRequest) -> HttpResponse:
-            return HttpResponse(status=404)
-
-        serve = WhiteNoiseMiddleware(nothing)
-        [hashed] = [path.name for path in (tmp_path / "css").glob("listing.*.css")]
-        answer = serve(rf.get(f"/static/css/{hashed}", headers={"accept-encoding": "br"}))
-        assert answer.headers["Cache-Control"] == "max-age=315360000, public, immutable"
-        assert answer.headers["Content-Encoding"] == "br"
-        answer.close()
+        served = StaticFiles()
+        [hashed] = [path for path in (tmp_path / "css").glob("listing.*.css")]
+        answer = served.answer("GET", f"/static/css/{hashed.name}", [(b"accept-encoding", b"gzip, br")])
+        headers = dict(answer.headers)
+        assert headers[b"cache-control"] == b"max-age=315360000, public, immutable"
+        assert headers[b"content-encoding"] == b"br"
+        assert headers[b"x-content-type-options"] == b"nosniff"
+        assert answer.content == hashed.with_name(f"{hashed.name}.br").read_bytes()
+        asked = [(b"if-none-match", headers[b"etag"])]
+        assert served.answer("GET", f"/static/css/{hashed.name}", asked).status == 304
+        assert served.answer("POST", f"/static/css/{hashed.name}", []).status == 405
+        for outside in ("/static/../manage.py", "/static/css/", "/static/css/none.css"):
+            assert served.answer("GET", outside, []).status == 404
