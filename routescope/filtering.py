@@ -100,13 +100,16 @@ class RangeFilterSet(FilterSet):
 
     @property
     def preset(self) -> str:
-        """The preset in force, or ``custom``."""
+        """The preset in force, or ``custom``: a time that was given wins over a preset.
+
+        The filters' form brings along the preset that it was shown with, whatever is typed into its dates.
+        """
         self.form.is_valid()
         cleaned = self.form.cleaned_data
+        if cleaned.get("start") or cleaned.get("end"):
+            return CUSTOM
         preset = cleaned.get("range") or ""
-        if preset in Preset.values:
-            return str(preset)
-        return CUSTOM if cleaned.get("start") or cleaned.get("end") else self.default_range.value
+        return str(preset) if preset in Preset.values else self.default_range.value
 
     @property
     def range_label(self) -> str:

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+from playwright.sync_api import Error as PlaywrightError
 from pytest_django.live_server_helper import LiveServer
 
 from accounts import identities, languages
@@ -154,21 +156,37 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
+@dataclass(frozen=True)
+class Device:
+    """What a browser runs on: the size of its window in CSS pixels, and whether fingers touch it."""
+
+    width: int = 1280
+    height: int = 800
+    touch: bool = False
+
+
+@pytest.fixture
+def device() -> Device:
+    """A desk's browser; a module that needs another overrides this."""
+    return Device()
+
+
 @pytest.fixture
 def context(
-    request: pytest.FixtureRequest, browser: Browser, live_server: LiveServer
+    request: pytest.FixtureRequest, browser: Browser, live_server: LiveServer, device: Device
 ) -> Iterator[BrowserContext]:
     """A fresh browser profile on the live server; the test fails on any error that it did not announce.
 
     Errors are: console errors (what the Content-Security-Policy blocks, say), uncaught exceptions, requests
-    that fail, and requests to any other host.
+    that fail, requests to any other host, and a tab that crashes.
     """
     opened = browser.new_context(
         base_url=live_server.url,
+        has_touch=device.touch,
         locale="en-US",
         reduced_motion="reduce",
         timezone_id="UTC",
-        viewport={"width": 1280, "height": 800},
+        viewport={"width": device.width, "height": device.height},
     )
     opened.set_default_timeout(_PATIENCE)
     errors: list[str] = []
@@ -217,6 +235,10 @@ def _listen(context: BrowserContext, host: str, report: Callable[[str], None]) -
         if request.failure != "net::ERR_ABORTED":
             report(f"request failed: {request.method} {request.url}: {request.failure}")
 
+    def opened(page: Page) -> None:
+        page.on("crash", lambda crashed: report(f"the tab crashed: {crashed.url}"))
+
+    context.on("page", opened)
     context.on("console", console)
     context.on("weberror", exception)
     context.on("request", asked)
@@ -227,4 +249,6 @@ def _picture(context: BrowserContext, test: str) -> None:
     folder = place.state() / "failed"
     name = re.sub(r"[^\w.-]+", "-", test)
     for number, shown in enumerate(context.pages):
-        shown.screenshot(path=folder / f"{name}-{number}.png", full_page=True)
+        # A tab that has crashed has no picture; that it has is among the errors.
+        with contextlib.suppress(PlaywrightError):
+            shown.screenshot(path=folder / f"{name}-{number}.png", full_page=True)

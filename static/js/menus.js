@@ -1,15 +1,65 @@
-// details.menu: one open at a time, closed by Escape or a click elsewhere, kept inside the window.
+// details.menu: one open at a time, kept inside the window. It is closed by Escape, by Tab out of it, by a press
+// elsewhere, and by its own choice as soon as that is on its way to the server.
 // .menu-search in a menu filters its .option lines as one types; arrow keys walk the lines.
+//
+// No menu closes because of a press before its release. A press on words moves focus to what around them takes it, out
+// of the menu even: closed at that moment it would be gone before the release could choose. And Chromium (seen in 156)
+// crashes where a press begins to select text that a <details>, closed by an event of that press, has just locked.
 
 const OPEN = "details.menu[open]";
+const SHEET = "#filters-sheet:popover-open";
+// The least distance of a panel from the window's sides, in pixels.
+const EDGE = 8;
+
+// --- Presses ---
+
+let down = false;
+// Where the last press began, until its click has been seen.
+let began = null;
+
+function press(event) {
+  down = true;
+  began = event.target;
+}
+
+function release() {
+  down = false;
+}
+
+// A tap's own pointer is up again before its mouse events come, and it is those that move focus.
+for (const name of ["pointerdown", "mousedown"]) document.addEventListener(name, press, true);
+for (const name of ["pointerup", "pointercancel", "mouseup", "dragend"]) document.addEventListener(name, release, true);
+
+// A release may go unseen: outside the window, or in the browser's own menu.
+document.addEventListener(
+  "pointermove",
+  (event) => {
+    if (!event.buttons) release();
+  },
+  true,
+);
+
+// --- Opening and closing ---
 
 function close(menu, refocus) {
+  // A task later the browser has done what a press does.
+  if (down) setTimeout(shut, 0, menu, refocus);
+  else shut(menu, refocus);
+}
+
+function shut(menu, refocus) {
   menu.open = false;
   if (refocus) menu.querySelector("summary").focus();
 }
 
 document.addEventListener("click", (event) => {
-  for (const menu of document.querySelectorAll(OPEN)) if (!menu.contains(event.target)) close(menu);
+  const path = event.composedPath();
+  // A press that began in a menu is no press elsewhere: it selected text, or a swap replaced the menu under it.
+  if (began && !began.isConnected) return;
+  for (const menu of document.querySelectorAll(OPEN)) {
+    if (!path.includes(menu) && !menu.contains(began)) close(menu);
+  }
+  began = null;
 });
 
 document.addEventListener(
@@ -21,21 +71,61 @@ document.addEventListener(
       if (other !== menu && !other.contains(menu)) close(other);
     }
     const panel = menu.querySelector(".menu-panel");
-    if (panel.getBoundingClientRect().right > document.documentElement.clientWidth) menu.classList.add("menu-end");
+    // A press on its words then keeps focus in the menu.
+    panel.tabIndex = -1;
+    fit(panel);
     const search = menu.querySelector(".menu-search");
-    if (search && matchMedia("(pointer: fine)").matches) search.focus();
+    const inside = panel.contains(document.activeElement);
+    if (search && !inside && matchMedia("(pointer: fine)").matches) search.focus({ preventScroll: true });
   },
   true,
 );
 
-document.addEventListener("focusout", (event) => {
-  const menu = event.target.closest?.(OPEN);
-  // Only where focus went to another element: a click on plain text inside the panel leaves it open.
-  if (menu && event.relatedTarget && !menu.contains(event.relatedTarget)) close(menu);
+function fit(panel) {
+  const menu = panel.parentElement;
+  if (getComputedStyle(panel).position === "static") {
+    panel.style.translate = "";
+    menu.scrollIntoView({ block: "nearest" });
+    return;
+  }
+  // Where it stands by its own, wherever it has been moved to before.
+  const left = menu.getBoundingClientRect().left + panel.offsetLeft;
+  const over = left + panel.offsetWidth - (document.documentElement.clientWidth - EDGE);
+  // To the left by what is too much on the right, but never over the left edge.
+  const by = Math.max(Math.min(0, -over), EDGE - left);
+  panel.style.translate = over > 0 || left < EDGE ? `${by}px` : "";
+}
+
+addEventListener("resize", () => {
+  for (const panel of document.querySelectorAll(`${OPEN} > .menu-panel`)) fit(panel);
 });
 
+document.addEventListener("focusout", (event) => {
+  const to = event.relatedTarget;
+  if (down || !to) return;
+  for (const menu of document.querySelectorAll(OPEN)) {
+    if (menu.contains(event.target) && !menu.contains(to) && !to.contains(menu)) close(menu);
+  }
+});
+
+// What was chosen is on its way: the menu it was chosen in, or the sheet, has done its part.
+document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+  if (detail.target.id !== "panel") return;
+  for (const menu of detail.target.querySelectorAll(OPEN)) close(menu, menu.contains(document.activeElement));
+  const sheet = document.querySelector(SHEET);
+  if (!sheet) return;
+  sheet.hidePopover();
+  document.querySelector("[popovertarget=filters-sheet]").focus();
+});
+
+// --- Keys ---
+
 document.addEventListener("keydown", (event) => {
-  const menu = event.target.closest?.(OPEN);
+  if (event.isComposing) return;
+  began = null;
+  const menu = [...document.querySelectorAll(OPEN)].findLast(
+    (open) => event.key === "Escape" || open.contains(event.target),
+  );
   if (!menu) return;
   if (event.key === "Escape") {
     event.preventDefault();

@@ -76,8 +76,15 @@ function place(box, target) {
 
 for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) document.addEventListener(name, show);
 
+let asked = null;
+
 document.addEventListener("htmx:beforeRequest", ({ detail }) => {
   remove(detail.target);
+  if (detail.target.id === "panel") {
+    // The last one asked wins: an earlier answer would take away the panel that the later one is for.
+    asked?.abort();
+    asked = detail.xhr;
+  }
   detail.target.setAttribute("aria-busy", "true");
 });
 
@@ -113,6 +120,7 @@ document.addEventListener("htmx:afterSettle", () => {
     const place = found.matches("details") ? found.querySelector("summary") : found;
     if (place === found && found.tabIndex < 0) found.tabIndex = -1;
     place.focus({ preventScroll: true });
-    return;
+    // What is not shown, in the phone's closed sheet say, takes no focus.
+    if (document.activeElement === place) return;
   }
 });
