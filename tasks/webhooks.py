@@ -156,7 +156,7 @@ def _verified(definition: Definition, headers: Mapping[str, str], body: bytes) -
     reason = "no webhook secret is configured"
     for credential in rows:
         try:
-            delivery = verify_standard(credential.webhook_secret, headers, body)
+            delivery = verify_standard(credential.webhook_secret.reveal(), headers, body)
         except RefusedError as error:
             reason = str(error)
             continue
