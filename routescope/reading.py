@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -10,8 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+from django.conf import settings
 
 from routescope.ids import EPOCH
+from routescope.web.client_address import client_of
 
 MAX_RECORDS = 10_000
 MAX_ERROR_CHARACTERS = 8_000
@@ -164,9 +165,8 @@ def bounded(value: Any, field: str) -> Any:
 
 
 def address(text: str | None) -> str | None:
-    """Return the first IP address in ``text`` (as of ``X-Forwarded-For``), or None where it holds none."""
-    first = (text or "").partition(",")[0].strip()
-    try:
-        return str(ipaddress.ip_address(first.partition("%")[0]))
-    except ValueError:
-        return None
+    """Return the client's IP address in ``text``, which may be a chain as of ``X-Forwarded-For``.
+
+    Who of a chain is to be believed is what TRUSTED_PROXIES says. None where it holds no address.
+    """
+    return client_of(text or "", settings.TRUSTED_PROXIES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dj_database_url
 import django_stubs_ext
@@ -13,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from routescope import embedded, env
 from routescope.embedded import place
+from routescope.listening import is_this_machine
 
 django_stubs_ext.monkeypatch()
 
@@ -24,9 +26,13 @@ DEBUG = env.flag("DEBUG", False)
 BASE_URL = env.text("BASE_URL", "http://127.0.0.1:8000").rstrip("/")
 HTTPS = BASE_URL.startswith("https://")
 
-SECRET_KEY = env.text("SECRET_KEY") or embedded.local_secret_key()
+SECRET_KEY = env.secret_key("SECRET_KEY") or embedded.local_secret_key()
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = [BASE_URL] if HTTPS else []
+
+# How many proxies stand in front, each of which adds to X-Forwarded-For whom it was asked by. Sign-in's
+# throttles, the audit log, sessions and records' addresses go by it; X-Forwarded-Proto is believed then.
+TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0)
 
 ROOT_URLCONF = "routescope.urls"
 WSGI_APPLICATION = "routescope.wsgi.application"
@@ -56,6 +62,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "routescope.web.client_address.client_address",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
@@ -93,6 +100,15 @@ TEMPLATES = [
 # --- Engines ---------------------------------------------------------------------------------------------
 
 DATABASE_URL = env.text("DATABASE_URL") or embedded.database_url()
+
+# Whether nobody else reaches this console, as far as its settings tell. The demo's accounts open only then.
+ONLY_THIS_MACHINE = (
+    not HTTPS
+    and not TRUSTED_PROXIES
+    and embedded.database_url() == DATABASE_URL
+    and all(is_this_machine(name) for name in (urlsplit(BASE_URL).hostname, *ALLOWED_HOSTS))
+    and is_this_machine(env.text("HOST", "127.0.0.1"))
+)
 REDIS_URL = env.text("REDIS_URL") or embedded.redis_url()
 
 DATABASES = {
@@ -155,6 +171,8 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/records/usage/"
 LOGOUT_REDIRECT_URL = "account_login"
 
+# Failures count by address and network (`accounts.adapter`); those of all strangers together by address.
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/300s/key", "login_failed_afar": "100/h/key"}
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
@@ -218,7 +236,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS and env.flag("SSL_REDIRECT", True)
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("BEHIND_PROXY", False) else None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 31_536_000) if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS

@@ -352,7 +352,7 @@ def _environment() -> dict[str, str]:
     login = f"{settings['USER']}:{settings['PASSWORD']}@{host}:{settings['PORT']}"
     return {
         **os.environ,
-        "SECRET_KEY": "k" * 50,
+        "SECRET_KEY": product.SECRET_KEY,
         "REDIS_URL": "redis://127.0.0.1:1/0",
         "DATABASE_URL": f"postgresql://{login}/{settings['NAME']}",
     }
