@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.conf import settings as product
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import Sum
