@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
 from allauth.core import ratelimit
 from allauth.usersessions.models import UserSession
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.sites.requests import RequestSite
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -39,6 +42,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def format_email_subject(self, subject: str) -> str:
         return f"Routescope: {subject}"
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send a mail whose links lead to BASE_URL: the Host header is the asker's to choose."""
+        base = urlsplit(settings.BASE_URL)
+        links = {name: _at_base(value) for name, value in context.items() if name.endswith("_url")}
+        site = RequestSite(self.request)
+        site.domain = site.name = base.netloc
+        super().send_mail(template_prefix, email, {**context, **links, "current_site": site})
 
     def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:
         """Send the link, and let the asker set up MFA as before.
@@ -74,6 +85,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+
+def _at_base(url: str) -> str:
+    return settings.BASE_URL + urlsplit(url)._replace(scheme="", netloc="").geturl()
 
 
 def _is_home(email: str, address: str) -> bool:

@@ -1,11 +1,15 @@
 """The Celery application. Jobs live in each app's ``jobs.py``; beat's schedule stands in settings."""
 
+import logging
 import os
 from functools import cached_property
 
 from celery import Celery
 from celery.apps.beat import Beat
 from celery.beat import Service
+from celery.signals import after_setup_logger, after_setup_task_logger
+
+from routescope.run.log_lines import LogLines
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "routescope.settings")
 
@@ -25,6 +29,14 @@ class _Beat(Beat):
 
 class _Application(Celery):
     Beat = cached_property(lambda self: self.subclass_with_self(_Beat))
+
+
+@after_setup_logger.connect
+@after_setup_task_logger.connect
+def _one_line_each(logger: logging.Logger, format: str, **kwargs: object) -> None:
+    """Have Celery's processes write lines as the others do: what a record carries begins none."""
+    for handler in logger.handlers:
+        handler.setFormatter(LogLines(format))
 
 
 app = _Application("routescope")

@@ -242,7 +242,7 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
             "opts": self.opts,
             "original": user,
             "form": form,
-            "base_url": _base_url(request),
+            "base_url": settings.BASE_URL,
         }
         return TemplateResponse(request, "admin/accounts/user/invite.html", context)
 
@@ -268,7 +268,7 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
         """Send an invitation, and tell the admin what became of it."""
         try:
             with transaction.atomic():
-                invites.invite(user, _base_url(request))
+                invites.invite(user)
                 self.log_change(request, user, "Invited.")
         except OSError as error:
             logger.exception("The invitation of user %s could not be sent", user.pk)
@@ -338,11 +338,6 @@ class SecondFactorAdmin(AuditedAdmin[Authenticator], ReadOnlyAdmin[Authenticator
 
 def _superuser(request: HttpRequest) -> bool:
     return isinstance(request.user, User) and request.user.is_superuser
-
-
-def _base_url(request: HttpRequest) -> str:
-    """Return where the admin reached us, which is where the invited person can. The host is checked."""
-    return f"{request.scheme}://{request.get_host()}"
 
 
 def _moment(moment: Any) -> SafeString:
