@@ -22,7 +22,7 @@ WORKDIR /app
 COPY --from=packages /opt/venv /opt/venv
 COPY . .
 # The values only let the settings load; nothing is asked of the database and nothing is kept of the key.
-RUN SECRET_KEY=at-build-only DATABASE_URL=postgresql://none/none REDIS_URL=redis://none \
+RUN SECRET_KEY=$(python -c 'import secrets; print(secrets.token_urlsafe(50))') DATABASE_URL=postgresql://none/none REDIS_URL=redis://none \
     python manage.py collectstatic --no-input --verbosity 0
 USER routescope
 EXPOSE 8000

@@ -50,7 +50,7 @@ $(CLIENTS)/requirements.stamp: tests/clients/requirements.txt
 	@touch $@
 
 # Deployment checks see the settings that a real installation has: https behind a proxy, its own database.
-DEPLOYED := BASE_URL=https://routescope.example ALLOWED_HOSTS=routescope.example BEHIND_PROXY=1 \
+DEPLOYED := BASE_URL=https://routescope.example ALLOWED_HOSTS=routescope.example TRUSTED_PROXIES=1 \
 	DATABASE_URL=postgresql://routescope@db/routescope REDIS_URL=redis://redis/0 \
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))')
 

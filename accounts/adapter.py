@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
+from allauth.core import ratelimit
+from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.sites.requests import RequestSite
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from accounts import demo_accounts
 from accounts.models import User
+from routescope.web.client_address import network_of
+
+_MOST_SESSIONS = 100
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -18,6 +28,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     error_messages = {
         **DefaultAccountAdapter.error_messages,
         "account_inactive": _("This account is closed. Ask an administrator for an invitation."),
+        "demo_password": _(
+            "This is the demo's password, which everybody knows. It opens nothing where others reach"
+            " the console."
+        ),
         "email_password_mismatch": _("No account has this e-mail address and password."),
         "enter_current_password": _("This is not your current password."),
         "incorrect_code": _("This code is wrong, or was used already. Wait for the next one and try again."),
@@ -29,6 +43,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def format_email_subject(self, subject: str) -> str:
         return f"Routescope: {subject}"
 
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send a mail whose links lead to BASE_URL: the Host header is the asker's to choose."""
+        base = urlsplit(settings.BASE_URL)
+        links = {name: _at_base(value) for name, value in context.items() if name.endswith("_url")}
+        site = RequestSite(self.request)
+        site.domain = site.name = base.netloc
+        super().send_mail(template_prefix, email, {**context, **links, "current_site": site})
+
     def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:
         """Send the link, and let the asker set up MFA as before.
 
@@ -38,5 +60,39 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         EmailAddress.objects.filter(user=user).update(verified=True)
         super().send_password_reset_mail(user, email, context)
 
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
+        """Refuse what cannot be right here, and count failures by where they come from.
+
+        allauth counts an address's failures wherever they come from: five wrong passwords of a stranger would
+        lock its owner out. Here they count by network (`_get_login_attempts_cache_key`), and a stranger who
+        comes from many networks is stopped by a limit that does not hold where the owner is signed in.
+        """
+        if not demo_accounts.opens(str(credentials.get("password") or "")):
+            raise self.validation_error("demo_password")
+        email = str(credentials.get("email") or credentials.get("username") or "").lower()
+        limited = {"action": "login_failed_afar", "key": email}
+        afar = not _is_home(email, self.get_client_ip(request))
+        if afar and not ratelimit.consume(request, dry_run=True, **limited):
+            raise self.validation_error("too_many_login_attempts")
+        user: AbstractBaseUser | None = super().authenticate(request, **credentials)
+        if user is None and afar:
+            ratelimit.consume(request, **limited)
+        return user
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        key = super()._get_login_attempts_cache_key(request, **credentials)
+        return f"{key}:{network_of(self.get_client_ip(request))}"
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+
+def _at_base(url: str) -> str:
+    return settings.BASE_URL + urlsplit(url)._replace(scheme="", netloc="").geturl()
+
+
+def _is_home(email: str, address: str) -> bool:
+    """Whether the owner of an e-mail address is signed in from the network of this IP address."""
+    here = network_of(address)
+    known = UserSession.objects.filter(user__email__iexact=email).values_list("ip", flat=True)
+    return any(network_of(ip) == here for ip in known[:_MOST_SESSIONS])

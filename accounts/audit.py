@@ -18,6 +18,11 @@ class AuditEntry(models.Model):
         EXPORT = "export", _("Exported records")
         PRICES = "prices", _("Changed prices")
         RETENTION = "retention", _("Changed retention or privacy")
+        PEOPLE = "people", _("Changed people or their rights")
+        MERGE = "merge", _("Merged or separated")
+        NAMES = "names", _("Changed names, tokens or whom a gateway's names mean")
+        GATEWAYS = "gateways", _("Changed gateways or their keys")
+        PROVIDERS = "providers", _("Changed providers or their keys")
 
     at = models.DateTimeField(_("time"), default=timezone.now, editable=False)
     actor = models.ForeignKey(

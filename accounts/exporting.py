@@ -25,6 +25,7 @@ from django.utils import timezone
 from accounts import time_zones
 from accounts.models import Export, User
 from routescope.data import room
+from routescope.data.private_files import private_files
 from routescope.exports.formats import COMPRESSIBLE, format_named
 from routescope.exports.parts import TooLargeError, sha256_of, write_parts
 from routescope.exports.sources import SOURCES
@@ -80,7 +81,8 @@ def run(pk: UUID) -> bool:
     if export is None:
         return False
     try:
-        _write(export)
+        with private_files():
+            _write(export)
     except StoppedError:
         logger.info("Export %s was stopped", pk)
     except room.NoRoomError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core.mail import send_mail
 from django.template.loader import render_to_string
@@ -29,8 +30,8 @@ class InviteTokens(PasswordResetTokenGenerator):
 tokens = InviteTokens()
 
 
-def invite(user: User, request_base_url: str) -> None:
-    """Send ``user`` a link to choose a password with, under ``request_base_url`` (``https://host``).
+def invite(user: User) -> None:
+    """Send ``user`` a link to choose a password with, under BASE_URL.
 
     Marks them invited, which ends every earlier link. They can sign in once they have accepted.
     Raises ValueError without an e-mail address, and for those who can sign in already.
@@ -42,7 +43,7 @@ def invite(user: User, request_base_url: str) -> None:
     user.invited_at = timezone.now()
     user.save(update_fields=["invited_at"])
     link = reverse("accept_invite", args=[int_to_base36(user.pk), tokens.make_token(user)])
-    context = {"user": user, "link": request_base_url.rstrip("/") + link}
+    context = {"user": user, "link": settings.BASE_URL + link}
     with translation.override(user.language if user.language in offered() else None):
         subject = render_to_string("account/email/invite_subject.txt", context).strip()
         message = render_to_string("account/email/invite_message.txt", context).strip()

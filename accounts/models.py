@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.core.validators import MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
@@ -114,6 +114,18 @@ class User(AbstractBaseUser, PermissionsMixin, Mergeable):
 
     def __str__(self) -> str:
         return self.name or self.email or f"user {self.pk}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save; a new password ends the person's access tokens, as it ends their sessions.
+
+        Django keeps the new password at hand until it is saved. A hash that is merely renewed keeps none.
+        """
+        changed = self.pk is not None and getattr(self, "_password", None) is not None
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            if changed:
+                held = PersonalAccessToken.objects.filter(user=self, revoked_at=None)
+                held.update(revoked_at=timezone.now())
 
     def clean(self) -> None:
         super().clean()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -16,7 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
 from accounts import audit
+from accounts.admin.audited import AuditedAdmin
 from accounts.audit import AuditEntry
+from accounts.models import User
 from logs import contents
 from logs.content_shown import ContentShown, shown
 from logs.contents import ContentPolicy, Level
@@ -26,7 +26,8 @@ _PERMISSION = "logs.view_usagecontent"
 
 
 @admin.register(ContentPolicy)
-class ContentPolicyAdmin(admin.ModelAdmin[ContentPolicy]):
+class ContentPolicyAdmin(AuditedAdmin[ContentPolicy]):
+    audited_as = AuditEntry.Act.RETENTION
     list_display = ("scope", "level", "changed_at")
     list_select_related = ("gateway", "group", "token")
     autocomplete_fields = ("gateway", "group", "token")
@@ -36,11 +37,8 @@ class ContentPolicyAdmin(admin.ModelAdmin[ContentPolicy]):
     def scope(self, policy: ContentPolicy) -> str:
         return str(policy).rpartition(": ")[0]
 
-    def save_model(self, request: HttpRequest, obj: ContentPolicy, form: Any, change: bool) -> None:
-        with transaction.atomic():
-            super().save_model(request, obj, form, change)
-            subject = obj.token.owner if obj.token else None
-            audit.note(request, AuditEntry.Act.RETENTION, subject, str(obj))
+    def audit_subject(self, obj: ContentPolicy) -> User | None:
+        return obj.token.owner if obj.token else None
 
 
 class ContentViews(admin.ModelAdmin[UsageRecord]):
@@ -52,11 +50,11 @@ class ContentViews(admin.ModelAdmin[UsageRecord]):
 
     def content_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """GET tells that looking is kept; POST keeps it, and shows the content."""
+        if not self.has_view_permission(request) or not request.user.has_perm(_PERMISSION):
+            raise PermissionDenied
         record = self.get_object(request, object_id)
         if record is None:
             raise Http404
-        if not self.has_view_permission(request, record) or not request.user.has_perm(_PERMISSION):
-            raise PermissionDenied
         content: ContentShown | None = None
         if request.method == "POST":
             with transaction.atomic():

@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db import models, transaction
+from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _lazy
 
-from accounts import audit
+from accounts.admin.audited import AuditedAdmin
 from accounts.audit import AuditEntry
 from logs.catalogue import PIECE_KINDS, TOKEN_KINDS, GroupRatio, ModelPrice
 from routescope.admin import ReadOnlyAdmin
 
 
 @admin.register(ModelPrice)
-class ModelPriceAdmin(admin.ModelAdmin[ModelPrice]):
+class ModelPriceAdmin(AuditedAdmin[ModelPrice]):
+    audited_as = AuditEntry.Act.PRICES
     list_display = ("model", "valid_from", "input", "cached_input", "output", "per_call", "per_image", "note")
     list_select_related = ("model",)
     search_fields = ("model__name", "note")
@@ -43,9 +44,7 @@ class ModelPriceAdmin(admin.ModelAdmin[ModelPrice]):
     def save_model(self, request: HttpRequest, obj: ModelPrice, form: Any, change: bool) -> None:
         if not change:
             obj.created_by_id = request.user.pk
-        with transaction.atomic():
-            super().save_model(request, obj, form, change)
-            audit.note(request, AuditEntry.Act.PRICES, None, str(obj))
+        super().save_model(request, obj, form, change)
 
 
 @admin.register(GroupRatio)

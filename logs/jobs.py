@@ -7,7 +7,7 @@ from datetime import datetime
 
 from celery import shared_task
 
-from logs import busy_hours, compaction, contents, pending, rejudging, repricing, retention
+from logs import busy_hours, compaction, encrypted, pending, rejudging, repricing, retention
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +54,8 @@ def keep_and_drop() -> list[str]:
 
 @shared_task(name="logs.rotate_content")
 def rotate_content() -> int:
-    """Re-encrypt stored content with the first key."""
-    done, lost = contents.rotate()
+    """Re-encrypt with the first key whatever is encrypted: contents, provider keys, second factors."""
+    done, lost = encrypted.rotate()
     if lost:
-        logger.warning("%s contents are under a key that is not configured", lost)
+        logger.warning("%s stored values are under a key that is not configured", lost)
     return done

@@ -10,6 +10,8 @@ from celery.apps.beat import Beat
 from celery.beat import Service
 from celery.exceptions import CPendingDeprecationWarning
 
+from routescope.run.log_lines import LogLines
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "routescope.settings")
 
 
@@ -33,6 +35,7 @@ class _Application(Celery):
 # Jobs run on after a loss of the queue, and may run twice: each looks in the database for what is to be done.
 warnings.filterwarnings("ignore", r"\s*In Celery 5\.1 we introduced", CPendingDeprecationWarning)
 
+
 app = _Application("routescope")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(related_name="jobs")
@@ -40,10 +43,12 @@ app.autodiscover_tasks(related_name="jobs")
 
 @signals.after_setup_logger.connect
 @signals.after_setup_task_logger.connect
-def _quieten(logger: logging.Logger, **kwargs: object) -> None:
-    """Celery logs by handlers of its own: they are quiet while an engine is away, as ours."""
+def _as_ours(logger: logging.Logger, format: str, **kwargs: object) -> None:
+    """Celery logs by handlers of its own. As ours they write a line an event, and bear an engine's absence."""
     from routescope import outages
 
+    for handler in logger.handlers:
+        handler.setFormatter(LogLines(format))
     outages.quieten(logger)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -15,10 +16,16 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.apps import apps
 from django.conf import settings
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Expression
+from django.db.models.functions import Cast
+from django.db.models.query_utils import DeferredAttribute
+
+MASK = "••••••••"
+"""What a secret shows of itself."""
 
 
 class DecryptionError(Exception):
@@ -48,6 +55,15 @@ def rotate(token: bytes) -> bytes:
         raise DecryptionError("A stored value cannot be decrypted, so it cannot be re-encrypted.") from error
 
 
+def is_current(token: bytes) -> bool:
+    """Say whether the first key encrypted this."""
+    try:
+        _fernet(_keys()[:1]).decrypt(token)
+    except InvalidToken:
+        return False
+    return True
+
+
 def key_id() -> str:
     """Return a name of the key that encrypts now, by which what is under an older one is found."""
     return hashlib.sha256(_derive(_keys()[0])).hexdigest()[:12]
@@ -67,14 +83,89 @@ def _derive(key: str) -> bytes:
     return HKDF(SHA256(), 32, salt=None, info=b"routescope encryption at rest v1").derive(key.encode())
 
 
-class EncryptedTextField(models.TextField[str, str]):
-    """Text that is encrypted in the database. It cannot be searched; empty text stays empty."""
+class Secret:
+    """A text that nothing prints by accident: a page, a log, a trace. ``reveal()`` is asked on purpose."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text itself."""
+        return self._text
+
+    def __str__(self) -> str:
+        return MASK if self._text else ""
+
+    def __repr__(self) -> str:
+        return f"Secret({str(self)!r})"
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+class _SecretAttribute(DeferredAttribute):
+    """Whatever is put into the field comes out as a Secret."""
+
+    field: models.Field[Any, Any]
+
+    def __set__(self, instance: models.Model, value: object) -> None:
+        instance.__dict__[self.field.attname] = Secret(value) if isinstance(value, str) else value
+
+
+class EncryptedTextField(models.TextField[str | Secret, Secret]):
+    """A secret text, encrypted in the database. It cannot be searched; empty text stays empty."""
+
+    descriptor_class = _SecretAttribute
 
     def get_prep_value(self, value: Any) -> Any:
-        text = super().get_prep_value(value)
+        text = super().get_prep_value(value.reveal() if isinstance(value, Secret) else value)
         return encrypt(text.encode()).decode() if text else text
 
     def from_db_value(
         self, value: str | None, expression: Expression, connection: BaseDatabaseWrapper
-    ) -> str | None:
-        return decrypt(value.encode()).decode() if value else value
+    ) -> Secret | None:
+        return None if value is None else Secret(decrypt(value.encode()).decode() if value else "")
+
+    def to_python(self, value: Any) -> Any:
+        return value if isinstance(value, Secret) else super().to_python(value)
+
+
+def rotate_fields() -> tuple[int, int]:
+    """Re-encrypt every EncryptedTextField with the first key.
+
+    Returns how many values were, and how many no key fits. May be broken off and run again.
+    """
+    done = lost = 0
+    for model in apps.get_models():
+        for field in model._meta.concrete_fields:
+            if isinstance(field, EncryptedTextField):
+                changed, unreadable = _rotate_field(model, field)
+                done, lost = done + changed, lost + unreadable
+    return done, lost
+
+
+def _rotate_field(model: type[models.Model], field: EncryptedTextField) -> tuple[int, int]:
+    done = lost = 0
+    rows = model._default_manager.annotate(token=Cast(field.name, models.TextField())).exclude(token="")
+    for pk, token in rows.order_by("pk").values_list("pk", "token"):
+        if is_current(token.encode()):
+            continue
+        try:
+            fresh = rotate(token.encode()).decode()
+        except DecryptionError:
+            lost += 1
+            continue
+        # Only where nobody entered another meanwhile.
+        same = model._default_manager.filter(pk=pk).annotate(token=Cast(field.name, models.TextField()))
+        done += same.filter(token=token).update(
+            **{field.name: models.Value(fresh, output_field=models.TextField())}
+        )
+    return done, lost

@@ -10,6 +10,11 @@ from django.core.exceptions import ImproperlyConfigured
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 
+# 32 characters of base64 hold 192 bits, of hex 128.
+_LEAST_KEY = 32
+_LEAST_CHARACTERS = 10
+_PLACEHOLDERS = ("insecure", "changeme", "change-me", "change_me", "secret", "password", "example")
+
 
 def text(name: str, default: str = "") -> str:
     """Return the variable's value without surrounding space, or ``default`` where it is unset or empty."""
@@ -40,6 +45,21 @@ def integer(name: str, default: int, *, minimum: int = 0) -> int:
     if number < minimum:
         raise ImproperlyConfigured(f"{name}={number} is too small; it must be at least {minimum}.")
     return number
+
+
+def secret_key(name: str) -> str:
+    """Return a key that others must not guess, or nothing where it is unset.
+
+    Raises ImproperlyConfigured for one that is short, of few characters, or a placeholder.
+    """
+    value = text(name)
+    weak = len(value) < _LEAST_KEY or len(set(value)) < _LEAST_CHARACTERS
+    if value and (weak or any(word in value.lower() for word in _PLACEHOLDERS)):
+        raise ImproperlyConfigured(
+            f"{name} can be guessed: it signs sessions and encrypts what is kept. Make one with "
+            "python -c 'import secrets; print(secrets.token_urlsafe(50))'."
+        )
+    return value
 
 
 def words(name: str, default: Sequence[str] = ()) -> list[str]:

@@ -18,6 +18,16 @@ class AddressTakenError(RuntimeError):
     """Nothing can listen there; the message says why."""
 
 
+def is_this_machine(name: str | None) -> bool:
+    """Say whether only this machine is reached under a host name or address, with or without brackets."""
+    if name in ("localhost", "localhost.localdomain"):
+        return True
+    try:
+        return ipaddress.ip_address((name or "").strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True)
 class Address:
     """A host and a TCP port to listen on."""
@@ -28,12 +38,7 @@ class Address:
     @property
     def is_local(self) -> bool:
         """Whether only this machine reaches it."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_this_machine(self.host)
 
     @property
     def is_wildcard(self) -> bool:

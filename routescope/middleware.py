@@ -21,12 +21,15 @@ class HtmxHttpRequest(HttpRequest):
 
 Handler = Callable[[HtmxHttpRequest], HttpResponse]
 
+_RESULTS = "/results/"
+"""How the address of a page's results ends."""
+
 
 def htmx_sign_in(get_response: Handler) -> Handler:
     """Lead an htmx request whose session has expired to the sign-in page as a whole.
 
     Redirected as usual, htmx would follow and put the sign-in page where the results were. After signing in,
-    the person is back on the page they were on, not on the fragment they asked for.
+    the person gets what they asked for: the page of the results, or else the page they were on.
     """
 
     def middleware(request: HtmxHttpRequest) -> HttpResponse:
@@ -37,8 +40,16 @@ def htmx_sign_in(get_response: Handler) -> Handler:
         sign_in = resolve_url(settings.LOGIN_URL)
         if target.path != sign_in or target.netloc not in ("", request.get_host()):
             return response
-        page = request.htmx.current_url_abs_path
+        page = _page_of(request) or request.htmx.current_url_abs_path
         query = f"?{urlencode({REDIRECT_FIELD_NAME: page})}" if page else ""
         return HttpResponseClientRedirect(sign_in + query)
 
     return middleware
+
+
+def _page_of(request: HtmxHttpRequest) -> str | None:
+    """Return the page whose results are asked for: its twin, under the same query."""
+    if request.method != "GET" or not request.path.endswith(_RESULTS):
+        return None
+    query = request.META.get("QUERY_STRING", "")
+    return request.path.removesuffix(_RESULTS) + "/" + (f"?{query}" if query else "")

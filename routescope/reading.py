@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import ipaddress
 import math
 import re
 import threading
@@ -15,9 +14,11 @@ from itertools import islice
 from typing import Any
 
 import msgspec
+from django.conf import settings
 
 from routescope.ids import EPOCH
 from routescope.json_parts import BrokenError, Steps, elements, is_one_value, is_within
+from routescope.web.client_address import client_of
 
 MAX_RECORDS = 10_000
 MAX_SPANS = 50_000
@@ -335,9 +336,8 @@ def has_long_number(value: Any) -> bool:
 
 
 def address(text: str | None) -> str | None:
-    """Return the first IP address in ``text`` (as of ``X-Forwarded-For``), or None where it holds none."""
-    first = (text or "").partition(",")[0].strip()
-    try:
-        return str(ipaddress.ip_address(first.partition("%")[0]))
-    except ValueError:
-        return None
+    """Return the client's IP address in ``text``, which may be a chain as of ``X-Forwarded-For``.
+
+    Who of a chain is to be believed is what TRUSTED_PROXIES says. None where it holds no address.
+    """
+    return client_of(text or "", settings.TRUSTED_PROXIES)

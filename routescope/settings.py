@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dj_database_url
 import django_stubs_ext
@@ -14,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from routescope import embedded, env
 from routescope.data import limits
 from routescope.embedded import place
+from routescope.listening import is_this_machine
 
 django_stubs_ext.monkeypatch()
 
@@ -25,9 +27,13 @@ DEBUG = env.flag("DEBUG", False)
 BASE_URL = env.text("BASE_URL", "http://127.0.0.1:8000").rstrip("/")
 HTTPS = BASE_URL.startswith("https://")
 
-SECRET_KEY = env.text("SECRET_KEY") or embedded.local_secret_key()
+SECRET_KEY = env.secret_key("SECRET_KEY") or embedded.local_secret_key()
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = [BASE_URL] if HTTPS else []
+
+# How many proxies stand in front, each of which adds to X-Forwarded-For whom it was asked by. Sign-in's
+# throttles, the audit log, sessions and records' addresses go by it; X-Forwarded-Proto is believed then.
+TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0)
 
 ROOT_URLCONF = "routescope.urls"
 WSGI_APPLICATION = "routescope.wsgi.application"
@@ -56,10 +62,12 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "routescope.web.client_address.client_address",
     "routescope.web.unavailable.within_limits",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
+    "routescope.web.private_pages.private_pages",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -93,6 +101,15 @@ TEMPLATES = [
 # --- Engines ---------------------------------------------------------------------------------------------
 
 DATABASE_URL = env.text("DATABASE_URL") or embedded.database_url()
+
+# Whether nobody else reaches this console, as far as its settings tell. The demo's accounts open only then.
+ONLY_THIS_MACHINE = (
+    not HTTPS
+    and not TRUSTED_PROXIES
+    and embedded.database_url() == DATABASE_URL
+    and all(is_this_machine(name) for name in (urlsplit(BASE_URL).hostname, *ALLOWED_HOSTS))
+    and is_this_machine(env.text("HOST", "127.0.0.1"))
+)
 REDIS_URL = env.text("REDIS_URL") or embedded.redis_url()
 
 _database = dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True)
@@ -161,6 +178,8 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/records/usage/"
 LOGOUT_REDIRECT_URL = "account_login"
 
+# Failures count by address and network (`accounts.adapter`); those of all strangers together by address.
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/300s/key", "login_failed_afar": "100/h/key"}
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
@@ -171,6 +190,7 @@ ACCOUNT_SESSION_REMEMBER = True
 USERSESSIONS_TRACK_ACTIVITY = True
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_ADAPTER = "accounts.second_factors.MFAAdapter"
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
 
 EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
@@ -224,7 +244,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS and env.flag("SSL_REDIRECT", True)
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("BEHIND_PROXY", False) else None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 31_536_000) if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
@@ -270,7 +290,13 @@ OUTBOUND_ALLOWED = env.words("OUTBOUND_ALLOWED")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "()": "routescope.run.log_lines.LogLines",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        },
+    },
     "filters": {
         "troubles": {"()": "routescope.data.outages.Filter"},
         "outages": {"()": "routescope.outages.Quiet"},

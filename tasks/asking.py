@@ -141,7 +141,7 @@ def _finding(definition: Definition, document: JSON, task: AsyncTask) -> Finding
 def _get(url: str, definition: Definition, credential: ProviderCredential | None) -> Answer:
     assert definition.poll is not None  # noqa: S101  # ask() has seen to it
     headers = dict(definition.poll.headers)
-    key = credential.api_key if credential else ""
+    key = credential.api_key.reveal() if credential else ""
     if key:
         url = _authorise(url, headers, definition.auth, key)
     return outbound.request(definition.poll.method, url, headers=headers)

@@ -15,6 +15,9 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.admin.audited import AuditedAdmin
+from accounts.audit import AuditEntry
+from routescope.admin.guards import GuardedAdmin
 from routescope.wire import strict_json
 from routescope.wire.strict_json import JSONError
 from tasks.models import EarlyWebhook, HostHealth, Provider, ProviderCredential, TaskType
@@ -79,7 +82,8 @@ class TryForm(forms.Form):
 
 
 @admin.register(Provider)
-class ProviderAdmin(admin.ModelAdmin[Provider]):
+class ProviderAdmin(AuditedAdmin[Provider]):
+    audited_as = AuditEntry.Act.PROVIDERS
     form = ProviderForm
     list_display = ("slug", "is_active", "changed_at")
     search_fields = ("slug", "definition")
@@ -153,15 +157,18 @@ def _rows(finding: Finding) -> list[tuple[str, str]]:
 
 
 class CredentialForm(forms.ModelForm[ProviderCredential]):
-    """Secrets go in and are not shown again: an empty box keeps what is there."""
+    """Secrets go in and are not shown again: an empty box keeps what is there.
 
-    api_key = forms.CharField(
+    The boxes are no fields of the model: what an admin page fills in and prints by itself are only those.
+    """
+
+    new_api_key = forms.CharField(
         label=gettext_lazy("API key"),
         required=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
         help_text=gettext_lazy("Empty keeps the one that is stored. Kling: access key, colon, secret key."),
     )
-    webhook_secret = forms.CharField(
+    new_webhook_secret = forms.CharField(
         label=gettext_lazy("Webhook secret"),
         required=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
@@ -170,21 +177,37 @@ class CredentialForm(forms.ModelForm[ProviderCredential]):
 
     class Meta:
         model = ProviderCredential
-        fields = ("platform", "gateway", "base_url", "api_key", "webhook_secret")
+        fields = ("platform", "gateway", "base_url")
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        for name in ("api_key", "webhook_secret"):
-            if not cleaned.get(name) and self.instance.pk:
-                cleaned[name] = self.initial.get(name, "")
+        kept = self.instance.pk and self.instance.api_key and not cleaned.get("new_api_key")
+        if kept and "base_url" in self.changed_data:
+            self.add_error(
+                "new_api_key",
+                _("The stored key was given for the address before. Enter the key again to send it here."),
+            )
         return cleaned
+
+    def save(self, commit: bool = True) -> ProviderCredential:
+        for name in ("api_key", "webhook_secret"):
+            if typed := self.cleaned_data.get(f"new_{name}"):
+                setattr(self.instance, name, typed)
+        return super().save(commit)
 
 
 @admin.register(ProviderCredential)
-class ProviderCredentialAdmin(admin.ModelAdmin[ProviderCredential]):
+class ProviderCredentialAdmin(AuditedAdmin[ProviderCredential]):
+    audited_as = AuditEntry.Act.PROVIDERS
     form = CredentialForm
     list_display = ("platform", "gateway", "base_url", "has_key", "has_webhook_secret", "changed_at")
     list_select_related = ("gateway",)
+
+    def get_fields(self, request: HttpRequest, obj: ProviderCredential | None = None) -> Any:
+        """Return the boxes for who may fill them in; for who may only look, whether they are filled."""
+        if self.has_change_permission(request, obj) or (obj is None and self.has_add_permission(request)):
+            return ("platform", "gateway", "base_url", "new_api_key", "new_webhook_secret")
+        return ("platform", "gateway", "base_url", "has_key", "has_webhook_secret")
 
     @admin.display(boolean=True, description=gettext_lazy("key"))
     def has_key(self, credential: ProviderCredential) -> bool:
@@ -195,7 +218,7 @@ class ProviderCredentialAdmin(admin.ModelAdmin[ProviderCredential]):
         return bool(credential.webhook_secret)
 
 
-class _ReadOnly(admin.ModelAdmin[_Model]):
+class _ReadOnly(GuardedAdmin[_Model]):
     """Rows that the product keeps for itself: to be looked at."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

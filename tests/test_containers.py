@@ -72,8 +72,28 @@ def test_the_example_environment_sets_what_compose_asks_for() -> None:
     offered = set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE))
     asked = set(re.findall(r"\$\{([A-Z_]+)", (place.CHECKOUT / "docker-compose.yml").read_text()))
     assert asked | {"SECRET_KEY", "BASE_URL", "ALLOWED_HOSTS"} <= offered
-    secrets = re.findall(r"^(?:SECRET_KEY|POSTGRES_PASSWORD)=(.*)$", example, re.MULTILINE)
-    assert secrets == ["", ""]
+    secrets = re.findall(r"^(?:SECRET_KEY|POSTGRES_PASSWORD|REDIS_PASSWORD)=(.*)$", example, re.MULTILINE)
+    assert secrets == ["", "", ""]
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_a_service_gains_no_right_and_writes_nowhere_but_its_volumes(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service["read_only"] is True and "/tmp" in service["tmpfs"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    may = {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"} if name == "db" else set()
+    assert set(service.get("cap_add", ())) == may
+
+
+def test_the_broker_asks_for_a_password_which_stands_in_no_list_of_processes() -> None:
+    broker = COMPOSE["services"]["redis"]
+    assert "requirepass" in broker["command"][2] and "$$REDIS_PASSWORD" in broker["command"][2]
+    assert "REDIS_PASSWORD" in broker["environment"]
+    for service in BUILT.values():
+        assert re.fullmatch(
+            r"redis://:\$\{REDIS_PASSWORD[^@]*\}@redis:6379/0", service["environment"]["REDIS_URL"]
+        )
 
 
 def test_the_image_leaves_root_and_the_engines_wheels_behind() -> None:

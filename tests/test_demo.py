@@ -14,6 +14,7 @@ from django.db.models import Count, F, Sum
 from pytest_django.fixtures import Settings
 from time_machine import TimeMachineFixture
 
+from accounts.demo_accounts import DEMO_PASSWORD
 from accounts.models import ApiToken, Gateway, Group, User
 from logs import ingest
 from logs.causes import judge
@@ -25,7 +26,6 @@ from logs.selection import Selection
 from routescope.demo import (
     DEMO_ADMIN_EMAIL,
     DEMO_GATEWAY,
-    DEMO_PASSWORD,
     DEMO_USER_EMAIL,
     failures,
     history,
@@ -303,7 +303,7 @@ def test_two_processes_store_what_one_would(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_it_is_not_loaded_where_others_can_reach_it(db: None, settings: Settings) -> None:
-    settings.HTTPS = True
+    settings.ONLY_THIS_MACHINE = False
     with pytest.raises(CommandError, match="passwords of its user and its admin are known to everyone"):
         call_command("load_demo")
     assert not User.objects.exists()

@@ -279,7 +279,7 @@ def running(live_server: LiveServer) -> Iterator[subprocess.Popen[str]]:
         **os.environ,
         "DATABASE_URL": database,
         "REDIS_URL": settings.REDIS_URL,
-        "SECRET_KEY": "for-this-test",
+        "SECRET_KEY": settings.SECRET_KEY,
         "PYTHONUNBUFFERED": "1",
     }
     command = [sys.executable, "manage.py", "demo_traffic", "--url", live_server.url, "--rate", "5"]

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.conf import settings as product
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import Sum
@@ -353,7 +354,7 @@ def _environment() -> dict[str, str]:
     login = f"{settings['USER']}:{settings['PASSWORD']}@{host}:{settings['PORT']}"
     return {
         **os.environ,
-        "SECRET_KEY": "k" * 50,
+        "SECRET_KEY": product.SECRET_KEY,
         "REDIS_URL": "redis://127.0.0.1:1/0",
         "DATABASE_URL": f"postgresql://{login}/{settings['NAME']}",
     }

@@ -51,15 +51,27 @@ def test_a_sample_shows_what_is_read_from_it(admin_client: Client) -> None:
 
 
 def test_keys_are_never_shown_and_stay_where_the_box_is_empty(admin_client: Client) -> None:
-    body = {"platform": "luma", "api_key": "a-secret-key", "webhook_secret": "", "base_url": ""}
+    body = {"platform": "luma", "new_api_key": "a-secret-key", "new_webhook_secret": "", "base_url": ""}
     assert admin_client.post("/admin/tasks/providercredential/add/", body).status_code == 302
     row = ProviderCredential.objects.get()
-    assert row.api_key == "a-secret-key"
+    assert row.api_key.reveal() == "a-secret-key"
     url = f"/admin/tasks/providercredential/{row.pk}/change/"
     assert "a-secret-key" not in admin_client.get(url).content.decode()
-    admin_client.post(url, {**body, "api_key": "", "base_url": "https://relay.example"})
+    admin_client.post(url, {**body, "new_api_key": "", "new_webhook_secret": "whsec_c2VjcmV0"})
     row.refresh_from_db()
-    assert (row.api_key, row.base_url) == ("a-secret-key", "https://relay.example")
+    assert (row.api_key.reveal(), row.webhook_secret.reveal()) == ("a-secret-key", "whsec_c2VjcmV0")
+
+
+def test_a_key_does_not_follow_a_changed_address(admin_client: Client) -> None:
+    row = ProviderCredential.objects.create(platform="luma", api_key="k-1", base_url="https://luma.example")
+    url = f"/admin/tasks/providercredential/{row.pk}/change/"
+    sent = {"platform": "luma", "new_api_key": "", "base_url": "https://elsewhere.example"}
+    assert "Enter the key again" in admin_client.post(url, sent).content.decode()
+    row.refresh_from_db()
+    assert (row.api_key.reveal(), row.base_url) == ("k-1", "https://luma.example")
+    assert admin_client.post(url, {**sent, "new_api_key": "k-2"}).status_code == 302
+    row.refresh_from_db()
+    assert (row.api_key.reveal(), row.base_url) == ("k-2", "https://elsewhere.example")
 
 
 def test_only_admins_get_in(alice: User) -> None:

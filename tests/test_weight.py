@@ -58,7 +58,7 @@ def test_static_files_are_named_by_their_content_packed_and_kept_for_ever(
     with override_settings(STATIC_ROOT=tmp_path, STORAGES=MANIFEST):
         call_command("collectstatic", interactive=False, verbosity=0)
         served = StaticFiles()
-        [hashed] = [path for path in (tmp_path / "css").glob("listing.*.css")]
+        [hashed] = list((tmp_path / "css").glob("listing.*.css"))
         answer = served.answer("GET", f"/static/css/{hashed.name}", [(b"accept-encoding", b"gzip, br")])
         headers = dict(answer.headers)
         assert headers[b"cache-control"] == b"max-age=315360000, public, immutable"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Count, Max, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -19,10 +19,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.debug import sensitive_variables
 
+from accounts.admin.audited import AuditedAdmin
+from accounts.audit import AuditEntry
 from accounts.deliveries import KEEP_REFUSALS, summary
 from accounts.first_steps import curl, ingest_url
 from accounts.identity_models import Identity
-from accounts.models import Gateway, GroupIdentity, IngestKey, TokenIdentity, UserIdentity
+from accounts.models import Gateway, GroupIdentity, IngestKey, TokenIdentity, User, UserIdentity
+from accounts.rights import reaches
 from routescope import formatting
 from routescope.admin import KeptAdmin, ShortInline, badge
 
@@ -61,7 +64,8 @@ class IssueKeyForm(forms.Form):
 
 
 @admin.register(Gateway)
-class GatewayAdmin(KeptAdmin[Gateway]):
+class GatewayAdmin(AuditedAdmin[Gateway], KeptAdmin[Gateway]):
+    audited_as = AuditEntry.Act.GATEWAYS
     change_form_template = "admin/accounts/gateway/change_form.html"
     list_display = ("name", "is_active", "active_keys", "last_used")
     search_fields = ("name",)
@@ -136,8 +140,9 @@ class GatewayAdmin(KeptAdmin[Gateway]):
             "form": form,
         }
         if request.method == "POST" and form.is_valid():
-            row, key = IngestKey.issue(gateway, form.cleaned_data["label"])
-            self.log_change(request, gateway, f"Issued the ingest key {row.hint}.")
+            with transaction.atomic():
+                row, key = IngestKey.issue(gateway, form.cleaned_data["label"])
+                self.log_change(request, gateway, f"Issued the ingest key {row.hint}.")
             context |= {"key": key, "row": row, "ingest_url": ingest_url(), "command": curl(key)}
             context["title"] = _("Ingest key of %(gateway)s") % {"gateway": gateway}
         return TemplateResponse(request, "admin/accounts/gateway/issue_key.html", context)
@@ -149,9 +154,10 @@ class GatewayAdmin(KeptAdmin[Gateway]):
         if key is None:
             raise Http404
         if request.method == "POST":
-            key.revoked_at = timezone.now()
-            key.save(update_fields=["revoked_at"])
-            self.log_change(request, gateway, f"Revoked the ingest key {key.hint}.")
+            with transaction.atomic():
+                key.revoked_at = timezone.now()
+                key.save(update_fields=["revoked_at"])
+                self.log_change(request, gateway, f"Revoked the ingest key {key.hint}.")
             messages.success(request, _("The key %(key)s is refused from now on.") % {"key": key.hint})
             return HttpResponseRedirect(reverse("admin:accounts_gateway_change", args=[gateway.pk]))
         context = {
@@ -162,19 +168,20 @@ class GatewayAdmin(KeptAdmin[Gateway]):
         return TemplateResponse(request, "admin/accounts/gateway/revoke_key.html", context)
 
     def _gateway(self, request: HttpRequest, object_id: str) -> Gateway:
+        self.require_change(request)
         gateway = self.get_object(request, unquote(object_id))
         if gateway is None:
             raise Http404
-        if not self.has_change_permission(request, gateway):
-            raise PermissionDenied
         return gateway
 
     def _context(self, request: HttpRequest, gateway: Gateway) -> dict[str, Any]:
         return {**self.admin_site.each_context(request), "opts": self.opts, "original": gateway}
 
 
-class IdentityAdmin(KeptAdmin[Any]):
+class IdentityAdmin(AuditedAdmin[Any], KeptAdmin[Any]):
     """A gateway's names. Pointed elsewhere, records that arrive from then on follow; those stored stay."""
+
+    audited_as = AuditEntry.Act.NAMES
 
     list_filter = (("gateway", admin.RelatedFieldListFilter),)
     sortable_by = ()
@@ -190,13 +197,45 @@ _FOLLOWS = _lazy(
 )
 
 
+class UserIdentityForm(forms.ModelForm[UserIdentity]):
+    actor: ClassVar[Any]
+    """Who fills it in; set for each request."""
+
+    class Meta:
+        model = UserIdentity
+        fields = ("gateway", "name", "user")
+
+    def clean_user(self) -> User:
+        """Nobody but a superuser makes another's records to come their own."""
+        user: User = self.cleaned_data["user"]
+        moved = "user" in self.changed_data
+        if moved and not self.actor.is_superuser and user.canonical_id == self.actor.canonical_id:
+            raise forms.ValidationError(_("Only a superuser points a gateway's name at themselves."))
+        return user
+
+
 @admin.register(UserIdentity)
 class UserIdentityAdmin(IdentityAdmin):
+    form = UserIdentityForm
     list_display = ("name_at_gateway", "gateway", "user")
     list_select_related = ("gateway", "user")
     search_fields = ("name", "user__email", "user__name")
     autocomplete_fields = ("gateway", "user")
     fieldsets = ((None, {"fields": ("gateway", "name", "user"), "description": _FOLLOWS}),)
+
+    def has_change_permission(self, request: HttpRequest, obj: UserIdentity | None = None) -> bool:
+        """Whose records would go elsewhere must be within the rights of the one who moves them."""
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (obj is None or reaches(request.user, obj.user))
+
+    def get_form(
+        self, request: HttpRequest, obj: UserIdentity | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        return type(form.__name__, (form,), {"actor": request.user})
+
+    def audit_subject(self, obj: UserIdentity) -> User | None:
+        return obj.user
 
     @admin.display(description=_lazy("Name at the gateway"))
     def name_at_gateway(self, identity: UserIdentity) -> str:

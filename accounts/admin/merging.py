@@ -9,6 +9,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -18,7 +19,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
 from accounts import merging
+from accounts.admin.audited import AuditedAdmin
+from accounts.audit import AuditEntry
 from accounts.merging import MergeError
+from accounts.models import ApiToken, Group, User
 
 
 class MergeForm(forms.Form):
@@ -45,7 +49,7 @@ class MergeForm(forms.Form):
         return cleaned
 
 
-class MergeViews(admin.ModelAdmin[Any]):
+class MergeViews(AuditedAdmin[Any]):
     """Adds *Merge into another* to what gateways may know under several names."""
 
     change_form_template = "admin/accounts/mergeable.html"
@@ -66,15 +70,16 @@ class MergeViews(admin.ModelAdmin[Any]):
         form = MergeForm(sent, source=source, site=self.admin_site)
         if form.is_valid():
             target = form.cleaned_data["target"]
-            if not self.has_change_permission(request, target):
+            if not self.has_change_permission(request, target) or _gains(request, source, target):
                 raise PermissionDenied
             try:
-                merging.merge(source, target)
+                with transaction.atomic():
+                    merging.merge(source, target)
+                    self.log_merge(request, source, f"Merged into {target} ({target.pk}).")
+                    self.log_merge(request, target, f"{source} ({source.pk}) was merged into it.")
             except MergeError as error:
                 form.add_error("target", str(error))
             else:
-                self.log_change(request, source, f"Merged into {target} ({target.pk}).")
-                self.log_change(request, target, f"{source} ({source.pk}) was merged into it.")
                 messages.success(
                     request,
                     _("%(source)s is part of %(target)s now, with all its records.")
@@ -97,14 +102,21 @@ class MergeViews(admin.ModelAdmin[Any]):
         if request.method != "POST" or source.merged_into_id is None:
             raise Http404
         target = source.merged_into
-        merging.separate(source)
-        self.log_change(request, source, f"Separated from {target} ({target.pk}).")
+        with transaction.atomic():
+            merging.separate(source)
+            self.log_merge(request, source, f"Separated from {target} ({target.pk}).")
+            self.log_merge(request, target, f"{source} ({source.pk}) was separated from it.")
         messages.success(
             request,
             _("%(source)s and %(target)s are two again, each with its own records.")
             % {"source": source, "target": target},
         )
         return self._to(source.pk)
+
+    def log_merge(self, request: HttpRequest, row: Any, what: str) -> None:
+        """Keep what was done in Django's history of the row, and under its own kind in the audit log."""
+        super(AuditedAdmin, self).log_change(request, row, what)
+        self.audit(request, row, what, AuditEntry.Act.MERGE)
 
     @admin.display(description=_lazy("Merged into"))
     def part_of(self, row: Any) -> str | SafeString:
@@ -114,6 +126,7 @@ class MergeViews(admin.ModelAdmin[Any]):
         return format_html('<a href="{}">{}</a>', reverse(name, args=[row.merged_into_id]), row.merged_into)
 
     def _changeable(self, request: HttpRequest, object_id: str) -> Any:
+        self.require_change(request)
         row = self.get_object(request, unquote(object_id))
         if row is None:
             raise Http404
@@ -124,3 +137,12 @@ class MergeViews(admin.ModelAdmin[Any]):
     def _to(self, pk: int) -> HttpResponseRedirect:
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
         return HttpResponseRedirect(reverse(name, args=[pk]))
+
+
+def _gains(request: HttpRequest, source: Any, target: Any) -> bool:
+    """Whether the one who merges would see somebody else's records as their own: a superuser's to decide."""
+    user = request.user
+    if not isinstance(user, User) or user.is_superuser or isinstance(source, Group):
+        return False
+    owners = [row.owner if isinstance(row, ApiToken) else row for row in (source, target)]
+    return any(owner.canonical_id == user.canonical_id for owner in owners)

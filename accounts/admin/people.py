@@ -17,6 +17,7 @@ from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group as PermissionGroup
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -28,10 +29,13 @@ from django.utils.translation import gettext_lazy as _lazy
 from django.utils.translation import ngettext
 
 from accounts import invites, time_zones
+from accounts.admin.audited import AuditedAdmin
 from accounts.admin.merging import MergeViews
 from accounts.admin.pickers import person_label
+from accounts.audit import AuditEntry
 from accounts.languages import offered
 from accounts.models import ApiToken, User, UserIdentity
+from accounts.rights import reaches
 from routescope import formatting
 from routescope.admin import KeptAdmin, ReadOnlyAdmin, ShortInline, badge
 
@@ -143,6 +147,7 @@ class TokenInline(ShortInline[ApiToken, User]):
 
 @admin.register(User)
 class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[type-arg]
+    audited_as = AuditEntry.Act.PEOPLE
     form = EditUserForm
     add_form = AddUserForm
     add_form_template = "admin/accounts/user/add_form.html"
@@ -172,10 +177,9 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
     # --- Who may change whom
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Only a superuser changes a superuser: a new e-mail or password is a way into the account."""
-        if obj is not None and obj.is_superuser and not _superuser(request):
-            return False
-        return super().has_change_permission(request, obj)
+        """Nobody changes who can do more than they can: a new password is a way into the account."""
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (obj is None or reaches(request.user, obj))
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         """Only a superuser makes admins, and nobody locks themselves out."""
@@ -206,17 +210,23 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
         response: HttpResponse = super().response_add(request, obj, post_url_continue)
         return response
 
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """Django's page, with the change and its entry in the audit log in one transaction."""
+        with transaction.atomic():
+            return super().user_change_password(request, id, form_url)
+
     def get_urls(self) -> list[URLPattern]:
         invite = self.admin_site.admin_view(self.invite_view)
         return [path("<path:object_id>/invite/", invite, name="accounts_user_invite"), *super().get_urls()]
 
     def invite_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask where the invitation goes, and send it."""
+        self.require_change(request)
         user = self.get_object(request, unquote(object_id))
-        if not self.has_change_permission(request, user):
-            raise PermissionDenied
         if user is None or user.merged_into_id:
             raise Http404
+        if not self.has_change_permission(request, user):
+            raise PermissionDenied
         sent = request.POST if request.method == "POST" and not user.is_active else None
         form = InviteForm(sent, instance=User.objects.get(pk=user.pk))
         if form.is_valid():
@@ -232,7 +242,7 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
             "opts": self.opts,
             "original": user,
             "form": form,
-            "base_url": _base_url(request),
+            "base_url": settings.BASE_URL,
         }
         return TemplateResponse(request, "admin/accounts/user/invite.html", context)
 
@@ -257,7 +267,9 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
     def _invite(self, request: HttpRequest, user: User) -> None:
         """Send an invitation, and tell the admin what became of it."""
         try:
-            invites.invite(user, _base_url(request))
+            with transaction.atomic():
+                invites.invite(user)
+                self.log_change(request, user, "Invited.")
         except OSError as error:
             logger.exception("The invitation of user %s could not be sent", user.pk)
             sentence = _(
@@ -265,7 +277,6 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
             )
             messages.error(request, sentence % {"error": error})
             return
-        self.log_change(request, user, "Invited.")
         messages.success(request, _("An invitation is on its way to %(email)s.") % {"email": user.email})
         if settings.EMAIL_BACKEND.endswith("console.EmailBackend"):
             messages.warning(
@@ -309,12 +320,16 @@ for _model in (Authenticator, UserSession, EmailAddress, PermissionGroup):
 
 
 @admin.register(Authenticator)
-class SecondFactorAdmin(ReadOnlyAdmin[Authenticator]):
+class SecondFactorAdmin(AuditedAdmin[Authenticator], ReadOnlyAdmin[Authenticator]):
+    audited_as = AuditEntry.Act.PEOPLE
     list_display = ("user", "type", "created_at", "last_used_at")
     list_select_related = ("user",)
     search_fields = ("user__email", "user__name")
     fields = ("user", "type", "created_at", "last_used_at")
     ordering = ("-id",)
+
+    def audit_subject(self, obj: Authenticator) -> User | None:
+        return User.objects.get(pk=obj.user_id)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Superusers only: without the second factor an account is as safe as its password."""
@@ -323,11 +338,6 @@ class SecondFactorAdmin(ReadOnlyAdmin[Authenticator]):
 
 def _superuser(request: HttpRequest) -> bool:
     return isinstance(request.user, User) and request.user.is_superuser
-
-
-def _base_url(request: HttpRequest) -> str:
-    """Return where the admin reached us, which is where the invited person can. The host is checked."""
-    return f"{request.scheme}://{request.get_host()}"
 
 
 def _moment(moment: Any) -> SafeString:

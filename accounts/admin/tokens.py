@@ -10,9 +10,11 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _lazy
 
+from accounts.admin.audited import AuditedAdmin
 from accounts.admin.merging import MergeViews
 from accounts.admin.pickers import token_label
-from accounts.models import AIModel, ApiToken, Group
+from accounts.audit import AuditEntry
+from accounts.models import AIModel, ApiToken, Group, User
 from routescope.admin import KeptAdmin, badge
 
 _KINDS = {
@@ -43,6 +45,7 @@ class ApiTokenForm(forms.ModelForm[ApiToken]):
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(MergeViews, KeptAdmin[ApiToken]):
+    audited_as = AuditEntry.Act.NAMES
     form = ApiTokenForm
     list_display = ("name", "owner", "group", "masked_key", "rpm_limit", "tpm_limit", "state")
     list_filter = ("status",)
@@ -65,6 +68,9 @@ class ApiTokenAdmin(MergeViews, KeptAdmin[ApiToken]):
         """A token keeps its owner: its records are that user's, and sums rely on it."""
         return (*self.readonly_fields, "owner") if obj else self.readonly_fields
 
+    def audit_subject(self, obj: ApiToken) -> User | None:
+        return obj.owner
+
     @admin.display(description=_lazy("Status"))
     def state(self, token: ApiToken) -> SafeString:
         return badge(_KINDS[ApiToken.Status(token.status)], token.get_status_display())
@@ -72,6 +78,7 @@ class ApiTokenAdmin(MergeViews, KeptAdmin[ApiToken]):
 
 @admin.register(Group)
 class GroupAdmin(MergeViews, KeptAdmin[Group]):
+    audited_as = AuditEntry.Act.PRICES
     list_display = ("name", "ratio", "description", "part_of")
     list_select_related = ("merged_into",)
     fields = ("name", "part_of", "ratio", "description")
@@ -81,7 +88,8 @@ class GroupAdmin(MergeViews, KeptAdmin[Group]):
 
 
 @admin.register(AIModel)
-class AIModelAdmin(KeptAdmin[AIModel]):
+class AIModelAdmin(AuditedAdmin[AIModel], KeptAdmin[AIModel]):
+    audited_as = AuditEntry.Act.NAMES
     list_display = ("name",)
     search_fields = ("name",)
     sortable_by = ()

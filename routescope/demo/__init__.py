@@ -6,7 +6,6 @@ records with the same request IDs. That is what makes loading again harmless, an
 
 DEMO_USER_EMAIL = "demo@example.com"
 DEMO_ADMIN_EMAIL = "admin@example.com"
-DEMO_PASSWORD = "routescope-demo"  # noqa: S105 - printed at start, for data that is made up
-"""The password of both. Known to everyone: never load the demo where others can reach it."""
+"""Their password stands in `accounts.demo_accounts`. Everybody knows it."""
 
 DEMO_GATEWAY = "demo"

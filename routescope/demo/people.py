@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from accounts.demo_accounts import DEMO_PASSWORD
 from accounts.identities import resolve
 from accounts.models import ApiToken, Gateway, Group, User
-from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_GATEWAY, DEMO_PASSWORD, DEMO_USER_EMAIL
+from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_GATEWAY, DEMO_USER_EMAIL
 from routescope.demo.cast import GROUPS, TOKENS, WORKLOADS
 from routescope.demo.prices import MODELS
 from routescope.ids import derived_id

@@ -86,7 +86,7 @@ def verified(definition: Definition, headers: Mapping[str, str], body: bytes) ->
     try:
         for credential in _secrets(definition):
             try:
-                delivery = verify_standard(credential.webhook_secret, headers, body)
+                delivery = verify_standard(credential.webhook_secret.reveal(), headers, body)
             except RefusedError as error:
                 reason = str(error)
                 continue

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Locator, Page, Response, expect
+from playwright.sync_api import Locator, Response, expect
 
 from tests.conftest import Device
 from tests.e2e import hands

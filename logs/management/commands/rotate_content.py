@@ -1,4 +1,4 @@
-"""``manage.py rotate_content``: re-encrypt stored content with the first of ENCRYPTION_KEYS."""
+"""``manage.py rotate_content``: re-encrypt what is stored with the first of ENCRYPTION_KEYS."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from logs import contents
+from logs import encrypted
 
 
 class Command(BaseCommand):
-    help = "Re-encrypt stored content with the first key. Afterwards older keys may be taken away."
+    help = "Re-encrypt all that is encrypted with the first key. Afterwards older keys may be taken away."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        done, lost = contents.rotate()
-        self.stdout.write(f"{done:,} contents are under the first key now.")
+        done, lost = encrypted.rotate()
+        self.stdout.write(f"{done:,} values were put under the first key.")
         if lost:
             self.stderr.write(
-                f"{lost:,} contents are under a key that is not configured, and stay as they are."
+                f"{lost:,} values are under a key that is not configured, and stay as they are."
             )

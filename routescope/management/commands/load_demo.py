@@ -9,7 +9,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_PASSWORD, DEMO_USER_EMAIL
+from accounts.demo_accounts import DEMO_PASSWORD
+from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_USER_EMAIL
 from routescope.demo.history import load
 
 
@@ -26,10 +27,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, records: int, days: int, **options: Any) -> None:
         if records < 1 or days < 1:
             raise CommandError("--records and --days must be at least 1.")
-        if settings.HTTPS:
+        if not settings.ONLY_THIS_MACHINE:
             raise CommandError(
-                "BASE_URL is https, so others can reach this console: the demo is not loaded, because the"
-                " passwords of its user and its admin are known to everyone."
+                "Others can reach this console (by its address, its https or its database of its own): the"
+                " demo is not loaded, because the passwords of its user and its admin are known to everyone."
             )
         started = time.monotonic()
         loaded = load(records, days, timezone.now())

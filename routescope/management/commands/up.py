@@ -20,9 +20,10 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connections
 
+from accounts.demo_accounts import DEMO_PASSWORD
 from routescope import embedded, env, statics
 from routescope.data import version
-from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_PASSWORD, DEMO_USER_EMAIL
+from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_USER_EMAIL
 from routescope.embedded import place
 from routescope.listening import Address, AddressTakenError
 from routescope.output import Lines
@@ -54,7 +55,7 @@ class Command(BaseCommand):
 
     def handle(self, *, host: str, port: int, demo: bool | None, **options: object) -> None:
         self.address = Address(host, port)
-        self.demo = demo if demo is not None else self.address.is_local and not env.text("DATABASE_URL")
+        self.demo = demo if demo is not None else self.address.is_local and settings.ONLY_THIS_MACHINE
         self.run()
 
     def run(self) -> None:

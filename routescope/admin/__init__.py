@@ -29,6 +29,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from routescope import formatting
+from routescope.admin.guards import GuardedAdmin
 from routescope.filtering import MomentField
 from routescope.keyset import Cursor, Page
 from routescope.ranges import HOUR, Preset, TimeRange, ceil, floor, preset_range
@@ -45,7 +46,7 @@ _Parent = TypeVar("_Parent", bound=models.Model)
 # --- Lists of big tables -----------------------------------------------------------------------------------
 
 
-class ReadOnlyAdmin(admin.ModelAdmin[_Row]):
+class ReadOnlyAdmin(GuardedAdmin[_Row]):
     """Shows what the product writes itself: nobody, superusers included, adds, changes or deletes it here."""
 
     actions = None
@@ -65,10 +66,11 @@ class ReadOnlyAdmin(admin.ModelAdmin[_Row]):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+        self.require_view(request)
         raise Http404
 
 
-class KeptAdmin(admin.ModelAdmin[_Row]):
+class KeptAdmin(GuardedAdmin[_Row]):
     """Shows what records refer to: changed, switched off, never deleted, which would leave them nameless."""
 
     show_full_result_count = False

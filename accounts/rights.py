@@ -1,0 +1,30 @@
+"""Who may act on whose account: nobody on one that can do more than they can."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser, Permission
+from django.db.models import Q
+
+from accounts.models import User
+
+
+def reaches(actor: User | AnonymousUser | Any, other: User) -> bool:
+    """Say whether ``actor`` has every right that ``other`` has.
+
+    Only then may they change, invite, merge or reset them: a new address or password is a way into the
+    account. A closed account counts with the rights that it will have again.
+    """
+    if not isinstance(actor, User) or not actor.is_active:
+        return False
+    if actor.is_superuser or actor.pk == other.pk:
+        return True
+    if other.is_superuser or (other.is_staff and not actor.is_staff):
+        return False
+    return _rights(other) <= _rights(actor)
+
+
+def _rights(user: User) -> set[int]:
+    held = Permission.objects.filter(Q(user=user) | Q(group__user=user))
+    return set(held.values_list("pk", flat=True))
