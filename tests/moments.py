@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from datetime import datetime, timedelta
+from threading import Lock
 
 import pytest
 
@@ -23,6 +24,7 @@ class Moments:
         self._taken: dict[datetime, Hashable] = {}
         self._given: set[datetime] = set()
         self._next: dict[datetime, datetime] = {}
+        self._lock = Lock()
 
     def begin(self) -> None:
         """Begin a test: no time is taken yet."""
@@ -33,11 +35,12 @@ class Moments:
     def free(self, wanted: datetime) -> datetime:
         """Return the wanted time, or the first millisecond after it that is neither taken nor given out."""
         start = _whole(wanted)
-        found = self._next.get(start, wanted)
-        while _whole(found) in self._taken or _whole(found) in self._given:
-            found += _MILLISECOND
-        self._given.add(_whole(found))
-        self._next[start] = found + _MILLISECOND
+        with self._lock:  # Some tests send from several threads.
+            found = self._next.get(start, wanted)
+            while _whole(found) in self._taken or _whole(found) in self._given:
+                found += _MILLISECOND
+            self._given.add(_whole(found))
+            self._next[start] = found + _MILLISECOND
         return found
 
     def took(self, moment: datetime, row: Hashable, *, ties: bool = False) -> None:

@@ -26,6 +26,7 @@ from routescope.ids import derived_id
 from tasks import listing as tasks_listing
 from tasks.models import AsyncTask, EventKind, TaskEvent, TaskStatus, TaskType
 from tests.cast import NOON, event, just_now, signed_in, store
+from tests.moments import tasks as moments
 
 if TYPE_CHECKING:
     from django.test.client import _MonkeyPatchedWSGIResponse as Answer
@@ -501,6 +502,7 @@ def test_staff_see_records_only_with_the_permission(bob: User) -> None:
 
 def task(gateway: Gateway, user: User, name: str, minutes: int = 0, **fields: Any) -> AsyncTask:
     moment = NOON + timedelta(minutes=minutes)
+    moments.took(moment, (gateway.pk, name))
     made: AsyncTask = AsyncTask.objects.create(
         id=derived_id(moment, gateway.pk, name),
         submitted_at=moment,
