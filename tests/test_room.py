@@ -5,18 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 from django.db import OperationalError, connection
+from django.http import QueryDict
 from django.test import Client
 
+from accounts import exporting
+from accounts.models import Export, Gateway, User
 from logs import compaction
+from logs.amend import Amendment, amend
 from logs.models import UsageRecord
-from routescope.data import room
+from routescope.data import room, version
 from routescope.embedded import disk, home, postgres_conf
 from routescope.embedded.disk import MB, Disk
+from routescope.exports import parts
 from routescope.outages import Outage
+from tests.cast import event, store
 from tests.embedded_state import state
 from tests.sending import Sender, sender
 
@@ -138,6 +148,50 @@ def test_files_leave_more_free_than_records_do(tmp_path: Path, monkeypatch: pyte
     room.for_file(tmp_path, 20 * MB)
     with pytest.raises(room.NoRoomError):
         room.for_file(tmp_path, 30 * MB)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_export_waits_for_room_and_goes_on_from_what_it_has(
+    alice: User, gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.EXPORTS_DIR = tmp_path
+    monkeypatch.setattr(parts, "PART_ROWS", 2)
+    store(gateway, *(event(minutes=number) for number in range(9)))
+    export = exporting.ask(alice, "usage", "csv", ["request_id"], QueryDict("range=all"), gzipped=False)
+    free = [300, 300, 10]
+
+    def disk_of(cls: type[Disk], folder: Path) -> Disk:
+        return cls(400 * MB, (free.pop(0) if len(free) > 1 else free[0]) * MB)
+
+    monkeypatch.setattr(Disk, "of", classmethod(disk_of))
+    assert exporting.run(export.pk)
+    export.refresh_from_db()
+    assert export.status == Export.Status.QUEUED
+    assert export.pk in exporting.waiting()
+    assert list((export.folder / "parts").glob("part-*"))
+    free[:] = [300]
+    assert exporting.run(export.pk)
+    export.refresh_from_db()
+    assert export.status == Export.Status.DONE
+    assert len(export.path.read_text().splitlines()) == 1 + 9
+
+
+@pytest.mark.django_db(transaction=True)
+def test_amendments_of_many_records_wait_for_room(small: Callable[[int], None]) -> None:
+    small(10)
+    with pytest.raises(room.NoRoomError):
+        amend([Amendment(1, UUID(int=0), 0, None)])
+
+
+def test_an_old_postgresql_is_refused_in_one_sentence(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert version.trouble() is None
+    assert version.check(databases=["default"]) == []
+    monkeypatch.setattr(version, "OLDEST", 99)
+    assert (version.trouble() or "").endswith("Routescope needs 99 or later.")
+    [error] = version.check(databases=["default"])
+    assert error.is_serious()
+    with pytest.raises(SystemCheckError, match="needs 99 or later"):
+        call_command("check", databases=["default"])
 
 
 @pytest.mark.django_db(transaction=True)
