@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +36,7 @@ pytestmark = [
 
 LIMIT = 60.0  # seconds; how long anything may take before its test fails
 HEADER, STALL = 2, 3  # seconds; the server's deadlines here
+POST = b"POST /api/v1/usage HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 LARGE = b"/static/admin/js/vendor/xregexp/xregexp.js"
 
 
@@ -142,14 +144,19 @@ def post(body: bytes, *headers: str, path: str = "/api/v1/usage") -> bytes:
 
 def record(number: int, **more: object) -> dict[str, object]:
     moment = (NOON + timedelta(seconds=number)).isoformat()
-    return {
-        "request_id": f"req_{number}",
-        "created_at": moment,
-        "user": "u",
-        "token": "t",
-        "model": "m",
-        **more,
-    }
+    return {"request_id": f"req_{number}", "created_at": moment, "user": Person.name, **more}
+
+
+class Person:
+    """Whose records a test sends."""
+
+    name = ""
+
+
+@pytest.fixture(autouse=True)
+def person() -> None:
+    """Somebody else in each test: the server that they share keeps the names it knows, not so the tests."""
+    Person.name = f"{uuid.uuid4()}@example.com"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -225,9 +232,9 @@ def test_a_thousand_slow_connections_hold_up_nobody_and_are_closed(
         (b"\r\n", 0),
         (b"GET / HT", 408),
         (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n", 408),
-        (b"POST /api/v1/usage HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n", 408),
-        (b"POST /api/v1/usage HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n[", 408),
-        (b"POST /api/v1/usage HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[", 408),
+        (b"POST /api/v1/usage HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n", 408),
+        (b"POST /api/v1/usage HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n[", 408),
+        (b"POST /api/v1/usage HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[", 408),
         (b"POST /accounts/login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\na=", 408),
     ],
 )
@@ -245,9 +252,12 @@ def test_who_stops_in_the_middle_is_closed(server: Server, begun: bytes, status:
     [
         (b"", b"\r\n"),
         (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ", b"a"),
-        (b"POST /api/v1/usage HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", b" "),
-        (b"POST /api/v1/usage HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
-        (b"POST /api/v1/usage HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"a"),
+        (b"POST /api/v1/usage HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n", b" "),
+        (
+            b"POST /api/v1/usage HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"1\r\n \r\n",
+        ),
+        (b"POST /api/v1/usage HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"a"),
     ],
     ids=["line-ends", "header", "body", "chunks", "extension"],
 )
@@ -277,7 +287,7 @@ def test_who_asks_again_and_again_and_never_reads_is_closed(server: Server) -> N
         with contextlib.suppress(ConnectionResetError, BrokenPipeError):
             while time.monotonic() - started < LIMIT:
                 with contextlib.suppress(TimeoutError):
-                    connected.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % LARGE)
+                    connected.sendall(b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % LARGE)
         assert time.monotonic() - started < STALL + 20
     assert server.get("/accounts/login/")[0] == 200
 
@@ -288,7 +298,7 @@ def test_too_many_connections_cost_those_that_wait_longest(start: Callable[..., 
         held = [stack.enter_context(server.connect()) for _ in range(80)]
         assert status_of(read_all(held[0])) == 503
         assert server.get("/accounts/login/")[0] == 200
-        held[-1].sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        held[-1].sendall(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
         assert status_of(read_all(held[-1])) == 200
 
 
@@ -341,7 +351,7 @@ def test_bodies_of_every_size_and_framing_arrive_whole(server: Server, key: str)
 def test_a_body_that_is_too_large_is_refused_and_the_client_reads_why(
     server: Server, path: str, length: int
 ) -> None:
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\n".encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n".encode()
     answer = server.say(head + b"Content-Length: %d\r\n\r\n" % (length + 1) + b"x" * 100_000)
     assert status_of(answer) == 413
     assert b"connection: close" in answer
@@ -363,9 +373,7 @@ def test_whoever_asks_before_sending_is_told_to_go_on_or_not_to(server: Server, 
         assert status_of(connected.recv(100)) == 100
         connected.sendall(body)
         assert status_of(read_all(connected)) == 200
-    refused = (
-        b"POST /hooks/suno/ HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 99999999\r\n\r\n"
-    )
+    refused = POST + b"Expect: 100-continue\r\nContent-Length: 99999999\r\n\r\n"
     assert status_of(server.say(refused)) == 413
 
 
@@ -375,37 +383,38 @@ def test_whoever_asks_before_sending_is_told_to_go_on_or_not_to(server: Server, 
 @pytest.mark.parametrize(
     ("head", "status"),
     [
-        ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4", 400),
-        ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 3", 400),
-        ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3, 3", 400),
-        ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +3", 400),
-        ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked", 400),
-        ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3", 400),
-        ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity", 400),
-        ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked", 400),
-        ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked", 400),
-        ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked", 400),
-        ("POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked", 400),
-        ("GET / HTTP/1.1\r\nHost: x\r\nHost: y", 400),
+        ("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 3\r\nContent-Length: 4", 400),
+        ("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 3\r\nContent-Length: 3", 400),
+        ("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 3, 3", 400),
+        ("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: +3", 400),
+        ("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked", 400),
+        ("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3", 400),
+        ("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: x", 400),
+        ("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: xchunked", 400),
+        ("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: gzip, chunked", 400),
+        ("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding : chunked", 400),
+        ("POST / HTTP/1.0\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked", 400),
+        ("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: y", 400),
         ("GET / HTTP/1.1\r\nAccept: */*", 400),
-        ("GET / HTTP/1.1\r\nHost: x\r\n folded: 1", 400),
-        ("GET / HTTP/1.1\r\nHost: x\r\nNull: \0", 400),
-        ("GET / HTTP/9.9\r\nHost: x", 400),
-        ("GET / HTTP/1.1\r\nHost: x\r\n" + "\r\n".join(f"X-{n}: 1" for n in range(200)), 431),
-        ("GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + "x" * 100_000, 431),
-        ("GET /" + "x" * 100_000 + " HTTP/1.1\r\nHost: x", 431),
+        ("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n folded: 1", 400),
+        ("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nNull: \0", 400),
+        ("GET / HTTP/9.9\r\nHost: 127.0.0.1", 400),
+        ("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + "\r\n".join(f"X-{n}: 1" for n in range(200)), 431),
+        ("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: " + "x" * 100_000, 431),
+        ("GET /" + "x" * 100_000 + " HTTP/1.1\r\nHost: 127.0.0.1", 431),
         ("\x16\x03\x01\x02\x00", 400),
     ],
 )
 def test_what_could_be_read_in_two_ways_is_refused(server: Server, head: str, status: int) -> None:
-    answer = server.say(head.encode("latin-1") + b"\r\n\r\n0\r\n\r\nGET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+    more = b"\r\n\r\n0\r\n\r\nGET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    answer = server.say(head.encode("latin-1") + more)
     assert status_of(answer) == status
     assert answer.count(b"HTTP/1.1 ") == 1, "nothing after it is taken for a request"
 
 
 def test_headers_without_an_end_are_refused_before_they_fill_the_memory(server: Server) -> None:
     with server.connect() as connected:
-        connected.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: ")
+        connected.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ")
         sent = 0
         with contextlib.suppress(ConnectionResetError, BrokenPipeError):
             while sent < 100 << 20:
@@ -417,7 +426,7 @@ def test_headers_without_an_end_are_refused_before_they_fill_the_memory(server: 
 def test_requests_that_are_sent_at_once_are_answered_in_their_order(server: Server) -> None:
     asked = [b"/livez", b"/accounts/login/", b"/static/css/none.css", b"/livez"]
     sent = b"".join(b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % path for path in asked)
-    answer = server.say(sent + b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    answer = server.say(sent + b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
     found = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", answer)]
     assert found == [200, 200, 404, 200, 200]
 
@@ -466,35 +475,48 @@ def locked(table: str) -> Iterator[None]:
         yield
 
 
+def waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
+
+
 def test_pages_that_wait_keep_neither_gateways_nor_static_files_nor_the_api_waiting(
     server: Server, key: str, alice: User
 ) -> None:
     cookies = [session(User.objects.create(email=f"person-{number}@example.com")) for number in range(20)]
-    with contextlib.ExitStack() as stack, locked("accounts_savedview"):
-        for cookie in cookies:
-            connected = stack.enter_context(server.connect())
-            connected.sendall(
-                f"GET /records/usage/ HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookie}\r\n\r\n".encode()
-            )
-        answer = server.say(
-            post(json.dumps(record(1)).encode(), f"Authorization: Bearer {key}", "Connection: close")
-        )
-        assert status_of(answer) == 200
-        assert server.get("/static/css/base.css")[0] == 200
-        assert server.get("/api/v1/openapi.json")[0] == 200
-        assert server.get("/readyz")[0] == 200
+    asked = "GET /records/usage/ HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nCookie: %s\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(server.connect()) for _ in cookies]
+        with locked("accounts_savedview"):
+            for connected, cookie in zip(held, cookies, strict=True):
+                connected.sendall((asked % cookie).encode())
+            wait(waits_for_a_lock)
+            body = json.dumps(record(1)).encode()
+            answer = server.say(post(body, f"Authorization: Bearer {key}", "Connection: close"))
+            assert status_of(answer) == 200
+            assert server.get("/static/css/base.css")[0] == 200
+            assert server.get("/api/v1/openapi.json")[0] == 200
+            assert server.get("/readyz")[0] == 200
+        assert {status_of(read_all(connected)) for connected in held} <= {200, 503}
 
 
 def test_gateways_that_wait_keep_no_page_waiting(server: Server) -> None:
     keys = [IngestKey.issue(Gateway.objects.create(name=f"edge-{number}"), "test")[1] for number in range(12)]
-    with contextlib.ExitStack() as stack, locked("accounts_ingestkey"):
-        for key in keys:
-            connected = stack.enter_context(server.connect())
-            connected.sendall(post(b"[]", f"Authorization: Bearer {key}"))
-        assert server.get("/accounts/login/")[0] == 200
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(server.connect()) for _ in keys]
+        with locked("accounts_ingestkey"):
+            for connected, key in zip(held, keys, strict=True):
+                connected.sendall(post(b"[]", f"Authorization: Bearer {key}", "Connection: close"))
+            wait(waits_for_a_lock)
+            assert server.get("/accounts/login/")[0] == 200
+        assert {status_of(read_all(connected)) for connected in held} <= {200, 503}
 
 
-def test_more_than_can_wait_are_told_to_come_again_and_the_gone_are_dropped(server: Server, key: str) -> None:
+def test_more_than_can_wait_are_told_to_come_again_and_the_gone_are_dropped(
+    start: Callable[..., Server], key: str
+) -> None:
+    server = start()
     with contextlib.ExitStack() as stack:
         with locked("accounts_ingestkey"):
             held = [stack.enter_context(server.connect()) for _ in range(60)]
@@ -622,18 +644,12 @@ def test_requests_under_way_are_answered_before_it_ends(start: Callable[..., Ser
             asked = stack.enter_context(server.connect())
             asked.sendall(post(json.dumps(record(1)).encode(), f"Authorization: Bearer {key}"))
             silent = stack.enter_context(server.connect())
-            wait(lambda: _waits_for_a_lock())
+            wait(waits_for_a_lock)
             server.process.send_signal(signal.SIGTERM)
             assert read_all(silent) == b""
         status = status_of(read_all(asked))
     assert server.process.wait(LIMIT) == 0
     assert (status, UsageRecord.objects.count()) in {(200, 1), (503, 0)}, "503: the lock was held too long"
-
-
-def _waits_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return bool(cursor.fetchone()[0])
 
 
 def test_it_listens_on_ipv6(tmp_path: Path) -> None:

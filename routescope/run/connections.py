@@ -173,10 +173,11 @@ class Connection(HttpToolsProtocol):
         for name, value in self.headers:
             values.setdefault(name, []).append(value)
         hosts = values.get(b"host", [])
-        if len(hosts) > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
+        is_old = self.parser.get_http_version() == "1.0"
+        if len(hosts) > 1 or not (hosts or is_old):
             self._object(400, "A request has one Host header.")
         codings, lengths = values.get(b"transfer-encoding", []), values.get(b"content-length", [])
-        if codings and (lengths or [coding.lower() for coding in codings] != [b"chunked"] or not hosts):
+        if codings and (lengths or is_old or [coding.lower() for coding in codings] != [b"chunked"]):
             self._object(400, "Transfer-Encoding must be chunked, and without a Content-Length.")
         if len(lengths) > 1:
             self._object(400, "A request has one Content-Length.")
