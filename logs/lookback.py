@@ -83,6 +83,33 @@ def steps(user: User, selection: Selection, cursor: Cursor) -> Iterator[Looked]:
         cursor = Cursor(newer=looked.reached) if cursor.newer else Cursor(older=looked.reached)
 
 
+def within_reach(user: User, start: datetime, end: datetime, most: int) -> datetime:
+    """Return from when on, in a range, the user has at most ``most`` records, told by the rollups.
+
+    ``start`` where all of it has no more, or else the beginning of a UTC hour: of the last one at the latest.
+    """
+    begins, left = _reached(user, UsageDay, start, end, most)
+    if begins is None:
+        return start
+    hour, _ = _reached(user, UsageHour, max(start, begins), min(end, begins + DAY), left)
+    kept = begins if hour is None else hour + HOUR
+    return max(start, min(kept, floor(end - timedelta(microseconds=1), HOUR)))
+
+
+def _reached(
+    user: User, rollup: type[UsageDay | UsageHour], start: datetime, end: datetime, most: int
+) -> tuple[datetime | None, int]:
+    """Return the first period, newest first, that holds too much, and how much was left before it."""
+    unit = DAY if rollup is UsageDay else HOUR
+    rows = rollup.objects.filter(user_id__in=user.ids, start__gte=floor(start, unit), start__lt=end)
+    volumes = rows.values("start").annotate(volume=Sum("records")).order_by("-start")
+    for begins, volume in volumes.values_list("start", "volume"):
+        if volume > most:
+            return begins, most
+        most -= volume
+    return None, most
+
+
 def ids(user: User, selection: Selection, looked: Looked, *, newest_first: bool, limit: int) -> list[UUID]:
     """Return the ids of the nearest ``limit`` records, of those looked at, that meet all filters."""
     try:

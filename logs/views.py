@@ -58,7 +58,7 @@ def further(request: AuthenticatedRequest) -> HttpResponse:
     with snapshot():
         filters = UsageFilter(request.GET, user=request.user)
         page = listing.listed(request.user, filters.selection, cursor, display.page_size)
-    last = Cursor.parse(QueryDict(f"older={request.GET.get('shown', '')}")).older
+    last = Cursor.parse(QueryDict(urlencode({"older": request.GET.get("shown", "")}))).older
     day = timezone.localdate(moment_of(last)) if last else None
     context = {
         "filters": filters,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -25,7 +26,7 @@ from logs.events import UsageEvent
 from logs.models import REQUEST_TYPES, RecordType, Status, UsageRecord
 from logs.selection import Looked, Selection
 from routescope.keyset import Cursor, Page
-from routescope.ranges import MINUTE, TimeRange, floor
+from routescope.ranges import HOUR, MINUTE, TimeRange, floor
 from tests.cast import NOON, event, store
 
 pytestmark = pytest.mark.django_db
@@ -185,6 +186,38 @@ def _until(alice: User, selection: Selection, looked: Looked) -> list[UUID]:
         if page.older is None or page.older == looked.reached:
             return listed
         cursor = Cursor(older=page.older)
+
+
+@anything
+@given(
+    start=TIMES,
+    end=TIMES,
+    models=st.sets(st.sampled_from(["m0", "m1"]), max_size=1),
+    most=st.integers(1, 400),
+)
+def test_a_chart_counts_the_minutes_of_a_bounded_number_of_records(
+    alice: User,
+    monkeypatch: pytest.MonkeyPatch,
+    start: datetime | None,
+    end: datetime | None,
+    models: set[str],
+    most: int,
+) -> None:
+    monkeypatch.setattr(traffic, "MOST_COUNTED", most)
+    selection, left, _ = select(alice, start, end, set(), models, set(), "everything")
+    found = traffic.traffic(alice, replace(selection, bounds=Q()), NOON + SPAN)
+    begins, ends = found.chosen.start, found.chosen.end
+    assert begins is not None and ends is not None
+    calls = [row for row in left if row.type in REQUEST_TYPES and begins <= row.created_at < ends]
+    assert sum(bucket.requests for bucket in found.buckets) == len(calls)
+    mine = UsageRecord.objects.filter(user_id__in=alice.ids)
+    read = sum(begins <= row.created_at < ends for row in mine)
+    assert read <= most or begins >= floor(ends - timedelta(microseconds=1), HOUR) or not found.is_part
+    if found.is_part:
+        whole = sum(row.created_at >= floor(begins - timedelta(microseconds=1), HOUR) for row in mine)
+        assert whole > most, "no less than could be"
+    else:
+        assert begins == (start or begins)
 
 
 @pytest.fixture(params=["as they are", "tiny"])

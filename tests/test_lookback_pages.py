@@ -84,7 +84,7 @@ def test_a_page_says_of_which_records_it_is(
     page = answer.content.decode()
     assert listed(page) == records[:2]
     assert stats(answer)["requests"][0] == "2"
-    assert "<b>Of the newest 10 records</b> in the range, back to 2026-03-10 11:50:51." in page
+    assert "<b>of the newest 10 records</b> in the range, back to 2026-03-10 11:50:51." in page
     assert "2 of the newest 10 records" in page, "the pager, which is announced too"
     assert 'aria-describedby="newest-note"' in page
     assert 'id="page-older"' not in page
@@ -135,7 +135,7 @@ def test_without_javascript_every_step_is_a_page(alice_client: Client, records: 
 def test_other_filters_leave_what_is_looked_at(alice_client: Client, records: list[str]) -> None:
     page = alice_client.get(PAGE, {**COSTLY, "model": "gpt-5"}).content.decode()
     assert (
-        "<b>Of the newest 10 records</b> that the other filters leave, back to 2026-03-10 11:40:41." in page
+        "<b>of the newest 10 records</b> that the other filters leave, back to 2026-03-10 11:40:41." in page
     )
     assert listed(page) == [one for one in records[:2] if int(one[-2:]) % 2]
 
@@ -156,7 +156,7 @@ def test_the_lines_of_a_comparison_lead_to_exactly_their_records(
 ) -> None:
     query = {"range": "all", "cost_max": "5", "compare": "model"}
     page = alice_client.get(PAGE, query).content.decode()
-    assert "Of the newest 10 records" in page
+    assert "of the newest 10 records</b>" in page
     lines = re.findall(r'data-line="([^"]+)" data-cost="[^"]+" data-requests="(\d+)"', page)
     assert sum(int(requests) for _, requests in lines) == 8
     for label, requests in lines:
@@ -191,7 +191,7 @@ def test_a_tokens_limits_are_held_against_a_bounded_number_of_calls(
     monkeypatch.setattr("logs.traffic.MOST_CALLS", 10)
     page = alice_client.get(f"{PAGE}limits/", {"token": "prod", "range": "all"}).content.decode()
     assert page.count("data-minute=") == 10
-    assert "<b>Of the newest 10 records</b> in the range" in page
+    assert "<b>of the newest 10 records</b> in the range" in page
 
 
 # --- Read API --------------------------------------------------------------------------------------------
