@@ -117,7 +117,7 @@ RULES: tuple[Rule, ...] = (
         message=r"content (management |usage |filtering |safety )?polic(y|ies)|usage polic(y|ies)"
         r"|safety (system|filter|setting|reason|guideline)|blocked (due to|because of|by).{0,40}safety"
         r"|finish_?reason\W{0,4}SAFETY|block_?reason|was flagged|flagged (for|as)|content exists risk"
-        r"|requires moderation|violat\w+ .{0,40}(polic|guardrail|terms)|inappropriate content"
+        r"|requires moderation|violat\w{1,12} .{0,40}(polic|guardrail|terms)|inappropriate content"
         r"|sensitive words|responsible ai practices|moderation (block|fail|reject)",
     ),
     _rule(
@@ -252,7 +252,8 @@ RULES: tuple[Rule, ...] = (
         words=r"\b(model_not_found|invalid_model|model_not_supported|ModelNotFound|not_found_error"
         r"|NotFoundError"
         r"|model_decommissioned)\b",
-        message=r"model .{0,120}(does not exist|not found|is not (a )?(valid|supported|available)|not exist"
+        message=r"model (?:(?!model ).){0,120}"
+        r"(does not exist|not found|is not (a )?(valid|supported|available)|not exist"
         r"|has been (deprecated|decommissioned|shut down))|invalid model|is not a valid model"
         r"|no endpoints found"
         r"|unknown model|no allowed providers",

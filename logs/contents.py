@@ -27,6 +27,7 @@ from routescope import encryption, partitions
 from routescope.data import room
 from routescope.ids import moment_of
 from routescope.partitions import Day
+from routescope.reading import cut, shortened
 from routescope.redaction import redacted_json
 
 TABLE = "usage_content"
@@ -173,15 +174,50 @@ def _of_whole(kind: type[Group] | type[ApiToken], levels: dict[int, int]) -> dic
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """Content that is to be stored: as it may be kept, with the sizes it had."""
+    """Content that is to be stored, with the sizes it had.
+
+    ``sides`` is the JSON of what may be kept of it: bytes, as a batch's contents wait for each other, and
+    built they would take many times the room.
+    """
 
     id: UUID
     user_id: int
     level: Level
-    input: Any
-    output: Any
+    sides: bytes
     input_bytes: int | None
     output_bytes: int | None
+    is_truncated: bool
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What may be kept by side, ``input`` and ``output``: one that did not come is not there."""
+        values: dict[str, Any] = msgspec.json.decode(self.sides)
+        return values
+
+
+def captured(
+    identifier: UUID,
+    user_id: int,
+    level: Level,
+    given: Any,
+    answered: Any,
+    input_bytes: int | None,
+    output_bytes: int | None,
+) -> Captured:
+    """Make content ready to be stored at a level: cut to ``CONTENT_MAX_BYTES`` a side, and then redacted."""
+    sides: dict[str, Any] = {}
+    truncated = False
+    for name, value in (("input", given), ("output", answered)):
+        if value is None:
+            continue
+        sides[name], is_cut = _fitted(value, settings.CONTENT_MAX_BYTES)
+        truncated = truncated or is_cut
+        if level is Level.REDACTED:
+            # Once it is cut: what is left out need not be gone through.
+            sides[name] = redacted_json(sides[name])
+    return Captured(
+        identifier, user_id, level, msgspec.json.encode(sides), input_bytes, output_bytes, truncated
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,19 +279,18 @@ def complete(users: Mapping[UUID, int], moves: Mapping[UUID, UUID], later: Seque
 
 def _together(identifier: UUID, user_id: int, old: Content, new: Captured | None) -> Captured:
     level = old.level if new is None else min(old.level, new.level)
-    given = old.input if old.input is not None or new is None else new.input
-    answered = old.output if old.output is not None or new is None else new.output
-    if level is Level.REDACTED:
-        given, answered = redacted_json(given), redacted_json(answered)
-    return Captured(
+    later = {} if new is None else new.values
+    both = captured(
         identifier,
         user_id,
         level,
-        given,
-        answered,
+        old.input if old.input is not None else later.get("input"),
+        old.output if old.output is not None else later.get("output"),
         old.input_bytes if old.input_bytes is not None or new is None else new.input_bytes,
         old.output_bytes if old.output_bytes is not None or new is None else new.output_bytes,
     )
+    was_cut = old.is_truncated or (new is not None and new.is_truncated)
+    return replace(both, is_truncated=both.is_truncated or was_cut)
 
 
 def load(user_id: int, identifiers: Iterable[UUID]) -> dict[UUID, Content | None]:
@@ -313,21 +348,14 @@ def _content(row: UsageContent) -> Content | None:
 
 
 def _row(content: Captured) -> tuple[Any, ...]:
-    most = settings.CONTENT_MAX_BYTES
-    sides: dict[str, Any] = {}
-    truncated = False
-    for name, value in (("input", content.input), ("output", content.output)):
-        if value is not None:
-            sides[name], cut = _fitted(value, most)
-            truncated = truncated or cut
-    body = _raw(encryption.encrypt(zlib.compress(msgspec.json.encode(sides), 3)))
+    body = _raw(encryption.encrypt(zlib.compress(content.sides, 3)))
     return (
         content.id,
         content.user_id,
         int(content.level),
         content.input_bytes,
         content.output_bytes,
-        truncated,
+        content.is_truncated,
         encryption.key_id(),
         body,
     )
@@ -342,14 +370,12 @@ def _fitted(value: Any, most: int) -> tuple[Any, bool]:
         if len(msgspec.json.encode(shorter)) <= most:
             return shorter, True
     text = msgspec.json.encode(value)[:most].decode(errors="ignore")
-    return {"truncated": text}, True
+    return {"truncated": cut(text, len(text) - 1)}, True
 
 
 def _shortened(value: Any, longest: int) -> Any:
     if isinstance(value, str):
-        if len(value) <= longest:
-            return value
-        return f"{value[:longest]}… [{len(value) - longest:,} characters cut]"
+        return shortened(value, longest)
     if isinstance(value, list):
         return [_shortened(inner, longest) for inner in value]
     if isinstance(value, dict):

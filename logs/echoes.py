@@ -8,8 +8,9 @@ Left out is what nothing else accounts for; ``[…]`` stands in its place.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property, lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -36,33 +37,107 @@ _MOST_UNSPACED = 8
 _LETTERS = re.compile(r"[A-Za-z]+")
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _TECHNICAL = re.compile(
-    r"[\w.:/@%$&=?#\[\]*-]*[\d_./@=\[\]][\w.:/@%$&=?#\[\]*-]*|[a-z]+[A-Z]\w*|[A-Z]{2,}\w*"
+    r"(?=[^\d_./@=\[\]]*+[\d_./@=\[\]])[\w.:/@%$&=?#\[\]*-]++|[a-z]++[A-Z]\w*+|[A-Z]{2,}+\w*+"
 )
 _SENTENCE = re.compile(r"(?<=[.!?。！？])\s+|\n+")
 _PROSE_WORDS = 3
 _SHORTEST_ECHO = 6
 _MOST_TEXTS = 2_000
 _NEAR = 40
+_CHEAP = 4_000_000
+"""Letters that may be compared for one record before an index is made: some milliseconds."""
+_MOST_SEARCHED, _MOST_INDEXED = 4 * 1024 * 1024, 512 * 1024
+"""Letters of a record's content, the longest texts first."""
+_MOST_ALIKE = 8
 
 
-def without_echo(message: str, texts: list[str]) -> str:
-    """Leave out of a message what repeats one of the texts: three words in a row, or a whole text."""
-    for text in texts:
-        if len(text) >= _SHORTEST_ECHO and text in message:
-            message = message.replace(text, LEFT_OUT)
-    words = list(_WORD.finditer(message))
-    haystack = "\n".join(texts)
-    spans: list[tuple[int, int]] = []
-    first = 0
-    while first < len(words):
-        last = first + _PROSE_WORDS - 1
-        if last < len(words) and message[words[first].start() : words[last].end()] in haystack:
-            while last + 1 < len(words) and message[words[first].start() : words[last + 1].end()] in haystack:
-                last += 1
-            spans.append((words[first].start(), words[last].end()))
-            first = last
-        first += 1
-    return _cut(message, spans)
+class Echoes:
+    """The texts of a record's content, to be left out of what else the record holds.
+
+    A short message is looked for in them, and they in it, letter by letter, which is fast. That is as much
+    work as the one times the other: past a bound, for the record as a whole, an index of each is asked.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.texts = texts
+        self._whole = frozenset(texts)
+        self._haystack = "\n".join(texts)[:_MOST_SEARCHED]
+        self._work = 0
+
+    def holds(self, text: str) -> bool:
+        """Whether a text is one of the content's, whole."""
+        return text in self._whole
+
+    def without(self, message: str) -> str:
+        """Leave out of a message what repeats one of the texts: three words in a row, or a whole text."""
+        if self._is_cheap(len(self.texts) * len(message)):
+            for text in self.texts:
+                if len(text) >= _SHORTEST_ECHO and text in message:
+                    message = message.replace(text, LEFT_OUT)
+        else:
+            message = _cut(message, self._whole_texts(message))
+        return _cut(message, self._runs(message))
+
+    def _is_cheap(self, work: int) -> bool:
+        self._work += work
+        return self._work <= _CHEAP
+
+    def _whole_texts(self, message: str) -> list[tuple[int, int]]:
+        spans = []
+        at = 0
+        while at <= len(message) - _SHORTEST_ECHO:
+            for text in self._by_beginning.get(message[at : at + _SHORTEST_ECHO], ()):
+                if message.startswith(text, at):
+                    spans.append((at, at + len(text)))
+                    at += len(text) - 1
+                    break
+            at += 1
+        return spans
+
+    @cached_property
+    def _by_beginning(self) -> dict[str, list[str]]:
+        """Texts by their first letters, the longest first."""
+        found: dict[str, list[str]] = {}
+        for text in self.texts:
+            if len(text) >= _SHORTEST_ECHO:
+                alike = found.setdefault(text[:_SHORTEST_ECHO], [])
+                if len(alike) < _MOST_ALIKE:
+                    alike.append(text)
+        return found
+
+    def _runs(self, message: str) -> list[tuple[int, int]]:
+        words = [found.span() for found in _WORD.finditer(message)]
+        cheap = self._is_cheap(len(words) * len(self._haystack))
+        spans: list[tuple[int, int]] = []
+        for first, last in zip(words, words[_PROSE_WORDS - 1 :], strict=False):
+            start, end = first[0], last[1]
+            if message[start:end] in self._haystack if cheap else self._is_run(message, first, last):
+                if spans and start <= spans[-1][1]:
+                    spans[-1] = (spans[-1][0], end)
+                else:
+                    spans.append((start, end))
+        return spans
+
+    def _is_run(self, message: str, first: tuple[int, int], last: tuple[int, int]) -> bool:
+        before, after = message[first[0] : first[1]], message[last[0] : last[1]]
+        for ends, begins in self._by_middle.get(message[first[1] : last[0]], ()):
+            if self._haystack.endswith(before, 0, ends) and self._haystack.startswith(after, begins):
+                return True
+        return False
+
+    @cached_property
+    def _by_middle(self) -> dict[str, list[tuple[int, int]]]:
+        """Where words stand in the content, by themselves and what separates them from their neighbours."""
+        found: dict[str, list[tuple[int, int]]] = {}
+        words = (word.span() for word in _WORD.finditer(self._haystack, 0, _MOST_INDEXED))
+        first, middle = next(words, None), next(words, None)
+        for last in words:
+            if first is not None:
+                places = found.setdefault(self._haystack[first[1] : last[0]], [])
+                if len(places) < _MOST_ALIKE:
+                    places.append((first[1], last[0]))
+            first, middle = middle, last
+        return found
 
 
 def in_words_of_errors(message: str, known: Iterable[str | None] = ()) -> str:
@@ -102,21 +177,24 @@ def without_content(value: Any, name: str = "") -> Any:
     return value
 
 
-@lru_cache(maxsize=65_536)
 def is_plain(text: str) -> bool:
     """Whether a value is a name that may be kept as it is, whatever the policy."""
     return not is_prose(text) and is_no_secret(text)
 
 
-@lru_cache(maxsize=16_384)
 def is_plain_key(key: str) -> bool:
     """Whether a field's name is one, and not that of content."""
-    return key.lower() not in _NAMES and is_plain(key)
+    return is_plain(key) and _is_no_name_of_content(key)
+
+
+@lru_cache(maxsize=16_384)
+def _is_no_name_of_content(key: str) -> bool:
+    return key.lower() not in _NAMES
 
 
 def texts_of(content: Any) -> list[str]:
     """Return the texts in a record's content, the longest first: what somebody, or the model, wrote."""
-    found = list(_texts(content, ""))[:_MOST_TEXTS]
+    found = islice(_texts(content, ""), _MOST_TEXTS)
     return sorted({text for text in found if len(text) >= _SHORTEST_ECHO}, key=len, reverse=True)
 
 
@@ -184,6 +262,10 @@ def _is_strange(token: str, names: frozenset[str]) -> bool:
 
 
 def _cut(text: str, spans: list[tuple[int, int]]) -> str:
-    for start, end in reversed(spans):
-        text = f"{text[:start]}{LEFT_OUT}{text[end:]}"
-    return text
+    """Put `LEFT_OUT` in the place of spans that are in order and apart."""
+    parts: list[str] = []
+    at = 0
+    for start, end in spans:
+        parts += (text[at:start], LEFT_OUT)
+        at = end
+    return "".join([*parts, text[at:]])

@@ -12,12 +12,13 @@ from typing import Any
 import msgspec
 
 from accounts.identities import Names
-from logs import echoes
+from logs import contents, echoes
 from logs.contents import Captured, Level, Policies
 from logs.events import Failure, JSONObject, UsageEvent
 from logs.models import UsageRecord
 from routescope.ids import derived_id
-from routescope.redaction import is_left_alone, is_no_secret, mapped, redacted, redacted_json
+from routescope.reading import built
+from routescope.redaction import is_left_alone, is_no_secret, mapped, redacted
 
 _ERROR_NAMES = frozenset({"error", "message", "error_message", "detail", "reason"})
 
@@ -48,23 +49,13 @@ def apply(
             continue
         event.content = int(level)
         if level is not Level.OFF:
-            keep = redacted_json if level is Level.REDACTED else _as_is
             if records is None:
                 identity = event.identity or event.request_id
                 identifier = derived_id(event.created_at, gateway_id, identity, event.type)
             else:
                 identifier, user_id = records[number].pk, records[number].user_id
-            captured.append(
-                Captured(
-                    identifier,
-                    user_id,
-                    level,
-                    keep(given),
-                    keep(answered),
-                    _size(event.input),
-                    _size(event.output),
-                )
-            )
+            sizes = _size(event.input), _size(event.output)
+            captured.append(contents.captured(identifier, user_id, level, given, answered, *sizes))
     return captured
 
 
@@ -83,17 +74,18 @@ def _has_texts(event: UsageEvent) -> bool:
 def _clean(event: UsageEvent, level: Level, content: list[Any]) -> None:
     off = level is Level.OFF
     texts = echoes.texts_of(content) if any(side is not None for side in content) else []
+    said_before = echoes.Echoes(texts)
     known = (event.model, event.provider, event.channel, event.error.param if event.error else None)
 
     def said(text: str) -> str:
-        text = redacted(echoes.without_echo(text, texts) if texts else text)
+        text = redacted(said_before.without(text) if texts else text)
         return echoes.in_words_of_errors(text, known) if off else text
 
     def named(text: str) -> str:
         text = redacted(text)
         if not texts:
             return text
-        if text in texts or (echoes.is_prose(text) and echoes.without_echo(text, texts) != text):
+        if said_before.holds(text) or (echoes.is_prose(text) and said_before.without(text) != text):
             return echoes.LEFT_OUT
         return text
 
@@ -130,17 +122,12 @@ def _attempt(attempt: JSONObject, said: Any, named: Any) -> JSONObject:
 
 
 def _decoded(raw: msgspec.Raw | None) -> Any:
-    if raw is None:
+    """Return content as JSON; as the text that it came in, where it cannot be built."""
+    if raw is None or bytes(raw) == b"null":
         return None
-    try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return bytes(raw).decode(errors="replace")
+    value = built(raw)
+    return bytes(raw).decode(errors="replace") if value is None else value
 
 
 def _size(raw: msgspec.Raw | None) -> int | None:
     return None if raw is None else len(bytes(raw))
-
-
-def _as_is(value: Any) -> Any:
-    return value

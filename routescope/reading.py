@@ -274,7 +274,7 @@ def cut(text: str, most: int) -> str:
         return text
     beginning = text[:most]
     whole = beginning.rstrip(_PARTS_OF_SECRETS).rstrip(_PARTS_OF_NUMBERS)
-    return whole if len(beginning) - len(whole) <= _LONGEST_SECRET else beginning
+    return whole if len(beginning) - len(whole) <= min(_LONGEST_SECRET, most // 2) else beginning
 
 
 def kept_json(raw: msgspec.Raw | bytes, field: str) -> Any:

@@ -16,29 +16,35 @@ _NAMED = (
     r"|access[_-]?token|refresh[_-]?token|auth[_-]?token|id[_-]?token|bearer[_-]?token|authorization"
     r"|private[_-]?key|session[_-]?(?:key|cookie)|credentials?|x-api-key|otp|pin)"
 )
+# Each pattern goes forward only: what may be long is taken possessively, and where it may begin at every
+# letter of a long word, at the first alone. Where a match hangs on what comes later in a word (a run of
+# digits, a point), the word is taken whole and looked into once.
 _SECRETS = re.compile(
     r"""
     -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----.*?(?:-----END\ [A-Z ]*PRIVATE\ KEY-----|\Z)
-    | \beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?                        # JSON web tokens
-    | \b(?:sk|pk|rk|rsk|whsec|xai|gsk|hf|r8|pplx|fw|nvapi|tvly|dapi|lsv2|phc|pat|key|tok)[-_]
-      (?:[\w-]*?)[A-Za-z0-9]{16,}[\w-]*
-    | \b(?:sk|pk|rk|rsk)[-_][\w-]{8,}
-    | \b(?:AKIA|ASIA|AROA)[A-Z0-9]{12,}
-    | \bAIza[\w-]{30,} | \bya29\.[\w-]{20,} | \bGOCSPX-[\w-]{20,}
-    | \b(?:gh[pousr]_|github_pat_|glpat-|npm_|pypi-|dckr_pat_|shpat_|sq0atp-|SG\.)[\w.-]{16,}
-    | \bxox[abeoprs]-[\w-]{10,}
-    | https://hooks\.slack\.com/services/\S+
+    | \b(?:AKIA|ASIA|AROA)[A-Z0-9]{12,}+
+    | \bAIza[\w-]{30,}+ | \bya29\.[\w-]{20,}+ | \bGOCSPX-[\w-]{20,}+
+    | \b(?:gh[pousr]_|github_pat_|glpat-|npm_|pypi-|dckr_pat_|shpat_|sq0atp-|SG\.)[\w.-]{16,}+
+    | \bxox[abeoprs]-[\w-]{10,}+
+    | https://hooks\.slack\.com/services/\S++
     """,
     re.VERBOSE | re.DOTALL,
 )
-_BEARER = re.compile(r"\b((?:Bearer|Basic|Token)\s+)([A-Za-z0-9+/_.=~-]{8,})", re.IGNORECASE)
-_IN_URL = re.compile(r"(\w+://[^\s/:@]*:)([^\s/@]+)(@)")
+_WEB_TOKEN = re.compile(r"\beyJ[\w-]{8,}+(\.[\w-]{8,}+(?:\.[\w-]*+)?)?")
+_PREFIXED = re.compile(
+    r"\b(?:sk|pk|rk|rsk|whsec|xai|gsk|hf|r8|pplx|fw|nvapi|tvly|dapi|lsv2|phc|pat|key|tok)[-_][\w-]*+"
+)
+_SURELY_KEY = re.compile(r"\b(?:sk|pk|rk|rsk)[-_][\w-]{8,}+")
+_LONG_RUN = re.compile(r"[A-Za-z0-9]{16}")
+_BEARER = re.compile(r"\b((?:Bearer|Basic|Token)\s++)([A-Za-z0-9+/_.=~-]{8,}+)", re.IGNORECASE)
+_IN_URL = re.compile(r"((?<!\w)\w++://[^\s/:@]*+:)([^\s/@]++)(@)")
 _ASSIGNED = re.compile(
-    rf"""(\b{_NAMED}\b["']?\s*(?:[:=]|\bis\b)\s*["']?)(?!\[redacted)([^\s"',;&}})]{{4,}})""",
+    rf"""(\b{_NAMED}\b["']?\s*+(?:[:=]|\bis\b)\s*+["']?+)(?!\[redacted)([^\s"',;&}})]{{4,}}+)""",
     re.IGNORECASE,
 )
 _EMAIL = re.compile(
-    r"[A-Za-z0-9._%+'-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"
+    r"(?<![A-Za-z0-9._%+'-])[A-Za-z0-9._%+'-]++@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+    r"(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"
 )
 _CARD = re.compile(r"(?<![\w.-])[3-6]\d{3}(?:[ -]?\d){8,15}(?![\w-]|\.\d)")
 _PHONE = re.compile(
@@ -71,7 +77,9 @@ _STEMS = (
 )
 _SHORTEST_SECRET = 11
 _SHORT = 64
-_LONG_NUMBER = 10**12
+_LONGEST_KEPT = 200
+"""Characters of what is remembered to hold no secret: long texts do not come again."""
+_LONG_NUMBER, _LONGEST_NUMBER = 10**12, 10**19
 """A card number may be sent as a number; counts are shorter."""
 _SECRET_KEY = re.compile(rf"^{_NAMED}$", re.IGNORECASE)
 
@@ -85,6 +93,8 @@ def _redacted(text: str) -> str:
     # Each pattern is looked for only where what it cannot do without is there: a long text has little of it.
     if "-----BEGIN" in text or max(map(len, text.split()), default=0) >= _SHORTEST_SECRET:
         text = _SECRETS.sub("[redacted secret]", text)
+        text = _WEB_TOKEN.sub(_web_token, text)
+        text = _PREFIXED.sub(_prefixed, text)
     lowered = text.lower()
     if any(stem in lowered for stem in _STEMS):
         text = _BEARER.sub(_kept_name, text)
@@ -120,7 +130,11 @@ def mapped(value: Any, change: Callable[[str], str]) -> Any:
         }
     if isinstance(value, list):
         return [mapped(inner, change) for inner in value]
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _LONG_NUMBER:
+    if (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and _LONG_NUMBER <= abs(value) < _LONGEST_NUMBER
+    ):
         digits = str(abs(value))
         return "[redacted card]" if digits[0] in "3456" and _is_card(digits) else value
     return value
@@ -143,10 +157,25 @@ def is_left_alone(value: Any, text_is: Callable[[str], bool], key_is: Callable[[
     return not isinstance(value, int) or -_LONG_NUMBER < value < _LONG_NUMBER
 
 
-@lru_cache(maxsize=65_536)
 def is_no_secret(text: str) -> bool:
     """Whether a text has nothing to redact and, as a key, names no secret."""
+    return _is_short_no_secret(text) if len(text) <= _LONGEST_KEPT else _redacted(text) == text
+
+
+@lru_cache(maxsize=65_536)
+def _is_short_no_secret(text: str) -> bool:
     return not _SECRET_KEY.match(text) and _redacted(text) == text
+
+
+def _web_token(found: re.Match[str]) -> str:
+    return "[redacted secret]" if found[1] else found[0]
+
+
+def _prefixed(found: re.Match[str]) -> str:
+    if _LONG_RUN.search(found[0]):
+        return "[redacted secret]"
+    # Without one, only these prefixes tell a key; they may stand after another one: key-of-sk-...
+    return _SURELY_KEY.sub("[redacted secret]", found[0])
 
 
 def _kept_name(found: re.Match[str]) -> str:

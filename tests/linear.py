@@ -1,0 +1,37 @@
+"""Whether work grows with the length of a text: measured, in seconds of CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from time import process_time
+
+FIRST, SIZES = 8 * 1024, (64 * 1024, 256 * 1024)
+BOUND = 0.2
+"""Seconds for the last size. The machine may be shared, and slower than it says: hence the tries."""
+_LEAST = 0.02
+_TRIES = 5
+_HARDEST = 3
+
+
+def check(work: Callable[[str], object], makers: Iterable[Callable[[int], str]]) -> None:
+    """Fail where the work on a text of 256 KiB takes too long.
+
+    All texts are tried while they are short, and the ones that take longest at their full length: what grows
+    with the square shows in the first step already.
+    """
+    took = []
+    for make in makers:
+        text = make(FIRST)
+        took.append((_bounded(work, text, max(BOUND * FIRST / SIZES[-1], _LEAST)), make))
+    for _, make in sorted(took, key=lambda pair: pair[0], reverse=True)[:_HARDEST]:
+        for size in SIZES:
+            _bounded(work, make(size), max(BOUND * size / SIZES[-1], _LEAST))
+
+
+def _bounded(work: Callable[[str], object], text: str, bound: float) -> float:
+    for _ in range(_TRIES):
+        before = process_time()
+        work(text)
+        if (took := process_time() - before) < bound:
+            return took
+    raise AssertionError(f"{took:.3f} s for {len(text):,} characters, {text[:40]!r}…")
