@@ -156,7 +156,7 @@ def dinah(db: None) -> User:
 
 
 def invited(user: User, mailoutbox: list[EmailMessage]) -> str:
-    invites.invite(user, f"{SITE}/")
+    invites.invite(user)
     link = re.search(rf"{SITE}(/invite/\S+)", str(mailoutbox[-1].body))
     assert link is not None
     return link[1]
@@ -273,10 +273,10 @@ def test_accepting_signs_out_whoever_sat_at_the_browser(
 
 def test_only_a_closed_account_with_an_address_can_be_invited(alice: User, dinah: User) -> None:
     with pytest.raises(ValueError, match="already"):
-        invites.invite(alice, SITE)
+        invites.invite(alice)
     dinah.email = None
     with pytest.raises(ValueError, match="address"):
-        invites.invite(dinah, SITE)
+        invites.invite(dinah)
 
 
 # --- In a browser ----------------------------------------------------------------------------------------

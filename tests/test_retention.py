@@ -34,7 +34,7 @@ def names(table: str) -> list[str]:
 
 def content_of(days_ago: int) -> Captured:
     moment = NOW - timedelta(days=days_ago)
-    return Captured(derived_id(moment, days_ago), 1, Level.FULL, "text", None, 6, None)
+    return Captured(derived_id(moment, days_ago), 1, Level.FULL, b'{"input":"text"}', 6, None, False)
 
 
 def test_content_goes_by_the_day_records_by_the_month_and_sums_stay(alice: User, gateway: Gateway) -> None:

@@ -132,7 +132,7 @@ def test_content_of_a_new_day_does_not_wait_for_a_dump(gateway: Gateway) -> None
     now = datetime.now(UTC)
     day = Day.of(now).plus(-20)
     run(f"DROP TABLE IF EXISTS {partitions.partition_name('usage_content', day)}")
-    captured = Captured(derived_id(day.start, "one"), 1, Level.FULL, "text", None, 6, None)
+    captured = Captured(derived_id(day.start, "one"), 1, Level.FULL, b'{"input":"text"}', 6, None, False)
     with held("SELECT * FROM usage_content"):
         contents.store([captured])
         assert UsageContent.objects.count() == 1
@@ -220,7 +220,7 @@ def test_spans_wait_for_others_of_their_gateway_no_longer_than_for_any_lock(gate
     other = Gateway.objects.create(name="other")
     client = Client(headers={"Authorization": f"Bearer {IngestKey.issue(gateway)[1]}"})
     neighbour = Client(headers={"Authorization": f"Bearer {IngestKey.issue(other)[1]}"})
-    body = {"resourceSpans": []}
+    body: dict[str, list[object]] = {"resourceSpans": []}
     lock = f"SELECT pg_advisory_xact_lock(hashtext('spans'), {gateway.pk})"
     with held(lock), patch.object(limits, "INGEST", QUICK):
         started = monotonic()
