@@ -17,6 +17,7 @@ from playwright.sync_api import Page, expect
 from accounts import invites, languages, time_zones
 from accounts.models import User
 from tests.cast import signed_in
+from tests.e2e import hands
 
 SITE = "https://console.example"
 SECRET = "entirely-new-secret"
@@ -313,9 +314,7 @@ def test_a_theme_changes_at_once_and_the_next_page_comes_in_it(page: Page, alice
 
 def enter(page: Page) -> None:
     page.goto("/accounts/login/")
-    page.get_by_label("E-mail").fill("alice@example.com")
-    page.get_by_label("Password").fill("alice-password")
-    page.get_by_role("button", name="Sign in", exact=True).click()
+    hands.sign_in(page)
     page.wait_for_url("**/records/usage/")
 
 
