@@ -32,6 +32,7 @@ from accounts.models import (
 )
 from logs.models import UsageRecord
 from tests.cast import event, signed_in, store
+from tests.e2e import hands
 
 if TYPE_CHECKING:
     from django.test.client import _MonkeyPatchedWSGIResponse as Answer
@@ -432,11 +433,9 @@ def test_keys_need_the_right_to_change_gateways(gateway: Gateway, bob: User) -> 
 def test_in_a_browser_a_key_is_issued_and_copied(page: Page, admin: User, gateway: Gateway) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"{GATEWAYS}{gateway.pk}/change/")
-    page.get_by_label("E-mail").fill(str(admin.email))
-    page.get_by_label("Password", exact=True).fill("admin-password")
-    page.keyboard.press("Enter")
+    hands.sign_in(page, str(admin.email), "admin-password")
     page.get_by_role("link", name="Issue a key").click()
-    page.get_by_label("Label").fill("host-1")
+    hands.write(page.get_by_label("Label"), "host-1")
     page.get_by_role("button", name="Issue the key").click()
     page.get_by_role("button", name="Copy key").click()
     expect(page.get_by_role("button", name="Copy key")).to_have_attribute("data-state", "copied")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.conf import LazySettings
 from django.core.mail import EmailMessage
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 from time_machine import TimeMachineFixture
@@ -17,6 +17,7 @@ from time_machine import TimeMachineFixture
 from accounts import invites, languages, time_zones
 from accounts.models import User
 from tests.cast import signed_in
+from tests.e2e import hands
 
 SITE = "https://console.example"
 SECRET = "entirely-new-secret"
@@ -156,7 +157,8 @@ def dinah(db: None) -> User:
 
 
 def invited(user: User, mailoutbox: list[EmailMessage]) -> str:
-    invites.invite(user)
+    with override_settings(BASE_URL=SITE):
+        invites.invite(user)
     link = re.search(rf"{SITE}(/invite/\S+)", str(mailoutbox[-1].body))
     assert link is not None
     return link[1]
@@ -313,9 +315,7 @@ def test_a_theme_changes_at_once_and_the_next_page_comes_in_it(page: Page, alice
 
 def enter(page: Page) -> None:
     page.goto("/accounts/login/")
-    page.get_by_label("E-mail").fill("alice@example.com")
-    page.get_by_label("Password").fill("alice-password")
-    page.get_by_role("button", name="Sign in", exact=True).click()
+    hands.sign_in(page)
     page.wait_for_url("**/records/usage/")
 
 

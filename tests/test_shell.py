@@ -20,6 +20,7 @@ from playwright.sync_api import Page, Route, expect
 from accounts.models import Gateway, User
 from routescope import context
 from tests.cast import event, signed_in, store
+from tests.e2e import hands
 
 ROOT = Path(settings.BASE_DIR)
 OWN_TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
@@ -130,9 +131,7 @@ def test_the_page_of_a_failed_server_depends_on_nothing() -> None:
 
 def enter(page: Page) -> None:
     page.goto("/accounts/login/")
-    page.get_by_label("E-mail").fill("alice@example.com")
-    page.get_by_label("Password").fill("alice-password")
-    page.get_by_role("button", name="Sign in", exact=True).click()
+    hands.sign_in(page)
     page.wait_for_url("**/records/usage/")
 
 
@@ -234,7 +233,7 @@ def test_an_id_is_copied_whole_and_the_page_says_so(page: Page, calls: None) -> 
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     enter(page)
     button = page.locator("tr.record .copy").first
-    button.focus()
+    hands.tab_to(button)
     page.keyboard.press("Enter")
     expect(button).to_have_attribute("data-said", "Copied")
     expect(page.locator("#announce")).to_have_text("Copied")
@@ -246,7 +245,7 @@ def test_an_id_is_copied_where_the_clipboard_is_withheld(page: Page, calls: None
     page.add_init_script("Object.defineProperty(window, 'isSecureContext', { value: false })")
     enter(page)
     button = page.locator("tr.record .copy").first
-    button.focus()
+    hands.tab_to(button)
     page.keyboard.press("Enter")
     expect(button).to_have_attribute("data-said", "Copied")
     expect(button).to_be_focused()
@@ -317,7 +316,7 @@ def test_a_failed_swap_says_so_in_place_and_can_be_tried_again(page: Page, calls
 def test_a_server_out_of_reach_is_said_where_the_answer_would_be(page: Page, calls: None) -> None:
     enter(page)
     page.route("**/records/usage/results/**", lambda route: route.abort("connectionrefused"))
-    page.locator(".search-id input").fill("req_whatever")
+    hands.write(page.locator(".search-id input"), "req_whatever")
     page.keyboard.press("Enter")
     expect(page.locator(".results > .swap-error")).to_contain_text("could not be reached")
     expect(page.locator("tr.record")).to_have_count(3)
@@ -330,9 +329,7 @@ def test_a_session_that_ended_leads_to_sign_in_and_back(page: Page, calls: None)
     page.locator("tr.record .toggle").first.click()
     page.wait_for_url("**/accounts/login/?next=**")
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
-    page.get_by_label("E-mail").fill("alice@example.com")
-    page.get_by_label("Password").fill("alice-password")
-    page.get_by_role("button", name="Sign in", exact=True).click()
+    hands.sign_in(page)
     page.wait_for_url("**/records/usage/?range=7d")
 
 
@@ -345,10 +342,10 @@ def test_one_menu_is_open_at_a_time_and_typing_narrows_it(page: Page, calls: Non
     expect(token).not_to_have_attribute("open", "")
     search = model.locator(".menu-search")
     expect(search).to_be_focused()
-    search.fill("claude")
+    hands.retype(page, "claude")
     expect(model.locator(".option")).to_be_hidden()
     expect(model.locator(".menu-none")).to_be_visible()
-    search.fill("GPT")
+    hands.retype(page, "GPT")
     page.keyboard.press("Enter")
     expect(model.locator(".option input")).to_be_checked()
     page.keyboard.press("ArrowDown")

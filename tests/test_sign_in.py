@@ -18,6 +18,7 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
+from tests.e2e import hands
 
 PASSWORD = "alice-password"
 
@@ -223,13 +224,12 @@ def test_a_passkey_is_added_and_signs_one_in_alone(page: Page, alice: User) -> N
     }
     session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
     page.goto("/accounts/login/?next=/accounts/2fa/webauthn/add/")
-    page.get_by_label("E-mail").fill(cast(str, alice.email))
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in", exact=True).click()
-    page.get_by_label("Password").fill(PASSWORD)
+    hands.sign_in(page, cast(str, alice.email), PASSWORD)
+    expect(page.get_by_role("button", name="Confirm")).to_be_visible()
+    hands.write(page.get_by_label("Password"), PASSWORD)
     page.get_by_role("button", name="Confirm").click()
-    page.get_by_label("Name").fill("Laptop")
-    page.get_by_label("Passkey: sign in with it alone").check()
+    hands.write(page.get_by_label("Name"), "Laptop")
+    hands.Mouse(page).press(page.locator("label", has_text="Passkey: sign in with it alone"))
     page.get_by_role("button", name="Add the key").click()
     expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
 

@@ -83,17 +83,17 @@ document.addEventListener(
 
 function fit(panel) {
   const menu = panel.parentElement;
-  if (getComputedStyle(panel).position === "static") {
-    panel.style.translate = "";
-    menu.scrollIntoView({ block: "nearest" });
-    return;
-  }
+  // The body ends where the scroll bar's place begins; clientWidth goes on where that place is kept free.
+  const room = document.body.getBoundingClientRect().right - EDGE;
   // Where it stands by its own, wherever it has been moved to before.
   const left = menu.getBoundingClientRect().left + panel.offsetLeft;
-  const over = left + panel.offsetWidth - (document.documentElement.clientWidth - EDGE);
+  const over = getComputedStyle(panel).position === "static" ? 0 : left + panel.offsetWidth - room;
   // To the left by what is too much on the right, but never over the left edge.
   const by = Math.max(Math.min(0, -over), EDGE - left);
   panel.style.translate = over > 0 || left < EDGE ? `${by}px` : "";
+  // Down to its foot, but never so far that its button is gone.
+  panel.scrollIntoView({ block: "nearest" });
+  menu.querySelector("summary").scrollIntoView({ block: "nearest" });
 }
 
 addEventListener("resize", () => {

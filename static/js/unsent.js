@@ -41,7 +41,7 @@ function find({ selector, text }) {
 }
 
 function stateOf(field) {
-  return "checked" in field ? { checked: field.checked } : { value: field.value };
+  return field.matches("[type=checkbox], [type=radio]") ? { checked: field.checked } : { value: field.value };
 }
 
 // --- Kept before a swap, given back after it ---
@@ -108,12 +108,12 @@ document.addEventListener(
   true,
 );
 
-// The browser makes no click of a press and a release on two things.
+// The browser makes no click of a mouse's press and release on two things. A tap's click goes where it ends.
 document.addEventListener(
   "pointerup",
-  ({ target }) => {
+  ({ target, pointerType }) => {
     pressed = null;
-    if (heir?.contains(target)) heir.click();
+    if (pointerType !== "touch" && heir?.contains(target)) heir.click();
     heir = null;
   },
   true,

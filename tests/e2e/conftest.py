@@ -97,7 +97,7 @@ def varied(gateway: Gateway, alice: User) -> None:
 
 @pytest.fixture
 def hand(page: Page, live_server: LiveServer, varied: None, alice_client: Client, seat: Seat) -> Hand:
-    """One of the hands at Alice's page. A module that asks for it has its window follow: `device` is the seat's."""
+    """One of the hands at Alice's page. A module that asks for it makes `device` the seat's."""
     session = alice_client.cookies[settings.SESSION_COOKIE_NAME].value
     page.context.add_cookies(
         [{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}]

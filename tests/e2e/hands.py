@@ -1,7 +1,8 @@
 """How a hand uses a page: it presses words with a mouse or a finger, and it types.
 
-A press goes to where the words themselves stand, not to the control they belong to, and is down for a moment: what the
-page does in between is part of it. Nothing here sets a value, an attribute or focus by script.
+A press goes to where the words themselves stand, not to the control they belong to, and is down for a
+moment: what the page does in between is part of it. Nothing here sets a value, an attribute or focus by
+script.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ _MOST_TABS = 200
 
 
 def words(box: Locator) -> Point:
-    """Return the middle of the first words in ``box`` that can be seen and hit. Fails where there are none."""
+    """Return the middle of the first words in ``box`` that a press would hit. Fails where there are none."""
     return _point(box, _WORDS, "no words that a press would hit")
 
 
@@ -63,7 +64,7 @@ def middle(box: Locator) -> Point:
 
 
 def end(box: Locator) -> Point:
-    """Return a point at the far end of ``box``, where a line has no words. Fails where something covers it."""
+    """Return a point at the far end of ``box``, beside its words. Fails where something covers it."""
     return _point(box, _END, "something over its end")
 
 

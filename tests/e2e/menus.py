@@ -12,10 +12,6 @@ SHEET = "#filters-sheet"
 OPEN = ""
 """What an open menu's ``open`` attribute holds."""
 
-_SETTLED = """
-new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))
-"""
-
 
 class Menu:
     """One ``details.menu`` of a page, found again by its id after every swap."""
@@ -50,8 +46,8 @@ class Menu:
             picture = self.summary.locator("> .visually-hidden:last-child").count() == 1
             self.hand.press(self.summary, middle if picture else words)
         self.expect_open()
-        # What the page does about an opened menu, where it puts it and focus, comes a task and a frame later.
-        self.page.evaluate(_SETTLED)
+        # The page puts an opened menu where there is room: a frame later it stands still.
+        self.panel.hover(trial=True)
 
     def expect_open(self) -> None:
         expect(self.box).to_have_attribute("open", OPEN)

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from accounts.models import Gateway, User
 from tests.cast import NOON, event, store
+from tests.e2e import hands
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,9 +23,7 @@ def alice_page(page: Page, gateway: Gateway, alice: User) -> Page:
         gateway, *(event(created_at=NOON + timedelta(seconds=n * 20), model=f"m{n % 3}") for n in range(180))
     )
     page.goto(HOUR)
-    page.locator("input[name=login]").fill("alice@example.com")
-    page.locator("input[name=password]").fill("alice-password")
-    page.keyboard.press("Enter")
+    hands.sign_in(page)
     expect(page.locator("[data-stat=requests]")).to_have_attribute("data-value", "180")
     return page
 
@@ -49,7 +48,7 @@ def test_a_drag_narrows_everything_to_the_same_stretch(alice_page: Page) -> None
 
 def test_the_keyboard_selects_the_same_stretch(alice_page: Page) -> None:
     page = alice_page
-    page.locator(".chart-box").focus()
+    hands.tab_to(page.locator(".chart-box"))
     page.keyboard.press("Home")
     for _ in range(15):
         page.keyboard.press("ArrowRight")

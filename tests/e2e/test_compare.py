@@ -15,6 +15,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 from accounts.models import Gateway, User
 from logs.models import Status
 from tests.cast import event, store
+from tests.e2e import hands, menus
+from tests.e2e.hands import Mouse
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,9 +44,7 @@ def records(gateway: Gateway, alice: User) -> None:
 @pytest.fixture
 def alice_page(page: Page, records: None) -> Page:
     page.goto("/records/usage/")
-    page.locator("input[name=login]").fill("alice@example.com")
-    page.locator("input[name=password]").fill("alice-password")
-    page.get_by_role("button", name="Sign in", exact=True).click()
+    hands.sign_in(page)
     expect(page.get_by_role("heading", name="Operation Records")).to_be_visible()
     return page
 
@@ -103,21 +103,21 @@ def find_what_is_hidden(page: Page) -> None:
 
 def save_and_use_a_view(page: Page) -> None:
     page.goto("/records/usage/?range=30d&status=error")
-    page.locator("#saved-views > summary").click()
-    page.get_by_label("Name for what is shown").fill("Failures")
-    page.locator("#saved-views").get_by_role("button", name="Save", exact=True).click()
+    views = menus.menu(Mouse(page), "saved-views")
+    hands.write(page.get_by_label("Name for what is shown"), "Failures")
+    views.press(views.submit)
     expect(page.get_by_text("View “Failures” saved.")).to_be_visible()
     page.goto("/records/usage/")
-    page.locator("#saved-views > summary").click()
-    page.locator("#saved-views").get_by_role("link", name="Failures").click()
+    views.open()
+    views.press(views.links.filter(has_text="Failures"))
     expect(page).to_have_url(re.compile(r"range=30d&status=error$"))
     expect(page.locator("tr.record")).to_have_count(1)
-    page.locator("#saved-views > summary").click()
-    page.get_by_label("Name of this view").fill("Errors")
-    page.get_by_role("button", name="Rename").click()
+    views.open()
+    hands.write(page.get_by_label("Name of this view"), "Errors")
+    views.press(views.submit.filter(has_text="Rename"))
     expect(page.get_by_text("The view is called “Errors” now.")).to_be_visible()
-    page.locator("#saved-views > summary").click()
-    page.get_by_role("button", name="Delete this view").click()
+    views.open()
+    views.press(views.submit.filter(has_text="Delete this view"))
     expect(page.get_by_text("View “Errors” deleted.")).to_be_visible()
 
 
@@ -134,9 +134,7 @@ def test_compare_sort_and_narrow_without_javascript(plain_page: Page) -> None:
 def test_filters_change_under_a_comparison(alice_page: Page) -> None:
     page = alice_page
     page.goto("/records/usage/?compare=model&sort=name")
-    page.locator("summary", has_text="Model").click()
-    page.locator("details[open]").get_by_label("gpt-5").check()
-    page.locator("details[open]").get_by_role("button", name="Apply").click()
+    menus.choose(page, "menu-model", "gpt-5")
     expect(page).to_have_url(re.compile(r"model=gpt-5&compare=model&sort=name$"))
     expect(page.locator("tr.line[data-line]")).to_have_count(1)
     page.get_by_role("link", name="Reset").click()
@@ -158,8 +156,8 @@ def test_views_are_saved_opened_renamed_and_deleted(alice_page: Page) -> None:
 def test_what_was_said_goes_with_the_page_it_was_about(alice_page: Page) -> None:
     page = alice_page
     page.goto("/records/usage/?status=error&range=30d")
-    page.locator("#saved-views > summary").click()
-    page.get_by_label("Name for what is shown").fill("Failures")
+    menus.menu(Mouse(page), "saved-views")
+    hands.write(page.get_by_label("Name for what is shown"), "Failures")
     page.keyboard.press("Enter")
     expect(page.get_by_text("View “Failures” saved.")).to_be_visible()
     page.get_by_role("link", name="Reset").click()
@@ -174,7 +172,7 @@ def test_views_are_saved_opened_renamed_and_deleted_without_javascript(plain_pag
 @pytest.mark.expects_browser_errors("404")
 def test_a_pasted_key_is_not_left_in_the_address_bar(alice_page: Page) -> None:
     page = alice_page
-    page.locator("#search-id").fill("sk-proj-abcdefghijklmnopqrstuvwx1234")
+    hands.write(page.locator("#search-id"), "sk-proj-abcdefghijklmnopqrstuvwx1234")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="This is an API key")).to_be_visible()
     expect(page.locator("#search-id")).to_have_value("sk-…1234")

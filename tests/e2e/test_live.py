@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from accounts.models import Gateway, User
 from tests.cast import event, just_now, store
+from tests.e2e import hands, menus
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -20,9 +21,7 @@ def alice_page(page: Page, gateway: Gateway, alice: User) -> Page:
     now = timezone.now() - timedelta(minutes=5)
     store(gateway, *(event(created_at=now - timedelta(seconds=n)) for n in range(20)))
     page.goto("/records/usage/")
-    page.locator("input[name=login]").fill("alice@example.com")
-    page.locator("input[name=password]").fill("alice-password")
-    page.keyboard.press("Enter")
+    hands.sign_in(page)
     expect(page.locator("tr.record")).to_have_count(20)
     return page
 
@@ -54,9 +53,7 @@ def test_live_shows_them_as_they_come_but_not_over_an_open_record(alice_page: Pa
 
 def test_columns_are_chosen_in_place(alice_page: Page) -> None:
     page = alice_page
-    page.locator("summary", has_text="Columns").click()
-    page.locator(".list-tools").get_by_label("Model").uncheck()
-    page.locator(".list-tools").get_by_role("button", name="Apply").click()
+    menus.choose(page, "menu-columns", "Model")
     expect(page.locator("th.c-model")).to_have_count(0)
     expect(page.locator("tr.record")).to_have_count(20)
     expect(page).to_have_url(re.compile("/records/usage/$"))

@@ -30,6 +30,9 @@ PAGES = {
 }
 """Where menus stand, and which are there at least: that none is walked past."""
 
+LISTS = ("/records/usage/", "/records/usage/?range=7d&compare=token", "/records/tasks/")
+"""Each kind of list that follows the menus over it."""
+
 FINGER = 40
 """The least height of what a finger presses, in CSS pixels."""
 
@@ -39,9 +42,10 @@ def device(seat: Seat) -> Device:
     return seat.device
 
 
-def found(hand: Hand) -> Iterator[tuple[str, Menu]]:
-    """Walk over every menu of every page, each shown anew."""
-    for place, least in PAGES.items():
+def found(hand: Hand, *places: str) -> Iterator[tuple[str, Menu]]:
+    """Walk over every menu of the places, or else of every page, each shown anew."""
+    for place in places or PAGES:
+        least = PAGES[place]
         hand.page.goto(place)
         there = menus(hand)
         narrow = hand.page.locator(".topbar").is_visible()
@@ -92,10 +96,11 @@ def _ticks(menu: Menu, option: Locator) -> None:
 
 def _fits(menu: Menu) -> None:
     """The menu lies in the window, and what a finger presses in it is large enough."""
-    window = menu.page.viewport_size
+    window, body = menu.page.viewport_size, menu.page.locator("body").bounding_box()
     box = menu.panel.bounding_box()
-    assert window and box
-    assert box["x"] >= 0 and box["x"] + box["width"] <= window["width"], menu
+    assert window and body and box
+    # The body ends where the scroll bar's place begins.
+    assert box["x"] >= 0 and box["x"] + box["width"] <= body["width"], menu
     assert menu.page.evaluate("document.documentElement.scrollWidth") <= window["width"], menu
     if menu.panel.locator("xpath=ancestor::form[@id='filters']").count() and not menu.in_sheet_shown():
         assert box["y"] + box["height"] <= window["height"], menu
@@ -109,7 +114,7 @@ def _fits(menu: Menu) -> None:
 
 
 def test_every_choice_of_a_menu_is_followed(hand: Hand) -> None:
-    for place, menu in found(hand):
+    for place, menu in found(hand, *LISTS):
         if menu.options.count():
             menu.open()
             option = menu.options.last
@@ -137,7 +142,7 @@ def test_every_choice_of_a_menu_is_followed(hand: Hand) -> None:
 
 
 def test_every_kind_of_field_of_a_menu_is_followed(hand: Hand) -> None:
-    for place, menu in found(hand):
+    for place, menu in found(hand, *LISTS):
         kinds = {}
         for field in menu.panel.locator(".field :is(input, select)").all():
             kinds.setdefault(field.get_attribute("type"), field.get_attribute("name") or "")

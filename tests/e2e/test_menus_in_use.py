@@ -1,4 +1,4 @@
-"""What becomes of a menu in use: what closes it and what does not, and an answer that comes while it is open."""
+"""A menu in use: what closes it and what does not, and an answer that comes while it is open."""
 
 from __future__ import annotations
 
@@ -233,6 +233,9 @@ def test_a_press_that_is_down_when_the_answer_comes_still_chooses(usage: Hand) -
 
 
 @by_all
+@pytest.mark.expects_browser_errors(
+    "htmx:(sendAbort|afterRequest)"
+)  # htmx tells of what it is asked to drop.
 def test_a_second_choice_does_not_wait_for_the_first_ones_answer(usage: Hand) -> None:
     page = usage.page
     token = menu(usage, "menu-token")

@@ -15,6 +15,7 @@ from tasks import claims, polling
 from tasks.models import ProviderCredential
 from tasks.providers.catalogue import catalogue
 from tests import task_cast
+from tests.e2e import hands
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -43,9 +44,7 @@ def test_a_running_row_ends_before_ones_eyes_and_then_rests(
         alice, gateway, platform="replicate", provider_task_id=name, type="image", status="running"
     )
     page.goto("/records/tasks/")
-    page.locator("input[name=login]").fill("alice@example.com")
-    page.locator("input[name=password]").fill("alice-password")
-    page.keyboard.press("Enter")
+    hands.sign_in(page)
     status = page.locator(f"#status-{task.pk}")
     expect(status).to_have_text("Running")
     page.locator("tr.record .toggle").click()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -14,6 +14,8 @@ from accounts.models import Gateway, User
 from logs.events import Failure
 from logs.models import Status
 from tests.cast import event, store
+from tests.e2e import hands, menus
+from tests.e2e.hands import Mouse
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -46,9 +48,7 @@ def records(gateway: Gateway, alice: User) -> None:
 @pytest.fixture
 def alice_page(page: Page, records: None) -> Page:
     page.goto("/records/usage/")
-    page.locator("input[name=login]").fill("alice@example.com")
-    page.locator("input[name=password]").fill("alice-password")
-    page.get_by_role("button", name="Sign in", exact=True).click()
+    hands.sign_in(page)
     expect(page.get_by_role("heading", name="Operation Records")).to_be_visible()
     return page
 
@@ -65,9 +65,7 @@ def stat(page: Page, name: str) -> str | None:
 def test_filter_page_forward_and_back(alice_page: Page) -> None:
     page = alice_page
     assert stat(page, "requests") == "130"
-    page.locator("summary", has_text="Model").click()
-    page.get_by_label("claude-sonnet").check()
-    page.locator("details[open]").get_by_role("button", name="Apply").click()
+    menus.choose(page, "menu-model", "claude-sonnet")
     expect(page).to_have_url(re.compile(r"/records/usage/\?model=claude-sonnet$"))
     expect(page.locator("[data-stat=requests]")).to_have_attribute("data-value", "33")
     assert len(rows(page)) == 33
@@ -135,7 +133,7 @@ def test_details_that_could_not_be_loaded_are_tried_again_in_place(alice_page: P
 
 def test_an_id_is_found_outside_the_range_and_an_unknown_one_is_explained(alice_page: Page) -> None:
     page = alice_page
-    page.locator("#search-id").fill("req_failed")
+    hands.write(page.locator("#search-id"), "req_failed")
     page.keyboard.press("Enter")
     expect(page.locator("tr.record-detail")).to_contain_text("Too many requests in this minute.")
     expect(page).to_have_url(re.compile(r"request_id=req_failed"))
@@ -145,7 +143,7 @@ def test_an_id_is_found_outside_the_range_and_an_unknown_one_is_explained(alice_
 @pytest.mark.expects_browser_errors("404")
 def test_an_unknown_id_is_explained_in_place(alice_page: Page) -> None:
     page = alice_page
-    page.locator("#search-id").fill("req_unknown")
+    hands.write(page.locator("#search-id"), "req_unknown")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="No record with this ID")).to_be_visible()
     page.get_by_role("link", name="Clear the search").first.click()
@@ -154,13 +152,14 @@ def test_an_unknown_id_is_explained_in_place(alice_page: Page) -> None:
 
 def test_a_custom_range_narrows_list_and_figures(alice_page: Page) -> None:
     page = alice_page
-    page.locator("summary", has_text="Last 24 hours").click()
-    page.get_by_label("From", exact=True).fill("2020-01-01T00:00")
-    page.get_by_role("button", name="Apply range").click()
+    dates = menus.menu(Mouse(page), "menu-range")
+    hands.write_moment(page.get_by_label("From", exact=True), datetime(2020, 1, 1))
+    dates.press(dates.submit)
     expect(page).to_have_url(re.compile("start=2020-01-01T00%3A00"))
     expect(page.locator("[data-stat=requests]")).to_have_attribute("data-value", "131")
-    page.locator("summary", has_text="From 2020-01-01").click()
-    page.get_by_role("link", name="Last hour").click()
+    expect(dates.summary).to_contain_text("From 2020-01-01")
+    dates.open()
+    dates.press(dates.links.filter(has_text="Last hour"))
     expect(page).to_have_url(re.compile(r"\?range=1h$"))
     assert int(stat(page, "requests") or 0) < 60
 
@@ -195,10 +194,7 @@ def test_at_390_px_nothing_overflows_and_everything_works(alice_page: Page) -> N
     page.set_viewport_size({"width": 390, "height": 844})
     page.reload()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    page.get_by_role("button", name="Filters").click()
-    page.locator("summary", has_text="Status").click()
-    page.get_by_label("Success").check()
-    page.locator("details[open]").get_by_role("button", name="Apply").click()
+    menus.choose(page, "menu-status", "Success")
     expect(page).to_have_url(re.compile("status=success"))
     page.locator("tr.record").first.click()
     expect(page.locator("tr.record-detail")).to_be_visible()
@@ -216,15 +212,13 @@ def test_without_javascript_links_and_forms_do_the_same(alice_page: Page) -> Non
     page.goto("/records/usage/")
     page.get_by_role("link", name="Older").click()
     expect(page).to_have_url(re.compile("older="))
-    page.locator("summary", has_text="Model").click()
-    page.get_by_label("claude-sonnet").check()
-    page.locator("details[open]").get_by_role("button", name="Apply").click()
+    menus.choose(page, "menu-model", "claude-sonnet")
     expect(page).to_have_url(re.compile("model=claude-sonnet"))
     expect(page.locator("[data-stat=requests]")).to_have_attribute("data-value", "33")
     page.locator("tr.record .toggle").first.click()
     expect(page.get_by_role("heading", name="Identifiers")).to_be_visible()
     page.get_by_role("link", name="Usage Logs").first.click()
-    page.locator("#search-id").fill("req_failed")
+    hands.write(page.locator("#search-id"), "req_failed")
     page.keyboard.press("Enter")
     expect(page.locator("tr.record-detail")).to_contain_text("Too many requests")
     context.close()
