@@ -5,5 +5,6 @@ class RoutescopeConfig(AppConfig):
     name = "routescope"
 
     def ready(self) -> None:
-        """Register what the ORM is given by being imported."""
+        """Register what the ORM and the admin are given by being imported."""
         from routescope import lookups  # noqa: F401
+        from routescope.run import admin  # noqa: F401

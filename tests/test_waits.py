@@ -220,7 +220,7 @@ def test_spans_wait_for_others_of_their_gateway_no_longer_than_for_any_lock(gate
     other = Gateway.objects.create(name="other")
     client = Client(headers={"Authorization": f"Bearer {IngestKey.issue(gateway)[1]}"})
     neighbour = Client(headers={"Authorization": f"Bearer {IngestKey.issue(other)[1]}"})
-    body = {"resourceSpans": []}
+    body: dict[str, list[object]] = {"resourceSpans": []}
     lock = f"SELECT pg_advisory_xact_lock(hashtext('spans'), {gateway.pk})"
     with held(lock), patch.object(limits, "INGEST", QUICK):
         started = monotonic()

@@ -1,0 +1,1 @@
+"""What runs beside the pages: processes, and the jobs that they do."""
