@@ -16,15 +16,16 @@ from decimal import Decimal
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
+from billiard.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.core import signing
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.http import QueryDict
 from django.utils import timezone
 
 from accounts import time_zones
 from accounts.models import Export, User
-from routescope.data import room
+from routescope.data import outages, room
 from routescope.data.private_files import private_files
 from routescope.exports.formats import COMPRESSIBLE, format_named
 from routescope.exports.parts import TooLargeError, sha256_of, write_parts
@@ -37,6 +38,10 @@ logger = logging.getLogger(__name__)
 
 MOST_OPEN = 3
 """Exports that a person may have under way at a time."""
+TURN = timedelta(hours=1)
+"""How long a worker writes at an export before others have their turn. The next goes on from its parts."""
+MOST_RUNS = 24
+"""Turns after which an export is given up."""
 SILENCE = timedelta(seconds=90)
 """After so long without a sign a worker counts as dead: the longest step, joining a part, takes seconds."""
 LINK_SECONDS = 300
@@ -88,11 +93,18 @@ def run(pk: UUID) -> bool:
     except room.NoRoomError:
         logger.warning("Export %s waits: there is too little room on the disk", pk)
         _wait(export)
+    except SoftTimeLimitExceeded:
+        _give_back(export)
+        # The job notes it, and breaks off what the database still does for it.
+        raise
     except TooLargeError:
         _fail(export, Export.Problem.SIZE)
     except _TooManyRowsError:
         _fail(export, Export.Problem.ROWS)
-    except Exception:
+    except Exception as error:
+        if outages.tell(error, f"export {pk}") is not None and export.runs < MOST_RUNS:
+            # Nothing is wrong with the export: after a silence the next worker goes on.
+            return True
         logger.exception("Export %s failed", pk)
         _fail(export, Export.Problem.UNEXPECTED)
     return True
@@ -266,6 +278,15 @@ def _go_on(export: Export, rows: int) -> None:
     """Keep how far it is, and see that there is room for more. Raises StoppedError and NoRoomError."""
     _tell(export, rows=rows)
     room.for_file(settings.EXPORTS_DIR)
+
+
+def _give_back(export: Export) -> None:
+    """Leave the rest to the next worker; give up what was begun again and again."""
+    connection.close()  # It may still wait for an answer.
+    if export.runs >= MOST_RUNS:
+        _fail(export, Export.Problem.UNEXPECTED)
+        return
+    _wait(export)
 
 
 def _wait(export: Export) -> None:

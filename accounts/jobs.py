@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from uuid import UUID
 
-from celery import shared_task
 from kombu.exceptions import OperationalError as BrokerError
 
 from accounts import exporting
+from routescope.run.jobs import Queue, job
 
 logger = logging.getLogger(__name__)
 
@@ -23,13 +24,19 @@ def hand_over(pk: UUID) -> bool:
     return True
 
 
-@shared_task(name="exports.run", ignore_result=True)
+@job(
+    "exports.run",
+    queue=Queue.SLOW,
+    limit=exporting.TURN,
+    may_meet="each export has a lease of its own",
+    noted=False,
+)
 def run_export(pk: str) -> None:
     """Write one export, unless a living worker has it."""
     exporting.run(UUID(pk))
 
 
-@shared_task(name="exports.dispatch", ignore_result=True)
+@job("exports.dispatch", queue=Queue.QUICK, limit=timedelta(seconds=30))
 def dispatch() -> int:
     """Hand over the exports that wait, and those whose worker died. Returns how many."""
     handed = 0
@@ -40,7 +47,7 @@ def dispatch() -> int:
     return handed
 
 
-@shared_task(name="exports.tidy", ignore_result=True)
+@job("exports.tidy", queue=Queue.SLOW, limit=timedelta(minutes=10))
 def tidy() -> None:
     """Delete what has expired."""
     exporting.tidy()

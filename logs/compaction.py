@@ -65,7 +65,8 @@ def _has_room(table: str) -> bool:
 
 def _pack(table: str) -> None:
     for left in _left_over(table):
-        _run("DROP INDEX IF EXISTS {}", sql.Identifier(left))
+        # Dropped otherwise, it would make everybody wait who comes after a long reader.
+        _run("DROP INDEX CONCURRENTLY IF EXISTS {}", sql.Identifier(left))
     _run("REINDEX TABLE CONCURRENTLY {}", sql.Identifier(table))
     _run("VACUUM (ANALYZE) {}", sql.Identifier(table))
 

@@ -239,7 +239,7 @@ def store(captured: Sequence[Captured]) -> None:
 
 
 def make_room(captured: Iterable[Captured]) -> None:
-    """Make the partitions for content: before the transaction that writes, which would hold their locks."""
+    """Make the partitions of content, before the transaction that writes it: that would hold their locks."""
     days = {Day.of(moment_of(content.id)) for content in captured if not is_expired(content.id)}
     if days:
         partitions.ensure(TABLE, days)

@@ -24,7 +24,7 @@ from routescope.ids import EPOCH
 FOLD_AT = 10_000
 """So many rows appended by this process make it fold: all users' sums read whatever waits."""
 FOLD_BESIDE = 2 * FOLD_AT
-"""Rows that a request folds at most, then: more than made it do so, so that what waits cannot grow on."""
+"""Rows that a request then folds at most: more than made it do so, so that what waits cannot grow."""
 
 _SQL = Path(__file__).parent / "sql"
 APPEND = (_SQL / "append.sql").read_text()

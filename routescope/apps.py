@@ -11,6 +11,7 @@ class RoutescopeConfig(AppConfig):
 
         from routescope import lookups  # noqa: F401
         from routescope.data import version
+        from routescope.run import admin  # noqa: F401
 
         checks.register(version.check, checks.Tags.database)
         connection_created.connect(_reached, dispatch_uid="outages")

@@ -44,7 +44,7 @@ app.autodiscover_tasks(related_name="jobs")
 @signals.after_setup_logger.connect
 @signals.after_setup_task_logger.connect
 def _as_ours(logger: logging.Logger, format: str, **kwargs: object) -> None:
-    """Celery logs by handlers of its own. As ours they write a line an event, and bear an engine's absence."""
+    """Have Celery's own handlers do as ours: write a line an event, and bear an engine's absence."""
     from routescope import outages
 
     for handler in logger.handlers:

@@ -142,7 +142,14 @@ WORKER_PROCESSES = env.integer("WORKER_PROCESSES", 2, minimum=1)
 CELERY_WORKER_CONSUMER = "routescope.consumer:Consumer"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
-# Every job may run twice or late: it looks in the database for what there is to do.
+# Redis delivers a job again that was not acknowledged in this time: longer than the longest may take
+# (routescope.run.jobs), or it would run twice.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 6 * 3600}
+CELERY_TASK_ROUTES = ("routescope.run.jobs.queue_of",)
+CELERY_BEAT_SCHEDULER = "routescope.run.beat:Scheduler"
+_NIGHTLY = {"expires": 86_400.0}
+# Every job may run twice or late: it looks in the database for what there is to do. What no worker
+# came to before the next one is sent has expired: nothing piles up.
 CELERY_BEAT_SCHEDULE = {
     "tasks.dispatch": {"task": "tasks.dispatch", "schedule": 2.0, "options": {"expires": 2.0}},
     "tasks.settle_refunds": {"task": "tasks.settle_refunds", "schedule": 60.0, "options": {"expires": 60.0}},
@@ -150,16 +157,39 @@ CELERY_BEAT_SCHEDULE = {
     "exports.tidy": {"task": "exports.tidy", "schedule": 3600.0, "options": {"expires": 3600.0}},
     "tasks.tidy": {"task": "tasks.tidy", "schedule": 3600.0, "options": {"expires": 3600.0}},
     "logs.fold": {"task": "logs.fold", "schedule": 15.0, "options": {"expires": 15.0}},
-    "logs.count_busy_hours": {"task": "logs.count_busy_hours", "schedule": crontab(minute="6,26,46")},
+    "logs.partitions": {"task": "logs.partitions", "schedule": 300.0, "options": {"expires": 300.0}},
+    "jobs.watch": {"task": "jobs.watch", "schedule": 300.0, "options": {"expires": 300.0}},
+    "logs.count_busy_hours": {
+        "task": "logs.count_busy_hours",
+        "schedule": crontab(minute="6,26,46"),
+        "options": {"expires": 1200.0},
+    },
     "logs.count_all_busy_hours": {
         "task": "logs.count_busy_hours",
         "kwargs": {"everything": True},
         "schedule": crontab(hour="3", minute="40"),
+        "options": _NIGHTLY,
     },
-    "logs.compact": {"task": "logs.compact", "schedule": crontab(hour="4", minute="10")},
-    "logs.retention": {"task": "logs.retention", "schedule": crontab(hour="2", minute="10")},
-    "logs.price_unpriced": {"task": "logs.price_unpriced", "schedule": crontab(hour="2", minute="40")},
-    "logs.rotate_content": {"task": "logs.rotate_content", "schedule": crontab(hour="3", minute="10")},
+    "logs.compact": {
+        "task": "logs.compact",
+        "schedule": crontab(hour="4", minute="10"),
+        "options": _NIGHTLY,
+    },
+    "logs.retention": {
+        "task": "logs.retention",
+        "schedule": crontab(hour="2", minute="10"),
+        "options": _NIGHTLY,
+    },
+    "logs.price_unpriced": {
+        "task": "logs.price_unpriced",
+        "schedule": crontab(hour="2", minute="40"),
+        "options": _NIGHTLY,
+    },
+    "logs.rotate_content": {
+        "task": "logs.rotate_content",
+        "schedule": crontab(hour="3", minute="10"),
+        "options": _NIGHTLY,
+    },
 }
 
 # --- People ----------------------------------------------------------------------------------------------

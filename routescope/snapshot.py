@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from routescope.data import limits
 
 
 @contextmanager
@@ -44,7 +47,9 @@ class SharedSnapshot:
         self._holder.set_autocommit(False)
         with self._holder.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            # It says nothing until the end: as long as the work may take as a whole, and no longer.
+            longest = limits.at_hand().statement // timedelta(milliseconds=1)
+            cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = {longest}")
             cursor.execute("SELECT pg_export_snapshot()")
             self._name = cursor.fetchone()[0]
         return self

@@ -10,10 +10,10 @@ import logging
 from datetime import timedelta
 from uuid import UUID
 
-from celery import shared_task
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
+from routescope.run.jobs import Queue, job
 from tasks import claims, polling, refunds, registration
 from tasks.following import clock, health
 from tasks.intake import early_webhooks
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 DELIVERIES_KEPT = timedelta(days=7)
 
 
-@shared_task(name="tasks.dispatch", ignore_result=True)
+@job("tasks.dispatch", queue=Queue.QUICK, limit=timedelta(seconds=30))
 def dispatch() -> int:
     """Claim the due tasks and hand each to a worker. Returns how many.
 
@@ -49,19 +49,25 @@ def dispatch() -> int:
 
 
 # Longer than two requests of 15 s, and over before the lease is.
-@shared_task(name="tasks.poll", ignore_result=True, soft_time_limit=35, time_limit=40)
+@job(
+    "tasks.poll",
+    queue=Queue.QUICK,
+    limit=timedelta(seconds=40),
+    may_meet="each task has a lease of its own",
+    noted=False,
+)
 def poll(task_id: str, lease: str) -> None:
     """Poll one task under its lease."""
     polling.poll(UUID(task_id), UUID(lease), catalogue())
 
 
-@shared_task(name="tasks.settle_refunds", ignore_result=True)
+@job("tasks.settle_refunds", queue=Queue.QUICK, limit=timedelta(minutes=5))
 def settle_refunds() -> None:
     """Give back the charges that arrived after their tasks had failed."""
     refunds.settle_waiting()
 
 
-@shared_task(name="tasks.tidy", ignore_result=True)
+@job("tasks.tidy", queue=Queue.QUICK, limit=timedelta(minutes=10))
 def tidy() -> None:
     """Forget what is too old to matter: deliveries that can no longer be replayed, reports and webhooks that
     nobody awaited, hosts that nothing is to be said of.

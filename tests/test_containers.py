@@ -33,8 +33,8 @@ def commands(service: dict[str, Any]) -> list[list[str]]:
 
 
 def test_the_services_are_those_of_the_product() -> None:
-    assert set(COMPOSE["services"]) == {"web", "worker", "beat", "migrate", "db", "redis"}
-    assert set(BUILT) == {"web", "worker", "beat", "migrate"}
+    assert set(COMPOSE["services"]) == {"web", "worker", "slow", "beat", "migrate", "db", "redis"}
+    assert set(BUILT) == {"web", "worker", "slow", "beat", "migrate"}
 
 
 @pytest.mark.parametrize("name", BUILT)

@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,8 @@ import duckdb
 import openpyxl
 import pyarrow.parquet as pq
 import pytest
+from billiard.exceptions import SoftTimeLimitExceeded
+from django.db import OperationalError
 from django.http import QueryDict
 from django.test import Client
 from django.utils import timezone
@@ -431,3 +434,29 @@ def test_all_parts_are_of_one_snapshot(
     monkeypatch.setattr(exporting, "_tell", sending)
     export = made(alice, columns=["request_id"])
     assert (export.rows, export.agrees) == (100, True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_export_outlives_a_trouble_of_the_database_and_its_turn(many: User) -> None:
+    """What is locked, away or takes more than a turn costs an export time, and nothing else."""
+    for trouble in (OperationalError("the connection is lost"), SoftTimeLimitExceeded()):
+        export = exporting.ask(many, "usage", "csv", ["request_id"], QueryDict("range=all"), gzipped=False)
+        with patch.object(exporting, "write_parts", side_effect=trouble):
+            jobs.run_export(str(export.pk))
+        export.refresh_from_db()
+        assert export.status in ("running", "queued")
+        Export.objects.filter(status="running").update(heard_at=timezone.now() - 2 * exporting.SILENCE)
+        assert exporting.waiting() == [export.pk]
+        jobs.run_export(str(export.pk))
+        export.refresh_from_db()
+        assert (export.status, export.runs) == ("done", 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_export_that_never_comes_to_its_end_is_given_up(many: User) -> None:
+    export = exporting.ask(many, "usage", "csv", ["request_id"], QueryDict("range=all"), gzipped=False)
+    with patch.object(exporting, "write_parts", side_effect=SoftTimeLimitExceeded()):
+        for _ in range(exporting.MOST_RUNS):
+            jobs.run_export(str(export.pk))
+    export.refresh_from_db()
+    assert export.status == "failed"

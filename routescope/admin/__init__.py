@@ -397,6 +397,7 @@ SECTIONS: tuple[tuple[str | Promise, tuple[str, ...]], ...] = (
     ),
     (gettext_lazy("Prices"), ("logs.modelprice", "logs.groupratio")),
     (gettext_lazy("Privacy"), ("logs.contentpolicy", "accounts.auditentry")),
+    (gettext_lazy("System"), ("routescope.jobrun",)),
 )
 """The index, in the order of use. Models not named here follow under their apps."""
 

@@ -1,1 +1,1 @@
-"""The web server: who is connected, whose turn it is, and how whole requests reach Django."""
+"""What runs: the web server with its turns, other processes, and the jobs that they do."""

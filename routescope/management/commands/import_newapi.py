@@ -9,11 +9,13 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, close_old_connections
 
 from accounts.models import Gateway
 from logs import newapi_import
 from logs.formats.newapi import QUOTA_PER_USD
 from logs.newapi_import import Progress
+from routescope.data.outages import trouble_of
 from routescope.data.room import NoRoomError
 from routescope.newapi_source import Source, SourceError, open_source
 from routescope.progress import Bar
@@ -97,6 +99,7 @@ class Command(BaseCommand):
         pause = interval
         while True:
             time.sleep(pause)
+            close_old_connections()
             try:
                 # A connection of its own for each look: the source may restart meanwhile.
                 with open_source(dsn) as source:
@@ -108,7 +111,9 @@ class Command(BaseCommand):
                         for known in passes:
                             settled = known.settled_id
                 pause = interval
-            except (SourceError, NoRoomError) as error:
+            except (SourceError, NoRoomError, DatabaseError) as error:
+                if isinstance(error, DatabaseError) and trouble_of(error) is None:
+                    raise
                 pause = min(pause * 2, _MAX_PAUSE)
                 self.stderr.write(f"{error} Next look in {pause:.0f} s.")
 

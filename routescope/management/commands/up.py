@@ -27,6 +27,7 @@ from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_USER_EMAIL
 from routescope.embedded import place
 from routescope.listening import Address, AddressTakenError
 from routescope.output import Lines
+from routescope.run.jobs import Queue
 from routescope.supervisor import Service, ServiceFailedError, Supervisor, run_once
 
 # Celery says so at every start; an operator who runs as root knows.
@@ -113,7 +114,6 @@ class Command(BaseCommand):
         celery = [sys.executable, "-m", "celery", "--app=routescope", "--quiet"]
         schedule = place.state() / "beat-schedule"
         loglevel = f"--loglevel={env.text('WORKER_LOG_LEVEL', 'WARNING').upper()}"
-        processes = f"--concurrency={env.integer('WORKER_PROCESSES', 2, minimum=1)}"
         environment = self._environment()
         web = Service(
             "web",
@@ -122,13 +122,23 @@ class Command(BaseCommand):
             patience=15,
             ready=self.address.answers,
         )
-        background = [
+        workers = [
             Service(
-                "worker",
-                [*celery, "worker", loglevel, processes, "--without-gossip", "--without-mingle"],
+                name,
+                [
+                    *[*celery, "worker", loglevel, f"--queues={queue}", f"--hostname={name}@%h"],
+                    *[f"--concurrency={processes}", "--without-gossip", "--without-mingle"],
+                ],
                 {**environment, "PYTHONWARNINGS": _AS_ROOT},
                 patience=20,
-            ),
+            )
+            for name, queue, processes in (
+                ("worker", Queue.QUICK, env.integer("WORKER_PROCESSES", 2, minimum=1)),
+                ("slow", Queue.SLOW, env.integer("SLOW_WORKER_PROCESSES", 2, minimum=1)),
+            )
+        ]
+        background = [
+            *workers,
             Service("beat", [*celery, "beat", loglevel, f"--schedule={schedule}"], environment),
         ]
         demo = [
