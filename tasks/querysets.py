@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from django.db import models
 from django.db.models import Q
 
+from routescope.identifiers import kept
 from routescope.ids import first_id
 from routescope.keyset import Cursor, nearest
 from routescope.ranges import TimeRange
@@ -43,6 +44,7 @@ class AsyncTaskQuerySet(models.QuerySet[_Model]):
 
     def identified_by(self, identifier: str) -> AsyncTaskQuerySet[_Model]:
         """Return the tasks, of all time, with this task ID, provider's task ID or request ID."""
+        identifier = kept(identifier)
         return self.filter(
             Q(task_id=identifier)
             | Q(provider_task_id=identifier, provider_task_id__gt="")
