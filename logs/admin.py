@@ -125,7 +125,7 @@ class UsageRecordAdmin(ContentViews, OwnerColumns, KeysetAdmin[UsageRecord]):
         record = kwargs.get("obj")
         if isinstance(record, UsageRecord) and record.user_id in getattr(request.user, "ids", ()):
             # Admins see their own records only outside the admin, as everybody does.
-            context["permalink"] = reverse("permalink", args=[record.request_id])
+            context["permalink"] = record.permalink
         return super().render_change_form(request, context, *args, **kwargs)
 
     # --- Columns

@@ -65,7 +65,9 @@ class UsageRecordForm(RangeForm):
 
     @property
     def identifier(self) -> str:
-        return pasted.identifier(super().identifier)
+        return pasted.found_in(
+            super().identifier, lambda one: UsageRecord.objects.identified_by(one).exists()
+        )
 
     @property
     def one_user(self) -> User | None:

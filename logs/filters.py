@@ -91,11 +91,14 @@ class UsageFilter(RangeFilterSet):
         self.vocabulary = Vocabulary.of(user)
         self.now = timezone.now()
 
-    @property
+    @cached_property
     def searched_id(self) -> str:
         """The request ID searched for, freed of the quotes and labels it is copied with; or nothing."""
         self.form.is_valid()
-        return pasted.identifier(self.form.cleaned_data.get("request_id") or "")
+        mine = UsageRecord.objects.visible_to(self.user)
+        return pasted.found_in(
+            self.form.cleaned_data.get("request_id") or "", lambda one: mine.identified_by(one).exists()
+        )
 
     @property
     def holds_a_key(self) -> bool:

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import models
 from django.db.models import Q
 
+from routescope.identifiers import former, kept
 from routescope.ids import first_id, moment_of
 from routescope.keyset import Cursor, nearest
 from routescope.ranges import TimeRange
@@ -43,7 +44,11 @@ class UsageRecordQuerySet(models.QuerySet[_Record]):
 
     def identified_by(self, identifier: str) -> Self:
         """Return the records, of all time, that carry this request ID, ours or the provider's."""
-        return self.filter(Q(request_id=identifier) | Q(upstream_request_id=identifier))
+        identifier = kept(identifier)
+        found = Q(request_id=identifier) | Q(upstream_request_id=identifier)
+        if cut := former(identifier):
+            found |= Q(request_id=cut)
+        return self.filter(found)
 
     def by_id(self, identifier: UUID) -> Self:
         """Return the one record with this id, of whichever user, through the index on its time."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import cast
 
 from django.conf import settings
-from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.models import AIModel, ApiToken, Group
@@ -42,6 +41,6 @@ def note(record: UsageRecord, verdict: Verdict | None) -> str:
         (_("Duration"), formatting.duration(record.duration_ms) if record.duration_ms is not None else None),
         (_("Tokens"), f"{formatting.exact(record.input_tokens)} › {formatting.exact(record.output_tokens)}"),
         (_("Cost"), formatting.money_exact(record.cost) if record.cost is not None else _("unpriced")),
-        (_("Link"), settings.BASE_URL + reverse("permalink", args=[record.request_id])),
+        (_("Link"), settings.BASE_URL + record.permalink),
     ]  # fmt: skip
     return "\n".join(f"{label}: {redacted(value)}" for label, value in lines if value)

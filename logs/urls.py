@@ -1,9 +1,19 @@
 """Usage records: the tab, one record, the permalink, and the way in."""
 
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
 
 from logs import api, api_otlp, read_api, record_views, views
 from routescope.rest.answers import by_method
+
+
+class _AnyText(StringConverter):
+    """Whatever a gateway calls an ID: records of former versions have line breaks in theirs."""
+
+    regex = r"[\s\S]+"
+
+
+register_converter(_AnyText, "any")
 
 urlpatterns = [
     path("records/usage/", views.usage, name="usage"),
@@ -17,7 +27,7 @@ urlpatterns = [
     path("records/usage/<uuid:record_id>/details/", views.record_details, name="usage-record-details"),
     path("records/usage/<uuid:record_id>/reprice/", record_views.reprice, name="usage-reprice"),
     path("tokens/", views.tokens, name="tokens"),
-    path("r/<path:request_id>", views.permalink, name="permalink"),
+    path("r/<any:request_id>", views.permalink, name="permalink"),
     path("api/v1/usage", by_method(GET=read_api.usage, POST=api.usage), name="api-usage"),
     path("api/v1/usage/statistics", by_method(GET=read_api.statistics), name="api-usage-statistics"),
     path("api/v1/usage/breakdown", by_method(GET=read_api.breakdown), name="api-usage-breakdown"),

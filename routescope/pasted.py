@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from urllib.parse import parse_qs, unquote, urlsplit
 
-LONGEST = 255
+from routescope.identifiers import kept
+
 SHORTEST = 6
 """IDs shorter than this are none that a gateway or provider makes."""
 
@@ -27,6 +29,18 @@ _KEPT = re.compile(rf"{_PREFIX}|AIza|AKIA|eyJ")
 _MASKED_KEY = re.compile(rf"(?:{_PREFIX}|AIza|AKIA|eyJ|key-)….{{4}}")
 
 
+def found_in(text: str, is_known: Callable[[str], bool], likely: Callable[[str], str] | None = None) -> str:
+    """Return the ID in what was pasted: all of it, where something has that for its ID, else what is likely.
+
+    Gateways are free in what an ID is: it may hold spaces and quotes, or look like an address or a key.
+    """
+    whole = kept(text)
+    found = (likely or identifier)(text)
+    address = kept(_in_address(whole)) if _ADDRESS.fullmatch(whole) else ""
+    others = (one for one in dict.fromkeys((whole, address)) if one not in ("", found))
+    return next((one for one in others if is_known(one)), found)
+
+
 def identifier(text: str) -> str:
     """Return the ID in what was pasted: an ID alone, a quoted one, an address or a message that holds one.
 
@@ -36,10 +50,11 @@ def identifier(text: str) -> str:
     if key := _key_in(text):
         return masked(key)
     if address := _ADDRESS.search(text):
-        return _in_address(address[0].rstrip("\"'`,;)>]}."))[:LONGEST]
+        return kept(_in_address(address[0].rstrip("\"'`,;)>]}.")))
     labelled = _LABELLED_ID.search(text)
-    words = [labelled[1]] if labelled else sorted(text.split(), key=len)
-    return words[-1].rstrip(".").strip("\"'`,;()[]{}<>").rstrip(".")[:LONGEST] if words else ""
+    # The last of the longest words.
+    word = labelled[1] if labelled else max(reversed(text.split()), key=len, default="")
+    return kept(word.rstrip(".").strip("\"'`,;()[]{}<>").rstrip("."))
 
 
 def masked(key: str) -> str:

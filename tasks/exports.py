@@ -77,7 +77,7 @@ class TaskSelected:
         self._tasks: AsyncTaskQuerySet[AsyncTask]
         if filters.searched_id:
             mine = AsyncTask.objects.visible_to(filters.user)
-            self._scope = self._tasks = mine.identified_by(*filters.searched_ids)
+            self._scope = self._tasks = mine.identified_by(filters.searched_id)
         else:
             self._scope = filters.tasks
             self._tasks = filters.tasks.filter(filters.conditions)

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _l
 
 from accounts.models import AIModel, User
 from accounts.names import Names, token_names
+from routescope import pasted
 from routescope.filtering import (
     RANGE_CHOICES,
     MomentFilter,
@@ -25,6 +26,7 @@ from routescope.filtering import (
     Pill,
     RangeFilterSet,
 )
+from routescope.identifiers import kept
 from routescope.keyset import Cursor
 from routescope.ranges import Preset
 from tasks.models import AsyncTask, TaskStatus, TaskType
@@ -89,21 +91,13 @@ class TaskFilter(RangeFilterSet):
         self.catalogue = catalogue
         self.now = timezone.now()
 
-    @property
+    @cached_property
     def searched_id(self) -> str:
         """The task ID searched for, freed of the quotes and labels it is copied with; or nothing."""
-        return next(reversed(self.searched_ids), "")
-
-    @property
-    def searched_ids(self) -> list[str]:
-        """What was searched for as it was pasted, since an ID may hold anything, and freed of what it is
-        copied with.
-        """
         self.form.is_valid()
-        pasted = (self.form.cleaned_data.get("task_id") or "").replace("\x00", "").strip()
-        quoted = len(pasted) > 1 and pasted[0] == pasted[-1] and pasted[0] in "\"'`"
-        freed = [pasted, pasted[1:-1] if quoted else "", clean_id(pasted)]
-        return [text for text in dict.fromkeys(freed) if 0 < len(text) <= MAX_ID]
+        typed = self.form.cleaned_data.get("task_id") or ""
+        mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(self.user)
+        return pasted.found_in(typed, lambda one: mine.identified_by(one).exists(), clean_id)
 
     @property
     def tasks(self) -> AsyncTaskQuerySet[AsyncTask]:
@@ -202,5 +196,5 @@ def clean_id(text: str) -> str:
     """Return the ID in what was pasted: an ID alone, a quoted one, or a message that names one."""
     text = text.replace("\x00", "")
     labelled = _LABELLED_ID.search(text)
-    words = [labelled[1]] if labelled else sorted(text.split(), key=len)
-    return words[-1].strip("\"'`,;()[]{}<>").removesuffix(".")[:MAX_ID] if words else ""
+    word = labelled[1] if labelled else max(reversed(text.split()), key=len, default="")
+    return kept(word.strip("\"'`,;()[]{}<>").removesuffix("."))

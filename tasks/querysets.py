@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from django.db import models
 from django.db.models import Q
 
+from routescope.identifiers import kept
 from routescope.ids import first_id
 from routescope.keyset import Cursor, nearest
 from routescope.ranges import TimeRange
@@ -41,12 +42,13 @@ class AsyncTaskQuerySet(models.QuerySet[_Model]):
             rows = rows.filter(id__lt=first_id(chosen.end))
         return rows
 
-    def identified_by(self, *identifiers: str) -> AsyncTaskQuerySet[_Model]:
-        """Return the tasks, of all time, with one of these as task ID, provider's task ID or request ID."""
+    def identified_by(self, identifier: str) -> AsyncTaskQuerySet[_Model]:
+        """Return the tasks, of all time, with this task ID, provider's task ID or request ID."""
+        identifier = kept(identifier)
         return self.filter(
-            Q(task_id__in=identifiers)
-            | Q(provider_task_id__in=identifiers, provider_task_id__gt="")
-            | Q(request_id__in=identifiers, request_id__gt="")
+            Q(task_id=identifier)
+            | Q(provider_task_id=identifier, provider_task_id__gt="")
+            | Q(request_id=identifier, request_id__gt="")
         )
 
     def newest(self, cursor: Cursor, limit: int) -> AsyncTaskQuerySet[_Model]:

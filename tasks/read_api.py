@@ -114,7 +114,7 @@ class TaskDetail(Task, frozen=True):
 def tasks(request: ReadRequest) -> Tasks:
     filters = TaskFilter(request.query, user=request.user, catalogue=catalogue())
     if filters.searched_id:
-        mine = AsyncTask.objects.visible_to(request.user).identified_by(*filters.searched_ids)
+        mine = AsyncTask.objects.visible_to(request.user).identified_by(filters.searched_id)
         found = listing.named(mine).order_by("-id")[:MOST_OF_ONE_ID]
         return Tasks([_task(row) for row in found], range_of(TimeRange()), None, None, None)
     size = int(request.query.get("limit", DEFAULT_LIMIT))

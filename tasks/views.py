@@ -125,7 +125,7 @@ def _tasks(request: AuthenticatedRequest) -> dict[str, Any]:
         filters = TaskFilter(request.GET, user=request.user, catalogue=known)
         if filters.searched_id:
             cursor = Cursor()
-            mine = AsyncTask.objects.visible_to(request.user).identified_by(*filters.searched_ids)
+            mine = AsyncTask.objects.visible_to(request.user).identified_by(filters.searched_id)
             rows = list(
                 listing.named(mine).select_related("group", "gateway").order_by("-id")[:MOST_OF_ONE_ID]
             )
