@@ -2,13 +2,11 @@
 
 import logging
 import os
-import warnings
 from functools import cached_property
 
 from celery import Celery, signals
 from celery.apps.beat import Beat
 from celery.beat import Service
-from celery.exceptions import CPendingDeprecationWarning
 
 from routescope.run.log_lines import LogLines
 
@@ -30,10 +28,6 @@ class _Beat(Beat):
 
 class _Application(Celery):
     Beat = cached_property(lambda self: self.subclass_with_self(_Beat))
-
-
-# Jobs run on after a loss of the queue, and may run twice: each looks in the database for what is to be done.
-warnings.filterwarnings("ignore", r"\s*In Celery 5\.1 we introduced", CPendingDeprecationWarning)
 
 
 app = _Application("routescope")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+
+from celery.exceptions import CPendingDeprecationWarning
 from celery.worker import consumer, state
 
 
@@ -19,4 +22,7 @@ class Consumer(consumer.Consumer):
             channel.do_restore = False
         for request in tuple(state.reserved_requests | state.active_requests):
             request.acknowledged = True
-        super().on_connection_error_after_connected(exc)
+        with warnings.catch_warnings():
+            # That jobs run on and may run twice is meant: each looks in the database for what there is to do.
+            warnings.simplefilter("ignore", CPendingDeprecationWarning)
+            super().on_connection_error_after_connected(exc)

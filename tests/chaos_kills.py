@@ -74,6 +74,7 @@ class _Probe:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._person = Person(console)
+        until(lambda: self.reads(), PATIENCE)  # Signs in: how long that takes is not asked here.
         self._socket = str(place.sockets(console.state) / "redis.sock")
         self._number = 900_000_000
 

@@ -64,5 +64,6 @@ def test_a_worker_whose_queue_dies_amid_a_job_goes_on(
     assert process.poll() is None
     said = log.read_text()
     assert "Traceback" not in said
+    assert "DeprecationWarning" not in said
     assert said.count("The queue cannot be reached") == 1
     assert running.wait(lambda: "The queue is back" in log.read_text(), 30), said
