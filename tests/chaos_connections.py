@@ -20,12 +20,17 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from statistics import median, quantiles
+from typing import ClassVar
 from urllib.parse import urlencode
 
 PASSWORD = "chaos-of-connections"
 SMALL_BATCH_LIMIT = 0.5  # seconds, p95
+Answer = tuple[int, list[tuple[str, str]], bytes]
+"""Status, headers and body."""
 PAGE = "/records/usage/?range=7d"
 
 
@@ -109,9 +114,9 @@ async def measure(port: int, cast: Cast, options: argparse.Namespace) -> bool:
         good &= found.tell(told)
         if people == options.crowd and not gateways:
             good &= found.is_quick("small batch", SMALL_BATCH_LIMIT)
-    kept = await stored()
-    say(f"records acknowledged {Load.acknowledged}, kept {kept}")
-    return good and kept == Load.acknowledged
+    lost = Load.acknowledged - await stored()
+    say(f"\nrecords acknowledged {len(Load.acknowledged)}, of which not kept {len(lost)}")
+    return good and not lost
 
 
 async def history(port: int, cast: Cast) -> None:
@@ -129,15 +134,13 @@ async def history(port: int, cast: Cast) -> None:
         )
         if status != 200:
             raise RuntimeError(f"The console refused records: {status} {body[:200]!r}")
-        Load.acknowledged += len(lines)
+        Load.acknowledged |= {f"req-past-{number}-{turn}" for turn in range(len(lines))}
 
 
-async def stored() -> int:
-    from asgiref.sync import sync_to_async
-
+async def stored() -> set[str]:
     from logs.models import UsageRecord
 
-    return await sync_to_async(UsageRecord.objects.count)()
+    return {request_id async for request_id in UsageRecord.objects.values_list("request_id", flat=True)}
 
 
 def record(name: str, number: int, moment: datetime, user: str) -> str:
@@ -162,7 +165,7 @@ def record(name: str, number: int, moment: datetime, user: str) -> str:
 class Load:
     """Everybody at once, until the probes are done."""
 
-    acknowledged = 0
+    acknowledged: ClassVar[set[str]] = set()
     _batches = itertools.count()
     _newcomers = itertools.count()
 
@@ -175,11 +178,11 @@ class Load:
     def start(self, slow: int, people: int, gateways: int, batch: int) -> None:
         kinds = (silent, in_mid_header, in_mid_body, trickling)
         for number in range(slow):
-            self._begin(again(lambda kind=kinds[number % 4]: kind(self.port)))
+            self._begin(again(partial(kinds[number % 4], self.port)))
         for cookie in self.cast.cookies[:people]:
-            self._begin(again(lambda cookie=cookie: self._person(cookie)))
+            self._begin(again(partial(self._person, cookie)))
         for key in self.cast.keys[:gateways]:
-            self._begin(again(lambda key=key: self._gateway(key, batch)))
+            self._begin(again(partial(self._gateway, key, batch)))
 
     async def probe(self, seconds: float) -> Found:
         await asyncio.sleep(3)
@@ -206,19 +209,18 @@ class Load:
     async def _gateway(self, key: str, size: int) -> None:
         async with Connected(self.port) as connected:
             while True:
-                body = self._batch(size)
+                batch = self._batch(size)
                 with self.found.timed("batch of a gateway"):
-                    status, _, answer = await connected.ask("POST", "/api/v1/usage", bearer(key), body)
-                self._count("gateways", status, answer)
+                    answer = await connected.ask("POST", "/api/v1/usage", bearer(key), batch.body)
+                self._count("gateways", batch, answer)
 
     async def _send_small_batches(self, end: float) -> None:
         while time.monotonic() < end:
-            body = self._batch(5)
+            batch = self._batch(5)
             with self.found.timed("small batch"):
-                status, _, answer = await once(
-                    self.port, "POST", "/api/v1/usage", bearer(self.cast.keys[-1]), body
-                )
-            self._count("small batches", status, answer)
+                key = self.cast.keys[-1]
+                answer = await once(self.port, "POST", "/api/v1/usage", bearer(key), batch.body)
+            self._count("small batches", batch, answer)
             await asyncio.sleep(0.25)
 
     async def _ask_health(self, end: float) -> None:
@@ -257,17 +259,30 @@ class Load:
                     status, _, _ = await connected.ask("GET", PAGE, {"Cookie": f"{jar}; {cookies(headers)}"})
                 self.found.answers["first page", status] += 1
 
-    def _batch(self, size: int) -> bytes:
+    def _batch(self, size: int) -> Batch:
         name, now = f"batch-{next(self._batches)}", datetime.now(UTC)
-        return "\n".join(
-            record(name, turn, now - timedelta(milliseconds=turn), f"person-{turn % 50}@example.com")
-            for turn in range(size)
-        ).encode()
+        moments = [now - timedelta(milliseconds=turn) for turn in range(size)]
+        lines = [
+            record(name, turn, moment, f"person-{turn % 50}@example.com")
+            for turn, moment in enumerate(moments)
+        ]
+        return Batch("\n".join(lines).encode(), {f"req-{name}-{turn}" for turn in range(size)})
 
-    def _count(self, who: str, status: int, answer: bytes) -> None:
+    def _count(self, who: str, batch: Batch, answer: Answer) -> None:
+        status, _, body = answer
         self.found.answers[who, status] += 1
         if status == 200:
-            Load.acknowledged += int(json.loads(answer)["accepted"])
+            if json.loads(body)["accepted"] != len(batch.request_ids):
+                raise RuntimeError(f"The console refused a record: {body!r}")
+            Load.acknowledged |= batch.request_ids
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Records on their way."""
+
+    body: bytes
+    request_ids: set[str]
 
 
 async def again(work: Callable[[], Awaitable[None]]) -> None:
@@ -327,9 +342,7 @@ class Connected:
     async def __aexit__(self, *exception: object) -> None:
         self._writer.transport.abort()
 
-    async def ask(
-        self, method: str, path: str, headers: dict[str, str], body: bytes = b""
-    ) -> tuple[int, list[tuple[str, str]], bytes]:
+    async def ask(self, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> Answer:
         lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{self._port}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if body:
@@ -351,9 +364,7 @@ class Connected:
         await self._reader.read()
 
 
-async def once(
-    port: int, method: str, path: str, headers: dict[str, str], body: bytes
-) -> tuple[int, list[tuple[str, str]], bytes]:
+async def once(port: int, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
     async with Connected(port) as connected:
         return await connected.ask(method, path, {**headers, "Connection": "close"}, body)
 

@@ -55,7 +55,7 @@ def test_it_comes_up_ends_without_a_trace_and_keeps_its_data(
     up = start(port)
     up.until(f"Routescope is ready at http://127.0.0.1:{port}/")
     up.until("python manage.py createsuperuser")
-    assert up.get() == 200
+    assert up.get() == up.get("/readyz") == up.get("/livez") == 200
     parts = ("gunicorn", " worker ", " beat ", "postgres", "valkey-server")
     wait(lambda: all(part in " ".join(processes(state).values()) for part in parts))
     make_admin = "from accounts.models import User; User.objects.create_superuser('a@example.com', 'x')"

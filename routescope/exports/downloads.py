@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
+from typing import BinaryIO
 
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.http import content_disposition_header
@@ -51,16 +51,35 @@ def send(request: HttpRequest, path: Path, name: str, content_type: str, sha256:
     return response
 
 
-class _Part(io.FileIO):
-    """Some of a file: from where it stands, so many bytes."""
+class _Part:
+    """Some of a file, which is opened when somebody reads it."""
 
     def __init__(self, path: Path, first: int, length: int) -> None:
-        super().__init__(path)
-        self.seek(first)
-        self._left = length
+        self._path, self._first, self._left = path, first, length
+        self._file: BinaryIO | None = None
 
-    def read(self, size: int | None = -1) -> bytes:
-        most = self._left if size is None or size < 0 else min(size, self._left)
-        block = super().read(most)
+    def fileno(self) -> int:
+        return self._opened().fileno()
+
+    def tell(self) -> int:
+        """Return where the part begins."""
+        return self._first
+
+    def read(self, size: int = -1) -> bytes:
+        if not self._left:
+            return b""
+        block = self._opened().read(self._left if size < 0 else min(size, self._left))
         self._left -= len(block)
+        if not self._left:
+            self.close()
         return block
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _opened(self) -> BinaryIO:
+        if self._file is None:
+            self._file = self._path.open("rb")
+            self._file.seek(self._first)
+        return self._file

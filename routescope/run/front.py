@@ -28,7 +28,11 @@ from routescope.wsgi import application as django
 _BUSY = "The console is busy. Try again in some seconds."
 _RETRY_AFTER = b"5"  # seconds
 _LINGER_SECONDS = 2.0
-_SESSION = re.compile(rb"(?:^|;\s*)" + re.escape(settings.SESSION_COOKIE_NAME.encode()) + rb"=([^;]+)")
+_COOKIES = [
+    re.compile(rb"(?:^|;\s*)" + re.escape(name.encode()) + rb"=([^;]+)")
+    for name in (settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME)
+]
+"""What tells people apart: once they are signed in, and while they sign in."""
 
 
 class Front:
@@ -98,7 +102,8 @@ class Front:
                 await _send_bytes(answer, scope, send)
             else:
                 await _send_file(answer, answer.content, scope, send, watch)
-        except (FullError, LateError):
+        except (FullError, LateError, asyncio.CancelledError):
+            # Cancelled where the server ends and its patience is over.
             await refuse(503, _BUSY, is_unread=False)
         except GoneError:
             pass
@@ -137,8 +142,8 @@ def _client(kind: Kind, scope: HTTPScope, headers: dict[bytes, bytes]) -> str:
     """Return whose line a request waits in: the bearer of its credentials, or else its address."""
     credentials = headers.get(b"authorization")
     if kind is Kind.PAGES:
-        found = _SESSION.search(headers.get(b"cookie", b""))
-        credentials = found[1] if found else None
+        sent = headers.get(b"cookie", b"")
+        credentials = next((found[1] for cookie in _COOKIES if (found := cookie.search(sent))), None)
     if credentials:
         return credentials.decode("latin-1")
     return f"at {scope['client'][0]}" if scope["client"] else ""

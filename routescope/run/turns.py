@@ -1,6 +1,6 @@
 """Whose turn it is: a bounded queue that is fair among those who ask.
 
-Everyone has a line of their own, and the lines take turns. Every other turn is for whoever came anew, the
+Everyone has a line of their own, and the lines take turns. Three turns of four are for whoever came anew, the
 latest first: a person who opens one page does not wait for a whole round of those who keep asking. (The idea
 is that of fair queueing for networks, FQ-CoDel: RFC 8290, section 4.)
 """
@@ -11,6 +11,9 @@ from collections import deque
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+_ROUND = 4
+"""Turns, of which one is for those who keep asking even where others come anew."""
 
 
 class FullError(Exception):
@@ -28,7 +31,7 @@ class Turns(Generic[T]):
         self._lines: dict[str, _Line[T]] = {}
         self._new: deque[_Line[T]] = deque()
         self._old: deque[_Line[T]] = deque()
-        self._prefer_new = True
+        self._turn = 0
         self._waiting = 0
 
     def __len__(self) -> int:
@@ -50,8 +53,8 @@ class Turns(Generic[T]):
 
     def take(self) -> tuple[str, T] | None:
         """Return the next thing with its client, who is served until ``served``; None where nobody may go."""
-        rings = (self._new, self._old) if self._prefer_new else (self._old, self._new)
-        self._prefer_new = not self._prefer_new
+        self._turn = (self._turn + 1) % _ROUND
+        rings = (self._new, self._old) if self._turn else (self._old, self._new)
         for ring in rings:
             for _ in range(len(ring)):
                 line = ring.popleft()

@@ -87,14 +87,14 @@ class Uploads:
 
     def _make_room(self, body: Body, count: int) -> None:
         """Count bytes for a body; slower ones give way. Raises RefusedError where it is the slowest."""
-        while self._held + count > self._limits.bodies:
+        self._held += count
+        body.size += count
+        while self._held > self._limits.bodies:
             slowest = min(self._coming, key=lambda other: other.rate)
             if slowest is body:
                 raise _no_room()
             self._coming.discard(slowest)
             slowest.refuse()
-        self._held += count
-        body.size += count
 
     def _release(self, count: int) -> None:
         self._held -= count
