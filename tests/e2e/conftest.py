@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -48,6 +49,13 @@ def seat(request: pytest.FixtureRequest) -> Seat:
     return chosen
 
 
+LIMITED: dict[str, Any] = {
+    "status": Status.ERROR,
+    "http_status": 429,
+    "error": Failure(type="rate_limit_error", message="Too many requests."),
+}
+
+
 @pytest.fixture
 def varied(gateway: Gateway, alice: User) -> None:
     """Sixty calls and eight tasks of the last hours, no two of one moment, with something in every menu."""
@@ -64,15 +72,7 @@ def varied(gateway: Gateway, alice: User) -> None:
                 stream=number % 2 == 0,
                 endpoint="/v1/chat/completions",
                 duration_ms=1000 + number,
-                **(
-                    {}
-                    if number % 5
-                    else {
-                        "status": Status.ERROR,
-                        "http_status": 429,
-                        "error": Failure(type="rate_limit_error", message="Too many requests."),
-                    }
-                ),
+                **({} if number % 5 else LIMITED),
             )
             for number in range(60)
         ),

@@ -143,7 +143,7 @@ def test_every_choice_of_a_menu_is_followed(hand: Hand) -> None:
 
 def test_every_kind_of_field_of_a_menu_is_followed(hand: Hand) -> None:
     for place, menu in found(hand, *LISTS):
-        kinds = {}
+        kinds: dict[str | None, str] = {}
         for field in menu.panel.locator(".field :is(input, select)").all():
             kinds.setdefault(field.get_attribute("type"), field.get_attribute("name") or "")
         for name in kinds.values():
