@@ -38,6 +38,7 @@ MOST_ENTRIES = 100_000
 MOST_SPANS = 200
 """Stretches of the index that are opened for it."""
 MOST_DAYS = 100
+_EMPTY_LOOKS = 10
 
 _ALL = Span(UUID(int=0), UUID(int=2**128 - 1))
 Sql = tuple[str, list[Any]]
@@ -68,7 +69,13 @@ def look(user: User, selection: Selection, cursor: Cursor | None = None, most: i
         if nth is None:
             return Looked((within,), is_dense=True)
         return Looked((_cut(within, nth, newest_first),), most, nth, is_dense=True)
-    return _among_others(user, selection, within, newest_first, most)
+    for _ in range(_EMPTY_LOOKS):
+        looked = _among_others(user, selection, within, newest_first, most)
+        if looked.records or looked.reached is None:
+            break
+        # Sums outlive their records: these hours hold none any more.
+        within = _beyond(within, looked.reached, newest_first)
+    return looked
 
 
 def steps(user: User, selection: Selection, cursor: Cursor) -> Iterator[Looked]:
@@ -365,6 +372,11 @@ def _clipped(span: Span, within: Span) -> Span:
 def _cut(span: Span, nth: UUID, newest_first: bool) -> Span:
     """Return the near part of a span, up to a record and with it."""
     return Span(nth, span.last) if newest_first else Span(span.first, _after(nth))
+
+
+def _beyond(within: Span, reached: UUID, newest_first: bool) -> Span:
+    """Return what lies beyond the cursor that a look reached."""
+    return Span(within.first, reached) if newest_first else Span(_after(reached), within.last)
 
 
 def _far_end(span: Span, within: Span, newest_first: bool) -> UUID:

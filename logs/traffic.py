@@ -109,16 +109,19 @@ class Traffic:
         return Decimal(amount) / Decimal(minutes) if minutes else Decimal(0)
 
 
-def traffic(user: User, selection: Selection, now: datetime) -> Traffic:
+def traffic(user: User, selection: Selection, now: datetime, records: int | None = None) -> Traffic:
     """Return the traffic of the user's records in a selection: seven queries at most.
 
     With bounds: of the newest records alone (`logs.lookback.newest`), over the time that they span.
+    ``records`` is how many there are, where the header's sums have told.
     """
     selection = lookback.newest(user, selection)
     chosen = _bounded(user, selection, now)
     busy, stretches = _busy(user, selection, chosen)
     is_part = False
-    if not busy and selection.looked is None:
+    # Under a filter the index holds more than the header's sums say.
+    is_small = not selection.is_filtered and records is not None and records <= MOST_COUNTED
+    if not busy and selection.looked is None and not is_small:
         whole, chosen = chosen, _within_reach(user, chosen)
         stretches, is_part = [chosen], chosen != whole
     step = step_of(chosen)

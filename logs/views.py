@@ -208,7 +208,7 @@ def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
                 comparison = compare.comparison(request.user, filters, selection)
             else:
                 page = listing.listed(request.user, selection, cursor, display.page_size)
-            chart = _chart(filters, selection)
+            chart = _chart(filters, selection, totals.records)
         if not page.rows and comparison is None:
             if filters.searched_id:
                 explanation = explain.unknown_id(filters)
@@ -249,10 +249,10 @@ def _news_query(filters: UsageFilter, page: Page[Any], cursor: Cursor) -> str:
     return query.urlencode()
 
 
-def _chart(filters: UsageFilter, selection: Selection | None = None) -> Chart:
+def _chart(filters: UsageFilter, selection: Selection | None = None, records: int | None = None) -> Chart:
     token = filters.one_token
     return Chart(
-        traffic.traffic(filters.user, selection or filters.selection, filters.now),
+        traffic.traffic(filters.user, selection or filters.selection, filters.now, records),
         rpm_limit=token.rpm_limit if token else None,
         tpm_limit=token.tpm_limit if token else None,
     )

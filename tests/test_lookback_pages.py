@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.http import QueryDict
 from django.test import Client
 
@@ -192,6 +193,24 @@ def test_a_tokens_limits_are_held_against_a_bounded_number_of_calls(
     page = alice_client.get(f"{PAGE}limits/", {"token": "prod", "range": "all"}).content.decode()
     assert page.count("data-minute=") == 10
     assert "<b>of the newest 10 records</b> in the range" in page
+
+
+def test_hours_whose_records_are_gone_are_no_step_of_their_own(
+    alice_client: Client, gateway: Gateway, records: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sums outlive their records."""
+    old = [event(created_at=NOON - timedelta(days=day), cost=Decimal(1)) for day in range(30, 36)]
+    store(gateway, *old, event(created_at=NOON - timedelta(days=60), request_id="oldest", cost=Decimal(9)))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM usage_record WHERE request_id = ANY(%s)", [[one.request_id for one in old]]
+        )
+    monkeypatch.setattr(lookback, "MOST_RECORDS", len(COSTS))
+    monkeypatch.setattr(lookback, "MOST_SPANS", 2)
+    page = alice_client.get(PAGE, {**COSTLY, "token": "prod"}).content.decode()
+    assert listed(page) == records
+    there = alice_client.get(link(page, "Look further back")).content.decode()
+    assert listed(there) == ["oldest"]
 
 
 # --- Read API --------------------------------------------------------------------------------------------
