@@ -55,9 +55,10 @@ class Export(models.Model):
     status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.QUEUED)
     problem = models.CharField(_("problem"), max_length=16, choices=Problem, blank=True)
     expected_rows = models.BigIntegerField(_("rows expected"), null=True)
-    expected_cost = models.DecimalField(_("cost expected"), max_digits=24, decimal_places=12, null=True)
+    expected_cost = models.DecimalField(_("cost expected"), max_digits=36, decimal_places=12, null=True)
     rows = models.BigIntegerField(_("rows"), default=0)
-    cost = models.DecimalField(_("cost"), max_digits=24, decimal_places=12, null=True)
+    # Sums: they must hold more than any of the costs that they are of, as those of the rollups do.
+    cost = models.DecimalField(_("cost"), max_digits=36, decimal_places=12, null=True)
     size = models.BigIntegerField(_("size"), null=True)
     sha256 = models.CharField(_("SHA-256"), max_length=64, blank=True)
     created_at = models.DateTimeField(_("asked for"), default=timezone.now)

@@ -176,23 +176,18 @@ def _of_whole(kind: type[Group] | type[ApiToken], levels: dict[int, int]) -> dic
 class Captured:
     """Content that is to be stored, with the sizes it had.
 
-    ``sides`` is the JSON of what may be kept of it: bytes, as a batch's contents wait for each other, and
-    built they would take many times the room.
+    Its sides are JSON, or what `captured` makes of it: bytes, as the contents of a batch wait for each other,
+    and built they would take many times the room.
     """
 
     id: UUID
     user_id: int
     level: Level
-    sides: bytes
+    input: Any
+    output: Any
     input_bytes: int | None
     output_bytes: int | None
-    is_truncated: bool
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """What may be kept by side, ``input`` and ``output``: one that did not come is not there."""
-        values: dict[str, Any] = msgspec.json.decode(self.sides)
-        return values
+    is_truncated: bool = False
 
 
 def captured(
@@ -205,19 +200,20 @@ def captured(
     output_bytes: int | None,
 ) -> Captured:
     """Make content ready to be stored at a level: cut to ``CONTENT_MAX_BYTES`` a side, and then redacted."""
-    sides: dict[str, Any] = {}
-    truncated = False
-    for name, value in (("input", given), ("output", answered)):
-        if value is None:
-            continue
-        sides[name], is_cut = _fitted(value, settings.CONTENT_MAX_BYTES)
-        truncated = truncated or is_cut
-        if level is Level.REDACTED:
-            # Once it is cut: what is left out need not be gone through.
-            sides[name] = redacted_json(sides[name])
-    return Captured(
-        identifier, user_id, level, msgspec.json.encode(sides), input_bytes, output_bytes, truncated
-    )
+    given, is_cut = _ready(given, level)
+    answered, is_cut_too = _ready(answered, level)
+    truncated = is_cut or is_cut_too
+    return Captured(identifier, user_id, level, given, answered, input_bytes, output_bytes, truncated)
+
+
+def _ready(value: Any, level: Level) -> tuple[msgspec.Raw | None, bool]:
+    if value is None:
+        return None, False
+    value, is_cut = _fitted(value, settings.CONTENT_MAX_BYTES)
+    if level is Level.REDACTED:
+        # Once it is cut: what is left out need not be gone through.
+        value = redacted_json(value)
+    return msgspec.Raw(msgspec.json.encode(value)), is_cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,18 +275,21 @@ def complete(users: Mapping[UUID, int], moves: Mapping[UUID, UUID], later: Seque
 
 def _together(identifier: UUID, user_id: int, old: Content, new: Captured | None) -> Captured:
     level = old.level if new is None else min(old.level, new.level)
-    later = {} if new is None else new.values
     both = captured(
         identifier,
         user_id,
         level,
-        old.input if old.input is not None else later.get("input"),
-        old.output if old.output is not None else later.get("output"),
+        old.input if old.input is not None or new is None else _built(new.input),
+        old.output if old.output is not None or new is None else _built(new.output),
         old.input_bytes if old.input_bytes is not None or new is None else new.input_bytes,
         old.output_bytes if old.output_bytes is not None or new is None else new.output_bytes,
     )
     was_cut = old.is_truncated or (new is not None and new.is_truncated)
     return replace(both, is_truncated=both.is_truncated or was_cut)
+
+
+def _built(side: Any) -> Any:
+    return msgspec.json.decode(side) if isinstance(side, msgspec.Raw) else side
 
 
 def load(user_id: int, identifiers: Iterable[UUID]) -> dict[UUID, Content | None]:
@@ -348,14 +347,21 @@ def _content(row: UsageContent) -> Content | None:
 
 
 def _row(content: Captured) -> tuple[Any, ...]:
-    body = _raw(encryption.encrypt(zlib.compress(content.sides, 3)))
+    sides: dict[str, Any] = {}
+    truncated = content.is_truncated
+    for name, value in (("input", content.input), ("output", content.output)):
+        if value is not None:
+            fits = isinstance(value, msgspec.Raw)
+            sides[name], is_cut = (value, False) if fits else _fitted(value, settings.CONTENT_MAX_BYTES)
+            truncated = truncated or is_cut
+    body = _raw(encryption.encrypt(zlib.compress(msgspec.json.encode(sides), 3)))
     return (
         content.id,
         content.user_id,
         int(content.level),
         content.input_bytes,
         content.output_bytes,
-        content.is_truncated,
+        truncated,
         encryption.key_id(),
         body,
     )

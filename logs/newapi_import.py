@@ -19,13 +19,14 @@ import msgspec
 
 from accounts.models import Gateway
 from logs import ingest
-from logs.events import Batch, Rejection, UsageEvent
+from logs.events import Batch, UsageEvent
 from logs.formats.newapi import QUOTA_PER_USD, TYPES, Call, Row, fold, together
 from logs.models import REQUEST_TYPES, ImportPosition, Status, UsageRecord
 from logs.spans import event_of
 from routescope.data import apart, limits, room
+from routescope.identifiers import former, shown
 from routescope.ids import EPOCH, first_id
-from routescope.newapi_source import Source
+from routescope.newapi_source import Source, Unreadable
 
 TABLE = "logs"
 SLICE = 5_000
@@ -35,7 +36,7 @@ _SAME_REQUEST = timedelta(hours=1)
 _SETTLED_SECONDS = 5
 _WRONG_CLOCK_SECONDS = 3600
 """A row further ahead than this does not hold the others up."""
-_MAX_REASONS = 5
+_MAX_REASONS = 50
 
 
 @dataclass(slots=True)
@@ -53,6 +54,12 @@ class Progress:
     cost: Decimal = Decimal(0)
     reasons: list[str] = field(default_factory=list)
 
+    def refuse(self, reason: str, rows: int = 1) -> None:
+        """Count rows that are refused; the first ones are told with their reasons."""
+        self.refused += rows
+        if len(self.reasons) < _MAX_REASONS:
+            self.reasons.append(reason)
+
 
 def run(source: Source, gateway: Gateway, *, quota_per_usd: Decimal = QUOTA_PER_USD) -> Iterator[Progress]:
     """Import what lies after the position kept; yield after each slice, which is then committed.
@@ -62,12 +69,14 @@ def run(source: Source, gateway: Gateway, *, quota_per_usd: Decimal = QUOTA_PER_
     progress = Progress()
     position, _ = ImportPosition.objects.get_or_create(gateway=gateway, source=source.name[:500], table=TABLE)
     while True:
-        rows = list(takewhile(_is_settled, source.read(TABLE, Row, after=position.last_id, limit=SLICE)))
-        if not rows:
+        found = source.read(TABLE, Row, after=position.last_id, limit=SLICE)
+        rows = list(takewhile(_is_settled, found))
+        keys = [key for row in rows if (key := _key(row)) is not None]
+        if not keys:
             break
         with limits.limited(limits.IMPORT), room.for_records():
             position, taken = apart.together(
-                partial(_slice, gateway, position, rows, quota_per_usd, progress)
+                partial(_slice, gateway, position, rows, keys, quota_per_usd, progress)
             )
         if taken is not None:
             progress = taken
@@ -75,35 +84,56 @@ def run(source: Source, gateway: Gateway, *, quota_per_usd: Decimal = QUOTA_PER_
 
 
 def _slice(
-    gateway: Gateway, position: ImportPosition, rows: Sequence[Row], quota_per_usd: Decimal, before: Progress
+    gateway: Gateway,
+    position: ImportPosition,
+    rows: Sequence[Row | Unreadable],
+    keys: Sequence[int],
+    quota_per_usd: Decimal,
+    before: Progress,
 ) -> tuple[ImportPosition, Progress | None]:
     """Take a slice in and return what is done by then, None where another import of the source was faster."""
     position = ImportPosition.objects.select_for_update().get(pk=position.pk)
-    if position.last_id >= rows[0].id:
+    if position.last_id >= keys[0]:
         return position, None
     progress = replace(before, reasons=list(before.reasons))
     _take(gateway, rows, quota_per_usd, progress)
-    progress.last_id = position.last_id = rows[-1].id
+    progress.last_id = position.last_id = keys[-1]
     position.rows += len(rows)
     position.save()
     return position, progress
 
 
-def _is_settled(row: Row) -> bool:
+def _key(row: Row | Unreadable) -> int | None:
+    return row.key if isinstance(row, Unreadable) else row.id
+
+
+def _is_settled(row: Row | Unreadable) -> bool:
     """Tell whether all rows before this one are there: rows get ids in one order and appear in another."""
+    if isinstance(row, Unreadable):
+        return True
     age = time.time() - row.created_at
     return age >= _SETTLED_SECONDS or age < -_WRONG_CLOCK_SECONDS
 
 
-def _take(gateway: Gateway, rows: Sequence[Row], quota_per_usd: Decimal, progress: Progress) -> None:
-    progress.rows += len(rows)
+def _take(
+    gateway: Gateway, found: Sequence[Row | Unreadable], quota_per_usd: Decimal, progress: Progress
+) -> None:
+    rows = [row for row in found if isinstance(row, Row)]
+    progress.rows += len(found)
     progress.other += sum(row.type not in TYPES for row in rows)
-    calls = fold(_clean(rows), quota_per_usd)
+    for row in found:
+        if isinstance(row, Unreadable):
+            progress.refuse(f"row {row.key}: {row.reason}")
+
+    def refuse(row: Row, reason: str) -> None:
+        progress.refuse(f"row {row.id} ({shown(row.request_id or '')}): {reason}")
+
+    calls = fold(_clean(rows), quota_per_usd, refuse)
     known = _known(gateway, calls)
     new: list[tuple[int, UsageEvent]] = []
     completions = []
     for index, call in enumerate(calls):
-        records = known.get(call.event.request_id, []) if call.is_foldable else []
+        records = _records_of(call, known)
         if call.charged_by is not None and call.charged_by in map(_charge, records):
             progress.duplicates += 1
             continue
@@ -118,13 +148,25 @@ def _take(gateway: Gateway, rows: Sequence[Row], quota_per_usd: Decimal, progres
         progress.folded += call.rows - 1
         new.append((index, call.event))
     outcome = ingest.store(gateway, Batch(events=new, rejected=[]))
-    ingest.complete(gateway, completions)
+    unfit = ingest.complete(gateway, completions)
+    for rejection in outcome.rejected:
+        row = calls[rejection.index].attempt["log_id"]
+        progress.refuse(f"row {row} ({rejection.request_id}): {rejection.error}")
+    for place, reason in unfit.items():
+        progress.refuse(f"{completions[place][0].request_id}: {reason}")
+    if outcome.faults:
+        reason = f"{outcome.faults:,} rows, through a fault of Routescope: see its log"
+        progress.refuse(reason, outcome.faults)
+    refused_calls = {rejection.index for rejection in outcome.rejected}
+    kept = [event for index, event in new if index not in refused_calls]
     progress.records += outcome.accepted
     progress.duplicates += outcome.duplicates
-    progress.refunds += sum((event.cost or 0) < 0 for _, event in new)
-    progress.cost += sum((event.cost or Decimal(0) for _, event in new), Decimal(0))
-    progress.cost += sum(((e.cost or 0) - (r.cost or 0) for r, e in completions), Decimal(0))
-    _refuse(progress, outcome.rejected)
+    progress.refunds += sum((event.cost or 0) < 0 for event in kept)
+    progress.cost += sum((event.cost or Decimal(0) for event in kept), Decimal(0))
+    progress.cost += sum(
+        ((e.cost or 0) - (r.cost or 0) for place, (r, e) in enumerate(completions) if place not in unfit),
+        Decimal(0),
+    )
 
 
 def _clean(rows: Sequence[Row]) -> Iterator[Row]:
@@ -137,13 +179,26 @@ def _clean(rows: Sequence[Row]) -> Iterator[Row]:
         yield row
 
 
+def _records_of(call: Call, known: dict[str, list[UsageRecord]]) -> list[UsageRecord]:
+    """Return the records that the rows of a call may belong to."""
+    if not call.is_foldable:
+        return []
+    records = known.get(call.event.request_id, [])
+    if not records and (cut := former(call.event.request_id)):
+        # Imported when long IDs were cut: only a row that is in it tells that it is the same request.
+        row = call.attempt["log_id"]
+        records = [record for record in known.get(cut, []) if (record.metadata or {}).get("log_id") == row]
+    return records
+
+
 def _known(gateway: Gateway, calls: Sequence[Call]) -> dict[str, list[UsageRecord]]:
     wanted = [call.event for call in calls if call.is_foldable]
     if not wanted:
         return {}
     found: dict[str, list[UsageRecord]] = {}
+    ids = {event.request_id for event in wanted}
     rows = UsageRecord.objects.select_related("model").filter(
-        request_id__in={event.request_id for event in wanted},
+        request_id__in=ids | {cut for one in ids if (cut := former(one))},
         gateway=gateway,
         type__in=REQUEST_TYPES,
         # The partitions of that time only.
@@ -158,10 +213,3 @@ def _known(gateway: Gateway, calls: Sequence[Call]) -> dict[str, list[UsageRecor
 def _charge(record: UsageRecord) -> int | None:
     """Return the row that charged a record, None while all its attempts failed."""
     return (record.metadata or {}).get("log_id") if record.status == Status.SUCCESS else None
-
-
-def _refuse(progress: Progress, rejected: Sequence[Rejection]) -> None:
-    progress.refused += len(rejected)
-    for rejection in rejected:
-        if len(progress.reasons) < _MAX_REASONS:
-            progress.reasons.append(f"{rejection.request_id}: {rejection.error}")

@@ -13,11 +13,21 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import msgspec
 import psycopg
 import pymysql
+from psycopg.types.json import set_json_loads
+
+from routescope.reading import readable
 
 _Record = TypeVar("_Record", bound=msgspec.Struct)
 _GO_MYSQL = re.compile(r"(?P<user>[^:@/]*)(?::(?P<password>.*))?@tcp\((?P<address>[^)]*)\)/(?P<name>[^?]*)")
 _MYSQL_PORT = 3306
 _CONNECT_SECONDS = 15
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """A row that is none of what was to be read: its key, None where that is no number, and what is amiss."""
+
+    key: int | None
+    reason: str
 
 
 class SourceError(Exception):
@@ -53,10 +63,11 @@ class Source:
 
     def read(
         self, table: str, record: type[_Record], *, after: int, limit: int, key: str = "id"
-    ) -> list[_Record]:
+    ) -> list[_Record | Unreadable]:
         """Return up to ``limit`` rows with ``key`` above ``after``, in its order.
 
-        Columns that this version of the table does not have keep the record's defaults. Raises SourceError.
+        Columns that this version of the table does not have keep the record's defaults. A row with something
+        else in a column than belongs there is an Unreadable: it costs no other. Raises SourceError.
         """
         wanted = [field for field in record.__struct_fields__ if field in self._columns(table)]
         columns = ", ".join(map(self._quoted, wanted))
@@ -64,13 +75,10 @@ class Source:
             f"SELECT {columns} FROM {self._quoted(table)} WHERE {self._quoted(key)} > {self._mark}"  # noqa: S608
             f" ORDER BY {self._quoted(key)} LIMIT {limit:d}"
         )
-        try:
-            return [
-                msgspec.convert(dict(zip(wanted, row, strict=True)), record, strict=False)
-                for row in self._fetch(query, [after])
-            ]
-        except msgspec.ValidationError as error:
-            raise SourceError(f"{self.name}, {table} after {key} {after}: {error}") from error
+        return [
+            _converted(dict(zip(wanted, row, strict=True)), record, key)
+            for row in self._fetch(query, [after])
+        ]
 
     def last(self, table: str, key: str = "id") -> int:
         """Return the highest key, 0 for an empty table. Raises SourceError."""
@@ -81,7 +89,7 @@ class Source:
         """Return users by their ID, which is all that tasks know; empty where ``users`` cannot be read."""
         query = f"SELECT {self._quoted('id')}, {self._quoted('username')} FROM {self._quoted('users')}"  # noqa: S608
         try:
-            return {int(key): str(name) for key, name in self._fetch(query, []) if name}
+            return {key: _text(name) for key, name in self._fetch(query, []) if name and isinstance(key, int)}
         except SourceError:
             return {}
 
@@ -105,6 +113,22 @@ class Source:
 
     def _quoted(self, name: str) -> str:
         return f"{self._quote}{name}{self._quote}"
+
+
+def _converted(row: dict[str, Any], record: type[_Record], key: str) -> _Record | Unreadable:
+    """Return a row as what it should be. Text may come as bytes, and as bytes that are no UTF-8."""
+    values = {name: _text(value) if isinstance(value, bytes) else value for name, value in row.items()}
+    try:
+        return msgspec.convert(values, record, strict=False)
+    except (msgspec.ValidationError, OverflowError) as error:
+        number = values.get(key)
+        found = number if isinstance(number, int) else None
+        reason = readable(error) if isinstance(error, msgspec.ValidationError) else str(error)
+        return Unreadable(found, reason)
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 @contextlib.contextmanager
@@ -134,6 +158,8 @@ def _open(dsn: str) -> Source:
     if scheme in ("postgres", "postgresql"):
         connection = psycopg.connect(dsn, autocommit=True, connect_timeout=_CONNECT_SECONDS)
         connection.read_only = True
+        # As text: what is in it is looked at before anything is built of it.
+        set_json_loads(_text, connection)
         info = connection.info
         schema = connection.execute("SELECT current_schema()").fetchone()
         name = f"postgresql://{info.host}:{info.port}/{info.dbname}/{schema[0] if schema else ''}"
@@ -158,6 +184,7 @@ def _open(dsn: str) -> Source:
         raise ValueError(f"{path} is not a file")
     # Not immutable: the living system may be writing to it.
     connection_ = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    connection_.text_factory = _text
     return Source(connection_, f"sqlite://{path.resolve()}", quote='"', mark="?")
 
 

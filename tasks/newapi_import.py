@@ -7,14 +7,14 @@ one on. Registering twice changes nothing: that is also how an interrupted impor
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from accounts.models import Gateway
-from routescope.newapi_source import Source
+from routescope.newapi_source import Source, Unreadable
 from routescope.wire import strict_json
 from routescope.wire.strict_json import JSONError
 from tasks.models import AsyncTask, TaskStatus
@@ -48,6 +48,7 @@ _PLATFORMS = {
     "mj": "midjourney-proxy",
 }
 _MAX_RESULT = 32_000
+_MAX_REASONS = 50
 
 
 class Row(msgspec.Struct):
@@ -80,6 +81,13 @@ class Progress:
     rows: int = 0
     changed: int = 0
     refused: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+    def refuse(self, reason: str) -> None:
+        """Count a row that is refused; the first ones are told with their reasons."""
+        self.refused += 1
+        if len(self.reasons) < _MAX_REASONS:
+            self.reasons.append(reason)
 
 
 def run(source: Source, gateway: Gateway, *, quota_per_usd: Decimal, after: int = 0) -> Iterator[Progress]:
@@ -91,20 +99,33 @@ def run(source: Source, gateway: Gateway, *, quota_per_usd: Decimal, after: int 
     names = source.user_names()
     providers = catalogue()
     all_final = True
-    while rows := source.read(TABLE, Row, after=progress.last_id, limit=MAX_TASKS):
+    while found := source.read(TABLE, Row, after=progress.last_id, limit=MAX_TASKS):
+        rows = [row for row in found if isinstance(row, Row)]
+        for odd in found:
+            if isinstance(odd, Unreadable):
+                progress.refuse(f"task row {odd.key}: {odd.reason}")
+        keys = [key for row in found if (key := _key(row)) is not None]
+        if not keys:
+            break
         wanted = _not_final_here(gateway, [row for row in rows if row.task_id])
         if wanted:
             body = msgspec.json.encode([_report(row, names, quota_per_usd) for row in wanted])
             taken = register(gateway, _unfollowed(decode(body, providers, registering=True)), providers)
             progress.changed += taken.accepted
-            progress.refused += len(taken.rejected)
-        for row in rows:
-            all_final = all_final and row.status in _FINAL
-            if all_final:
-                progress.settled_id = row.id
-        progress.rows += len(rows)
-        progress.last_id = rows[-1].id
+            for rejected in taken.rejected:
+                progress.refuse(f"task {rejected.task_id}: {rejected.error}")
+        for one in found:
+            # A row that cannot be read does not become readable: it holds nothing up.
+            all_final = all_final and (isinstance(one, Unreadable) or one.status in _FINAL)
+            if all_final and (key := _key(one)) is not None:
+                progress.settled_id = key
+        progress.rows += len(found)
+        progress.last_id = keys[-1]
         yield progress
+
+
+def _key(row: Row | Unreadable) -> int | None:
+    return row.key if isinstance(row, Unreadable) else row.id
 
 
 def _not_final_here(gateway: Gateway, rows: Sequence[Row]) -> list[Row]:
@@ -131,7 +152,7 @@ def _report(row: Row, names: Mapping[int, str], quota_per_usd: Decimal) -> dict[
     properties = _json(row.properties)
     properties = properties if isinstance(properties, dict) else {}
     told: dict[str, Any] = {
-        "task_id": (row.task_id or "")[:255],
+        "task_id": row.task_id or "",
         "created_at": row.submit_time or row.created_at or 0,
         "user": names.get(row.user_id or 0, f"user {row.user_id}" if row.user_id else ""),
         "group": row.group,
@@ -155,7 +176,7 @@ def _report(row: Row, names: Mapping[int, str], quota_per_usd: Decimal) -> dict[
 
 
 def _json(value: object) -> Any:
-    """Return a JSON column: text in MySQL and SQLite, decoded by PostgreSQL's driver."""
+    """Return a JSON column, which comes as text; None for what cannot be read."""
     if not isinstance(value, str | bytes):
         return value
     try:

@@ -7,22 +7,38 @@ record. Money: ``quota`` / 500,000 is USD, ``model_ratio`` 1 is 2 USD per millio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from logs.events import Failure, JSONObject, UsageEvent
+from logs.formats import tolerant
 from logs.formats.receipt import line, settled
 from logs.models import RecordType, Status
-from routescope.reading import MAX_COUNT, MAX_ID, MAX_NAME, address, amount, moment, shortened
+from routescope.identifiers import kept
+from routescope.json_parts import BrokenError
+from routescope.reading import (
+    MAX_COUNT,
+    MAX_NAME,
+    RecordError,
+    address,
+    amount,
+    cut,
+    moment,
+    shortened,
+)
+
+logger = logging.getLogger(__name__)
 
 CONSUME, ERROR, REFUND = 2, 5, 6
 TYPES = (CONSUME, ERROR, REFUND)
 """The rows that are calls. Top-ups, management, system and sign-in rows are none."""
 QUOTA_PER_USD = Decimal(500_000)
 
+_FAULT = "not read through a fault of Routescope: see its log"
 _MILLION = Decimal(1_000_000)
 _USD_PER_MILLION = Decimal(2)
 _ONE = Decimal(1)
@@ -71,8 +87,8 @@ class Row(msgspec.Struct):
     quota: int | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
-    use_time: int | None = None
-    elapsed_time: int | None = None
+    use_time: float | None = None
+    elapsed_time: float | None = None
     is_stream: bool | int | None = None
     channel_id: int | None = None
     group: str | None = None
@@ -98,13 +114,31 @@ _decode_other = msgspec.json.Decoder(_Other, strict=False).decode
 _NO_OTHER = _Other()
 
 
-def fold(rows: Iterable[Row], quota_per_usd: Decimal = QUOTA_PER_USD) -> list[Call]:
+def fold(
+    rows: Iterable[Row],
+    quota_per_usd: Decimal = QUOTA_PER_USD,
+    refuse: Callable[[Row, str], None] | None = None,
+) -> list[Call]:
     """Fold rows, in the order of their ids, into one call for each request.
 
     A further charge under the same request ID (a session that is billed in parts) is a call of its own: no
-    money is ever merged away.
+    money is ever merged away. A row that no record can be made of is handed to ``refuse`` with the reason,
+    and costs no other; without that, its RecordError is raised.
     """
     calls: list[Call] = []
+
+    def take(row: Row, failed: Sequence[Row], *, is_further: bool = False) -> bool:
+        try:
+            calls.append(_call(row, failed, quota_per_usd, is_further=is_further))
+        except Exception as error:
+            if refuse is None:
+                raise
+            if not isinstance(error, RecordError):
+                logger.exception("Row %d could not be read through a fault of ours", row.id)
+            refuse(row, str(error) if isinstance(error, RecordError) else _FAULT)
+            return False
+        return True
+
     attempts: dict[str, list[Row]] = {}
     charged: set[str] = set()
     for row in rows:
@@ -112,12 +146,14 @@ def fold(rows: Iterable[Row], quota_per_usd: Decimal = QUOTA_PER_USD) -> list[Ca
         if row.type == ERROR and request_id:
             attempts.setdefault(request_id, []).append(row)
         elif row.type == CONSUME and request_id:
-            again = request_id in charged
-            charged.add(request_id)
-            calls.append(_call(row, attempts.pop(request_id, []), quota_per_usd, is_further=again))
+            if take(row, attempts.get(request_id, ()), is_further=request_id in charged):
+                charged.add(request_id)
+                attempts.pop(request_id, None)
         elif row.type in TYPES:
-            calls.append(_call(row, [], quota_per_usd))
-    calls += [_call(failed[-1], failed[:-1], quota_per_usd) for failed in attempts.values()]
+            take(row, ())
+    for failed in attempts.values():
+        while failed and not take(failed[-1], failed[:-1]):
+            failed.pop()
     return calls
 
 
@@ -138,7 +174,7 @@ def together(known: UsageEvent, known_charge: int | None, call: Call) -> UsageEv
 
 def _call(row: Row, failed: Sequence[Row], quota_per_usd: Decimal, *, is_further: bool = False) -> Call:
     other = _other(row)
-    request_id = (row.request_id or "").strip()[:MAX_ID]
+    request_id = (row.request_id or "").strip()
     is_error = row.type == ERROR
     name = request_id or f"log-{row.id}"
     cached, written = _count(other.cache_tokens), _count(other.cache_creation_tokens)
@@ -147,7 +183,7 @@ def _call(row: Row, failed: Sequence[Row], quota_per_usd: Decimal, *, is_further
         # Anthropic's own count, which leaves cached tokens out.
         given = min(given + cached + written, MAX_COUNT)
     event = UsageEvent(
-        request_id=(request_id or other.task_id or name)[:MAX_ID],
+        request_id=kept(request_id or other.task_id or name),
         identity=name if request_id and row.type != REFUND and not is_further else f"{name}#{row.id}",
         created_at=moment(row.created_at),
         type=_record_type(row, other),
@@ -169,10 +205,10 @@ def _call(row: Row, failed: Sequence[Row], quota_per_usd: Decimal, *, is_further
         cost=_cost(row, quota_per_usd),
         error=_failure(row, other) if is_error else None,
         parameters={"reasoning_effort": other.reasoning_effort} if other.reasoning_effort else None,
-        upstream_request_id=(row.upstream_request_id or "").strip()[:MAX_ID] or None,
+        upstream_request_id=kept(row.upstream_request_id or "") or None,
         channel=str(row.channel_id) if row.channel_id else None,
         attempts=_attempts(row, other, failed),
-        task_id=(other.task_id or "")[:MAX_ID] or None,
+        task_id=kept(other.task_id or "") or None,
         metadata={
             "log_id": row.id,
             **({"upstream_model": _name(other.upstream_model_name)} if other.is_model_mapped else {}),
@@ -200,12 +236,18 @@ def _other(row: Row) -> _Other:
         return _decode_other(row.other)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         # Text of another version, or cut off: the charge itself stands in the columns.
-        return _NO_OTHER
+        try:
+            return tolerant.decode(row.other.encode(errors="replace"), _Other)[0]
+        except BrokenError:
+            return _NO_OTHER
 
 
 def _record_type(row: Row, other: _Other) -> RecordType:
     if row.type == REFUND:
         return RecordType.REFUND
+    if row.type == CONSUME and (row.quota or 0) < 0:
+        # Given back, and no refund of one charge.
+        return RecordType.ADJUSTMENT
     if other.actual_quota is not None and other.is_task:
         # The difference between what a task was charged beforehand and what it came to.
         return RecordType.ADJUSTMENT
@@ -310,7 +352,7 @@ def _attempt(row: Row, other: _Other) -> JSONObject:
         attempt["error"] = {
             "type": failure.type,
             "code": failure.code,
-            "message": (failure.message or "")[:1000],
+            "message": cut(failure.message or "", 1000),
         }
     return {name: value for name, value in attempt.items() if value not in (None, "")}
 
@@ -318,7 +360,7 @@ def _attempt(row: Row, other: _Other) -> JSONObject:
 def _duration(row: Row) -> int | None:
     """new-api counts seconds, one-api milliseconds."""
     milliseconds = row.elapsed_time if row.elapsed_time is not None else (row.use_time or 0) * 1000
-    return min(milliseconds, MAX_COUNT) if milliseconds >= 0 else None
+    return round(min(milliseconds, MAX_COUNT)) if milliseconds >= 0 else None
 
 
 def _http_status(other: _Other) -> int | None:

@@ -90,6 +90,8 @@ class Command(BaseCommand):
             bar.show(progress.last_id, f"{progress.rows:,} tasks")
         bar.finish()
         self.stdout.write(f"{done.rows:,} tasks: {done.changed:,} new or changed, {done.refused:,} refused.")
+        for reason in done.reasons:
+            self.stdout.write(f"  refused: {reason}")
         return done.settled_id
 
     def _follow(
