@@ -86,7 +86,7 @@ def _apply(pk: int, task: AsyncTask, take_in: Apply) -> bool:
             row = EarlyWebhook.objects.select_for_update().filter(pk=pk).first()
             if row is None:
                 return False
-            document = strict_json.decode(row.body) if row.body else None
+            document = strict_json.decode(row.body.reveal()) if row.body else None
             take_in(task, document, Delivery(row.delivery_id, row.gateway_id))
             row.delete()
             return True
