@@ -16,7 +16,7 @@ from django.db.models import Max, Sum
 from django.utils import timezone
 
 from accounts.models import Delivery, Gateway, Refusal
-from routescope.data import outages
+from routescope.data import troubles
 from routescope.identifiers import shown
 
 logger = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ def _note(
                 cursor.execute("SET LOCAL synchronous_commit = off")
                 _keep(gateway, endpoint, refusals)
     except DatabaseError as error:
-        if outages.tell(error, f"counting what {gateway} sent, which is stored all the same") is None:
+        if troubles.tell(error, f"counting what {gateway} sent, which is stored all the same") is None:
             logger.exception(
                 "What %s sent could not be counted; its records are stored all the same", gateway
             )

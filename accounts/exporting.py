@@ -25,7 +25,7 @@ from django.utils import timezone
 
 from accounts import time_zones
 from accounts.models import Export, User
-from routescope.data import outages, room
+from routescope.data import room, troubles
 from routescope.data.private_files import private_files
 from routescope.exports.formats import COMPRESSIBLE, format_named
 from routescope.exports.parts import TooLargeError, sha256_of, write_parts
@@ -102,7 +102,7 @@ def run(pk: UUID) -> bool:
     except _TooManyRowsError:
         _fail(export, Export.Problem.ROWS)
     except Exception as error:
-        if outages.tell(error, f"export {pk}") is not None and export.runs < MOST_RUNS:
+        if troubles.tell(error, f"export {pk}") is not None and export.runs < MOST_RUNS:
             # Nothing is wrong with the export: after a silence the next worker goes on.
             return True
         logger.exception("Export %s failed", pk)

@@ -16,7 +16,7 @@ from accounts import deliveries
 from accounts.ingest_keys import authenticate
 from accounts.models import Gateway
 from routescope.bodies import BodyError
-from routescope.data import limits, outages, room
+from routescope.data import limits, room, troubles
 from routescope.reading import FormatError
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def for_gateways(
             with limits.limited(limits.INGEST):
                 return answered(request, *args, **kwargs)
         except Exception as error:
-            trouble = outages.tell(error, request.path)
+            trouble = troubles.tell(error, request.path)
             if trouble is None:
                 logger.exception("A batch could not be taken in through a fault of ours")
                 return unavailable(FAULT)

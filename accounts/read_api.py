@@ -13,8 +13,8 @@ from django.utils import timezone, translation
 from accounts import access_tokens
 from accounts.models import User
 from accounts.time_zones import zone_of
-from routescope.data import outages
-from routescope.data.outages import Trouble
+from routescope.data import troubles
+from routescope.data.troubles import Trouble
 from routescope.rest import declared, problems
 from routescope.rest.answers import View, respond
 from routescope.rest.declared import Endpoint
@@ -63,7 +63,7 @@ def endpoint(declaration: Endpoint) -> Callable[[Callable[..., msgspec.Struct]],
             except ProblemError as error:
                 response = problems.answer(error)
             except Exception as error:
-                trouble = outages.tell(error, request.path)
+                trouble = troubles.tell(error, request.path)
                 if trouble is None:
                     raise
                 response = problems.answer(_unavailable(trouble))

@@ -14,7 +14,7 @@ from accounts.ingest_keys import authenticate
 from logs import spans
 from logs.formats import otlp
 from routescope.bodies import BodyError, read_body
-from routescope.data import limits, outages, room
+from routescope.data import limits, room, troubles
 from routescope.reading import FormatError
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def traces(request: HttpRequest) -> HttpResponse:
         with limits.limited(limits.INGEST):
             return _take_in(request, content_type)
     except Exception as error:
-        trouble = outages.tell(error, request.path)
+        trouble = troubles.tell(error, request.path)
         if trouble is None:
             logger.exception("Spans could not be taken in through a fault of ours")
             return _again(content_type, FAULT)

@@ -17,7 +17,7 @@ from typing import Any
 
 from django.db import DatabaseError, connection, transaction
 
-from routescope.data import limits, outages
+from routescope.data import limits, troubles
 from routescope.data.limits import limited
 from routescope.ids import EPOCH
 
@@ -136,5 +136,5 @@ def _fold_what_was_appended() -> None:
         with limited(limits.BESIDE):
             _fold_some(FOLD_BESIDE)
     except DatabaseError as error:
-        if outages.tell(error, "folding sums after a batch, which the next batches do") is None:
+        if troubles.tell(error, "folding sums after a batch, which the next batches do") is None:
             raise

@@ -19,7 +19,7 @@ from logs import pending
 from logs.contents import TABLE as CONTENT
 from logs.ingest import TABLE as RECORDS
 from routescope import partitions
-from routescope.data.outages import Trouble, trouble_of
+from routescope.data.troubles import Trouble, trouble_of
 from routescope.ids import first_id
 from routescope.partitions import Day, Month, Partition, Period
 

@@ -18,6 +18,6 @@ class RoutescopeConfig(AppConfig):
 
 
 def _reached(**kwargs: object) -> None:
-    from routescope import outages
+    from routescope.data import outages
 
     outages.database.over()

@@ -39,7 +39,7 @@ app.autodiscover_tasks(related_name="jobs")
 @signals.after_setup_task_logger.connect
 def _as_ours(logger: logging.Logger, format: str, **kwargs: object) -> None:
     """Have Celery's own handlers do as ours: write a line an event, and bear an engine's absence."""
-    from routescope import outages
+    from routescope.data import outages
 
     for handler in logger.handlers:
         handler.setFormatter(LogLines(format))
@@ -49,6 +49,6 @@ def _as_ours(logger: logging.Logger, format: str, **kwargs: object) -> None:
 @signals.after_task_publish.connect
 @signals.task_received.connect
 def _queue_reached(**kwargs: object) -> None:
-    from routescope import outages
+    from routescope.data import outages
 
     outages.queue.over()

@@ -328,8 +328,8 @@ LOGGING = {
         },
     },
     "filters": {
-        "troubles": {"()": "routescope.data.outages.Filter"},
-        "outages": {"()": "routescope.outages.Quiet"},
+        "troubles": {"()": "routescope.data.troubles.Filter"},
+        "outages": {"()": "routescope.data.outages.Quiet"},
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["outages"]}},
     # A client's 4xx, an unknown request ID say, is an answer and not a fault of the server.

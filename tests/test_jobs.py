@@ -23,7 +23,7 @@ from django.utils import timezone
 from accounts.models import User
 from logs import jobs as logs_jobs
 from routescope import celery, embedded, jobs
-from routescope.data import outages
+from routescope.data import troubles
 from routescope.listening import Address
 from routescope.management.commands import up
 from routescope.models import JobRun
@@ -45,9 +45,9 @@ def tasks() -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def _nothing_told_yet() -> Iterator[None]:
-    outages._lines.forget()
+    troubles._lines.forget()
     yield
-    outages._lines.forget()
+    troubles._lines.forget()
 
 
 @pytest.fixture

@@ -28,10 +28,11 @@ from accounts import access_tokens
 from accounts.models import Gateway, IngestKey, User
 from logs import listing
 from logs.models import UsageRecord
-from routescope.data import limits, outages
+from routescope.data import limits, outages, troubles
 from routescope.data.limits import COMMAND, INGEST, PAGE, Limits, limited
-from routescope.data.outages import Trouble, trouble_of
+from routescope.data.outages import Outage
 from routescope.data.postgresql.base import DatabaseWrapper
+from routescope.data.troubles import Trouble, trouble_of
 from routescope.ranges import Preset
 from tests.cast import NOON, event, store
 from tests.locking import held
@@ -64,9 +65,10 @@ def of(work: Limits) -> dict[str, timedelta]:
 
 @pytest.fixture(autouse=True)
 def _nothing_told_yet() -> Iterator[None]:
-    outages._lines.forget()
-    yield
-    outages._lines.forget()
+    troubles._lines.forget()
+    with patch.object(outages, "database", Outage("The database cannot be reached", "The database is back")):
+        yield
+    troubles._lines.forget()
 
 
 @contextmanager
@@ -441,7 +443,7 @@ def test_an_outage_is_a_line_and_a_fault_of_ours_its_traceback(
 
 
 def test_an_outage_that_lasts_is_told_again_with_how_many_it_cost() -> None:
-    lines = outages._Lines()
+    lines = troubles._Lines()
     assert lines.due(Trouble.AWAY, 0) == 0
     assert [lines.due(Trouble.AWAY, now) for now in (1, 2, 29)] == [None, None, None]
     assert lines.due(Trouble.BUSY, 2) == 0

@@ -13,8 +13,8 @@ from django import db
 from django.db.backends.signals import connection_created
 from kombu.exceptions import OperationalError as QueueError
 
-from routescope import outages
-from routescope.outages import Outage, Quiet, of
+from routescope.data import outages
+from routescope.data.outages import Outage, Quiet, of
 
 NOBODY = "postgresql://nobody@127.0.0.1:1/none"
 
@@ -77,7 +77,7 @@ def test_a_long_outage_is_told_again_now_and_then(
     log: logging.Logger, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [1000.0]
-    monkeypatch.setattr("routescope.outages.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("routescope.data.outages.time.monotonic", lambda: clock[0])
     for _ in range(130):
         log.error("failed", exc_info=redis.ConnectionError("Connection refused."))
         clock[0] += 1

@@ -22,10 +22,10 @@ from logs import compaction
 from logs.amend import Amendment, amend
 from logs.models import UsageRecord
 from routescope.data import room, version
+from routescope.data.outages import Outage
 from routescope.embedded import disk, home, postgres_conf
 from routescope.embedded.disk import MB, Disk
 from routescope.exports import parts
-from routescope.outages import Outage
 from tests.cast import event, store
 from tests.embedded_state import state
 from tests.sending import Sender, sender

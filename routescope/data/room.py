@@ -17,9 +17,9 @@ from pathlib import Path
 import psycopg
 from django.db import connection
 
+from routescope.data.outages import Outage
 from routescope.embedded import place
 from routescope.embedded.disk import MB, Disk
-from routescope.outages import Outage
 
 logger = logging.getLogger(__name__)
 

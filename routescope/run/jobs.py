@@ -28,7 +28,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 from psycopg.pq import TransactionStatus
 
-from routescope.data import limits, outages
+from routescope.data import limits, troubles
 from routescope.models import JobRun
 
 logger = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ def _run(declared: Job, work: Callable[[], R]) -> R | None:
         logger.error("%s took longer than its limit, %s", declared.name, declared.limit)
     except Exception as error:
         _note(declared, started, JobRun.Outcome.FAILED, _last_line(error))
-        if outages.tell(error, declared.name) is None:
+        if troubles.tell(error, declared.name) is None:
             raise
     finally:
         if is_locked:
@@ -146,7 +146,7 @@ def _note(declared: Job, started: datetime, outcome: JobRun.Outcome, error: str)
         JobRun.note_end(declared.name, started, outcome, error)
     except (DatabaseError, InterfaceError) as trouble:
         # What the job did is done, or failed for the same reason.
-        if outages.tell(trouble, f"noting the end of {declared.name}") is None:
+        if troubles.tell(trouble, f"noting the end of {declared.name}") is None:
             raise
 
 

@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _l
 from django.views import defaults
 
 from routescope.data import limits
-from routescope.data.outages import Trouble, trouble_of
+from routescope.data.troubles import Trouble, trouble_of
 from routescope.filtering import CUSTOM
 from routescope.ranges import Preset
 from routescope.rest.problems import CONTENT_TYPE, Problem

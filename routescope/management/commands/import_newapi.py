@@ -15,8 +15,8 @@ from accounts.models import Gateway
 from logs import newapi_import
 from logs.formats.newapi import QUOTA_PER_USD
 from logs.newapi_import import Progress
-from routescope.data.outages import trouble_of
 from routescope.data.room import NoRoomError
+from routescope.data.troubles import trouble_of
 from routescope.newapi_source import Source, SourceError, open_source
 from routescope.progress import Bar
 from tasks import newapi_import as tasks_import
