@@ -27,7 +27,7 @@ from routescope.filtering import (
 )
 from routescope.keyset import Cursor
 from routescope.ranges import Preset
-from tasks.models import AsyncTask, TaskStatus, TaskType
+from tasks.models import MAX_ID_BYTES, AsyncTask, TaskStatus, TaskType
 from tasks.providers.catalogue import Catalogue
 from tasks.querysets import AsyncTaskQuerySet
 
@@ -42,7 +42,6 @@ _LABELS: dict[str, str | Promise] = {
     "token": _l("Token"),
 }
 _NOTHING = -1
-MAX_ID = 255
 _NAMES_FROM = 5_000
 """Of a person's newest tasks the platforms and models are offered to choose from; others can be typed in a
 URL.
@@ -103,7 +102,7 @@ class TaskFilter(RangeFilterSet):
         pasted = (self.form.cleaned_data.get("task_id") or "").replace("\x00", "").strip()
         quoted = len(pasted) > 1 and pasted[0] == pasted[-1] and pasted[0] in "\"'`"
         freed = [pasted, pasted[1:-1] if quoted else "", clean_id(pasted)]
-        return [text for text in dict.fromkeys(freed) if 0 < len(text) <= MAX_ID]
+        return [text for text in dict.fromkeys(freed) if 0 < len(text) <= MAX_ID_BYTES]
 
     @property
     def tasks(self) -> AsyncTaskQuerySet[AsyncTask]:
@@ -203,4 +202,4 @@ def clean_id(text: str) -> str:
     text = text.replace("\x00", "")
     labelled = _LABELLED_ID.search(text)
     words = [labelled[1]] if labelled else sorted(text.split(), key=len)
-    return words[-1].strip("\"'`,;()[]{}<>").removesuffix(".")[:MAX_ID] if words else ""
+    return words[-1].strip("\"'`,;()[]{}<>").removesuffix(".")[:MAX_ID_BYTES] if words else ""

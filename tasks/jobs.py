@@ -29,15 +29,15 @@ DELIVERIES_KEPT = timedelta(days=7)
 def dispatch() -> int:
     """Claim the due tasks and hand each to a worker. Returns how many.
 
-    No more than ``claims.MAX_UNDER_WAY`` are handed over and not done. What a worker has not begun within a
-    lease it lets go, so nothing piles up while workers or the broker are away.
+    No more than ``claims.MAX_UNDER_WAY`` are handed over and not done. What no worker has begun within
+    ``claims.HANDOVER`` is let go, so nothing piles up while workers or the broker are away.
     """
     claimed = claims.claim(catalogue())
     sent = 0
     try:
         for claim in claimed:
             poll.apply_async(
-                (str(claim.task_id), str(claim.lease)), expires=claims.LEASE.total_seconds(), retry=False
+                (str(claim.task_id), str(claim.lease)), expires=claims.HANDOVER.total_seconds(), retry=False
             )
             sent += 1
     except BrokerError:
@@ -49,7 +49,7 @@ def dispatch() -> int:
 
 
 # Longer than two requests of 15 s, and over before the lease is.
-@shared_task(name="tasks.poll", ignore_result=True, soft_time_limit=35, time_limit=40)
+@shared_task(name="tasks.poll", ignore_result=True, soft_time_limit=35, time_limit=55)
 def poll(task_id: str, lease: str) -> None:
     """Poll one task under its lease."""
     polling.poll(UUID(task_id), UUID(lease), catalogue())

@@ -131,7 +131,7 @@ def _report(row: Row, names: Mapping[int, str], quota_per_usd: Decimal) -> dict[
     properties = _json(row.properties)
     properties = properties if isinstance(properties, dict) else {}
     told: dict[str, Any] = {
-        "task_id": (row.task_id or "")[:255],
+        "task_id": row.task_id or "",
         "created_at": row.submit_time or row.created_at or 0,
         "user": names.get(row.user_id or 0, f"user {row.user_id}" if row.user_id else ""),
         "group": row.group,
