@@ -13,10 +13,13 @@ from routescope.bodies import read_body
 from routescope.rest import kinds
 from routescope.rest.declared import Parameter, Write, declare_write
 from tasks import registration, reports
+from tasks.models import MAX_ID_BYTES
 from tasks.providers.catalogue import catalogue
 from tasks.registration import Taken
 
-TASK_ID = Parameter("task_id", kinds.name(), "The ID that the client saw, or the task's `id`.", is_path=True)
+TASK_ID = Parameter(
+    "task_id", kinds.name(MAX_ID_BYTES), "The ID that the client saw, or the task's `id`.", is_path=True
+)
 
 
 @require_http_methods(["POST", "PATCH"])

@@ -26,8 +26,10 @@ from tasks.providers.catalogue import Catalogue
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=45)
-"""Longer than a poll may take (``jobs.poll``), so that no poll is under way twice."""
+HANDOVER = timedelta(seconds=30)
+"""How long a claim waits for a worker to begin its poll."""
+LEASE = timedelta(seconds=65)
+"""Of a poll that has begun: longer than it may take (``jobs.poll``), so that none is under way twice."""
 UNDEFINED_CONCURRENCY = 8
 MAX_UNDER_WAY = 256
 """Claims in all at a time: what is handed to the workers is done within a lease, or let go."""
@@ -189,7 +191,7 @@ def claim_of(group: Group, most: int, now: datetime) -> list[Claim]:
             "platform": group.platform,
             "host": group.host,
             "now": now,
-            "until": now + LEASE,
+            "until": now + HANDOVER,
             "horizon": group.horizon,
         }
         cursor.execute(CLAIM, {**values, "limit": most})

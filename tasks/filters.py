@@ -44,7 +44,6 @@ _LABELS: dict[str, str | Promise] = {
     "token": _l("Token"),
 }
 _NOTHING = -1
-MAX_ID = 255
 _NAMES_FROM = 5_000
 """Of a person's newest tasks the platforms and models are offered to choose from; others can be typed in a
 URL.

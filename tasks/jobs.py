@@ -29,15 +29,15 @@ DELIVERIES_KEPT = timedelta(days=7)
 def dispatch() -> int:
     """Claim the due tasks and hand each to a worker. Returns how many.
 
-    No more than ``claims.MAX_UNDER_WAY`` are handed over and not done. What a worker has not begun within a
-    lease it lets go, so nothing piles up while workers or the broker are away.
+    No more than ``claims.MAX_UNDER_WAY`` are handed over and not done. What no worker has begun within
+    ``claims.HANDOVER`` is let go, so nothing piles up while workers or the broker are away.
     """
     claimed = claims.claim(catalogue())
     sent = 0
     try:
         for claim in claimed:
             poll.apply_async(
-                (str(claim.task_id), str(claim.lease)), expires=claims.LEASE.total_seconds(), retry=False
+                (str(claim.task_id), str(claim.lease)), expires=claims.HANDOVER.total_seconds(), retry=False
             )
             sent += 1
     except BrokerError:
@@ -52,7 +52,7 @@ def dispatch() -> int:
 @job(
     "tasks.poll",
     queue=Queue.QUICK,
-    limit=timedelta(seconds=40),
+    limit=timedelta(seconds=35),
     may_meet="each task has a lease of its own",
     noted=False,
 )

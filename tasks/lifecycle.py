@@ -188,7 +188,7 @@ def _apply(task: AsyncTask, seen: Observation, now: datetime) -> None:
             task.started_at = _within(seen.started_at or (now if running else None), task.submitted_at, now)
         task.result = seen.result or task.result
         task.cost = seen.cost if seen.cost is not None else task.cost
-        task.provider_task_id = task.provider_task_id or storable(seen.provider_task_id)[:255]
+        task.provider_task_id = task.provider_task_id or seen.provider_task_id
     else:
         task.result = task.result or seen.result
         task.cost = task.cost if task.cost is not None else seen.cost

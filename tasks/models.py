@@ -12,6 +12,9 @@ from django.utils.translation import gettext_lazy as _
 from routescope.encryption import EncryptedTextField
 from tasks.querysets import AsyncTaskManager
 
+MAX_ID_BYTES = 2_500
+"""Of an ID in UTF-8: clients' have up to some 2,300 (LiteLLM), and a row of an index holds 2,704."""
+
 
 class TaskType(models.TextChoices):
     IMAGE = "image", _("Image")
@@ -113,9 +116,11 @@ class AsyncTask(models.Model):
     group = models.ForeignKey(
         "accounts.Group", models.SET_NULL, null=True, related_name="+", verbose_name=_("group")
     )
-    task_id = models.CharField(_("task ID"), max_length=255, help_text=_("The ID that the client saw."))
-    provider_task_id = models.CharField(_("provider's task ID"), max_length=255, blank=True)
-    request_id = models.CharField(_("request ID"), max_length=255, blank=True)
+    task_id = models.CharField(
+        _("task ID"), max_length=MAX_ID_BYTES, help_text=_("The ID that the client saw.")
+    )
+    provider_task_id = models.CharField(_("provider's task ID"), max_length=MAX_ID_BYTES, blank=True)
+    request_id = models.CharField(_("request ID"), max_length=MAX_ID_BYTES, blank=True)
     platform = models.CharField(_("platform"), max_length=64, help_text=_("The provider that does the work."))
     type = models.CharField(_("type"), max_length=16, choices=TaskType, default=TaskType.OTHER)
 
@@ -285,7 +290,7 @@ class EarlyReport(models.Model):
     """A report about a task that is not registered yet: applied as soon as it is."""
 
     gateway = models.ForeignKey("accounts.Gateway", models.CASCADE, related_name="+")
-    task_id = models.CharField(max_length=255)
+    task_id = models.CharField(max_length=MAX_ID_BYTES)
     key = models.CharField(max_length=120)
     body = models.JSONField()
     received_at = models.DateTimeField(default=timezone.now)
@@ -426,7 +431,7 @@ class EarlyWebhook(models.Model):
         verbose_name=_("gateway"),
         help_text=_("Whose secret it is signed with; empty where it may speak of every gateway's tasks."),
     )
-    provider_task_id = models.CharField(_("provider's task ID"), max_length=255)
+    provider_task_id = models.CharField(_("provider's task ID"), max_length=MAX_ID_BYTES)
     delivery_id = models.CharField(_("delivery ID"), max_length=200)
     body = EncryptedTextField(_("body"), blank=True)
     received_at = models.DateTimeField(_("received"), default=timezone.now)

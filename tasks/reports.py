@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from routescope.reading import (
-    MAX_ID,
     FormatError,
     amount,
     bounded,
@@ -25,7 +24,7 @@ from routescope.reading import (
 from routescope.wire import strict_json
 from routescope.wire.strict_json import JSON, JSONError
 from tasks.lifecycle import Observation
-from tasks.models import UNSUCCESSFUL_STATUSES, EventKind, TaskStatus, TaskType
+from tasks.models import MAX_ID_BYTES, UNSUCCESSFUL_STATUSES, EventKind, TaskStatus, TaskType
 from tasks.providers.catalogue import Catalogue
 from tasks.providers.definition import Definition, Piece, Reading
 from tasks.providers.reading import pieces_of, progress_of, state_of
@@ -36,7 +35,7 @@ MAX_TASKS = 1_000
 MAX_REPORT_BYTES = 256 * 1024
 """Of one report's JSON: its result has a quarter of that at most."""
 
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_BYTES)]
 _Name = Annotated[str, msgspec.Meta(max_length=200)]
 _Url = Annotated[str, msgspec.Meta(max_length=2000)]
 _Word = Annotated[str, msgspec.Meta(max_length=100)]
@@ -217,7 +216,7 @@ _FIELDS = frozenset(_Body.__struct_fields__)
 
 def _task_id(raw: bytes) -> str | None:
     try:
-        return msgspec.json.decode(raw, type=_Named).task_id[:255]
+        return msgspec.json.decode(raw, type=_Named).task_id[:MAX_ID_BYTES]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
@@ -271,8 +270,8 @@ def _id(text: str | None, field: str) -> str:
     named = (text or "").strip()
     if any(unicodedata.category(mark) in ("Cc", "Zl", "Zp") for mark in named):
         raise ValueError(f"{field}: holds a control character")
-    if len(named) > MAX_ID:
-        raise ValueError(f"{field}: is longer than {MAX_ID} characters")
+    if len(named.encode()) > MAX_ID_BYTES:
+        raise ValueError(f"{field}: is longer than {MAX_ID_BYTES:,} bytes")
     return named
 
 

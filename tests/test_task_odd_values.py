@@ -34,13 +34,14 @@ ODD = [
     "🎬-\u202e-rtl",
     "=cmd|' /C calc'!A0",
     "x" * 255,
-    "模" * 255,
+    "模" * 800,
+    "resp_" + "bGl0ZWxsbTpjdXN0b21fbGxtX3Byb3ZpZGVy" * 69,
     "00000000-0000-0000-0000-000000000000",
     "null",
     "\ufffd",
     "a\u00a0b",
 ]
-BAD = ["", "x" * 256, "nul\x00", "line\nfeed", "bell\x07", "\x7f", "c1\x85"]
+BAD = ["", "x" * 2_501, "模" * 834, "nul\x00", "line\nfeed", "bell\x07", "\x7f", "c1\x85"]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from routescope.encryption import DecryptionError
 from routescope.wire import strict_json
 from routescope.wire.strict_json import JSON
 from tasks.intake.signatures import Delivery
-from tasks.models import AsyncTask, EarlyWebhook
+from tasks.models import MAX_ID_BYTES, AsyncTask, EarlyWebhook
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,9 @@ Apply = Callable[[AsyncTask, JSON, Delivery], None]
 
 
 def keep(platform: str, provider_task_id: str, document: JSON, delivery: Delivery) -> None:
-    """Let a webhook wait for its task. The same delivery waits once."""
+    """Let a webhook wait for its task. The same delivery waits once; no task has an ID that is too long."""
+    if len(provider_task_id.encode()) > MAX_ID_BYTES:
+        return
     body = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     EarlyWebhook.objects.get_or_create(
         platform=platform,

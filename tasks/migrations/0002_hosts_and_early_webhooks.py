@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("platform", models.CharField(max_length=64, verbose_name="provider")),
-                ("provider_task_id", models.CharField(max_length=255, verbose_name="provider's task ID")),
+                ("provider_task_id", models.CharField(max_length=2500, verbose_name="provider's task ID")),
                 ("delivery_id", models.CharField(max_length=200, verbose_name="delivery ID")),
                 ("body", routescope.encryption.EncryptedTextField(blank=True, verbose_name="body")),
                 (
@@ -159,5 +159,28 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="earlywebhook",
             constraint=models.UniqueConstraint(fields=("platform", "delivery_id"), name="earlywebhook_once"),
+        ),
+        # Clients' IDs are longer than was thought. A wider varchar rewrites neither table nor index.
+        migrations.AlterField(
+            model_name="asynctask",
+            name="provider_task_id",
+            field=models.CharField(blank=True, max_length=2500, verbose_name="provider's task ID"),
+        ),
+        migrations.AlterField(
+            model_name="asynctask",
+            name="request_id",
+            field=models.CharField(blank=True, max_length=2500, verbose_name="request ID"),
+        ),
+        migrations.AlterField(
+            model_name="asynctask",
+            name="task_id",
+            field=models.CharField(
+                help_text="The ID that the client saw.", max_length=2500, verbose_name="task ID"
+            ),
+        ),
+        migrations.AlterField(
+            model_name="earlyreport",
+            name="task_id",
+            field=models.CharField(max_length=2500),
         ),
     ]

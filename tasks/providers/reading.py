@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from routescope.reading import shortened
 from routescope.wire import strict_json
 from routescope.wire.strict_json import JSONError
-from tasks.models import TaskStatus, TaskType
+from tasks.models import MAX_ID_BYTES, TaskStatus, TaskType
 from tasks.providers.definition import Piece, PieceKind, Reading, duration
 from tasks.providers.search import find
 
@@ -79,14 +79,14 @@ def read(reading: Reading, answer: Any, *, task_type: str = TaskType.OTHER, task
         lifetime=duration(reading.lifetime) if reading.lifetime and ended else None,
         failure_code=_text(find(reading.failure_code, answer), 100) if failed else "",
         failure_message=shortened(_text(find(reading.failure_message, answer))) if failed else "",
-        task_id=_text(find(reading.task_id, answer), 255),
+        task_id=_text(find(reading.task_id, answer), MAX_ID_BYTES),
     )
 
 
 _WITH_REASON = {"failed", "moderated", "cancelled", "expired", "partially_succeeded"}
 
 
-def find_text(path: str, answer: Any, most: int = 255) -> str:
+def find_text(path: str, answer: Any, most: int = MAX_ID_BYTES) -> str:
     """Return what an expression finds, as text; nothing where it finds nothing. Raises ReadingError."""
     return _text(find(path, answer), most)
 
@@ -175,7 +175,7 @@ def _result(
     """
     pieces: list[dict[str, Any]] = []
     seen: set[str] = set()
-    own = _text(find(reading.task_id, answer), 255) or task_id
+    own = _text(find(reading.task_id, answer), MAX_ID_BYTES) or task_id
     for wanted in reading.results:
         value = find(wanted.path, answer)
         if wanted.url and not made and ("{id}" in wanted.url or _text(value) == own):
