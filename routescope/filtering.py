@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django import forms
+from django.db.models import Model, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -20,6 +21,8 @@ from routescope.keyset import Cursor
 from routescope.ranges import Preset, TimeRange, preset_range
 
 CUSTOM = "custom"
+SHOWN_RANGE = "shown_range"
+"""The parameter by which the filters' form brings along the preset that it was shown with."""
 
 
 class MomentField(forms.Field):
@@ -91,6 +94,9 @@ class RangeFilterSet(FilterSet):
 
     default_range = Preset.DAY
 
+    def __init__(self, data: QueryDict, queryset: QuerySet[Model]) -> None:
+        super().__init__(_with_shown_range(data), queryset)
+
     def chosen_range(self, now: datetime) -> TimeRange:
         """Return the range of time chosen, in UTC."""
         if self.preset == CUSTOM:
@@ -100,16 +106,13 @@ class RangeFilterSet(FilterSet):
 
     @property
     def preset(self) -> str:
-        """The preset in force, or ``custom``: a time that was given wins over a preset.
-
-        The filters' form brings along the preset that it was shown with, whatever is typed into its dates.
-        """
+        """The preset in force, or ``custom``."""
         self.form.is_valid()
         cleaned = self.form.cleaned_data
-        if cleaned.get("start") or cleaned.get("end"):
-            return CUSTOM
         preset = cleaned.get("range") or ""
-        return str(preset) if preset in Preset.values else self.default_range.value
+        if preset in Preset.values:
+            return str(preset)
+        return CUSTOM if cleaned.get("start") or cleaned.get("end") else self.default_range.value
 
     @property
     def range_label(self) -> str:
@@ -243,6 +246,17 @@ class RangeFilterSet(FilterSet):
             for name, label in labels.items()
             for value in self.query.getlist(name)
         ]
+
+
+def _with_shown_range(data: QueryDict) -> QueryDict:
+    """Let the preset that the form was shown with hold, unless another range or a time was given."""
+    if SHOWN_RANGE not in data:
+        return data
+    data = data.copy()
+    (*_others, shown) = data.pop(SHOWN_RANGE) or [""]
+    if not any(data.get(name, "").strip() for name in ("range", "start", "end")):
+        data["range"] = shown
+    return data
 
 
 RANGE_CHOICES = [*Preset.choices, (CUSTOM, gettext_lazy("Custom range"))]

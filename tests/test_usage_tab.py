@@ -160,13 +160,13 @@ def test_the_fragment_puts_the_pages_own_canonical_url_into_the_address_bar(alic
 
 
 @pytest.mark.usefixtures("records")
-def test_a_time_that_is_given_wins_over_the_preset_that_the_form_brings_along(alice_client: Client) -> None:
+def test_a_time_that_is_typed_wins_over_the_preset_that_the_form_was_shown_with(alice_client: Client) -> None:
     response = alice_client.get(
-        f"{PAGE}results/", {"range": "24h", "start": "2026-03-10T00:00"}, headers={"HX-Request": "true"}
+        f"{PAGE}results/", {"shown_range": "24h", "start": "2026-03-10T00:00"}, headers={"HX-Request": "true"}
     )
     assert response["HX-Push-Url"] == f"{PAGE}?start=2026-03-10T00%3A00"
     blank = alice_client.get(
-        f"{PAGE}results/", {"range": "7d", "start": "", "end": ""}, headers={"HX-Request": "true"}
+        f"{PAGE}results/", {"shown_range": "7d", "start": "", "end": ""}, headers={"HX-Request": "true"}
     )
     assert blank["HX-Push-Url"] == f"{PAGE}?range=7d"
 
