@@ -60,7 +60,7 @@ def is_unique(model: type[Model], names: set[str]) -> bool:
     ids=lambda model: model.__name__,
 )
 def test_a_models_own_order_leaves_no_two_rows_equal(model: type[Model]) -> None:
-    assert is_unique(model, {bare(str(name)) for name in model._meta.ordering}), model._meta.ordering
+    assert is_unique(model, {bare(str(name)) for name in model._meta.ordering or ()}), model._meta.ordering
 
 
 def orders() -> Iterator[tuple[str, int, str]]:
