@@ -52,7 +52,7 @@ def test_a_record_twice_in_one_batch_is_one(alice: User, gateway: Gateway) -> No
 def test_two_gateways_may_use_the_same_request_id(alice: User, gateway: Gateway) -> None:
     other = Gateway.objects.create(name="other")
     twin = event()
-    assert store(gateway, twin).accepted == store(other, twin).accepted == 1
+    assert store(gateway, twin).accepted == store(other, twin, ties=True).accepted == 1
 
 
 def test_a_refund_stands_beside_the_request_it_refunds(alice: User, gateway: Gateway) -> None:
