@@ -109,6 +109,19 @@ def test_batches_under_way_count_for_what_they_have_not_taken_yet(small: Callabl
     assert room._under_way == 0
 
 
+def test_a_batch_that_was_let_in_before_does_not_end_the_refusal(small: Callable[[int], None]) -> None:
+    small(200)
+    with room.for_records():
+        small(10)
+        with pytest.raises(room.NoRoomError), room.for_records():
+            pass
+    assert room._refusal.is_on
+    small(200)
+    with room.for_records():
+        pass
+    assert not room._refusal.is_on
+
+
 def test_a_real_database_that_says_its_disk_is_full_is_no_failure_of_ours(
     sender: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:

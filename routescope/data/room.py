@@ -53,10 +53,11 @@ def for_records() -> Iterator[None]:
     """
     global _under_way
     disk = of_database()
+    refusing = _refusal.is_on
     with _lock:
         if disk is not None:
             left = disk.free - disk.kept
-            if left < (disk.kept // 4 if _refusal.is_on else _under_way * _EACH):
+            if left < (disk.kept // 4 if refusing else _under_way * _EACH):
                 raise NoRoomError(_refused(f"{max(left, 0) // MB} MB may be written"))
         _under_way += 1
     try:
@@ -68,7 +69,8 @@ def for_records() -> Iterator[None]:
     finally:
         with _lock:
             _under_way -= 1
-    _refusal.over()
+    if refusing:  # One that was let in before the refusal says nothing of its end.
+        _refusal.over()
 
 
 def for_file(folder: Path, size: int = 0) -> None:
