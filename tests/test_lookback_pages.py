@@ -125,6 +125,8 @@ def test_without_javascript_every_step_is_a_page(alice_client: Client, records: 
         page = answer.content.decode()
         assert stats(answer)["requests"][0] == "2", "the header stays what it says it is"
         assert "None found yet" in page
+        assert 'id="look-further"' in page, "focus stays on it from step to step"
+        assert re.search(r'data-announce="None found yet. Looked at 10 records further back', page)
         url = link(page, "Look further back")
     page = alice_client.get(url).content.decode()
     assert found + listed(page) == records
