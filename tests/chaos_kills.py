@@ -27,7 +27,7 @@ def run(console: Console, load: Load, between: float, limit: float, faults: list
         ("postmaster", _postmaster, database),
         ("valkey", _valkey, {"queue": probe.queues, "worker": probe.works, "beat": probe.beats}),
         ("web", _web, database),
-        ("worker", _child(" worker "), {"worker": probe.works}),
+        ("worker", _child("--queues=celery"), {"worker": probe.works}),
         ("beat", _child(" beat "), {"beat": probe.beats}),
         ("keeper", _keeper, {"keeper": lambda: True}),
         ("postmaster again", _postmaster, database),

@@ -63,12 +63,12 @@ def test_a_start_right_after_a_kill_finds_the_engines_running(
 def test_a_worker_that_dies_is_started_again(start: Callable[..., Up], state: Path, port: int) -> None:
     up = start(port)
     up.until("Routescope is ready")
-    wait(lambda: process_of(state, " worker ") is not None)
-    worker = process_of(state, " worker ")
+    wait(lambda: process_of(state, "--queues=celery") is not None)
+    worker = process_of(state, "--queues=celery")
     assert worker is not None
     os.kill(worker, signal.SIGKILL)
     up.until("worker  | ended (killed by SIGKILL); starting it again in 1 s")
-    wait(lambda: process_of(state, " worker ") not in {None, worker})
+    wait(lambda: process_of(state, "--queues=celery") not in {None, worker})
     assert up.get() == 200
     assert up.end() == 0
 
