@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0008_names_version"),
+        ("accounts", "0009_total_orders"),
     ]
 
     operations = [

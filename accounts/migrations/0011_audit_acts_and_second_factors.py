@@ -37,7 +37,7 @@ def decrypt(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0009_total_orders"),
+        ("accounts", "0010_wide_sums_of_exports"),
         ("mfa", "0003_authenticator_type_uniq"),
     ]
 
