@@ -22,7 +22,7 @@ from django.db.models import Count, DateTimeField, Exists, F, Func, OuterRef, Q,
 
 from accounts.models import ApiToken, User
 from logs.models import REQUEST_TYPES, Cause, Status, TrafficHour, UsageHour, UsagePending, UsageRecord
-from logs.querysets import UsageRecordQuerySet, any_range
+from logs.querysets import TOKENS, UsageRecordQuerySet, any_range
 from logs.selection import Selection
 from routescope.ranges import DAY, HOUR, MINUTE, TimeRange, ceil, floor
 
@@ -37,9 +37,9 @@ _CALLS = Q(type__in=REQUEST_TYPES)
 # A minute's count and the minute itself in one number: the largest is the peak, the earliest of equals.
 _PACK = 10**8
 _EARLIER_OF_HOURS = (
-    "({peak} * 100000000 + 99999999 - (extract(epoch FROM start) / 60)::bigint - {peak}_minute)"
+    "({peak}::numeric * 100000000 + 99999999 - (extract(epoch FROM start) / 60)::bigint - {peak}_minute)"
 )
-_EARLIER = "({count} * 100000000 + 99999999 - (extract(epoch FROM minute) / 60)::bigint)"
+_EARLIER = "({count}::numeric * 100000000 + 99999999 - (extract(epoch FROM minute) / 60)::bigint)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +109,13 @@ def traffic(user: User, selection: Selection, now: datetime) -> Traffic:
     recent = UsageRecord.objects.visible_to(user).within(
         TimeRange(now - MINUTE, now + timedelta(milliseconds=1))
     )
-    last = recent.filter(selection.condition, _CALLS).aggregate(
-        requests=Count("*"), tokens=Sum(F("input_tokens") + F("output_tokens"))
-    )
+    last = recent.filter(selection.condition, _CALLS).aggregate(requests=Count("*"), tokens=Sum(TOKENS))
     return Traffic(
         chosen,
         step,
         _buckets(user, selection, chosen, step),
         now_rpm=last["requests"],
-        now_tpm=last["tokens"] or 0,
+        now_tpm=int(last["tokens"] or 0),
     )
 
 
@@ -196,9 +194,7 @@ def crossings(
     rows = UsageRecord.objects.visible_to(user).within(wider).filter(selection.condition, _CALLS)
     try:
         calls, params = (
-            rows.annotate(amount=F("input_tokens") + F("output_tokens"))
-            .values("id", "created_at", "amount")
-            .query.sql_with_params()
+            rows.annotate(amount=TOKENS).values("id", "created_at", "amount").query.sql_with_params()
         )
     except EmptyResultSet:
         return []
@@ -223,7 +219,9 @@ def crossings(
         )
         found = cursor.fetchall()
     names = UsageRecord.objects.visible_to(user).in_bulk([row[0] for row in found])
-    return [Crossing(row[0], names[row[0]].request_id, *row[1:]) for row in found]
+    return [
+        Crossing(pk, names[pk].request_id, at, requests, int(tokens)) for pk, at, requests, tokens in found
+    ]
 
 
 def _buckets(user: User, selection: Selection, chosen: TimeRange, step: timedelta) -> list[Bucket]:
@@ -365,7 +363,7 @@ def _minutes(
             requests=Count("*"),
             errors=Count("id", filter=Q(status=Status.ERROR)),
             rate_limited=Count("id", filter=Q(cause=Cause.RATE_LIMIT)),
-            tokens=Sum(F("input_tokens") + F("output_tokens")),
+            tokens=Sum(TOKENS),
         )
         .query.sql_with_params()
     )

@@ -75,7 +75,7 @@ def uuid() -> Kind:
     return Kind({"type": "string", "format": "uuid"}, check, "UUID")
 
 
-def text(most: int = 2000) -> Kind:
+def text(most: int = 4000) -> Kind:
     def check(value: str) -> str:
         if len(value) > most:
             return f"It is longer than {most:,} characters."
