@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, cast
 
 import django_filters
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.http import QueryDict
 from django.utils import timezone
@@ -21,7 +21,7 @@ from accounts.names import Names
 from logs.breakdown import By
 from logs.compare import SORTS, default_sort
 from logs.models import Cause, Status, UsageDay, UsageRecord
-from logs.querysets import TOKENS, UsageRecordQuerySet
+from logs.querysets import UsageRecordQuerySet
 from logs.selection import Selection
 from logs.vocabulary import Vocabulary
 from routescope import pasted
@@ -320,10 +320,11 @@ def _bounds(cleaned: Mapping[str, Any]) -> Q:
             condition &= Q(**{f"{column}__gte": least * unit})
         if (most := cleaned.get(f"{name}_max")) is not None:
             condition &= Q(**{f"{column}__lte": most * unit})
+    tokens = F("input_tokens") + F("output_tokens")
     if (least := cleaned.get("tokens_min")) is not None:
-        condition &= Q(GreaterThanOrEqual(TOKENS, least))
+        condition &= Q(GreaterThanOrEqual(tokens, least))
     if (most := cleaned.get("tokens_max")) is not None:
-        condition &= Q(LessThanOrEqual(TOKENS, most))
+        condition &= Q(LessThanOrEqual(tokens, most))
     return condition
 
 

@@ -21,8 +21,9 @@ from django.db import connection
 from django.db.models import Count, DateTimeField, Exists, F, Func, OuterRef, Q, Sum, Value
 
 from accounts.models import ApiToken, User
+from logs import querysets
 from logs.models import REQUEST_TYPES, Cause, Status, TrafficHour, UsageHour, UsagePending, UsageRecord
-from logs.querysets import TOKENS, UsageRecordQuerySet, any_range
+from logs.querysets import UsageRecordQuerySet, any_range
 from logs.selection import Selection
 from routescope.ranges import DAY, HOUR, MINUTE, TimeRange, ceil, floor
 
@@ -109,7 +110,9 @@ def traffic(user: User, selection: Selection, now: datetime) -> Traffic:
     recent = UsageRecord.objects.visible_to(user).within(
         TimeRange(now - MINUTE, now + timedelta(milliseconds=1))
     )
-    last = recent.filter(selection.condition, _CALLS).aggregate(requests=Count("*"), tokens=Sum(TOKENS))
+    last = recent.filter(selection.condition, _CALLS).aggregate(
+        requests=Count("*"), tokens=Sum(querysets.TOKENS)
+    )
     return Traffic(
         chosen,
         step,
@@ -194,7 +197,9 @@ def crossings(
     rows = UsageRecord.objects.visible_to(user).within(wider).filter(selection.condition, _CALLS)
     try:
         calls, params = (
-            rows.annotate(amount=TOKENS).values("id", "created_at", "amount").query.sql_with_params()
+            rows.annotate(amount=F("input_tokens") + F("output_tokens"))
+            .values("id", "created_at", "amount")
+            .query.sql_with_params()
         )
     except EmptyResultSet:
         return []
@@ -219,9 +224,7 @@ def crossings(
         )
         found = cursor.fetchall()
     names = UsageRecord.objects.visible_to(user).in_bulk([row[0] for row in found])
-    return [
-        Crossing(pk, names[pk].request_id, at, requests, int(tokens)) for pk, at, requests, tokens in found
-    ]
+    return [Crossing(row[0], names[row[0]].request_id, *row[1:]) for row in found]
 
 
 def _buckets(user: User, selection: Selection, chosen: TimeRange, step: timedelta) -> list[Bucket]:
@@ -363,7 +366,7 @@ def _minutes(
             requests=Count("*"),
             errors=Count("id", filter=Q(status=Status.ERROR)),
             rate_limited=Count("id", filter=Q(cause=Cause.RATE_LIMIT)),
-            tokens=Sum(TOKENS),
+            tokens=Sum(querysets.TOKENS),
         )
         .query.sql_with_params()
     )
