@@ -126,7 +126,7 @@ def _take(
             progress.refuse(f"row {row.key}: {row.reason}")
 
     def refuse(row: Row, reason: str) -> None:
-        progress.refuse(f"row {row.id} ({shown(row.request_id or '')}): {reason}")
+        progress.refuse(f"{shown(row.request_id or '')}: {reason} (row {row.id})")
 
     calls = fold(_clean(rows), quota_per_usd, refuse)
     known = _known(gateway, calls)
@@ -151,7 +151,7 @@ def _take(
     unfit = ingest.complete(gateway, completions)
     for rejection in outcome.rejected:
         row = calls[rejection.index].attempt["log_id"]
-        progress.refuse(f"row {row} ({rejection.request_id}): {rejection.error}")
+        progress.refuse(f"{rejection.request_id}: {rejection.error} (row {row})")
     for place, reason in unfit.items():
         progress.refuse(f"{completions[place][0].request_id}: {reason}")
     if outcome.faults:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from django.db import DatabaseError, connection, transaction
 from routescope.data import limits, troubles
 from routescope.data.limits import limited
 from routescope.ids import EPOCH
+from routescope.reading import SUM_DIGITS
 
 FOLD_AT = 10_000
 """So many rows appended by this process make it fold: all users' sums read whatever waits."""
@@ -73,6 +74,11 @@ def append(records: Iterable[tuple[Any, ...]]) -> None:
 
     Records are their values of `SUMMED`.
     """
+    with localcontext(prec=SUM_DIGITS):
+        _append(records)
+
+
+def _append(records: Iterable[tuple[Any, ...]]) -> None:
     sums: dict[tuple[Any, ...], list[Any]] = {}
     for at, user, token, model, group, kind, status, cause, tokens_in, tokens_out, cached, cost in records:
         hour = int.from_bytes(at[:6], "big") // _HOUR

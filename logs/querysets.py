@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from uuid import UUID
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.functions import Cast
 
 from routescope.identifiers import former, kept
 from routescope.ids import first_id, moment_of
@@ -17,6 +18,9 @@ from routescope.ranges import TimeRange
 
 if TYPE_CHECKING:
     from accounts.models import User
+
+TOKENS = Cast("input_tokens", models.BigIntegerField()) + F("output_tokens")
+"""Input and output together: the sum of two that just fit their columns does not fit theirs."""
 
 _Record = TypeVar("_Record", bound=models.Model)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from operator import add
 from typing import Any
 
@@ -25,6 +25,7 @@ from logs.selection import Looked, Selection
 from routescope.ids import first_id, moment_of
 from routescope.keyset import Cursor
 from routescope.ranges import HOUR, Cover, TimeRange, cover, floor
+from routescope.reading import SUM_DIGITS
 
 _COUNTED = ("records", "unpriced", "input_tokens", "output_tokens", "cached_tokens", "cost")
 _RANGES_AT_ONCE = 64
@@ -56,7 +57,11 @@ class Totals:
     @classmethod
     def of(cls, records: Iterable[UsageRecord]) -> Totals:
         """Add up records in hand, by the same rules as `totals`."""
-        rows = list(records)
+        with localcontext(prec=SUM_DIGITS):
+            return cls._of(list(records))
+
+    @classmethod
+    def _of(cls, rows: list[UsageRecord]) -> Totals:
         calls = [row for row in rows if row.type in REQUEST_TYPES]
         return cls(
             records=len(rows),
@@ -73,7 +78,8 @@ class Totals:
         )
 
     def __add__(self, other: Totals) -> Totals:
-        return Totals(*map(add, astuple(self), astuple(other)))
+        with localcontext(prec=SUM_DIGITS):
+            return Totals(*map(add, astuple(self), astuple(other)))
 
     @property
     def success_rate(self) -> Decimal | None:
@@ -115,6 +121,11 @@ def totals(user: User, selection: Selection) -> Totals:
 
 def added(rows: Iterable[dict[str, Any]]) -> Totals:
     """Add up rows of `grouped`."""
+    with localcontext(prec=SUM_DIGITS):
+        return _added(rows)
+
+
+def _added(rows: Iterable[dict[str, Any]]) -> Totals:
     records = requests = errors = unpriced = input_tokens = output_tokens = cached_tokens = 0
     cost = refunds = Decimal(0)
     for row in rows:

@@ -21,7 +21,7 @@ from django.db import connection
 from django.db.models import Count, DateTimeField, Exists, F, Func, OuterRef, Q, Sum, Value
 
 from accounts.models import ApiToken, User
-from logs import lookback
+from logs import lookback, querysets
 from logs.models import REQUEST_TYPES, Cause, Status, TrafficHour, UsageHour, UsagePending, UsageRecord
 from logs.querysets import UsageRecordQuerySet, any_range
 from logs.selection import Looked, Selection
@@ -42,9 +42,9 @@ _CALLS = Q(type__in=REQUEST_TYPES)
 # A minute's count and the minute itself in one number: the largest is the peak, the earliest of equals.
 _PACK = 10**8
 _EARLIER_OF_HOURS = (
-    "({peak} * 100000000 + 99999999 - (extract(epoch FROM start) / 60)::bigint - {peak}_minute)"
+    "({peak}::numeric * 100000000 + 99999999 - (extract(epoch FROM start) / 60)::bigint - {peak}_minute)"
 )
-_EARLIER = "({count} * 100000000 + 99999999 - (extract(epoch FROM minute) / 60)::bigint)"
+_EARLIER = "({count}::numeric * 100000000 + 99999999 - (extract(epoch FROM minute) / 60)::bigint)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def traffic(user: User, selection: Selection, now: datetime, records: int | None
         TimeRange(now - MINUTE, now + timedelta(milliseconds=1))
     )
     last = recent.filter(selection.condition, _CALLS).aggregate(
-        requests=Count("*"), tokens=Sum(F("input_tokens") + F("output_tokens"))
+        requests=Count("*"), tokens=Sum(querysets.TOKENS)
     )
     return Traffic(
         chosen,
@@ -137,7 +137,7 @@ def traffic(user: User, selection: Selection, now: datetime, records: int | None
         _buckets(user, selection, chosen, step, busy, stretches),
         is_part=is_part,
         now_rpm=last["requests"],
-        now_tpm=last["tokens"] or 0,
+        now_tpm=int(last["tokens"] or 0),
     )
 
 
@@ -420,7 +420,7 @@ def _minutes(
             requests=Count("*"),
             errors=Count("id", filter=Q(status=Status.ERROR)),
             rate_limited=Count("id", filter=Q(cause=Cause.RATE_LIMIT)),
-            tokens=Sum(F("input_tokens") + F("output_tokens")),
+            tokens=Sum(querysets.TOKENS),
         )
     )
     try:

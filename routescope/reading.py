@@ -31,8 +31,10 @@ MAX_TEXT = 1000
 MAX_COUNT = 2**31 - 1
 MONEY_PLACES = 12
 
-MAX_USD = Decimal(10**9)
-"""No call costs as much: of so many dollars, sums of millions of records fit everywhere they go."""
+MAX_USD = Decimal(10**12)
+"""What a record's cost may not reach. Sums are kept with 24 digits before the point, so that they hold it."""
+SUM_DIGITS = 60
+"""Digits to add costs up with, where Python does it: by default it rounds to 28."""
 MAX_DEPTH = 100
 """Of JSON that is kept: what is done with it goes down level by level."""
 MAX_PARTS = 200_000

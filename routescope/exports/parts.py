@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from pathlib import Path
 from uuid import UUID
 
@@ -21,8 +21,10 @@ import msgspec
 
 from routescope.exports.formats import Format
 from routescope.exports.sources import Row, Selected, Value
+from routescope.reading import SUM_DIGITS
 
 PART_ROWS = 25_000
+_WIDE = Context(prec=SUM_DIGITS)
 _MANIFEST = "parts.jsonl"
 
 
@@ -97,7 +99,8 @@ def write_parts(
         before = last
     rows = sum(part.rows for part in parts)
     tell(rows)
-    cost = sum((Decimal(part.cost) for part in parts), Decimal(0))
+    with localcontext(prec=SUM_DIGITS):
+        cost = sum((Decimal(part.cost) for part in parts), Decimal(0))
     return Written([_path(folder, number) for number in range(len(parts))], rows, cost)
 
 
@@ -118,7 +121,8 @@ class _Tally:
     def values(self) -> Iterator[tuple[Value, ...]]:
         for identifier, cost, values in self._source:
             self.rows += 1
-            self.cost += cost or 0
+            if cost:
+                self.cost = _WIDE.add(self.cost, cost)
             self.last = identifier
             yield values
 
