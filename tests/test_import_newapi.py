@@ -9,7 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -81,8 +82,10 @@ class Installation:
 
 
 @pytest.fixture
-def installation(tmp_path: Path, db: None) -> Installation:
-    return Installation(tmp_path / "one-api.db")
+def installation(tmp_path: Path, db: None) -> Iterator[Installation]:
+    made = Installation(tmp_path / "one-api.db")
+    yield made
+    made.database.close()
 
 
 def only() -> Any:
@@ -224,7 +227,7 @@ def test_tasks_are_registered_and_move_on(installation: Installation) -> None:
 
 def test_one_api_has_no_groups_and_counts_milliseconds(tmp_path: Path, db: None) -> None:
     path = tmp_path / "one-api.db"
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute(
             "CREATE TABLE logs (id INTEGER PRIMARY KEY, created_at bigint, type int, content text,"
             " username text, token_name text, model_name text, quota int, prompt_tokens int,"
