@@ -29,6 +29,9 @@ _KEPT = re.compile(rf"{_PREFIX}|AIza|AKIA|eyJ")
 _MASKED_KEY = re.compile(rf"(?:{_PREFIX}|AIza|AKIA|eyJ|key-)….{{4}}")
 
 
+_QUOTES = "\"'`"
+
+
 def found_in(text: str, is_known: Callable[[str], bool], likely: Callable[[str], str] | None = None) -> str:
     """Return the ID in what was pasted: all of it, where something has that for its ID, else what is likely.
 
@@ -37,7 +40,8 @@ def found_in(text: str, is_known: Callable[[str], bool], likely: Callable[[str],
     whole = kept(text)
     found = (likely or identifier)(text)
     address = kept(_in_address(whole)) if _ADDRESS.fullmatch(whole) else ""
-    others = (one for one in dict.fromkeys((whole, address)) if one not in ("", found))
+    unquoted = kept(whole[1:-1]) if len(whole) > 1 and whole[0] == whole[-1] and whole[0] in _QUOTES else ""
+    others = (one for one in dict.fromkeys((whole, unquoted, address)) if one not in ("", found))
     return next((one for one in others if is_known(one)), found)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
-from django.conf import LazySettings
+from django.conf import LazySettings, settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.core.mail import EmailMessage
@@ -92,7 +92,7 @@ def test_a_user_is_added_with_an_invitation(client: Client, mailoutbox: list[Ema
     assert not user.has_usable_password()
     assert [mail.to for mail in mailoutbox] == [["new@example.com"]]
     assert "An invitation is on its way to new@example.com." in text(response)
-    link = re.search(r"http://testserver(/\S+)", str(mailoutbox[0].body))
+    link = re.search(rf"{settings.BASE_URL}(/\S+)", str(mailoutbox[0].body))
     assert link is not None
     assert Client().get(link[1]).status_code == 200
 

@@ -27,6 +27,7 @@ from standardwebhooks.webhooks import Webhook
 from accounts.models import Gateway, User
 from routescope import outbound
 from tasks import jobs, registration, webhooks
+from tasks.following import clock
 from tasks.intake import early_webhooks, published_keys
 from tasks.models import (
     AsyncTask,
@@ -438,10 +439,10 @@ def test_a_hint_and_one_too_large_to_keep_make_us_ask_once_the_task_is_here(
     client: Client, alice: User, gateway: Gateway
 ) -> None:
     hook(client, prediction(output="x" * (early_webhooks.MAX_BODY + 1)))
-    assert EarlyWebhook.objects.get().body == ""
+    assert not EarlyWebhook.objects.get().body
     register(client, gateway, created_at=timezone.now().isoformat())
     task = AsyncTask.objects.get()
-    assert task.status == TaskStatus.QUEUED and task.next_poll_at and task.next_poll_at <= timezone.now()
+    assert task.status == TaskStatus.QUEUED and task.next_poll_at and task.next_poll_at <= clock.now()
     assert not EarlyWebhook.objects.exists()
 
 

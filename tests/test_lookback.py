@@ -49,7 +49,7 @@ def alice(request: pytest.FixtureRequest, alice: User, bob: User, charlie: User,
     random = Random(5)
     second = "alice@example.com" if request.param == "one user" else "bob@example.com"
     for owner, count in (("alice@example.com", 150), (second, 150), ("charlie@example.com", 60)):
-        store(gateway, *(_event(random, owner) for _ in range(count)))
+        store(gateway, *(_event(random, owner) for _ in range(count)), ties=True)
     if request.param != "one user":
         merging.merge(bob, alice)
     return User.objects.get(pk=alice.pk)

@@ -16,7 +16,7 @@ from pytest_django.fixtures import Settings as SettingsWrapper
 from accounts.models import Gateway, User
 from routescope.demo.provider import DevelopmentProvider, plan
 from tasks import claims, jobs, polling
-from tasks.following import waits
+from tasks.following import clock, waits
 from tasks.models import (
     AsyncTask,
     EventKind,
@@ -278,7 +278,7 @@ def test_while_the_broker_is_away_tasks_stay_due(
     monkeypatch.setattr(jobs.poll, "apply_async", away)
     assert jobs.dispatch() == 0
     task.refresh_from_db()
-    assert task.lease is None and task.next_poll_at and task.next_poll_at <= timezone.now()
+    assert task.lease is None and task.next_poll_at and task.next_poll_at <= clock.now()
     assert len(claims.claim(catalogue())) == 2
 
 
