@@ -18,5 +18,5 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # The live server's threads end with each test; a connection kept for them would outlive it.
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405
 
-# There, though nothing is collected into it: the web server's side of static files warns of a folder that is not.
+# Nothing is collected into it; but the web server warns of a folder that is not there.
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # noqa: F405
