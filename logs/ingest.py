@@ -31,6 +31,7 @@ from logs.events import Batch, Failure, Rejection, UsageEvent
 from logs.models import UsageRecord
 from logs.pricing import price_events
 from routescope import partitions
+from routescope.data.apart import NotThereError
 from routescope.ids import derived_bytes, moved_id
 from routescope.partitions import Month
 from routescope.reading import RecordError
@@ -232,7 +233,7 @@ def _store(gateway: Gateway, events: Sequence[tuple[int, UsageEvent]]) -> tuple[
         parts += 1
         try:
             new, unfit = _commit(gateway, [event for _, event in some])
-        except (OperationalError, InterfaceError):
+        except (OperationalError, InterfaceError, NotThereError):
             raise
         except Exception as error:
             if parts > _MOST_PARTS:
