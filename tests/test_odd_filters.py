@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -68,6 +70,8 @@ PAGES = {
     "admin:accounts_apitoken_changelist": ("q", "p", "o"),
     "admin:logs_modelprice_changelist": ("q", "p", "o"),
 }
+QUERIES = int(os.environ.get("FUZZ_QUERIES", "50"))
+"""Of a page in a run: others in each, as the run's seed has it. Over 2,000 is every one of them."""
 _FINE = {200, 302, 400, 404}
 
 
@@ -95,8 +99,8 @@ def test_no_value_of_a_filter_is_a_fault_of_ours(clients: dict[str, Client], nam
     url = reverse(name)
     queries = [f"{field}={value}" for field in PAGES[name] for value in VALUES]
     queries += [f"range=all&{field}={value}" for field in ("compare", "older", "newer") for value in VALUES]
-    queries += [f"{ends}{more}" for ends in BOTH_ENDS for more in ("", "&compare=day", "&cost_min=0")]
-    for query in queries:
+    ends = [f"{both}{more}" for both in BOTH_ENDS for more in ("", "&compare=day", "&cost_min=0")]
+    for query in (*random.sample(queries, min(QUERIES, len(queries))), *random.sample(ends, 3)):
         answer = client.get(f"{url}?{query}")
         assert answer.status_code in _FINE, f"{answer.status_code}: {url}?{query[:200]}"
 
