@@ -46,8 +46,11 @@ def moved_id(identifier: UUID, moment: datetime) -> UUID:
 
 
 def first_id(moment: datetime) -> UUID:
-    """Return the bound below every id of ``moment`` or later, and above every earlier one."""
-    return UUID(int=milliseconds(moment) << 80)
+    """Return the bound below every id of ``moment`` or later, and above every earlier one.
+
+    There is none before 1970: what begins earlier, as somebody's range may, begins with the first id there is.
+    """
+    return UUID(int=milliseconds(max(moment, EPOCH)) << 80)
 
 
 def moment_of(identifier: UUID) -> datetime:

@@ -43,3 +43,7 @@ def test_parts_do_not_run_into_each_other() -> None:
 def test_a_time_before_1970_is_refused() -> None:
     with pytest.raises(ValueError, match="1970"):
         first_id(datetime(1969, 12, 31, tzinfo=UTC))
+
+
+def test_a_range_that_begins_before_1970_begins_with_the_first_id() -> None:
+    assert first_id(datetime(1, 1, 1, tzinfo=UTC)) == first_id(EPOCH) == UUID(int=0)

@@ -23,7 +23,7 @@ from tasks.models import OPEN_STATUSES, UNSUCCESSFUL_STATUSES, TaskStatus, TaskT
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_SLOTS = re.compile(r"\{[^}]*\}")
+_SLOTS = re.compile(r"\{[^{}]*+\}")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 PieceKind = Literal["image", "audio", "video", "text", "json", "file"]
