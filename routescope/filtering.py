@@ -17,12 +17,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_filters import Filter, FilterSet
 
+from routescope.ids import EPOCH
 from routescope.keyset import Cursor
 from routescope.ranges import Preset, TimeRange, preset_range
 
 CUSTOM = "custom"
 SHOWN_RANGE = "shown_range"
 """The parameter by which the filters' form brings along the preset that it was shown with."""
+
+
+_EARLIEST, _LATEST = EPOCH, datetime(8999, 12, 31, tzinfo=UTC)
+"""What may be asked for. Later, adding an hour or a zone's offset would leave the calendar."""
 
 
 class MomentField(forms.Field):
@@ -40,11 +45,17 @@ class MomentField(forms.Field):
                 raise ValueError
             if moment.tzinfo is None:
                 moment = timezone.make_aware(moment)
-            return moment.astimezone(UTC)
+            moment = moment.astimezone(UTC)
         except (ValueError, OverflowError):
             raise forms.ValidationError(
                 _("“%(value)s” is not a time. Write it as 2025-01-31T09:30.") % {"value": value[:40]}
             ) from None
+        if not _EARLIEST <= moment <= _LATEST:
+            raise forms.ValidationError(
+                _("“%(value)s” is no time of a record: these begin with 1970, and end before the year 9000.")
+                % {"value": value[:40]}
+            )
+        return moment
 
 
 class MomentFilter(Filter):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routescope.ids import derived_id, first_id, milliseconds, moment_of
+from routescope.ids import EPOCH, derived_id, first_id, milliseconds, moment_of
 
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
 
@@ -42,7 +43,7 @@ def test_parts_do_not_run_into_each_other() -> None:
 
 def test_a_time_before_1970_is_refused() -> None:
     with pytest.raises(ValueError, match="1970"):
-        first_id(datetime(1969, 12, 31, tzinfo=UTC))
+        derived_id(datetime(1969, 12, 31, tzinfo=UTC), "x")
 
 
 def test_a_range_that_begins_before_1970_begins_with_the_first_id() -> None:
