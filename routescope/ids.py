@@ -48,7 +48,7 @@ def moved_id(identifier: UUID, moment: datetime) -> UUID:
 def first_id(moment: datetime) -> UUID:
     """Return the bound below every id of ``moment`` or later, and above every earlier one.
 
-    There is none before 1970: what begins earlier, as somebody's range may, begins with the first id there is.
+    There is none before 1970: what begins earlier, as a range may, begins with the first id there is.
     """
     return UUID(int=milliseconds(max(moment, EPOCH)) << 80)
 
