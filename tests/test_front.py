@@ -25,7 +25,6 @@ from django.db import connection
 from accounts import exporting
 from accounts.models import Export, Gateway, IngestKey, User
 from logs.models import UsageRecord
-from routescope import statics
 from tests.bench.serving import session
 from tests.cast import NOON
 
@@ -161,7 +160,15 @@ def person() -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def collected() -> None:
-    statics.collect()
+    """Collect the static files as the server's settings have them, which are not the tests'."""
+    variables = {"DATABASE_URL": settings.DATABASE_URL, "SECRET_KEY": settings.SECRET_KEY}
+    collect = "import django; django.setup(); from routescope import statics; statics.collect()"
+    subprocess.run(
+        [sys.executable, "-c", collect],
+        cwd=settings.BASE_DIR,
+        env={**os.environ, **variables, "DJANGO_SETTINGS_MODULE": "routescope.settings"},
+        check=True,
+    )
 
 
 @pytest.fixture

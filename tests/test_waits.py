@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from time import monotonic
 from typing import Any
 from unittest.mock import patch
@@ -29,6 +30,14 @@ from tests.sums import check_rollups
 pytestmark = pytest.mark.django_db(transaction=True)
 
 FEBRUARY = datetime(2025, 2, 10, 12, tzinfo=UTC)
+_minutes = count()
+
+
+def february() -> datetime:
+    """A time of that month, another one each time."""
+    return FEBRUARY + timedelta(minutes=next(_minutes))
+
+
 QUICK = Limits(timedelta(seconds=5), timedelta(milliseconds=100), timedelta(seconds=10))
 
 
@@ -61,8 +70,8 @@ def no_february() -> None:
 def test_a_record_of_a_new_month_does_not_wait_for_a_dump(gateway: Gateway, no_february: None) -> None:
     with held("SELECT * FROM usage_record"):  # Of every partition, the default one too, as pg_dump does.
         started = monotonic()
-        assert store(gateway, event(created_at=FEBRUARY)).accepted == 1
-        assert store(gateway, event(created_at=FEBRUARY)).accepted == 1
+        assert store(gateway, event(created_at=february())).accepted == 1
+        assert store(gateway, event(created_at=february())).accepted == 1
         assert monotonic() - started < 5
         assert UsageRecord.objects.count() == 2
         assert rows_of("usage_record_default") == 2
@@ -70,7 +79,7 @@ def test_a_record_of_a_new_month_does_not_wait_for_a_dump(gateway: Gateway, no_f
     check_rollups()
     assert partitions.complete("usage_record", [], Month) == (["usage_record_2025_02"], [])
     assert (rows_of("usage_record_default"), rows_of("usage_record_2025_02")) == (0, 2)
-    assert store(gateway, event(created_at=FEBRUARY)).accepted == 1
+    assert store(gateway, event(created_at=february())).accepted == 1
     assert rows_of("usage_record_2025_02") == 3
     check_rollups()
 
@@ -80,7 +89,7 @@ def test_whoever_comes_meanwhile_waits_but_a_moment(gateway: Gateway, no_februar
 
     def ingest_of_february() -> None:
         try:
-            store(gateway, event(created_at=FEBRUARY))
+            store(gateway, event(created_at=february()))
         finally:
             connection.close()
 
@@ -109,7 +118,7 @@ def test_a_partition_that_could_not_be_made_is_not_tried_with_every_batch(
         patch.object(partitions, "_create", counted),
     ):
         for _ in range(5):
-            store(gateway, event(created_at=FEBRUARY))
+            store(gateway, event(created_at=february()))
     assert tries == ["usage_record_2025_02"]
 
 
@@ -118,9 +127,9 @@ def test_many_strays_are_left_to_the_job(
 ) -> None:
     monkeypatch.setattr(partitions, "_MOST_STRAYS_BESIDE", 2)
     with held("LOCK TABLE usage_record_default IN ACCESS SHARE MODE"):
-        store(gateway, *(event(created_at=FEBRUARY) for _ in range(3)))
+        store(gateway, *(event(created_at=february()) for _ in range(3)))
     partitions._put_off.clear()
-    store(gateway, event(created_at=FEBRUARY))
+    store(gateway, event(created_at=february()))
     assert rows_of("usage_record_default") == 4
     report = retention.make_partitions(FEBRUARY)
     assert "usage_record_2025_02" in report.created
@@ -142,7 +151,7 @@ def test_content_of_a_new_day_does_not_wait_for_a_dump(gateway: Gateway) -> None
 
 
 def test_its_indexes_are_the_tables_own_and_no_more(gateway: Gateway, no_february: None) -> None:
-    store(gateway, event(created_at=FEBRUARY), event())
+    store(gateway, event(created_at=february()), event())
     counts = [
         run(f"SELECT count(*) FROM pg_index WHERE indrelid = '{table}'::regclass")
         for table in ("usage_record", "usage_record_2025_02")
@@ -156,7 +165,7 @@ def test_its_indexes_are_the_tables_own_and_no_more(gateway: Gateway, no_februar
 
 
 def test_dropping_a_month_that_is_read_is_left_for_the_next_run(gateway: Gateway, no_february: None) -> None:
-    store(gateway, event(created_at=FEBRUARY))
+    store(gateway, event(created_at=february()))
     [old] = [one for one in partitions.existing("usage_record") if one.name.endswith("2025_02")]
     quick = Limits(timedelta(seconds=2), timedelta(milliseconds=50), timedelta(seconds=2))
     with held("SELECT * FROM usage_record"), patch.object(partitions, "_DROP", quick):
