@@ -6,9 +6,11 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import Generic, TypeVar
 
+from routescope.run.frames import with_room
 from routescope.run.turns import FullError, Turns
 
 T = TypeVar("T")
@@ -55,7 +57,8 @@ class Pool(Generic[T]):
         self._changed = threading.Condition()
         for number in range(threads):
             # Daemons: the end of the process waits for requests under way, and then no longer.
-            threading.Thread(target=self._serve, name=f"{name}-{number}", daemon=True).start()
+            serve = partial(with_room, self._serve)
+            threading.Thread(target=serve, name=f"{name}-{number}", daemon=True).start()
 
     def submit(self, client: str, work: Callable[[], T]) -> Job[T]:
         """Queue work; what becomes of it is the job's ``outcome``. Raises FullError.
