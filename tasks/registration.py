@@ -208,7 +208,7 @@ def _credentials(gateway: Gateway, platforms: set[str]) -> dict[str, ProviderCre
         Q(gateway=gateway) | Q(gateway=None), platform__in=platforms
     ).only("platform", "base_url")
     # The gateway's own comes last, and counts.
-    return {row.platform: row for row in rows.order_by(F("gateway_id").asc(nulls_first=True))}
+    return {row.platform: row for row in rows.order_by(F("gateway_id").asc(nulls_first=True), "pk")}
 
 
 def _note_submissions(ids: Sequence[UUID]) -> set[UUID]:

@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from logs import jobs as logs_jobs
-from routescope import celery, embedded, jobs
+from routescope import celery, jobs
 from routescope.data import troubles
 from routescope.listening import Address
 from routescope.management.commands import up
@@ -108,8 +108,7 @@ def test_what_takes_long_goes_to_a_queue_of_its_own() -> None:
         channel.queue_purge("slow")
 
 
-def test_every_queue_has_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "has_queue", lambda: True)
+def test_every_queue_has_a_worker() -> None:
     command = up.Command()
     command.address, command.demo = Address("127.0.0.1", 8158), False
     started = [" ".join(map(str, service.argv)) for service in command._services()]

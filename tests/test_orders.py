@@ -31,6 +31,7 @@ UNIQUE_OTHERWISE = {
     ("logs/rollups.py", "start"): "grouped by it",
     ("logs/traffic.py", "start"): "a moment is asked for, not a row",
     ("logs/vocabulary.py", "name"): "unique",
+    ("logs/lookback.py", "start"): "grouped by it: each comes once",
     ("tasks/refunds.py", "finished_at"): "work to be done, which nobody sees as a list",
 }
 """What an `order_by` ends with that does not end with the key, by file, and why no rows are equal in it."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
+from django.conf import settings
 
 from routescope import embedded
 from routescope.embedded import place, running
@@ -34,7 +35,7 @@ def worker(state: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes
                 **os.environ,
                 "DATABASE_URL": embedded.database_url(),
                 "REDIS_URL": embedded.redis_url(),
-                "SECRET_KEY": "x",
+                "SECRET_KEY": settings.SECRET_KEY,
             },
             stdout=out,
             stderr=subprocess.STDOUT,

@@ -107,7 +107,7 @@ def _remember(host: str, now: datetime) -> None:
     _, is_new = HostHealth.objects.get_or_create(pk=host, defaults={"noted_at": now})
     if is_new and HostHealth.objects.count() > MAX_HOSTS:
         # Those go whose pause is over longest, and of them the ones that were noted first.
-        keep = HostHealth.objects.order_by(F("paused_until").desc(nulls_last=True), "-noted_at")
+        keep = HostHealth.objects.order_by(F("paused_until").desc(nulls_last=True), "-noted_at", "pk")
         HostHealth.objects.filter(pk__in=list(keep.values_list("pk", flat=True)[MAX_HOSTS:])).exclude(
             pk=host
         ).delete()

@@ -56,7 +56,8 @@ class Command(BaseCommand):
 
     def handle(self, *, host: str, port: int, demo: bool | None, **options: object) -> None:
         self.address = Address(host, port)
-        self.demo = demo if demo is not None else self.address.is_local and settings.ONLY_THIS_MACHINE
+        nobody_else = self.address.is_local and settings.ONLY_THIS_MACHINE and not env.text("DATABASE_URL")
+        self.demo = demo if demo is not None else nobody_else
         self.run()
 
     def run(self) -> None:
