@@ -14,7 +14,6 @@ from unittest.mock import patch
 import pytest
 import yaml
 from billiard.exceptions import SoftTimeLimitExceeded
-from celery import current_app
 from celery.beat import ScheduleEntry
 from django.conf import settings
 from django.db import OperationalError, connection
@@ -23,6 +22,7 @@ from django.utils import timezone
 from accounts.models import User
 from logs import jobs as logs_jobs
 from routescope import celery, jobs
+from routescope.celery import app
 from routescope.data import troubles
 from routescope.listening import Address
 from routescope.management.commands import up
@@ -39,8 +39,8 @@ NOON = datetime(2026, 3, 10, 12, 0, 1, tzinfo=UTC)
 
 
 def tasks() -> dict[str, Any]:
-    current_app.autodiscover_tasks(related_name="jobs", force=True)
-    return {name: task for name, task in current_app.tasks.items() if not name.startswith("celery.")}
+    app.autodiscover_tasks(related_name="jobs", force=True)
+    return {name: task for name, task in app.tasks.items() if not name.startswith("celery.")}
 
 
 @pytest.fixture(autouse=True)
@@ -54,10 +54,10 @@ def _nothing_told_yet() -> Iterator[None]:
 def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Jobs that a test makes are gone after it."""
     monkeypatch.setattr(declared, "JOBS", dict(JOBS))
-    before = set(current_app.tasks)
+    before = set(app.tasks)
     yield
-    for name in set(current_app.tasks) - before:
-        current_app.tasks.unregister(name)
+    for name in set(app.tasks) - before:
+        app.tasks.unregister(name)
 
 
 # --- What each declares ------------------------------------------------------------------------------------
@@ -67,7 +67,7 @@ def test_every_job_has_a_queue_a_limit_and_a_lock_or_says_why_not() -> None:
     assert set(tasks()) == set(JOBS), "made by routescope.run.jobs.job, which leaves nothing out"
     for name, task in tasks().items():
         told = JOBS[name]
-        assert current_app.amqp.router.route({}, name)["queue"].name in set(Queue)
+        assert app.amqp.router.route({}, name)["queue"].name in set(Queue)
         assert 0 < task.soft_time_limit < task.time_limit <= (LONGEST + declared.MARGIN).total_seconds()
         assert told.limit == timedelta(seconds=task.soft_time_limit)
         assert timedelta(0) < told.lock < told.limit
@@ -84,7 +84,7 @@ def test_every_periodic_job_is_declared_and_expires_before_it_piles_up() -> None
 
 def test_nothing_is_delivered_again_while_it_may_still_run() -> None:
     longest = max(task.time_limit for task in tasks().values())
-    assert current_app.conf.broker_transport_options["visibility_timeout"] > longest
+    assert app.conf.broker_transport_options["visibility_timeout"] > longest
 
 
 def test_a_limit_that_is_none_cannot_be_declared(made: None) -> None:
@@ -101,7 +101,7 @@ def test_what_takes_long_goes_to_a_queue_of_its_own() -> None:
         JOBS["logs.fold"].queue == JOBS["tasks.poll"].queue == JOBS["tasks.settle_refunds"].queue == "celery"
     )
     assert all(one.limit <= timedelta(minutes=10) for one in JOBS.values() if one.queue is Queue.QUICK)
-    with current_app.connection("memory://") as broker:
+    with app.connection("memory://") as broker:
         tasks()["exports.run"].apply_async(("pk",), connection=broker)
         channel: Any = broker.default_channel
         assert channel.queue_declare("slow", passive=True).message_count == 1

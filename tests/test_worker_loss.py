@@ -50,7 +50,7 @@ def test_a_worker_whose_queue_dies_amid_a_job_goes_on(
     worker: tuple[subprocess.Popen[bytes], Path], state: Path, tmp_path: Path
 ) -> None:
     process, log = worker
-    with Celery(broker=embedded.redis_url()) as sender:
+    with Celery(broker=embedded.redis_url(), set_as_current=False) as sender:
         sender.send_task("tests.long_job", (str(tmp_path), "first"))
         assert running.wait((tmp_path / "first-begun").exists, 60), log.read_text()
         valkey = server_ids(state)[1]
