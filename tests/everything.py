@@ -16,7 +16,7 @@ from django.test import Client, override_settings
 from django.urls import reverse
 
 from accounts import access_tokens, exporting
-from accounts.models import Export, User
+from accounts.models import ApiToken, Export, User
 from logs.exports import COLUMNS
 from logs.models import UsageRecord
 from tests.cast import signed_in
@@ -50,8 +50,9 @@ def _pages(client: Client, mine: list[UsageRecord]) -> None:
         for view in VIEWS:
             opened(client, f"{reverse(name)}?{ALL}{view}")
     opened(client, reverse("tokens"))
-    for token in {record.token.name for record in mine if record.token}:
-        opened(client, f"{reverse('usage')}?{ALL}&{urlencode({'token': token})}")
+    tokens = ApiToken.objects.filter(pk__in={record.token_id for record in mine if record.token_id})
+    for token in tokens:
+        opened(client, f"{reverse('usage')}?{ALL}&{urlencode({'token': token.name})}")
     for record in mine:
         opened(client, reverse("usage-record", args=[record.pk]))
         opened(client, reverse("usage-record-details", args=[record.pk]))

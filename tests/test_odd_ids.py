@@ -14,6 +14,7 @@ from logs.models import UsageRecord
 from routescope import identifiers
 from routescope.ids import derived_id
 from tests import everything
+from tests.cast import signed_in
 from tests.sending import Sender, sender
 
 __all__ = ["sender"]
@@ -77,7 +78,7 @@ def test_an_id_is_kept_and_found(sender: Sender, alice: User, admin: User, reque
         assert stored.request_id == request_id
     everything.found(alice, admin, request_id, stored)
     everything.found(alice, admin, stored.request_id, stored)
-    everything.opened(everything.signed_in(alice), f"/records/usage/{stored.pk}/")
+    everything.opened(signed_in(alice), f"/records/usage/{stored.pk}/")
     again = sender.post("/api/v1/usage", [record(request_id)])
     assert again.json()["duplicates"] == 1
 
@@ -110,7 +111,7 @@ def test_further_ids_are_under_the_same_rule(sender: Sender, alice: User, name: 
     assert sender.post("/api/v1/usage", [record("req_1", **{name: value})]).json()["accepted"] == 1
     stored = UsageRecord.objects.get()
     assert getattr(stored, name) == identifiers.kept(value)
-    client = everything.signed_in(alice)
+    client = signed_in(alice)
     everything.opened(client, f"/records/usage/{stored.pk}/")
     if name == "upstream_request_id":
         assert list(UsageRecord.objects.visible_to(alice).identified_by(value)) == [stored]

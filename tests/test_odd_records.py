@@ -109,7 +109,7 @@ def _check(answer: Any, alice: User, neighbour: str) -> None:
 def test_native(sender: Sender, alice: User, record: dict[str, Any]) -> None:
     good = {**_NATIVE, "request_id": f"good-{next(_numbers)}"}
     answer = sender.post("/api/v1/usage", odd.written([record, good]))
-    _check(answer, alice, good["request_id"])
+    _check(answer, alice, str(good["request_id"]))
     told = answer.json()
     assert told["accepted"] + told["duplicates"] + len(told["rejected"]) == 2
 
@@ -121,7 +121,7 @@ def test_native(sender: Sender, alice: User, record: dict[str, Any]) -> None:
 def test_litellm(sender: Sender, alice: User, record: dict[str, Any]) -> None:
     good = {**_LITELLM, "id": f"good-{next(_numbers)}"}
     answer = sender.post("/api/v1/ingest/litellm", odd.written([record, good]))
-    _check(answer, alice, good["id"])
+    _check(answer, alice, str(good["id"]))
     unfit = record.get("startTime") != _LITELLM["startTime"] or not record.get("id")
     assert unfit or not answer.json()["rejected"], "LiteLLM never sends again"
 

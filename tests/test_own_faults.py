@@ -12,7 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Gateway, User
-from logs import ingest
+from logs import causes, ingest
 from logs.events import UsageEvent
 from logs.formats import genai, litellm, native
 from logs.models import UsageRecord
@@ -91,7 +91,7 @@ def test_in_storing(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    judge = ingest.judge
+    judge = causes.judge
 
     def broken(event: UsageEvent) -> Any:
         if event.request_id == BAD:
