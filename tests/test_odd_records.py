@@ -123,7 +123,7 @@ def test_litellm(sender: Sender, alice: User, record: dict[str, Any]) -> None:
     answer = sender.post("/api/v1/ingest/litellm", odd.written([record, good]))
     _check(answer, alice, str(good["id"]))
     unfit = record.get("startTime") != _LITELLM["startTime"] or not record.get("id")
-    assert unfit or not answer.json()["rejected"], "LiteLLM never sends again"
+    assert unfit or not answer.json()["rejected"], ("LiteLLM never sends again", answer.json(), record)
 
 
 def _span(attributes: dict[str, Any], **fields: Any) -> dict[str, Any]:
