@@ -49,6 +49,7 @@ def test_what_was_found_stays_and_the_rest_is_said(alice_page: Page, hand: str) 
     expect(rows).to_have_count(2)
     for count in (3, 5):
         if hand == "mouse":
+            link.scroll_into_view_if_needed()
             box = link.bounding_box()
             assert box is not None
             alice_page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
