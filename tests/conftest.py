@@ -7,12 +7,14 @@ import fcntl
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from django.core.signals import request_finished, request_started
 from django.db import connection
 from hypothesis import settings
 from playwright.sync_api import (
@@ -171,9 +173,48 @@ def device() -> Device:
     return Device()
 
 
+class UnderWay:
+    """How many requests the process is answering: of a live server, in threads beside the test's."""
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._count = 0
+
+    def started(self, **_: object) -> None:
+        with self._change:
+            self._count += 1
+
+    def finished(self, **_: object) -> None:
+        with self._change:
+            self._count -= 1
+            self._change.notify_all()
+
+    def wait_for_none(self) -> None:
+        """Return when every request has its answer; a minute is more than any takes."""
+        with self._change:
+            assert self._change.wait_for(lambda: self._count <= 0, timeout=60), (
+                f"{self._count} requests have no answer"
+            )
+
+
+@pytest.fixture
+def under_way() -> Iterator[UnderWay]:
+    """The requests that have begun since this test has."""
+    counted = UnderWay()
+    request_started.connect(counted.started)
+    request_finished.connect(counted.finished)
+    yield counted
+    request_started.disconnect(counted.started)
+    request_finished.disconnect(counted.finished)
+
+
 @pytest.fixture
 def context(
-    request: pytest.FixtureRequest, browser: Browser, live_server: LiveServer, device: Device
+    request: pytest.FixtureRequest,
+    browser: Browser,
+    live_server: LiveServer,
+    device: Device,
+    under_way: UnderWay,
 ) -> Iterator[BrowserContext]:
     """A fresh browser profile on the live server; the test fails on any error that it did not announce.
 
@@ -196,6 +237,8 @@ def context(
     if request.session.testsfailed > failed_before:
         _picture(opened, request.node.name)
     opened.close()
+    # What the page had asked for last still reads the database, which the test is about to lose.
+    under_way.wait_for_none()
     marker = request.node.get_closest_marker("expects_browser_errors")
     if marker is not None:
         errors = [
