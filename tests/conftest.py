@@ -32,7 +32,8 @@ from pytest_django.live_server_helper import LiveServer
 
 from accounts import identities, languages
 from logs import pending
-from routescope import embedded
+from routescope import embedded, partitions
+from routescope.data import outages, troubles
 from routescope.embedded import place
 from tests.cast import admin, alice, alice_client, bob, charlie, gateway, ingest_key, standing_clock
 from tests.moments import distinct_moments
@@ -102,6 +103,10 @@ def fresh_process() -> None:
     identities._latest = identities._Known()
     pending._appended.rows = 0
     languages.offered.cache_clear()
+    outages.database.forget()
+    outages.queue.forget()
+    troubles._lines.forget()
+    partitions._put_off.clear()
 
 
 # --- Database ----------------------------------------------------------------------------------------------

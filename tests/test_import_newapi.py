@@ -329,8 +329,7 @@ def peer(transactional_db: None) -> Callable[[int], str]:
 
 
 @pytest.mark.slow
-def test_following_keeps_up_with_a_living_system(transactional_db: None, tmp_path: Path) -> None:
-    installation = Installation(tmp_path / "one-api.db")
+def test_following_keeps_up_with_a_living_system(transactional_db: None, installation: Installation) -> None:
     installation.log(**CALL, request_id="first")
     command = [sys.executable, "manage.py", "import_newapi", "--follow", "--interval", "0.2"]
     environment = {**_environment(), "NEWAPI_DSN": f"sqlite:///{installation.path}"}

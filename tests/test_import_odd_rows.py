@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from django.core.management import call_command
@@ -66,6 +67,12 @@ class Source:
         self._connection.execute("create table users (id integer primary key, username text)")
         self._connection.execute("insert into users values (1, 'ann'), (2, x'fffe'), (3, null)")
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
     def log(self, **values: Any) -> None:
         row: dict[str, Any] = {
             "user_id": 1, "created_at": NOW, "type": 2, "content": "", "username": "ann",
@@ -100,8 +107,9 @@ class Source:
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Source:
-    return Source(tmp_path / "one-api.db")
+def source(tmp_path: Path) -> Iterator[Source]:
+    with Source(tmp_path / "one-api.db") as made:
+        yield made
 
 
 def _ids() -> set[str]:
@@ -134,10 +142,12 @@ def test_what_can_be_kept_of_an_odd_row_is_kept(source: Source, row: dict[str, A
     told = source.imported()
     assert "0 refused" in told, told
     assert UsageRecord.objects.count() == 3
-    again = Source(source.path.with_name("again.db"))
-    for number in range(3):
-        again.log(**({"request_id": "odd", **row} if number == 1 else {"request_id": f"good-{number + 1}"}))
-    assert "0 new records" in again.imported(), "the same rows are the same records"
+    with Source(source.path.with_name("again.db")) as again:
+        for number in range(3):
+            again.log(
+                **({"request_id": "odd", **row} if number == 1 else {"request_id": f"good-{number + 1}"})
+            )
+        assert "0 new records" in again.imported(), "the same rows are the same records"
     check_rollups()
 
 

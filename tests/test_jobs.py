@@ -23,7 +23,6 @@ from accounts.models import User
 from logs import jobs as logs_jobs
 from routescope import celery, jobs
 from routescope.celery import app
-from routescope.data import troubles
 from routescope.listening import Address
 from routescope.management.commands import up
 from routescope.models import JobRun
@@ -41,13 +40,6 @@ NOON = datetime(2026, 3, 10, 12, 0, 1, tzinfo=UTC)
 def tasks() -> dict[str, Any]:
     app.autodiscover_tasks(related_name="jobs", force=True)
     return {name: task for name, task in app.tasks.items() if not name.startswith("celery.")}
-
-
-@pytest.fixture(autouse=True)
-def _nothing_told_yet() -> Iterator[None]:
-    troubles._lines.forget()
-    yield
-    troubles._lines.forget()
 
 
 @pytest.fixture

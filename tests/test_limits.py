@@ -28,9 +28,8 @@ from accounts import access_tokens
 from accounts.models import Gateway, IngestKey, User
 from logs import listing
 from logs.models import UsageRecord
-from routescope.data import limits, outages, troubles
+from routescope.data import limits, troubles
 from routescope.data.limits import COMMAND, INGEST, PAGE, Limits, limited
-from routescope.data.outages import Outage
 from routescope.data.postgresql.base import DatabaseWrapper
 from routescope.data.troubles import Trouble, trouble_of
 from routescope.ranges import Preset
@@ -61,14 +60,6 @@ def of(work: Limits) -> dict[str, timedelta]:
         "lock_timeout": work.lock,
         "idle_in_transaction_session_timeout": work.idle,
     }
-
-
-@pytest.fixture(autouse=True)
-def _nothing_told_yet() -> Iterator[None]:
-    troubles._lines.forget()
-    with patch.object(outages, "database", Outage("The database cannot be reached", "The database is back")):
-        yield
-    troubles._lines.forget()
 
 
 @contextmanager

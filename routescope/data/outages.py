@@ -70,6 +70,11 @@ class Outage:
             alike = self._alike
         logger.warning("%s after %.1f s (failed %s times)", self._back, lasted, alike)
 
+    def forget(self) -> None:
+        """Begin anew, as a process does: nothing is said."""
+        with self._lock:
+            self._since = None
+
 
 database = Outage("The database cannot be reached", "The database is back")
 queue = Outage("The queue cannot be reached", "The queue is back")
