@@ -81,6 +81,8 @@ class UsageFilter(RangeFilterSet):
     compare = django_filters.ChoiceFilter(choices=By.choices)
     sort = django_filters.ChoiceFilter(choices=[(sort, sort) for sort in SORTS])
 
+    id_field = "request_id"
+
     class Meta:
         model = UsageRecord
         fields: list[str] = []
@@ -99,11 +101,6 @@ class UsageFilter(RangeFilterSet):
         return pasted.found_in(
             self.form.cleaned_data.get("request_id") or "", lambda one: mine.identified_by(one).exists()
         )
-
-    @property
-    def holds_a_key(self) -> bool:
-        """Whether the address holds an API key, which `query` masks."""
-        return pasted.is_key(self.searched_id) and self.searched_id != self.data.get("request_id", "")
 
     @property
     def selection(self) -> Selection:
@@ -147,8 +144,6 @@ class UsageFilter(RangeFilterSet):
     @property
     def query(self) -> QueryDict:
         query = super().query
-        if self.holds_a_key:
-            query["request_id"] = self.searched_id
         if self.compared is None:
             query.pop("compare", None)
         if self.sorted_by in ("", default_sort(self.compared)):

@@ -7,6 +7,7 @@ left for the database to refuse: it would say of a batch of 10,000 that somethin
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from decimal import Decimal
 from ipaddress import ip_address
 from typing import Any
@@ -26,9 +27,11 @@ from routescope.reading import (
     RecordError,
     has_long_number,
 )
+from routescope.redaction import without_secrets, without_secrets_in_name
 
 _NAMES = ("token", "group", "model")
-_WORDS = ("endpoint", "provider", "channel", "user_agent")
+_WORDS = ("provider", "channel")
+_TEXTS = ("endpoint", "user_agent")
 _COUNTS = struct.Struct("=10i1h")
 _JSON = ("parameters", "quantities", "billing", "attempts", "metadata")
 _MOST_PARTS = 100_000
@@ -39,21 +42,21 @@ _MAX_BYTES = 1024 * 1024
 def check(event: UsageEvent) -> None:
     """Clean an event for storing. Raises RecordError naming the field that cannot be stored."""
     _identify(event)
-    if not event.user.isprintable():
-        # Whose name is shown is cleaned when it is first seen: it is also part of what a record is known by.
-        event.user = storable(event.user)
-    for name in _NAMES:
-        value = getattr(event, name)
-        if not value.isprintable():
-            setattr(event, name, shown(value))
-        if len(value) > MAX_NAME:
-            raise RecordError(f"{name}: longer than {MAX_NAME} characters")
+    # Whose name is shown is cleaned when it is first seen: it is also part of what a record is known by.
+    event.user = without_secrets_in_name(event.user if event.user.isprintable() else storable(event.user))
     if len(event.user) > MAX_NAME:
         raise RecordError(f"user: longer than {MAX_NAME} characters")
-    for name in _WORDS:
+    for name in _NAMES:
         value = getattr(event, name)
-        if value and not value.isprintable():
-            setattr(event, name, shown(value))
+        if len(value) > MAX_NAME:
+            raise RecordError(f"{name}: longer than {MAX_NAME} characters")
+        _clean(event, name, value, without_secrets_in_name)
+    for name in _WORDS:
+        _clean(event, name, getattr(event, name), without_secrets_in_name)
+    for name in _TEXTS:
+        _clean(event, name, getattr(event, name), without_secrets)
+    if event.quantities:
+        event.quantities = {without_secrets_in_name(kind): count for kind, count in event.quantities.items()}
     if event.error is not None:
         event.error = _cleaned(event.error)
     _check_counts(event)
@@ -86,6 +89,12 @@ def _identify(event: UsageEvent) -> None:
         event.upstream_request_id = kept(event.upstream_request_id) or None
     if event.task_id:
         event.task_id = kept(event.task_id) or None
+
+
+def _clean(event: UsageEvent, name: str, value: str | None, without: Callable[[str], str]) -> None:
+    """Set a field to its value without what cannot be shown, and without secrets, where that differs."""
+    if value and (cleaned := without(value if value.isprintable() else shown(value))) != value:
+        setattr(event, name, cleaned)
 
 
 def _cleaned(error: Failure) -> Failure:

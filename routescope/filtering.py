@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import ClassVar
 
 from django import forms
 from django.db.models import Model, QuerySet
@@ -17,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_filters import Filter, FilterSet
 
+from routescope import pasted
 from routescope.ids import EPOCH
 from routescope.keyset import Cursor
 from routescope.ranges import Preset, TimeRange, preset_range
@@ -104,6 +106,8 @@ class RangeFilterSet(FilterSet):
     """
 
     default_range = Preset.DAY
+    id_field: ClassVar[str]
+    """The parameter that an ID is searched for with."""
 
     def __init__(self, data: QueryDict, queryset: QuerySet[Model]) -> None:
         super().__init__(_with_shown_range(data), queryset)
@@ -151,11 +155,24 @@ class RangeFilterSet(FilterSet):
         return problems
 
     @property
+    def searched_id(self) -> str:
+        """The ID searched for, freed of what it is copied with; or nothing."""
+        raise NotImplementedError
+
+    @cached_property
+    def holds_a_key(self) -> bool:
+        """Whether the address holds an API key, which `query` masks."""
+        given = self.data.get(self.id_field, "")
+        return given != self.searched_id and pasted.is_key(given)
+
+    @property
     def query(self) -> QueryDict:
         """The canonical query string of this view, without paging: a copy for the caller to change."""
         query = QueryDict(mutable=True)
         for name, values in self._kept.items():
             query.setlist(name, list(values))
+        if self.holds_a_key:
+            query[self.id_field] = self.searched_id
         return query
 
     @cached_property

@@ -3,6 +3,7 @@
 - Refused is what is empty: it identifies nothing.
 - Cleaned are white space around it, and characters that no page, URL or file can show: control characters,
   line breaks and half characters become U+FFFD.
+- Replaced is a secret in it, by a digest of the secret (`redaction.without_secrets_in_name`).
 - Kept is everything else, as it came: spaces, brackets, quotes, percent signs, slashes, any script.
 - Shortened is an ID of more than ``MAX_BYTES``, to its beginning and a digest of the whole.
 
@@ -14,6 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+
+from routescope.redaction import without_secrets_in_name
 
 MAX_BYTES = 2_500
 """Of an ID in UTF-8. LiteLLM's for the Responses API have up to some 2,300; a row of an index holds 2,704."""
@@ -30,7 +33,7 @@ _REPLACEMENT = "\ufffd"
 
 def kept(text: str) -> str:
     """Return an ID as it is stored and searched for. Doing it again changes nothing."""
-    text = shown(text)
+    text = without_secrets_in_name(shown(text))
     if len(text) <= MAX_BYTES // 4 or len(encoded := text.encode()) <= MAX_BYTES:
         return text
     digest = hashlib.blake2b(encoded, digest_size=_DIGEST_BYTES).hexdigest()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import chain
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from routescope import named_secrets, secret_shapes
 from routescope.identifiers import kept
 
 SHORTEST = 6
@@ -16,17 +18,9 @@ _ADDRESS = re.compile(r"https?://\S+", re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _ID_PARAMETERS = ("request_id", "requestid", "x-request-id", "task_id", "taskid", "generation_id", "id")
 _ELLIPSIS = ("…", "...")
-# What the services' own documentation says of their keys: a fixed prefix and a long random rest; JSON web
-# tokens begin with an encoded brace. A masked key keeps its prefix.
-_PREFIX = r"(?:sk|pk|rk|rsk|gsk|xai|hf|r8|pplx|fw|nvapi|csk|sess|tgp_v1)[-_]"
-_KEY = re.compile(
-    rf"{_PREFIX}[\w-]{{16,}}|AIza[\w-]{{30,}}|AKIA[A-Z0-9]{{16}}|eyJ[\w-]{{10,}}\.[\w-]{{10,}}\.[\w-]*"
-)
-_BEARER = re.compile(
-    r"(?:bearer\s+|(?:x-)?api[-_ ]?key[\"']?\s*[:=]\s*[\"']?)([\w.+/=-]{16,})", re.IGNORECASE
-)
-_KEPT = re.compile(rf"{_PREFIX}|AIza|AKIA|eyJ")
-_MASKED_KEY = re.compile(rf"(?:{_PREFIX}|AIza|AKIA|eyJ|key-)….{{4}}")
+# A masked key keeps its prefix.
+_KEPT = re.compile(r"[A-Za-z]{1,6}\d?[-_]|AIza|AKIA|eyJ")
+_MASKED_KEY = re.compile(r"(?:[A-Za-z]{1,6}\d?[-_]|AIza|AKIA|eyJ)….{4}")
 
 
 _QUOTES = "\"'`"
@@ -51,7 +45,7 @@ def identifier(text: str) -> str:
     An API key comes back masked: it is never an ID, and must not be shown, searched for or put into a URL.
     """
     text = text.replace("\x00", "").strip()
-    if key := _key_in(text):
+    if key := key_in(text):
         return masked(key)
     if address := _ADDRESS.search(text):
         return kept(_in_address(address[0].rstrip("\"'`,;)>]}.")))
@@ -69,7 +63,7 @@ def masked(key: str) -> str:
 
 def is_key(text: str) -> bool:
     """Whether what was pasted is an API key, or one that `identifier` has masked."""
-    return _key_in(text) is not None or _MASKED_KEY.fullmatch(text) is not None
+    return key_in(text) is not None or _MASKED_KEY.fullmatch(text) is not None
 
 
 def is_address(text: str) -> bool:
@@ -85,10 +79,10 @@ def is_shortened(text: str) -> bool:
     return any(dots in text for dots in _ELLIPSIS)
 
 
-def _key_in(text: str) -> str | None:
-    if bearer := _BEARER.search(text):
-        return bearer[1]
-    return next((word for word in re.split(r"[\s\"'`,;()<>{}\[\]=]+", text) if _KEY.fullmatch(word)), None)
+def key_in(text: str) -> str | None:
+    """Return the first API key, token or other secret in what was pasted."""
+    spans = chain(secret_shapes.found_in(text), named_secrets.found_in(text))
+    return next((text[start:end] for start, end in spans), None)
 
 
 def _in_address(address: str) -> str:

@@ -1,87 +1,63 @@
 """Redaction: what no record needs to hold is replaced by what it was, as in ``[redacted e-mail]``.
 
 Secrets (API keys, tokens, passwords, private keys), e-mail addresses, phone numbers and payment card numbers.
-Patterns want context, so that counts, times and IDs are left alone.
+Secrets are known by their shape (`secret_shapes`) or by their name (`named_secrets`). The others want
+context, so that counts, times and IDs are left alone.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
-_NAMED = (
-    r"(?:api[_-]?key|apikey|secret(?:[_-]?(?:access[_-]?)?key)?|client[_-]?secret|pass(?:word|wd|phrase)?|pwd"
-    r"|access[_-]?token|refresh[_-]?token|auth[_-]?token|id[_-]?token|bearer[_-]?token|authorization"
-    r"|private[_-]?key|session[_-]?(?:key|cookie)|credentials?|x-api-key|otp|pin)"
-)
-# Each pattern goes forward only: what may be long is taken possessively, and where it may begin at every
-# letter of a long word, at the first alone. Where a match hangs on what comes later in a word (a run of
-# digits, a point), the word is taken whole and looked into once.
-_SECRETS = re.compile(
-    r"""
-    -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----.*?(?:-----END\ [A-Z ]*PRIVATE\ KEY-----|\Z)
-    | \b(?:AKIA|ASIA|AROA)[A-Z0-9]{12,}+
-    | \bAIza[\w-]{30,}+ | \bya29\.[\w-]{20,}+ | \bGOCSPX-[\w-]{20,}+
-    | \b(?:gh[pousr]_|github_pat_|glpat-|npm_|pypi-|dckr_pat_|shpat_|sq0atp-|SG\.)[\w.-]{16,}+
-    | \bxox[abeoprs]-[\w-]{10,}+
-    | https://hooks\.slack\.com/services/\S++
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_WEB_TOKEN = re.compile(r"\beyJ[\w-]{8,}+(\.[\w-]{8,}+(?:\.[\w-]*+)?)?")
-_PREFIXED = re.compile(
-    r"\b(?:sk|pk|rk|rsk|whsec|xai|gsk|hf|r8|pplx|fw|nvapi|tvly|dapi|lsv2|phc|pat|key|tok)[-_][\w-]*+"
-)
-_SURELY_KEY = re.compile(r"\b(?:sk|pk|rk|rsk)[-_][\w-]{8,}+")
-_LONG_RUN = re.compile(r"[A-Za-z0-9]{16}")
-_BEARER = re.compile(r"\b((?:Bearer|Basic|Token)\s++)([A-Za-z0-9+/_.=~-]{8,}+)", re.IGNORECASE)
-_IN_URL = re.compile(r"((?<!\w)\w++://[^\s/:@]*+:)([^\s/@]++)(@)")
-_ASSIGNED = re.compile(
-    rf"""(\b{_NAMED}\b["']?\s*+(?:[:=]|\bis\b)\s*+["']?+)(?!\[redacted)([^\s"',;&}})]{{4,}}+)""",
-    re.IGNORECASE,
-)
+from routescope import named_secrets, secret_shapes
+from routescope.named_secrets import Kind, kind_of
+from routescope.secret_shapes import BLOCK, HOOK
+
+SECRET = "[redacted secret]"  # noqa: S105 - what stands in its place
 _EMAIL = re.compile(
-    r"(?<![A-Za-z0-9._%+'-])[A-Za-z0-9._%+'-]++@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+    r"(?<![A-Za-z0-9._%+'-])(?!git@)[A-Za-z0-9._%+'-]++@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
     r"(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"
 )
-_CARD = re.compile(r"(?<![\w.-])[3-6]\d{3}(?:[ -]?\d){8,15}(?![\w-]|\.\d)")
+# Visa, Mastercard, American Express, Discover, Diners Club, JCB and UnionPay, by first digits and length.
+_CARD = re.compile(r"(?<![\w.-])[3-6]\d{3}(?:[ -]?\d){10,15}(?![\w-]|\.\d)")
+_ISSUED = re.compile(
+    r"4\d{15}|5[1-5]\d{14}|2[2-7]\d{14}|3[47]\d{13}|6(?:011|4[4-9]\d|5\d\d)\d{12}|3(?:0[0-5]|[689]\d)\d{11}"
+    r"|35\d{14}|62\d{14,17}"
+)
+_GROUPED = re.compile(r"\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?|\d{4}([ -])\d{6}\2\d{4,5}|\d+")
 _PHONE = re.compile(
     r"""
-    (?<![\w.+/-])(?:
+    (?<![\w.+/:=-])(?:
       \+\d{1,3}[\ .-]?(?:\(\d{1,4}\)[\ .-]?)?\d{1,4}(?:[\ .-]?\d{2,4}){1,4} # +49 30 1234567
-      | \(\d{3}\)\ ?\d{3}[\ .-]\d{4}                                          # (415) 555-0132
-      | \d{3}[\ .-]\d{3}[\ .-]\d{4}                                           # 415-555-0132
-      | 0\d{1,4}[\ /-]\d{3,4}[\ -]?\d{3,5}                                    # 030 1234567
+      | \([2-9]\d{2}\)\ ?\d{3}[\ .-]\d{4}                                     # (415) 555-0132
+      | [2-9]\d{2}(?P<by>[\ .-])[2-9]\d{2}(?P=by)\d{4}                          # 415-555-0132
       | 1[3-9]\d{9}                                                           # mainland China
-    )(?![\w-]|\.\d)
+      | (?P<local>0\d{1,4}[\ /-]\d{3,4}[\ -]?\d{3,5})                           # 030 1234567
+    )(?![\w-]|\.\d)(?!\ ?(?:bytes?|[KMGT]i?B|tokens?|requests?|ms|ns|us|s|seconds|个|字节|exceeds)\b)
     """,
     re.VERBOSE,
 )
-_CARD_LENGTHS = range(13, 20)
-_DIGITS = re.compile(r"\d(?:[ ()./-]{0,3}\d){6}")
-_STEMS = (
-    "key",
-    "token",
-    "secret",
-    "pass",
-    "pwd",
-    "authori",
-    "credential",
-    "cookie",
-    "otp",
-    "pin",
-    "bearer",
-    "basic",
+_CALLED = re.compile(
+    r"(?:phone|tel|mobile|call|cell|fon|fax|dial|ring|whatsapp|sms|contact|reach|电话|手机|联系|号码)[^\d\n]{0,20}\Z",
+    re.IGNORECASE,
 )
+_FEWEST_PHONE_DIGITS, _MOST_PHONE_DIGITS = 10, 15
+_DIGITS = re.compile(r"\d(?:[ ()./-]{0,3}\d){6}")
 _SHORTEST_SECRET = 11
+# IDs of most kinds, which come one by one: numbers in decimal or hexadecimal, and such with hyphens.
+_PLAIN = re.compile(r"(?:[0-9a-f]{1,64}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22})\Z")
+_BARE = re.compile(r"[\w.-]*+", re.ASCII)
+"""What nothing can be assigned in."""
 _SHORT = 64
 _LONGEST_KEPT = 200
 """Characters of what is remembered to hold no secret: long texts do not come again."""
 _LONG_NUMBER, _LONGEST_NUMBER = 10**12, 10**19
 """A card number may be sent as a number; counts are shorter."""
-_SECRET_KEY = re.compile(rf"^{_NAMED}$", re.IGNORECASE)
+_PAIR_NAMES = ("name", "key", "header", "field")
 
 
 def redacted(text: str) -> str:
@@ -90,22 +66,68 @@ def redacted(text: str) -> str:
 
 
 def _redacted(text: str) -> str:
-    # Each pattern is looked for only where what it cannot do without is there: a long text has little of it.
-    if "-----BEGIN" in text or max(map(len, text.split()), default=0) >= _SHORTEST_SECRET:
-        text = _SECRETS.sub("[redacted secret]", text)
-        text = _WEB_TOKEN.sub(_web_token, text)
-        text = _PREFIXED.sub(_prefixed, text)
-    lowered = text.lower()
-    if any(stem in lowered for stem in _STEMS):
-        text = _BEARER.sub(_kept_name, text)
-        text = _ASSIGNED.sub(_kept_name, text)
+    text = _without_secrets(text)
     if "@" in text:
-        text = _IN_URL.sub(r"\1[redacted secret]\3", text)
         text = _EMAIL.sub("[redacted e-mail]", text)
     if _DIGITS.search(text):
         text = _CARD.sub(_card, text)
         text = _PHONE.sub(_phone, text)
     return text
+
+
+def without_secrets(text: str) -> str:
+    """Return the text with secrets replaced; addresses and numbers of people stay."""
+    return _without_secrets_short(text) if len(text) <= _LONGEST_KEPT else _without_secrets(text)
+
+
+def _without_secrets(text: str) -> str:
+    return _replaced(text, lambda _: SECRET)
+
+
+# Addresses of APIs, and what programs call themselves.
+_without_secrets_short = lru_cache(maxsize=16_384)(_without_secrets)
+
+
+def without_secrets_in_name(name: str) -> str:
+    """Return a name or an ID with each secret replaced by a digest of it: what was one name stays one.
+
+    So a token that a gateway names by its key, or an ID that holds one, can be told from others and found.
+    Doing it again changes nothing.
+    """
+    return name if len(name) < _SHORTEST_SECRET or _PLAIN.match(name) else _named(name)
+
+
+@lru_cache(maxsize=16_384)
+def _named(name: str) -> str:
+    if _BARE.fullmatch(name):
+        return _without(name, secret_shapes.found_in(name), _digest)
+    return _replaced(name, _digest)
+
+
+def _digest(secret: str) -> str:
+    return f"redacted-{hashlib.blake2b(secret.encode(errors='replace'), digest_size=6).hexdigest()}"
+
+
+def _replaced(text: str, by: Callable[[str], str]) -> str:
+    # Each kind is looked for only where what it cannot do without is there: a long text has little of it.
+    if "PRIVATE KEY" in text or "PuTTY-User-Key" in text:
+        text = BLOCK.sub(lambda found: by(found[0]), text)
+    if max(map(len, text.split()), default=0) >= _SHORTEST_SECRET:
+        text = _without(text, secret_shapes.found_in(text), by)
+        if "/" in text:
+            text = HOOK.sub(lambda found: by(found[0]), text)
+    return _without(text, sorted(named_secrets.found_in(text)), by)
+
+
+def _without(text: str, spans: Iterable[tuple[int, int]], by: Callable[[str], str]) -> str:
+    """Replace spans, which are in order; one that overlaps an earlier one is part of it."""
+    parts: list[str] = []
+    at = 0
+    for start, end in spans:
+        if start >= at and not text.startswith(("[redacted", "redacted-"), start):
+            parts += (text[at:start], by(text[start:end]))
+            at = end
+    return "".join([*parts, text[at:]]) if parts else text
 
 
 # Names and short values come again and again: parameters, billing items, keys of metadata.
@@ -122,10 +144,9 @@ def mapped(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):
+        named = next((value[name] for name in _PAIR_NAMES if isinstance(value.get(name), str)), "")
         return {
-            change(str(key)): "[redacted secret]"
-            if isinstance(inner, str) and inner and _SECRET_KEY.match(str(key))
-            else mapped(inner, change)
+            change(str(key)): _mapped_field(str(key), inner, change, str(named))
             for key, inner in value.items()
         }
     if isinstance(value, list):
@@ -136,8 +157,31 @@ def mapped(value: Any, change: Callable[[str], str]) -> Any:
         and _LONG_NUMBER <= abs(value) < _LONGEST_NUMBER
     ):
         digits = str(abs(value))
-        return "[redacted card]" if digits[0] in "3456" and _is_card(digits) else value
+        return "[redacted card]" if _is_card(digits) else value
     return value
+
+
+def _mapped_field(key: str, value: Any, change: Callable[[str], str], named: str) -> Any:
+    # Of {"name": "password", "value": "..."} the value has the name of the other field.
+    kind = kind_of(named if named and key.lower() in ("value", "val", "content") else key)
+    if kind is None or isinstance(value, bool) or value is None:
+        return mapped(value, change)
+    if isinstance(value, str):
+        return SECRET if _is_secret_field(value, kind) else change(value)
+    if isinstance(value, list):
+        return [
+            SECRET if isinstance(one, str) and _is_secret_field(one, kind) else mapped(one, change)
+            for one in value
+        ]
+    if isinstance(value, int) and kind in (Kind.PASSWORD, Kind.CODE) and abs(value) >= 100:
+        return SECRET
+    return mapped(value, change)
+
+
+def _is_secret_field(value: str, kind: Kind) -> bool:
+    if kind in (Kind.PASSWORD, Kind.KEY):
+        return bool(value)
+    return named_secrets.is_one(value, kind, sure=True)
 
 
 def is_left_alone(value: Any, text_is: Callable[[str], bool], key_is: Callable[[str], bool]) -> bool:
@@ -164,35 +208,26 @@ def is_no_secret(text: str) -> bool:
 
 @lru_cache(maxsize=65_536)
 def _is_short_no_secret(text: str) -> bool:
-    return not _SECRET_KEY.match(text) and _redacted(text) == text
-
-
-def _web_token(found: re.Match[str]) -> str:
-    return "[redacted secret]" if found[1] else found[0]
-
-
-def _prefixed(found: re.Match[str]) -> str:
-    if _LONG_RUN.search(found[0]):
-        return "[redacted secret]"
-    # Without one, only these prefixes tell a key; they may stand after another one: key-of-sk-...
-    return _SURELY_KEY.sub("[redacted secret]", found[0])
-
-
-def _kept_name(found: re.Match[str]) -> str:
-    return found[0] if found[2].startswith("[redacted") else f"{found[1]}[redacted secret]"
+    return kind_of(text) is None and _redacted(text) == text
 
 
 def _card(found: re.Match[str]) -> str:
-    return "[redacted card]" if _is_card(re.sub(r"\D", "", found[0])) else found[0]
+    grouped = _GROUPED.fullmatch(found[0])
+    return "[redacted card]" if grouped and _is_card(re.sub(r"\D", "", found[0])) else found[0]
 
 
 def _phone(found: re.Match[str]) -> str:
-    return "[redacted phone]" if 8 <= len(re.sub(r"\D", "", found[0])) <= 15 else found[0]
+    digits = len(re.sub(r"\D", "", found[0]))
+    before = found.string[max(found.start() - 40, 0) : found.start()]
+    if _CALLED.search(before):
+        return "[redacted phone]"
+    is_one = found["local"] is None and _FEWEST_PHONE_DIGITS <= digits <= _MOST_PHONE_DIGITS
+    return "[redacted phone]" if is_one else found[0]
 
 
 def _is_card(digits: str) -> bool:
-    """Whether the digits pass the check of payment cards (ISO/IEC 7812, Luhn)."""
-    if len(digits) not in _CARD_LENGTHS:
+    """Whether the digits are of an issuer, and pass the check of payment cards (ISO/IEC 7812, Luhn)."""
+    if not _ISSUED.fullmatch(digits):
         return False
     total = 0
     for place, digit in enumerate(reversed(digits)):

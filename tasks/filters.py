@@ -80,6 +80,8 @@ class TaskFilter(RangeFilterSet):
     # Tasks are far fewer than calls, and one comes back to them after days.
     default_range = Preset.WEEK
 
+    id_field = "task_id"
+
     class Meta:
         model = AsyncTask
         fields: list[str] = []
@@ -138,6 +140,11 @@ class TaskFilter(RangeFilterSet):
         return not AsyncTask.objects.visible_to(self.user).exists()
 
     @property
+    def is_key_searched(self) -> bool:
+        """Whether an API key was pasted where an ID belongs."""
+        return pasted.is_key(self.searched_id)
+
+    @property
     def without_task_id(self) -> str:
         return self.without("task_id")
 
@@ -192,8 +199,13 @@ def _storable(names: Iterable[str] | None) -> list[str]:
 
 
 def clean_id(text: str) -> str:
-    """Return the ID in what was pasted: an ID alone, a quoted one, or a message that names one."""
+    """Return the ID in what was pasted: an ID alone, a quoted one, or a message that names one.
+
+    An API key comes back masked, as from `pasted.identifier`.
+    """
     text = text.replace("\x00", "")
+    if key := pasted.key_in(text):
+        return pasted.masked(key)
     labelled = _LABELLED_ID.search(text)
     word = labelled[1] if labelled else max(reversed(text.split()), key=len, default="")
     return kept(word.strip("\"'`,;()[]{}<>").removesuffix("."))

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET
@@ -35,6 +35,8 @@ MOST_OF_ONE_ID = 100
 def tasks(request: AuthenticatedRequest) -> HttpResponse:
     """The Task Logs tab."""
     context = _tasks(request)
+    if context["filters"].holds_a_key:
+        return redirect(context["page_url"])
     return render(request, "tasks/tasks.html", context, status=_status(context))
 
 

@@ -74,7 +74,9 @@ def test_an_id_is_kept_and_found(sender: Sender, alice: User, admin: User, reque
     answer = sender.post("/api/v1/usage", [record(request_id), record("a-neighbour")])
     assert answer.json() == {"accepted": 2, "duplicates": 0, "rejected": []}
     stored = UsageRecord.objects.exclude(request_id="a-neighbour").get()
-    if len(request_id.encode()) <= identifiers.MAX_BYTES:
+    if request_id == IDS["a key"]:
+        assert stored.request_id.startswith("redacted-") and request_id not in stored.request_id
+    elif len(request_id.encode()) <= identifiers.MAX_BYTES:
         assert stored.request_id == request_id
     everything.found(alice, admin, request_id, stored)
     everything.found(alice, admin, stored.request_id, stored)

@@ -45,6 +45,9 @@ def test_the_id_is_taken_out_of_what_was_pasted(text: str, identifier: str) -> N
         ("Bearer 0123456789abcdef0123", "key-…0123"),
         ("x-api-key: 0123456789abcdef0123", "key-…0123"),
         ("AIzaSyA1234567890abcdefghijklmnopqrstuv", "AIza…stuv"),
+        ("rsp_q7B2v9XkT4mN8cLw5Z1yRfHs3DgJ6aPe", "rsp_…6aPe"),
+        ("rsk_q7B2v9XkT4mN8cLw5Z1yRfHs3DgJ6aPe", "rsk_…6aPe"),
+        ("请看 hf_abcdefghijklmnopqrstuvwxyzABCDEF", "hf_…CDEF"),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl", "eyJ…dXJl"),
     ],
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from routescope.redaction import redacted, redacted_json
+from routescope.redaction import redacted, redacted_json, without_secrets_in_name
+from tests import linear, secret_kinds
 
 PLANTED = [
     "sk-proj-Ab3dEf6hIj9kLmN0pQrStUvWx",
@@ -68,6 +69,62 @@ def test_what_is_named_a_secret_is_gone(text: str, gone: str) -> None:
 )
 def test_what_is_no_secret_stays(text: str) -> None:
     assert redacted(text) == text
+
+
+AROUND = (
+    "{}",
+    "key_of_{}",
+    "请用{}访问",
+    '\\"{}\\"',
+    "<a>{}</a>",
+    "https://x.example/?q={}&a=1",
+    "The value '{}'.",
+    "line\n{}\nline",
+)
+
+
+@pytest.mark.parametrize("kind", secret_kinds.BY_SHAPE)
+def test_a_secret_of_a_known_shape_goes_wherever_it_stands(kind: str) -> None:
+    for seed in "abcdefgh":
+        secret, _ = secret_kinds.drawn(secret_kinds.BY_SHAPE[kind], seed)
+        for around in AROUND:
+            assert secret not in redacted(around.format(secret)), around.format(secret)
+
+
+@pytest.mark.parametrize("kind", secret_kinds.NAMED)
+def test_a_secret_that_is_named_goes_however_it_is_written(kind: str) -> None:
+    for seed in "abcdefgh":
+        text, drawn = secret_kinds.drawn(secret_kinds.NAMED[kind], seed)
+        clean = redacted(text)
+        assert clean != text
+        for part in drawn:
+            assert part not in clean, text
+
+
+@pytest.mark.parametrize("text", secret_kinds.HARMLESS)
+def test_no_word_of_a_harmless_text_goes(text: str) -> None:
+    assert redacted(text) == text
+
+
+def test_enough_kinds_are_tried() -> None:
+    assert len(secret_kinds.BY_SHAPE) + len(secret_kinds.NAMED) >= 90
+    assert len(secret_kinds.HARMLESS) >= 60
+
+
+@pytest.mark.parametrize("kind", secret_kinds.BY_SHAPE)
+def test_a_name_that_holds_a_secret_stays_one_name(kind: str) -> None:
+    one, other = (secret_kinds.drawn(secret_kinds.BY_SHAPE[kind], seed)[0] for seed in "ab")
+    named = without_secrets_in_name(f"prod {one}")
+    assert one not in named and named.startswith("prod ")
+    assert without_secrets_in_name(named) == named
+    assert without_secrets_in_name(f"prod {other}") != named
+
+
+@pytest.mark.parametrize(
+    "piece", ["key-", "sk-", "sk_a1", "password=", "a=b;", "token is ", "eyJ", "'", "a.b:"]
+)
+def test_time_grows_with_the_length_of_a_text(piece: str) -> None:
+    linear.check(redacted, [lambda size: piece * (size // len(piece))])
 
 
 def test_json_is_redacted_in_depth_keys_and_card_numbers_too() -> None:

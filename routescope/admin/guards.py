@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from django.contrib import admin
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from routescope import identifiers, pasted
 
 _Row = TypeVar("_Row", bound=models.Model)
 
@@ -22,7 +26,8 @@ class GuardedAdmin(admin.ModelAdmin[_Row]):
 
     1. A query string asks only what the list's own filters ask. Django allows any lookup on a model's own
        columns, so ``?data__secret__startswith=`` would read a secret letter by letter.
-    2. Actions on a list happen wholly or not at all, as changes on a page do.
+    2. A key pasted into a list's search leaves the address at once.
+    3. Actions on a list happen wholly or not at all, as changes on a page do.
     """
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
@@ -31,6 +36,12 @@ class GuardedAdmin(admin.ModelAdmin[_Row]):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+        typed = request.GET.get(SEARCH_VAR, "")
+        if request.method != "POST" and pasted.key_in(typed):
+            query = request.GET.copy()
+            # As what came with it in its ID is known by.
+            query[SEARCH_VAR] = identifiers.kept(typed)
+            return redirect(f"{request.path}?{query.urlencode()}")
         if request.method != "POST":
             return super().changelist_view(request, extra_context)
         with transaction.atomic():
