@@ -215,6 +215,14 @@ class ApiToken(Mergeable):
         return self.name
 
 
+class ErrorTexts(models.IntegerChoices):
+    """What is kept of the errors that a gateway sends; the later, the less."""
+
+    KEEP = 1, _("Keep the errors' own words")
+    CUT_QUOTES = 2, _("Cut quoted values of over five words")
+    CODES = 3, _("Keep type and code alone")
+
+
 class Gateway(models.Model):
     """A system that sends records in. Its ingest keys can write, and can read nothing."""
 
@@ -222,6 +230,17 @@ class Gateway(models.Model):
     name = models.CharField(_("name"), max_length=200, unique=True)
     is_active = models.BooleanField(
         _("active"), default=True, help_text=_("An inactive gateway's keys are refused.")
+    )
+    error_texts = models.SmallIntegerField(
+        _("error texts"),
+        choices=ErrorTexts,
+        default=ErrorTexts.KEEP,
+        db_default=ErrorTexts.KEEP.value,
+        help_text=_(
+            "Secrets, and what repeats the content that came with a call, always go. What else an error says"
+            " is kept in its own words by default, even where no content may be kept: a provider may quote a"
+            " prompt that the gateway did not send. What was cut is said at the record."
+        ),
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now)
 

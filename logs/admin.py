@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
 from accounts.admin.columns import OwnerColumns
-from logs import admin_prices, everyone, listing, rollups, totals  # noqa: F401  (prices register)
+from logs import admin_prices, error_texts, everyone, listing, rollups, totals  # noqa: F401  (prices register)
 from logs.admin_content import ContentViews
 from logs.admin_filters import UsageRecordForm
 from logs.details import CALLED
@@ -240,7 +240,9 @@ class UsageRecordAdmin(ContentViews, OwnerColumns, KeysetAdmin[UsageRecord]):
     def error_text(self, record: UsageRecord) -> str | SafeString:
         if not record.error_message:
             return formatting.UNKNOWN
-        return format_html('<pre class="text">{}</pre>', record.error_message)
+        text = format_html('<pre class="text">{}</pre>', record.error_message)
+        note = error_texts.note(record.error_message)
+        return format_html("{}<p>{}</p>", text, note) if note else text
 
     @admin.display(description=_lazy("Further quantities"))
     def quantities_json(self, record: UsageRecord) -> str | SafeString:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrPromise
 
+from logs import error_texts
 from logs.cause_rules import RULES, Rule
 from logs.events import Failure, UsageEvent
 from logs.models import Cause, Status, UsageRecord
@@ -61,12 +62,15 @@ def judge(event: UsageEvent) -> Cause:
 def verdict_on(record: UsageRecord) -> Verdict | None:
     """Return the verdict on a stored record under today's rules; None for one that succeeded.
 
-    Read from what is stored, so that judging again never depends on what was not kept.
+    Where a part of its error was not kept, the cause stays that was judged from the whole of it.
     """
     if not record.is_error:
         return None
     failure = Failure(type=record.error_type, code=record.error_code, message=record.error_message)
-    return verdict(failure, record.http_status)
+    found = verdict(failure, record.http_status)
+    if found.cause != record.cause and error_texts.is_cut(record.error_message):
+        return Verdict(_rule_of(Cause(record.cause)), _anything(failure, record.http_status))
+    return found
 
 
 def verdict(failure: Failure | None, http_status: int | None) -> Verdict:
@@ -87,6 +91,11 @@ def verdict(failure: Failure | None, http_status: int | None) -> Verdict:
         if status in rule.statuses:
             return Verdict(rule, Evidence("http_status", str(status)))
     return Verdict(_UNKNOWN, _anything(failure, http_status))
+
+
+def _rule_of(cause: Cause) -> Rule:
+    """Return the most general rule of a cause: what it advises fits all of its calls."""
+    return next((rule for rule in reversed(RULES) if rule.cause is cause), _UNKNOWN)
 
 
 def _status_in(failure: Failure) -> int | None:

@@ -22,7 +22,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import ApiToken, Group
+from accounts.models import ApiToken, ErrorTexts, Group
 from routescope import encryption, partitions
 from routescope.data import room
 from routescope.ids import moment_of
@@ -122,6 +122,7 @@ class Policies:
     gateway: int | None
     groups: dict[int, int]
     tokens: dict[int, int]
+    error_texts: ErrorTexts = ErrorTexts.KEEP
 
     @classmethod
     def of(cls, gateway_id: int) -> Policies:
@@ -129,12 +130,14 @@ class Policies:
         gateway: int | None = None
         groups: dict[int, int] = {}
         tokens: dict[int, int] = {}
+        texts = ErrorTexts.KEEP
         with connection.cursor() as cursor:
             # By hand, as every batch asks this: the query set takes longer to build than its answer to come.
             cursor.execute(
                 "SELECT gateway_id, group_id, token_id, level FROM logs_contentpolicy"
-                " WHERE gateway_id = %s OR gateway_id IS NULL",
-                [gateway_id],
+                " WHERE gateway_id = %s OR gateway_id IS NULL"
+                " UNION ALL SELECT NULL, NULL, NULL, error_texts FROM accounts_gateway WHERE id = %s",
+                [gateway_id, gateway_id],
             )
             rows = cursor.fetchall()
         for of_gateway, group, token, level in rows:
@@ -144,7 +147,9 @@ class Policies:
                 groups[group] = level
             elif token is not None:
                 tokens[token] = level
-        return cls(gateway, _of_whole(Group, groups), _of_whole(ApiToken, tokens))
+            else:
+                texts = ErrorTexts(level)
+        return cls(gateway, _of_whole(Group, groups), _of_whole(ApiToken, tokens), texts)
 
     def level(self, group_id: int | None, token_id: int | None) -> Level:
         """Return the strictest of the policies that apply; OFF where none does."""

@@ -9,9 +9,10 @@ from uuid import UUID
 
 from django.db.models import Q
 from django.shortcuts import get_object_or_404
+from django_stubs_ext import StrPromise
 
 from accounts.models import User
-from logs import contents
+from logs import contents, error_texts
 from logs.attempts import Attempt, timeline
 from logs.causes import Verdict, verdict_on
 from logs.content_shown import ContentShown, shown
@@ -32,7 +33,7 @@ class Details:
     """``verdict`` is None for a call that succeeded.
 
     ``related`` are the person's other records of the same request or task; ``net`` USD is what all of them
-    charge together.
+    charge together. ``error_note`` says what of the error's message was not kept.
     """
 
     verdict: Verdict | None
@@ -42,6 +43,7 @@ class Details:
     related: list[UsageRecord]
     net: Decimal
     note: str
+    error_note: StrPromise | None = None
 
 
 def of_one(user: User, record_id: UUID) -> UsageRecord:
@@ -78,6 +80,7 @@ def attach(user: User, records: Sequence[UsageRecord]) -> None:
             related=related,
             net=sum((one.cost for one in (record, *related) if one.cost is not None), Decimal(0)),
             note=note(record, verdict),
+            error_note=error_texts.note(record.error_message),
         )
 
 

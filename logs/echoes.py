@@ -1,28 +1,24 @@
 """Keeping prompts out of what a record holds in the clear: error messages, parameters, metadata.
 
-Providers repeat what was sent ("Invalid value: 'Dear Dr. Jones...'"). Two ways to know it: it stands in the
-content that came with the record; or, where nothing of content may be kept, it is not the language of errors.
-Left out is what nothing else accounts for; ``[…]`` stands in its place.
+Providers repeat what was sent ("Invalid value: 'Dear Dr. Jones...'"). What repeats the content that came with
+a record is left out of its errors; ``[…]`` stands in its place. Errors have words of their own, which long
+content has too: so few words in a row are an echo only where a quote or a colon opens them. Where no content
+may be kept, prose is left out of parameters and metadata, and names and numbers stay.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from itertools import islice
-from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_plus
 
 from routescope.redaction import is_no_secret
 
 LEFT_OUT = "[…]"
-_VOCABULARY = frozenset((Path(__file__).parent / "error_vocabulary.txt").read_text().split())
-# The characters of the Chinese messages that gateways have of their own.
-_HAN_VOCABULARY = frozenset(
-    "用户额度不足剩余令牌无权访问模型分组下对于渠道可已过期的该被禁效请求频繁超时上游负载饱和稍后再试错误参数"
-    "未提供失败当前次数限制内返回空格式所有服务器连接网络异常账号余量预扣费需要为在中是或与的能使指定名称状态禁止"
-)
 _NAMES = frozenset(
     """messages message prompt prompts input inputs output outputs content contents text texts completion
     completions response responses query question answer instruction instructions system system_prompt
@@ -31,16 +27,17 @@ _NAMES = frozenset(
     suffix prediction tools functions arguments tool_calls function_call caption description""".split()  # noqa: SIM905
 )
 _QUIET = frozenset("role type model id object index finish_reason name status created".split())  # noqa: SIM905
-_OPENS = re.compile(r":\s*[\"'`“‘]?|[\"'`“‘]")
 _UNSPACED = re.compile(r"[぀-鿿가-힯]")
 _MOST_UNSPACED = 8
-_LETTERS = re.compile(r"[A-Za-z]+")
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-_TECHNICAL = re.compile(
-    r"(?=[^\d_./@=\[\]]*+[\d_./@=\[\]])[\w.:/@%$&=?#\[\]*-]++|[a-z]++[A-Z]\w*+|[A-Z]{2,}+\w*+"
-)
-_SENTENCE = re.compile(r"(?<=[.!?。！？])\s+|\n+")
+# A word, or one letter of a script that has no spaces; such a letter counts for half a word.
+_WORD = re.compile(r"[^\W_぀-鿿가-힯]+(?:['’][^\W_぀-鿿가-힯]+)?|[぀-鿿가-힯]")
+_MARKS = frozenset(":：=[({<|\\")
+_QUOTES = frozenset("\"'`“”‘’«»「」『』")
 _PROSE_WORDS = 3
+_SENTENCE = re.compile(r"(?:(?<![^\s])[A-Za-z]{1,20}[,;]?\s+){4}[A-Za-z]{2}")
+"""Five words in a row: no program calls itself so, and no channel."""
+_MARKED_WORDS, _ECHO_WORDS = 5, 8
+"""So many words in a row are an echo: behind a colon or a bracket, and wherever they stand."""
 _SHORTEST_ECHO = 6
 _MOST_TEXTS = 2_000
 _NEAR = 40
@@ -59,9 +56,10 @@ class Echoes:
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
-        self.texts = texts
+        """``texts`` are the longest first; they are looked for as errors write them, too: escaped."""
+        self.texts = [*texts, *_escaped(texts)]
         self._whole = frozenset(texts)
-        self._haystack = "\n".join(texts)[:_MOST_SEARCHED]
+        self._haystack = "\n".join(self.texts)[:_MOST_SEARCHED]
         self._work = 0
 
     def holds(self, text: str) -> bool:
@@ -69,14 +67,28 @@ class Echoes:
         return text in self._whole
 
     def without(self, message: str) -> str:
-        """Leave out of a message what repeats one of the texts: three words in a row, or a whole text."""
-        if self._is_cheap(len(self.texts) * len(message)):
-            for text in self.texts:
-                if len(text) >= _SHORTEST_ECHO and text in message:
-                    message = message.replace(text, LEFT_OUT)
-        else:
-            message = _cut(message, self._whole_texts(message))
-        return _cut(message, self._runs(message))
+        """Leave out of an error's message what repeats one of the texts, and nothing of its own words."""
+        if message in self._haystack:
+            # It is the content that tells of this error: that of an agent, which has met it before.
+            return message
+        whole = self._whole_found(message)
+        spans = _merged([*whole, *self._runs(message)])
+        return _cut(message, _echoes(message, spans, {start for start, _ in whole}))
+
+    def are_repeated_by(self, text: str) -> bool:
+        """Whether a text repeats one of the content's: three words in a row, or a whole text."""
+        return bool(self._whole_found(text) or self._runs(text))
+
+    def _whole_found(self, message: str) -> list[tuple[int, int]]:
+        if not self._is_cheap(len(self.texts) * len(message)):
+            return self._whole_texts(message)
+        spans = []
+        for text in self.texts:
+            at = message.find(text) if len(text) >= _SHORTEST_ECHO else -1
+            while at >= 0:
+                spans.append((at, at + len(text)))
+                at = message.find(text, at + len(text))
+        return spans
 
     def _is_cheap(self, work: int) -> bool:
         self._work += work
@@ -109,7 +121,10 @@ class Echoes:
         words = [found.span() for found in _WORD.finditer(message)]
         cheap = self._is_cheap(len(words) * len(self._haystack))
         spans: list[tuple[int, int]] = []
-        for first, last in zip(words, words[_PROSE_WORDS - 1 :], strict=False):
+        for number, first in enumerate(words):
+            last = _third(message, words, number)
+            if last is None:
+                break
             start, end = first[0], last[1]
             if message[start:end] in self._haystack if cheap else self._is_run(message, first, last):
                 if spans and start <= spans[-1][1]:
@@ -140,22 +155,12 @@ class Echoes:
         return found
 
 
-def in_words_of_errors(message: str, known: Iterable[str | None] = ()) -> str:
-    """Leave out of a message what is not the language of errors: words that APIs do not say.
-
-    Names with digits, dots or underscores (models, parameters, addresses) stay where no such word is near,
-    and so do the names in ``known``: the record's own model, provider, parameter.
-    """
-    names = frozenset(word.lower() for name in known if name for word in _LETTERS.findall(name))
-    return "".join(
-        part if index % 2 else _spoken(part, names) for index, part in enumerate(_split_sentences(message))
-    )
-
-
 def is_prose(text: str) -> bool:
     """Whether a text is more than a name: three words, or as much Chinese."""
     if len(text) > 200:
         return True
+    if "%20" in text or text.count("+") >= _PROSE_WORDS - 1:
+        text = unquote_plus(text)
     if text.isascii():
         return text.count(" ") + text.count("\n") >= _PROSE_WORDS - 1 and len(text.split()) >= _PROSE_WORDS
     return len(text.split()) >= _PROSE_WORDS or len(_UNSPACED.findall(text)) > _MOST_UNSPACED
@@ -177,6 +182,44 @@ def without_content(value: Any, name: str = "") -> Any:
     return value
 
 
+def without_prose(value: Any) -> Any:
+    """Return JSON without prose, whatever its fields are called: names and numbers stay."""
+    if isinstance(value, str):
+        return LEFT_OUT if is_prose(value) else value
+    if isinstance(value, list):
+        return [without_prose(inner) for inner in value]
+    if isinstance(value, dict):
+        return {LEFT_OUT if is_prose(str(key)) else key: without_prose(inner) for key, inner in value.items()}
+    return value
+
+
+@lru_cache(maxsize=4096)
+def name_without_prose(name: str) -> str:
+    """Return what a provider, a channel or a program is called; a sentence is no name."""
+    return LEFT_OUT if _SENTENCE.search(name) or len(_UNSPACED.findall(name)) > 2 * _MOST_UNSPACED else name
+
+
+@lru_cache(maxsize=4096)
+def address_without_prose(address: str) -> str:
+    """Return an address without the parts of its path and the values of its query that are prose."""
+    if is_name(address):
+        return address
+    path, mark, query = address.partition("?")
+    parts = [part if is_name(part) else LEFT_OUT for part in path.split("/")]
+    pairs = [_pair_without_prose(pair) for pair in query.split("&")]
+    return "/".join(parts) + mark + "&".join(pairs)
+
+
+def is_name(text: str) -> bool:
+    """Whether a part of an address is no prose, encoded or not."""
+    return not is_prose(text if "%" not in text and "+" not in text else unquote_plus(text))
+
+
+def _pair_without_prose(pair: str) -> str:
+    name, mark, value = pair.partition("=")
+    return f"{name if is_name(name) else LEFT_OUT}{mark}{value if is_name(value) else LEFT_OUT}"
+
+
 def is_plain(text: str) -> bool:
     """Whether a value is a name that may be kept as it is, whatever the policy."""
     return not is_prose(text) and is_no_secret(text)
@@ -185,6 +228,11 @@ def is_plain(text: str) -> bool:
 def is_plain_key(key: str) -> bool:
     """Whether a field's name is one, and not that of content."""
     return is_plain(key) and _is_no_name_of_content(key)
+
+
+def is_plain_name(key: str) -> bool:
+    """Whether a field's name is one, whatever it is the name of."""
+    return is_plain(key)
 
 
 @lru_cache(maxsize=16_384)
@@ -196,6 +244,14 @@ def texts_of(content: Any) -> list[str]:
     """Return the texts in a record's content, the longest first: what somebody, or the model, wrote."""
     found = islice(_texts(content, ""), _MOST_TEXTS)
     return sorted({text for text in found if len(text) >= _SHORTEST_ECHO}, key=len, reverse=True)
+
+
+def _escaped(texts: Iterable[str]) -> Iterator[str]:
+    for text in texts:
+        if not text.isprintable() or '"' in text or "\\" in text:
+            yield json.dumps(text, ensure_ascii=False)[1:-1]
+        if not text.isascii():
+            yield json.dumps(text)[1:-1]
 
 
 def _texts(value: Any, name: str) -> Iterator[str]:
@@ -210,55 +266,63 @@ def _texts(value: Any, name: str) -> Iterator[str]:
             yield from _texts(inner, str(key))
 
 
-def _split_sentences(message: str) -> list[str]:
-    """Return sentences and, between them, what separates them."""
-    parts: list[str] = []
-    start = 0
-    for gap in _SENTENCE.finditer(message):
-        parts += [message[start : gap.start()], gap[0]]
-        start = gap.end()
-    return [*parts, message[start:]]
+def _third(message: str, words: Sequence[tuple[int, int]], first: int) -> tuple[int, int] | None:
+    """Return the word with which three words are full, from the given one on."""
+    weight = 0
+    for span in words[first : first + 2 * _PROSE_WORDS]:
+        weight += _weight(message, span)
+        if weight >= 2 * _PROSE_WORDS:
+            return span
+    return None
 
 
-def _spoken(sentence: str, names: frozenset[str]) -> str:
-    strange = [
-        (found.start(), found.end())
-        for found in re.finditer(r"\S+", sentence)
-        if _is_strange(found[0], names)
-    ]
-    spans: list[tuple[int, int]] = []
-    if len(strange) >= _PROSE_WORDS:
-        # A text of somebody's, its plain words too: from the last colon or quote before it, to the end.
-        opened = list(_OPENS.finditer(sentence, 0, strange[0][0]))
-        return _cut(sentence, [(opened[-1].end() if opened else 0, len(sentence.rstrip(" .'\"")))])
-    for start, end in strange:
-        # What lies between two strange words close to each other is of the same text.
-        if spans and start - spans[-1][1] <= _NEAR:
-            spans[-1] = (spans[-1][0], end)
+def _weight(message: str, word: tuple[int, int]) -> int:
+    """In half words."""
+    return 1 if word[1] - word[0] == 1 and _UNSPACED.match(message, word[0]) else 2
+
+
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
-            spans.append((start, end))
-    return _cut(sentence, spans)
+            merged.append((start, end))
+    return merged
 
 
-def _is_strange(token: str, names: frozenset[str]) -> bool:
-    bare = token.strip("\"'`“”‘’«»()<>{}[],;:!?.*")
-    if not bare or _TECHNICAL.fullmatch(bare):
-        return False
-    for found in re.finditer(r"[A-Za-z]+(?:['’][a-z]+)?|[^\W\d_A-Za-z]+", bare):
-        word = found[0]
-        if word[0].isascii():
-            plain = word.lower().replace("’", "'")
-            if (
-                plain not in _VOCABULARY
-                and plain not in names
-                and plain.removesuffix("'s") not in _VOCABULARY
-            ):
-                if re.fullmatch(r"\w*(?:Error|Exception|Provider|API)", word):
-                    continue
-                return True
-        elif not all(character in _HAN_VOCABULARY for character in word):
-            return True
-    return False
+def _echoes(message: str, spans: list[tuple[int, int]], whole: set[int]) -> list[tuple[int, int]]:
+    """Return which of the spans, all in the content too, are echoes of it and not by chance the same words.
+
+    ``whole`` are where whole texts of the content begin. What follows closely on an echo that a mark opens is
+    of it: it may have an escape or a cut in it.
+    """
+    found: list[tuple[int, int]] = []
+    opened = False
+    for start, end in spans:
+        if opened and start - found[-1][1] <= _NEAR:
+            found[-1] = (found[-1][0], end)
+            continue
+        before = message[:start].rstrip(" \t\n")[-1:]
+        after = message[end:].lstrip(" .…")[:1]
+        weight = sum(_weight(message, one.span()) for one in _WORD.finditer(message, start, end))
+        # In quotes a word or two are a value; behind a colon, some more, or a whole text.
+        quoted = before in _QUOTES and (weight >= 2 * _PROSE_WORDS or after in _QUOTES)
+        told = before in _MARKS and weight >= (2 * _PROSE_WORDS if start in whole else 2 * _MARKED_WORDS)
+        if quoted or told or weight >= 2 * _ECHO_WORDS:
+            found.append((start, end))
+            opened = quoted or told
+        else:
+            opened = False
+    return found
+
+
+def is_said_by(text: str, message: str) -> bool:
+    """Whether a text of the output is the error itself, as of clients that give one for an answer."""
+    if message in text:
+        return True
+    at = message.find(text)
+    return at >= 0 and 2 * len(text) >= len(message) and message[max(at - 1, 0) : at] not in _QUOTES
 
 
 def _cut(text: str, spans: list[tuple[int, int]]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from logs.models import RecordType, Status
+from logs.models import Cause, RecordType, Status
 
 JSONObject = dict[str, Any]
 
@@ -28,8 +28,8 @@ class UsageEvent(msgspec.Struct, kw_only=True):
     ``input_tokens`` includes cached ones, ``output_tokens`` includes reasoning. ``cost`` None: the gateway
     did not say. Names are the gateway's own; an empty one was not given. ``identity`` is what makes a record
     the same record where several share a request ID (cache hits, spans); None: the request ID does.
-    ``content`` is set at ingest: the policy (`logs.contents.Level`) under which content came; None where
-    none was sent.
+    Set at ingest are ``content``: the policy (`logs.contents.Level`) under which content came, None where
+    none was sent; and ``cause``: why it failed, judged before anything of its error was cut.
     """
 
     request_id: str
@@ -68,6 +68,7 @@ class UsageEvent(msgspec.Struct, kw_only=True):
     input: msgspec.Raw | None = None
     output: msgspec.Raw | None = None
     content: int | None = None
+    cause: Cause = Cause.NONE
     task_id: str | None = None
     metadata: JSONObject | None = None
 

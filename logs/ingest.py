@@ -172,6 +172,7 @@ def _complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEv
     for record, event in completions:
         _keep_what_is_known(names, record, event)
     events = [event for _, event in completions]
+    _judge(events)
     captured = privacy.apply(gateway.pk, names, events, [record for record, _ in completions])
     price_events(events, names.models, names.groups)
     rows = []
@@ -283,6 +284,7 @@ def store_named(gateway_id: int, names: Names, events: Sequence[UsageEvent]) -> 
 def _store_named(gateway_id: int, names: Names, events: Sequence[UsageEvent]) -> tuple[int, dict[int, str]]:
     months = {(at.year, at.month) for event in events if (at := event.created_at.astimezone(UTC))}
     partitions.ensure(TABLE, {Month(year, month) for year, month in months})
+    _judge(events)
     captured = privacy.apply(gateway_id, names, events)
     contents.make_room(captured)
     price_events(events, names.models, names.groups)
@@ -294,6 +296,12 @@ def _store_named(gateway_id: int, names: Names, events: Sequence[UsageEvent]) ->
         except RecordError as error:
             unfit[place] = str(error)
     return _insert(rows, captured, names.led_elsewhere), unfit
+
+
+def _judge(events: Iterable[UsageEvent]) -> None:
+    """Judge why calls failed, while their errors have all their words."""
+    for event in events:
+        event.cause = judge(event)
 
 
 def _names(gateway: Gateway, events: Sequence[UsageEvent]) -> Names:
@@ -410,7 +418,7 @@ def _row(gateway_id: int, names: Names, event: UsageEvent) -> _Values:
         event.image_count,
         kind,
         int(event.status),
-        int(judge(event)),
+        int(event.cause),
         event.http_status,
         event.stream,
         event.cost,

@@ -1,7 +1,9 @@
 """The content policy at ingest: what of an arriving record is kept, where, and in which words.
 
 Whatever the policy, the record itself holds no secret, and nothing that repeats its content: that is in the
-store of content or nowhere. Where nothing may be kept, texts that nothing else accounts for go too.
+store of content or nowhere. Where nothing may be kept, prose goes from all that is no error too; names and
+numbers stay. An error keeps its words, unless the operator chose otherwise for its gateway
+(`logs.error_texts`).
 """
 
 from __future__ import annotations
@@ -12,13 +14,14 @@ from typing import Any
 import msgspec
 
 from accounts.identities import Names
-from logs import contents, echoes
+from accounts.models import ErrorTexts
+from logs import contents, echoes, error_texts
 from logs.contents import Captured, Level, Policies
 from logs.events import Failure, JSONObject, UsageEvent
 from logs.models import UsageRecord
 from routescope.ids import derived_id
 from routescope.reading import built
-from routescope.redaction import is_left_alone, is_no_secret, mapped, redacted
+from routescope.redaction import is_left_alone, mapped, redacted
 
 _ERROR_NAMES = frozenset({"error", "message", "error_message", "detail", "reason"})
 
@@ -44,7 +47,7 @@ def apply(
         )
         read = sent and _needs(event, level)
         given, answered = (_decoded(event.input), _decoded(event.output)) if read else (None, None)
-        _clean(event, level, [given, answered])
+        _clean(event, level, policies.error_texts, given, answered)
         if not sent:
             continue
         event.content = int(level)
@@ -65,49 +68,65 @@ def _needs(event: UsageEvent, level: Level) -> bool:
 
 
 def _has_texts(event: UsageEvent) -> bool:
-    """Whether something came with the record that may hold a secret or repeat its content."""
+    """Whether something came with the record that may hold a secret, repeat its content or be prose."""
     if event.error or event.parameters or event.metadata or event.attempts:
         return True
-    return event.billing is not None and not is_left_alone(event.billing, is_no_secret, is_no_secret)
+    if any(name and not name.isalnum() for name in (event.provider, event.channel, event.user_agent)):
+        return True
+    if event.endpoint and not echoes.is_name(event.endpoint):
+        return True
+    return event.billing is not None and not is_left_alone(
+        event.billing, echoes.is_plain, echoes.is_plain_name
+    )
 
 
-def _clean(event: UsageEvent, level: Level, content: list[Any]) -> None:
+def _clean(event: UsageEvent, level: Level, kept: ErrorTexts, given: Any, answered: Any) -> None:
     off = level is Level.OFF
-    texts = echoes.texts_of(content) if any(side is not None for side in content) else []
-    said_before = echoes.Echoes(texts)
-    known = (event.model, event.provider, event.channel, event.error.param if event.error else None)
+    message = event.error.message if event.error else None
+    said = echoes.texts_of(answered)
+    texts = echoes.texts_of(given) + [
+        text for text in said if message is None or not echoes.is_said_by(text, message)
+    ]
+    content = echoes.Echoes(sorted(texts, key=len, reverse=True))
+    cut = error_texts.cutter(kept)
 
-    def said(text: str) -> str:
-        text = redacted(said_before.without(text) if texts else text)
-        return echoes.in_words_of_errors(text, known) if off else text
+    def told(text: str) -> str:
+        return cut(redacted(content.without(text) if texts else text))
 
     def named(text: str) -> str:
         text = redacted(text)
-        if not texts:
-            return text
-        if said_before.holds(text) or (echoes.is_prose(text) and said_before.without(text) != text):
+        if texts and (content.holds(text) or (echoes.is_prose(text) and content.are_repeated_by(text))):
             return echoes.LEFT_OUT
         return text
 
     if event.error is not None:
         error = event.error
         event.error = Failure(
-            type=_word(error.type, said),
-            code=_word(error.code, said),
-            message=said(error.message) if error.message else None,
-            param=_word(error.param, said),
+            type=_word(error.type, told),
+            code=_word(error.code, told),
+            message=told(error.message) if error.message else None,
+            param=_word(error.param, told),
         )
     event.parameters = _fields(event.parameters, named, off, bool(texts))
     event.metadata = _fields(event.metadata, named, off, bool(texts))
     if event.attempts is not None:
-        event.attempts = [_attempt(attempt, said, named) for attempt in event.attempts]
-    if event.billing is not None and not is_left_alone(event.billing, is_no_secret, is_no_secret):
-        event.billing = mapped(event.billing, redacted)
+        event.attempts = [_attempt(attempt, told, named, off) for attempt in event.attempts]
+    if event.billing is not None and not is_left_alone(event.billing, echoes.is_plain, echoes.is_plain_name):
+        event.billing = mapped(echoes.without_prose(event.billing) if off else event.billing, redacted)
+    if off:
+        _clean_names(event)
 
 
-def _word(word: str | None, said: Any) -> str | None:
+def _clean_names(event: UsageEvent) -> None:
+    event.provider = event.provider and echoes.name_without_prose(event.provider)
+    event.channel = event.channel and echoes.name_without_prose(event.channel)
+    event.user_agent = event.user_agent and echoes.name_without_prose(event.user_agent)
+    event.endpoint = event.endpoint and echoes.address_without_prose(event.endpoint)
+
+
+def _word(word: str | None, told: Any) -> str | None:
     """A type, code or parameter is a name; one that reads like a sentence is treated as one."""
-    return said(word) if word and echoes.is_prose(word) else redacted(word) if word else word
+    return told(word) if word and echoes.is_prose(word) else redacted(word) if word else word
 
 
 def _fields(value: JSONObject | None, named: Any, off: bool, has_texts: bool) -> JSONObject | None:
@@ -117,8 +136,13 @@ def _fields(value: JSONObject | None, named: Any, off: bool, has_texts: bool) ->
     return cleaned
 
 
-def _attempt(attempt: JSONObject, said: Any, named: Any) -> JSONObject:
-    return {str(key): mapped(value, said if key in _ERROR_NAMES else named) for key, value in attempt.items()}
+def _attempt(attempt: JSONObject, told: Any, named: Any, off: bool) -> JSONObject:
+    return {
+        str(key): mapped(value, told)
+        if key in _ERROR_NAMES
+        else mapped(echoes.without_prose(value) if off else value, named)
+        for key, value in attempt.items()
+    }
 
 
 def _decoded(raw: msgspec.Raw | None) -> Any:

@@ -136,7 +136,7 @@ _PLACEHOLDER = re.compile(
 )
 _MASKED = re.compile(r"\*{3}|…|\.\.\.|x{6}", re.IGNORECASE)
 _NAME_PARTS = re.compile(r"[-_.\s]++")
-_LAST_WORD = re.compile(r"([A-Za-z-]+)[ _]{1,2}\Z")
+_LAST_WORD = re.compile(r"(?<![A-Za-z-])([A-Za-z-]++)[ _]{1,2}\Z")
 _NO_VALUES = frozenset(
     """
     null none nil undefined true false string str bytes number object array yes no not is are was

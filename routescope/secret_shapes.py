@@ -190,7 +190,7 @@ HOOK = re.compile(
     r"""(?:
         hooks\.slack\.com/(?:services|workflows|triggers)/
       | discord(?:app)?\.com/api/(?:v\d++/)?webhooks/
-      | [\w-]++\.webhook\.office\.com/
+      | (?<![\w-])[\w-]++\.webhook\.office\.com/
       | hooks\.zapier\.com/hooks/
       | open\.(?:feishu\.cn|larksuite\.com)/open-apis/bot/v2/hook/
       | api\.telegram\.org/bot

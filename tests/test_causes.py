@@ -6,7 +6,6 @@ import pytest
 
 from logs.cause_rules import RULES
 from logs.causes import judge, verdict
-from logs.echoes import in_words_of_errors
 from logs.events import Failure, UsageEvent
 from logs.models import Cause, Status
 from routescope.ids import EPOCH
@@ -65,11 +64,3 @@ def test_a_call_that_succeeded_has_no_cause() -> None:
 
 def test_rules_have_keys_of_their_own() -> None:
     assert len({rule.key for rule in RULES}) == len(RULES)
-
-
-@pytest.mark.parametrize("sent", BODIES, ids=_name)
-def test_the_cause_is_the_same_where_no_content_may_be_kept(sent: Sent) -> None:
-    failure = sent.failure
-    message = failure.message and in_words_of_errors(failure.message)
-    cleaned = Failure(type=failure.type, code=failure.code, message=message)
-    assert verdict(cleaned, sent.status).cause is sent.cause

@@ -70,7 +70,7 @@ class GatewayAdmin(AuditedAdmin[Gateway], KeptAdmin[Gateway]):
     list_display = ("name", "is_active", "active_keys", "last_used")
     search_fields = ("name",)
     sortable_by = ()
-    fields = ("name", "is_active", "created_at")
+    fields = ("name", "is_active", "error_texts", "created_at")
     readonly_fields = ("created_at",)
     inlines = (IngestKeyInline,)
 

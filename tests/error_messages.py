@@ -1,0 +1,42 @@
+# ruff: noqa: E501
+"""Messages of errors in the shapes that providers and gateways give them, half of them Chinese."""
+
+from __future__ import annotations
+
+MESSAGES = [
+    "You don't have access to this model or the model name is invalid",
+    "Invocation of model ID x with on-demand throughput isn't supported.",
+    "Rate limit reached for gpt-4o in organization org-AbC123 on tokens per min (TPM): Limit 30000, Used 29560, Requested 1204. Please try again in 1.528s. Visit https://platform.openai.com/account/rate-limits to learn more.",
+    "This model's maximum context length is 128000 tokens. However, your messages resulted in 140211 tokens. Please reduce the length of the messages.",
+    "Error code: 400 - {'error': {'message': \"Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.\", 'type': 'invalid_request_error', 'param': 'max_tokens', 'code': 'unsupported_parameter'}}",
+    "Invalid 'messages[2].tool_calls': empty array. Expected an array with minimum length 1, but got an empty array instead.",
+    "messages.1.content.0: unexpected `tool_use_id` found in `tool_result` blocks: toolu_01A09q90qw90lq917835lq9. Each `tool_result` block must have a corresponding `tool_use` block in the previous message.",
+    'litellm.RateLimitError: AnthropicException - b\'{"type":"error","error":{"type":"rate_limit_error","message":"This request would exceed your organization\'s rate limit of 40,000 input tokens per minute"}}\'',
+    "The server had an error while processing your request. Sorry about that! You can retry your request, or contact us through our help center at help.openai.com if the error persists.",
+    "Could not finish the message because max_tokens or model output limit was reached. Please try again with higher max_tokens.",
+    "Request timed out: HTTPSConnectionPool(host='api.example.com', port=443): Read timed out. (read timeout=600)",
+    "models/gemini-pro is not found for API version v1beta, or is not supported for generateContent. Call ListModels to see the list of available models.",
+    "Resource has been exhausted (e.g. check quota).",
+    "Your request was rejected as a result of our safety system. Your prompt may contain text that is not allowed by our safety system.",
+    "The response was filtered due to the prompt triggering Azure OpenAI's content management policy. Please modify your prompt and retry.",
+    "peer closed connection without sending complete message body (incomplete chunked read)",
+    "Budget has been exceeded! Current cost: 12.5301, Max budget: 12.5",
+    "余额不足或无可用资源包,请充值。",
+    "当前分组 default 下对于模型 gpt-5 无可用渠道",
+    "用户 [1024] 额度不足，剩余额度：＄0.028180，需要预扣费：＄0.300000",
+    "该令牌无权访问模型 claude-sonnet-4-5，请联系管理员开通",
+    "请求过于频繁，请稍后再试。您当前的速率限制为每分钟60次请求",
+    "上游服务返回异常：连接被对方重设，请检查网络后重试",
+    "输入内容包含敏感信息，请修改后重新提交",
+    "模型 qwen-max 的上下文长度超过限制：最大 32768 个 token，实际 40960 个",
+    "参数错误：temperature 的取值范围为 0 到 2，实际为 3.5",
+    "令牌已过期，请重新登录后获取新的令牌",
+    "服务器内部错误，请求编号 20261126120000123456，请将该编号提供给客服人员",
+    "您的账户已被冻结，原因：欠费超过三十天。请前往控制台结清欠款",
+    "任务提交失败：图片尺寸不符合要求，仅支持 1024x1024、1536x1024 和 1024x1536",
+    "视频生成失败：内容审核未通过，未消耗积分",
+    "接口调用超时（60 秒），上游没有返回任何数据",
+    "无效的 API 密钥，请检查 Authorization 请求头是否以 Bearer 开头",
+    "模型服务繁忙，排队人数过多，预计等待 3 分钟",
+    "订阅套餐不支持该模型，请升级到专业版或联系销售",
+]
