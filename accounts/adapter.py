@@ -12,11 +12,12 @@ from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sites.requests import RequestSite
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from accounts import demo_accounts
 from accounts.models import User
+from accounts.oidc import arrival
 from routescope.web.client_address import network_of
 
 _MOST_SESSIONS = 100
@@ -82,6 +83,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         key = super()._get_login_attempts_cache_key(request, **credentials)
         return f"{key}:{network_of(self.get_client_ip(request))}"
+
+    def post_login(self, request: HttpRequest, user: User, **details: Any) -> HttpResponse:
+        """Go on to where they were going; who came by the OpenID provider is written down."""
+        arrival.arrived(request, user)
+        response: HttpResponse = super().post_login(request, user, **details)
+        return response
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False

@@ -23,6 +23,7 @@ class AuditEntry(models.Model):
         NAMES = "names", _("Changed names, tokens or whom a gateway's names mean")
         GATEWAYS = "gateways", _("Changed gateways or their keys")
         PROVIDERS = "providers", _("Changed providers or their keys")
+        SIGN_IN = "sign_in", _("Signed in by single sign-on, or tried to")
 
     at = models.DateTimeField(_("time"), default=timezone.now, editable=False)
     actor = models.ForeignKey(

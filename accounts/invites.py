@@ -40,18 +40,26 @@ def invite(user: User) -> None:
         raise ValueError("An invitation needs an e-mail address.")
     if user.is_active:
         raise ValueError(f"{user} can sign in already.")
-    user.invited_at = timezone.now()
-    user.save(update_fields=["invited_at"])
+    user.invited_at, user.closed_at = timezone.now(), None
+    user.save(update_fields=["invited_at", "closed_at"])
     link = reverse("accept_invite", args=[int_to_base36(user.pk), tokens.make_token(user)])
-    context = {"user": user, "link": settings.BASE_URL + link}
+    context = {
+        "user": user,
+        "link": settings.BASE_URL + link,
+        "password_sign_in": settings.PASSWORD_SIGN_IN,
+        "sign_on_name": settings.OIDC.name if settings.OIDC else "",
+    }
     with translation.override(user.language if user.language in offered() else None):
         subject = render_to_string("account/email/invite_subject.txt", context).strip()
         message = render_to_string("account/email/invite_message.txt", context).strip()
     send_mail(subject, f"{message}\n", None, [user.email])
 
 
-def accept(user: User, password: str) -> None:
-    """Let an invited person sign in, with the password they chose. The link they came by is then used up."""
+def accept(user: User, password: str | None) -> None:
+    """Let an invited person sign in, with the password they chose. The link they came by is then used up.
+
+    Without a password they sign in by the OpenID provider alone.
+    """
     user.set_password(password)
     user.is_active = True
     user.save(update_fields=["password", "is_active"])

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.core.validators import MinValueValidator
 from django.db import models, transaction
@@ -99,6 +100,7 @@ class User(AbstractBaseUser, PermissionsMixin, Mergeable):
     is_active = models.BooleanField(_("may sign in"), default=True)
     is_staff = models.BooleanField(_("admin"), default=False, help_text=_("May open the Django admin."))
     invited_at = models.DateTimeField(_("invited"), null=True, blank=True)
+    closed_at = models.DateTimeField(_("closed"), null=True, blank=True, editable=False)
     merged_into = _merged_into()
     date_joined = models.DateTimeField(_("first seen"), default=timezone.now)
 
@@ -130,6 +132,21 @@ class User(AbstractBaseUser, PermissionsMixin, Mergeable):
     def clean(self) -> None:
         super().clean()
         self.email = self.email.lower() if self.email else None
+
+    def check_password(self, raw_password: str) -> bool:
+        """Say whether this is the password; no password is while ``PASSWORD_SIGN_IN`` is off."""
+        return settings.PASSWORD_SIGN_IN and super().check_password(raw_password)
+
+    def has_usable_password(self) -> bool:
+        """Say whether a password opens the account; none does while ``PASSWORD_SIGN_IN`` is off."""
+        return settings.PASSWORD_SIGN_IN and super().has_usable_password()
+
+    @property
+    def is_invited(self) -> bool:
+        """Whether an admin invited them, and they have not come yet. Who was closed since is invited anew."""
+        if self.is_active or self.merged_into_id or self.closed_at or self.invited_at is None:
+            return False
+        return self.last_login is None or self.invited_at > self.last_login
 
     @property
     def is_provisioned(self) -> bool:
@@ -383,3 +400,5 @@ from accounts.export_models import Export as Export  # noqa: E402
 from accounts.identity_models import GroupIdentity as GroupIdentity  # noqa: E402
 from accounts.identity_models import TokenIdentity as TokenIdentity  # noqa: E402
 from accounts.identity_models import UserIdentity as UserIdentity  # noqa: E402
+from accounts.oidc.models import ClaimedRight as ClaimedRight  # noqa: E402
+from accounts.oidc.models import LinkedIdentity as LinkedIdentity  # noqa: E402

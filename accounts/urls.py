@@ -1,4 +1,4 @@
-"""Pages about oneself. Signing in, passwords, MFA and sessions are django-allauth's, under /accounts/."""
+"""Pages about oneself. Signing in, passwords, MFA and sessions are in `accounts.sign_in_urls`."""
 
 from django.urls import path
 from django.views.generic import RedirectView

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from allauth.account.internal.flows.login import record_authentication
 from allauth.account.utils import perform_login
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.http import base36_to_int, url_has_allowed_host_and_scheme
@@ -60,11 +62,14 @@ def theme(request: HttpRequest) -> HttpResponse:
 def accept_invite(request: HttpRequest, uidb36: str, token: str) -> HttpResponseBase:
     """Let an invited person choose a password; they are then signed in.
 
-    A link that is used, expired, replaced or made up answers 404 with the way out, the same for each.
+    Where an OpenID provider is set up, its button is the other way in, or the only one. A link that is used,
+    expired, replaced or made up answers 404 with the way out, the same for each.
     """
     user = _invited(uidb36, token)
     if user is None:
         return render(request, "account/invite_invalid.html", status=404)
+    if request.method == "POST" and not settings.PASSWORD_SIGN_IN:
+        raise PermissionDenied
     form = AcceptInviteForm(request.POST or None, user=user)
     if request.method != "POST" or not form.is_valid():
         status = 422 if request.method == "POST" else 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
@@ -48,11 +49,17 @@ class ConsoleContext(TypedDict):
     navigation: list[NavigationItem]
     personal_navigation: list[NavigationItem]
     theme: str
+    sign_on_name: str
+    password_sign_in: bool
     admin_url: NotRequired[str]
 
 
 def console(request: HttpRequest) -> ConsoleContext:
-    """Give templates ``navigation``, ``personal_navigation``, ``theme`` and, to staff, ``admin_url``."""
+    """Give templates the ways around and in: navigation, ``admin_url`` to staff, and how people sign in.
+
+    ``sign_on_name`` is what the OpenID provider is called, empty where there is none.
+    """
+    sign_on_name = settings.OIDC.name if settings.OIDC else ""
     # An error before the authentication middleware renders a page too.
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
@@ -60,11 +67,15 @@ def console(request: HttpRequest) -> ConsoleContext:
             "navigation": [],
             "personal_navigation": [],
             "theme": _theme(request.COOKIES.get(THEME_COOKIE)),
+            "sign_on_name": sign_on_name,
+            "password_sign_in": settings.PASSWORD_SIGN_IN,
         }
     return {
         "navigation": _items(ENTRIES, request.path),
         "personal_navigation": _items(PERSONAL_ENTRIES, request.path),
         "theme": _theme(user.theme),
+        "sign_on_name": sign_on_name,
+        "password_sign_in": settings.PASSWORD_SIGN_IN,
         "admin_url": _url("admin:index") if user.is_staff else "",
     }
 

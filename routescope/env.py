@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Never
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -14,6 +15,29 @@ _FALSE = {"0", "false", "no", "off"}
 _LEAST_KEY = 32
 _LEAST_CHARACTERS = 10
 _PLACEHOLDERS = ("insecure", "changeme", "change-me", "change_me", "secret", "password", "example")
+
+
+class SecretText:
+    """A value that nothing prints: no log line, error page or dump of settings. ``reveal`` hands it out."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return "SecretText(…)"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> Never:
+        raise TypeError("A secret is not written anywhere.")
 
 
 def text(name: str, default: str = "") -> str:
@@ -60,6 +84,11 @@ def secret_key(name: str) -> str:
             "python -c 'import secrets; print(secrets.token_urlsafe(50))'."
         )
     return value
+
+
+def secret(name: str) -> SecretText:
+    """Return a variable that must not be printed; a false one where it is unset or empty."""
+    return SecretText(text(name))
 
 
 def words(name: str, default: Sequence[str] = ()) -> list[str]:

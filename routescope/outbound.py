@@ -45,6 +45,9 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
+Hosts = frozenset[tuple[str, int]]  # Names in lower case, and ports.
+NO_HOSTS: Hosts = frozenset()
+
 
 class OutboundError(Exception):
     """The request brought no answer: no connection, too slow, too large."""
@@ -106,18 +109,21 @@ def request(
     body: bytes = b"",
     timeout: float | None = None,
     limit: int = MAX_BYTES,
+    redirects: int = MAX_REDIRECTS,
+    trusted: Hosts = NO_HOSTS,
 ) -> Answer:
     """Send a request and read the answer: ``timeout`` (``TIMEOUT``) seconds and ``limit`` bytes in all.
 
-    Follows up to three redirects; credentials in ``headers`` are not sent on to another host. Raises
+    Follows up to ``redirects``; credentials in ``headers`` are not sent on to another host. ``trusted`` hosts
+    may be reached by this one request as if ``OUTBOUND_ALLOWED`` listed them. Raises
     ForbiddenAddressError before anything is sent to an address that is not allowed, UnsendableError,
     UnusableAnswerError where the host answered with what cannot be taken, and OutboundError otherwise.
     """
     ends = time.monotonic() + (TIMEOUT if timeout is None else timeout)
     sent = {**_OWN_HEADERS, **(headers or {})}
     _check_sendable(sent)
-    for _ in range(MAX_REDIRECTS + 1):
-        answer = _once(method, url, sent, body, ends, limit)
+    for _ in range(redirects + 1):
+        answer = _once(method, url, sent, body, ends, limit, trusted)
         target = answer.headers.get("location")
         if answer.status not in _REDIRECTS or not target:
             return answer
@@ -131,7 +137,7 @@ def request(
         if answer.status == 303 or (answer.status in (301, 302) and method == "POST"):
             method, body = "GET", b""
         url = target
-    raise UnusableAnswerError(f"More than {MAX_REDIRECTS} redirects, the last one to {_host(url)}.")
+    raise UnusableAnswerError(f"More than {redirects} redirects, the last one to {_host(url)}.")
 
 
 def host_of(url: str) -> str:
@@ -175,9 +181,17 @@ def may_be_shown(url: str) -> bool:
     return listed or _is_allowed_host(host, port)
 
 
-def _once(method: str, url: str, headers: Mapping[str, str], body: bytes, ends: float, limit: int) -> Answer:
-    _parts(url, ends)
-    backend = _CheckedBackend(ends)
+def _once(
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    ends: float,
+    limit: int,
+    trusted: Hosts,
+) -> Answer:
+    _parts(url, ends, trusted)
+    backend = _CheckedBackend(ends, trusted)
     try:
         with (
             httpcore.ConnectionPool(ssl_context=_tls(), network_backend=backend, max_connections=1) as pool,
@@ -207,7 +221,7 @@ def _check_sendable(headers: Mapping[str, str]) -> None:
             raise UnsendableError(f"The header {name[:40]!r} holds characters that no request can carry.")
 
 
-def _parts(url: str, ends: float) -> tuple[str, int]:
+def _parts(url: str, ends: float, trusted: Hosts = NO_HOSTS) -> tuple[str, int]:
     """Return host and port. Raises ForbiddenAddressError for another scheme, and for plain http in public."""
     try:
         parts = urlsplit(url)
@@ -217,14 +231,14 @@ def _parts(url: str, ends: float) -> tuple[str, int]:
         raise ForbiddenAddressError(f"This is not a URL that can be asked: {error}.") from error
     if parts.scheme not in ("https", "http") or not host or parts.username or parts.password:
         raise ForbiddenAddressError("Only https URLs without a user name are asked.")
-    if parts.scheme == "http" and not _is_allowed_host(host, port):
-        addresses = _addresses(host, port, ends)
+    if parts.scheme == "http" and not _is_allowed_host(host, port, trusted):
+        addresses = _addresses(host, port, ends, trusted)
         if not all(_is_listed(address, port) for address in addresses):
             raise ForbiddenAddressError(f"{host} is asked over https only.")
     return host, port
 
 
-def _addresses(host: str, port: int, ends: float) -> list[_Address]:
+def _addresses(host: str, port: int, ends: float, trusted: Hosts = NO_HOSTS) -> list[_Address]:
     """Resolve a name and return its addresses, all of them allowed. One that is not refuses the name."""
     try:
         found = _look_up(host, port, ends)
@@ -233,7 +247,7 @@ def _addresses(host: str, port: int, ends: float) -> list[_Address]:
     addresses = list(dict.fromkeys(ipaddress.ip_address(name.partition("%")[0]) for name in found))
     if not addresses:
         raise OutboundError(f"The name {host} has no address.")
-    if not _is_allowed_host(host, port):
+    if not _is_allowed_host(host, port, trusted):
         for address in addresses:
             if not is_public(address) and not _is_listed(address, port):
                 raise ForbiddenAddressError(f"{host} leads to {address}, which is not a public address.")
@@ -272,8 +286,9 @@ def is_public(address: _Address) -> bool:
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
-def _is_allowed_host(host: str, port: int) -> bool:
-    return any(name == host.lower() and wanted in (None, port) for name, wanted in _rules()[1])
+def _is_allowed_host(host: str, port: int, trusted: Hosts = NO_HOSTS) -> bool:
+    name = host.lower()
+    return (name, port) in trusted or any(name == one and to in (None, port) for one, to in _rules()[1])
 
 
 def _is_listed(address: _Address, port: int) -> bool:
@@ -322,9 +337,10 @@ def _tls() -> ssl.SSLContext:
 class _CheckedBackend(httpcore.NetworkBackend):
     """Connects to checked addresses only, and lets nothing outlast the deadline."""
 
-    def __init__(self, ends: float) -> None:
+    def __init__(self, ends: float, trusted: Hosts) -> None:
         self._inner = httpcore.SyncBackend()
         self._ends = ends
+        self._trusted = trusted
 
     def connect_tcp(
         self,
@@ -335,7 +351,7 @@ class _CheckedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         failure: Exception | None = None
-        for address in _addresses(host, port, self._ends):
+        for address in _addresses(host, port, self._ends, self._trusted):
             try:
                 stream = self._inner.connect_tcp(
                     str(address), port, min(CONNECT_TIMEOUT, _left(self._ends)), local_address, socket_options

@@ -16,6 +16,7 @@ from routescope import embedded, env
 from routescope.data import limits
 from routescope.embedded import place
 from routescope.listening import is_this_machine
+from routescope.web import oidc_settings
 
 django_stubs_ext.monkeypatch()
 
@@ -54,6 +55,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "allauth.usersessions",
     "csp",
     "django_filters",
@@ -209,7 +212,13 @@ LOGIN_REDIRECT_URL = "/records/usage/"
 LOGOUT_REDIRECT_URL = "account_login"
 
 # Failures count by address and network (`accounts.adapter`); those of all strangers together by address.
-ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/300s/key", "login_failed_afar": "100/h/key"}
+# Coming back from the OpenID provider has a limit of its own: each sign-in is one of `login` already.
+ACCOUNT_RATE_LIMITS = {
+    "login_failed": "10/m/ip,5/300s/key",
+    "login_failed_afar": "100/h/key",
+    "oidc_callback": "60/m/ip",
+    "oidc_refused": "10/m/ip",
+}
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
@@ -222,6 +231,12 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_ADAPTER = "accounts.second_factors.MFAAdapter"
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
+
+OIDC = oidc_settings.from_environment()
+SOCIALACCOUNT_STORE_TOKENS = False
+PASSWORD_SIGN_IN = env.flag("PASSWORD_SIGN_IN", True)
+if not PASSWORD_SIGN_IN and OIDC is None:
+    raise ImproperlyConfigured("PASSWORD_SIGN_IN=0 needs OIDC_ISSUER: nobody could sign in.")
 
 EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
 EMAIL_HOST = env.text("EMAIL_HOST", "localhost")

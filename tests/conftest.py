@@ -37,6 +37,7 @@ from routescope.data import outages, troubles
 from routescope.embedded import place
 from tests.cast import admin, alice, alice_client, bob, charlie, gateway, ingest_key, standing_clock
 from tests.moments import distinct_moments
+from tests.oidc_cast import oidc_server, provider
 from tests.ports import another_port, port
 
 __all__ = [
@@ -49,7 +50,9 @@ __all__ = [
     "distinct_moments",
     "gateway",
     "ingest_key",
+    "oidc_server",
     "port",
+    "provider",
     "standing_clock",
 ]
 

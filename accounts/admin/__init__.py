@@ -7,7 +7,8 @@ deactivated, tokens disabled, keys revoked.
 # Registered by their own packages first, so that `people` can replace what they show.
 import allauth.account.admin
 import allauth.mfa.admin
+import allauth.socialaccount.admin
 import allauth.usersessions.admin  # noqa: F401
 import django.contrib.auth.admin  # noqa: F401
 
-from accounts.admin import audit, gateways, people, tokens  # noqa: F401
+from accounts.admin import audit, gateways, people, single_sign_on, tokens  # noqa: F401

@@ -22,6 +22,7 @@ from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -34,7 +35,8 @@ from accounts.admin.merging import MergeViews
 from accounts.admin.pickers import person_label
 from accounts.audit import AuditEntry
 from accounts.languages import offered
-from accounts.models import ApiToken, User, UserIdentity
+from accounts.models import ApiToken, LinkedIdentity, User, UserIdentity
+from accounts.oidc import claimed_rights
 from accounts.rights import reaches
 from routescope import formatting
 from routescope.admin import KeptAdmin, ReadOnlyAdmin, ShortInline, badge
@@ -42,9 +44,10 @@ from routescope.admin import KeptAdmin, ReadOnlyAdmin, ShortInline, badge
 logger = logging.getLogger(__name__)
 
 _ACTIVE = Q(is_active=True)
-_CLOSED = Q(is_active=False, last_login__isnull=False)
-_INVITED = Q(is_active=False, last_login=None, invited_at__isnull=False)
-_PROVISIONED = Q(is_active=False, last_login=None, invited_at=None)
+_CAME_OR_CLOSED = Q(last_login__isnull=False) | Q(closed_at__isnull=False)
+_CLOSED = Q(is_active=False) & _CAME_OR_CLOSED
+_INVITED = Q(is_active=False, invited_at__isnull=False) & ~_CAME_OR_CLOSED
+_PROVISIONED = Q(is_active=False, invited_at=None) & ~_CAME_OR_CLOSED
 
 
 class AddUserForm(AdminUserCreationForm):
@@ -162,11 +165,11 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
     inlines = (IdentityInline, TokenInline)
     filter_horizontal = ("user_permissions",)
     actions = ("invite_selected",)
-    readonly_fields = ("state", "part_of", "invited", "first_seen", "last_seen")
+    readonly_fields = ("state", "part_of", "by_claims", "invited", "first_seen", "last_seen")
     fieldsets = (
         (None, {"fields": ("email", "name", "state", "part_of", "password")}),
         (_lazy("Display"), {"fields": ("time_zone", "language", "theme")}),
-        (_lazy("Access"), {"fields": ("is_active", "is_staff", "is_superuser")}),
+        (_lazy("Access"), {"fields": ("is_active", "is_staff", "is_superuser", "by_claims")}),
         (_lazy("Permissions of an admin"), {"classes": ("collapse",), "fields": ("user_permissions",)}),
         (_lazy("Dates"), {"fields": ("first_seen", "invited", "last_seen")}),
     )
@@ -197,10 +200,14 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         if not change and form.is_invitation:
             obj.is_active = False
+        if change and "is_active" in form.changed_data:
+            obj.closed_at = None if obj.is_active else timezone.now()
         super().save_model(request, obj, form, change)
+        claimed_rights.keep(obj, {"is_staff", "is_superuser"} & set(form.changed_data))
         if "email" in form.changed_data:
             # Sign-in and password resets look at these too: an address taken away must not open the account.
             EmailAddress.objects.filter(user=obj).exclude(email__iexact=obj.email or "").delete()
+            LinkedIdentity.objects.filter(user=obj).delete()
 
     def response_add(
         self, request: HttpRequest, obj: User, post_url_continue: str | None = None
@@ -295,9 +302,15 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
             return badge("quiet", _("Merged"))
         if user.is_active:
             return badge("success", _("Active"))
-        if user.last_login is not None:
+        if user.last_login is not None or user.closed_at is not None:
             return badge("error", _("Closed"))
         return badge("quiet", _("From a gateway")) if user.is_provisioned else badge("running", _("Invited"))
+
+    @admin.display(description=_lazy("By single sign-on"))
+    def by_claims(self, user: User) -> str:
+        """Name the rights that go when the provider's claims no longer give them."""
+        held = user.claimed_rights.select_related("group").order_by("pk")
+        return ", ".join(str(right) for right in held) or formatting.UNKNOWN
 
     @admin.display(description=_lazy("Invited"))
     def invited(self, user: User) -> SafeString:

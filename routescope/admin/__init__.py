@@ -384,7 +384,17 @@ def facts(*pairs: tuple[str, object]) -> SafeString:
 
 SECTIONS: tuple[tuple[str | Promise, tuple[str, ...]], ...] = (
     (gettext_lazy("Operation Records"), ("logs.usagerecord", "tasks.asynctask")),
-    (gettext_lazy("People"), ("accounts.user", "accounts.apitoken", "accounts.group", "mfa.authenticator")),
+    (
+        gettext_lazy("People"),
+        (
+            "accounts.user",
+            "accounts.apitoken",
+            "accounts.group",
+            "mfa.authenticator",
+            "accounts.linkedidentity",
+            "auth.group",
+        ),
+    ),
     (
         gettext_lazy("Gateways"),
         (

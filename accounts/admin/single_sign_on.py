@@ -1,0 +1,76 @@
+"""What sign-in by an OpenID provider keeps: who is who there, and the groups that its claims give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from django.contrib import admin
+from django.contrib.auth.models import Group as PermissionGroup
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _lazy
+
+from accounts.admin.audited import AuditedAdmin
+from accounts.audit import AuditEntry
+from accounts.models import LinkedIdentity, User
+from routescope.admin import ReadOnlyAdmin
+
+# The provider is set up by the environment and no token is kept: pages for either would only be a place to
+# put a secret. Identities are shown below, without what allauth would keep of their claims.
+for _model in (SocialApp, SocialToken, SocialAccount):
+    admin.site.unregister(_model)
+
+
+@admin.register(LinkedIdentity)
+class LinkedIdentityAdmin(AuditedAdmin[LinkedIdentity], ReadOnlyAdmin[LinkedIdentity]):
+    audited_as = AuditEntry.Act.PEOPLE
+    list_display = ("user", "uid", "provider", "date_joined", "last_login")
+    list_select_related = ("user",)
+    search_fields = ("user__email", "user__name", "uid")
+    fields = ("user", "provider", "uid", "date_joined", "last_login")
+    ordering = ("-id",)
+
+    def audit_subject(self, obj: LinkedIdentity) -> User | None:
+        return User.objects.get(pk=obj.user_id)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Superusers only: the next identity with this address becomes the account's."""
+        return _is_superuser(request)
+
+
+@admin.register(PermissionGroup)
+class PermissionGroupAdmin(AuditedAdmin[PermissionGroup]):
+    """Permissions that a claim gives as one (``OIDC_GROUPS``). Superusers change them, as anybody's."""
+
+    audited_as = AuditEntry.Act.PEOPLE
+    list_display = ("name",)
+    search_fields = ("name",)
+    sortable_by = ()
+    ordering = ("name",)
+    filter_horizontal = ("permissions",)
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": ("name", "permissions"),
+                "description": _lazy(
+                    "People come into a group by a claim of the OpenID provider. They must be admins as well "
+                    "to open this administration."
+                ),
+            },
+        ),
+    )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return _is_superuser(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _is_superuser(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _is_superuser(request)
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return isinstance(request.user, User) and request.user.is_superuser
