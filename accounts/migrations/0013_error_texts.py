@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0011_audit_acts_and_second_factors"),
+        ("accounts", "0012_single_sign_on"),
     ]
 
     operations = [
