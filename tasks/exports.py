@@ -124,5 +124,19 @@ def _value(name: str, value: Any) -> Value:
     if name == "id":
         return str(value)
     if name == "result":
-        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return (
+            None if value is None else json.dumps(_exported(value), ensure_ascii=False, separators=(",", ":"))
+        )
     return value
+
+
+def _exported(pieces: Any) -> Any:
+    """Return a result without what it keeps for itself: content is not exported, as of calls."""
+    if not isinstance(pieces, list):
+        return pieces
+    return [
+        {"kind": piece.get("kind"), "content": "off" if "withheld" in piece else "kept apart"}
+        if isinstance(piece, dict) and ("withheld" in piece or "stored" in piece)
+        else piece
+        for piece in pieces
+    ]

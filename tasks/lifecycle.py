@@ -12,30 +12,21 @@ its refund, so that:
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any, Literal
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
-from tasks import refunds
+from tasks import privacy, refunds
 from tasks.models import (
     OPEN_STATUSES,
-    UNSUCCESSFUL_STATUSES,
     AsyncTask,
-    EventKind,
     EventReason,
     TaskEvent,
     TaskStatus,
 )
-
-Pieces = list[dict[str, Any]]
-"""A result: its pieces, each with a ``kind`` (image, audio, video, text, json, file) and a URL, text or
-data.
-"""
+from tasks.observations import Observation
 
 _RANK = {TaskStatus.UNKNOWN: 0, TaskStatus.QUEUED: 1, TaskStatus.RUNNING: 2}
 MAX_CODE = 100
@@ -52,35 +43,6 @@ class Outcome(enum.Enum):
     DUPLICATE = "duplicate"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
-    """What somebody said about a task at one moment. None and empty text: nothing was said.
-
-    ``key`` identifies the saying itself. Times are UTC, ``cost`` is USD, ``progress`` percent.
-    """
-
-    key: str
-    kind: EventKind
-    status: TaskStatus | None = None
-    word: str = ""
-    progress: int | None = None
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    result: Pieces | None = None
-    result_expires_at: datetime | None = None
-    result_lifetime: timedelta | None = None
-    """How long after the end the provider keeps results, where it does not say until when."""
-    failure_code: str = ""
-    failure_message: str = ""
-    cost: Decimal | None = None
-    provider_task_id: str = ""
-    http_status: int | None = None
-    duration_ms: int | None = None
-    reason: EventReason | Literal[""] = ""
-    note: str = ""
-    refunded_states: tuple[TaskStatus, ...] = field(default=UNSUCCESSFUL_STATUSES)
-
-
 def transition(task_id: UUID, observation: Observation) -> tuple[Outcome, AsyncTask]:
     """Take an observation in. Returns what became of it and the task as it stands then, committed.
 
@@ -89,6 +51,7 @@ def transition(task_id: UUID, observation: Observation) -> tuple[Outcome, AsyncT
     """
     with transaction.atomic():
         task = AsyncTask.objects.select_for_update(no_key=True).get(pk=task_id)
+        observation, captured = privacy.cleaned(task, observation)
         now = timezone.now()
         before = TaskStatus(task.status)
         outcome = _judge(task, observation)
@@ -114,6 +77,8 @@ def transition(task_id: UUID, observation: Observation) -> tuple[Outcome, AsyncT
             _apply(task, observation, now)
             if settled and not _is_final(before):
                 _settle(task, observation, now)
+            if captured is not None and task.result == observation.result:
+                privacy.store(captured)
             task.updated_at = now
             task.save()
     return outcome, task

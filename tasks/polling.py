@@ -23,8 +23,8 @@ from tasks import claims, lifecycle
 from tasks.asking import Asked, CannotAskError, ask, host_asked
 from tasks.claims import Begun
 from tasks.following import clock, deadlines, health, waits
-from tasks.lifecycle import Observation
 from tasks.models import AsyncTask, EventKind, EventReason, ProviderCredential
+from tasks.observations import Observation
 from tasks.providers.catalogue import Catalogue
 from tasks.providers.definition import Definition
 from tasks.providers.reading import Finding

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from routescope import outbound
+from tasks import privacy
 from tasks.causes import Verdict, verdict_on
 from tasks.models import AsyncTask, EventKind, TaskEvent, TaskStatus
 from tasks.providers.catalogue import Catalogue
@@ -30,6 +31,8 @@ class Piece:
     url: str = ""
     text: str = ""
     data: Any = None
+    withheld: str = ""
+    """Why there is no text or data."""
     needs_key: bool = False
     shown: bool = False
 
@@ -92,7 +95,7 @@ def attach_names(tasks: Iterable[AsyncTask], catalogue: Catalogue) -> None:
 
 
 def details_of(task: AsyncTask, catalogue: Catalogue) -> Details:
-    """Collect a task's details. One query, for its timeline."""
+    """Collect a task's details: a query for its timeline, and one for what it made, where that is kept."""
     attach_names([task], catalogue)
     expired = task.result_expires_at is not None and task.result_expires_at <= timezone.now()
     pieces = pieces_of(task)
@@ -110,7 +113,7 @@ def details_of(task: AsyncTask, catalogue: Catalogue) -> Details:
 
 def pieces_of(task: AsyncTask) -> list[Piece]:
     """Return the pieces of a task's result."""
-    return [_piece(raw) for raw in task.result or () if isinstance(raw, dict)]
+    return [_piece(raw) for raw in privacy.results_of([task]).get(task.pk, ())]
 
 
 def entries(events: Sequence[TaskEvent]) -> Iterable[Entry]:
@@ -133,7 +136,8 @@ def _piece(raw: dict[str, Any]) -> Piece:
     kind, url = str(raw.get("kind", "file")), str(raw.get("url", ""))
     needs_key = bool(raw.get("needs_key"))
     shown = kind in MEDIA_KINDS and not needs_key and outbound.may_be_shown(url)
-    return Piece(kind, url, str(raw.get("text", "")), raw.get("data"), needs_key, shown)
+    text, withheld = str(raw.get("text", "")), str(raw.get("withheld", ""))
+    return Piece(kind, url, text, raw.get("data"), withheld, needs_key, shown)
 
 
 def _filled(template: str, task: AsyncTask) -> str:

@@ -19,7 +19,7 @@ from routescope.rest.answers import Money, Range, range_of, utc
 from routescope.rest.declared import DEFAULT_LIMIT, PAGING, Endpoint, parameters_of
 from routescope.rest.paging import next_url
 from routescope.rest.problems import ProblemError
-from tasks import listing
+from tasks import listing, privacy
 from tasks.api import TASK_ID
 from tasks.causes import verdict_on
 from tasks.filters import TaskFilter
@@ -150,7 +150,7 @@ def task(request: ReadRequest, task_id: str) -> TaskDetail:
     return TaskDetail(
         **_fields(row),
         group=row.group.called if row.group else None,
-        result=row.result,
+        result=privacy.results_of([row]).get(row.pk),
         cause=verdict.cause.value if verdict else None,
         timeline=[
             TaskEntry(

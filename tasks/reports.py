@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from logs.echoes import without_prose
+from routescope.identifiers import kept
 from routescope.reading import (
     FormatError,
     amount,
@@ -21,10 +23,12 @@ from routescope.reading import (
     shortened,
     split,
 )
+from routescope.redaction import mapped, without_secrets, without_secrets_in_name
 from routescope.wire import strict_json
 from routescope.wire.strict_json import JSON, JSONError
-from tasks.lifecycle import Observation
 from tasks.models import MAX_ID_BYTES, UNSUCCESSFUL_STATUSES, EventKind, TaskStatus, TaskType
+from tasks.observations import Observation
+from tasks.privacy import address
 from tasks.providers.catalogue import Catalogue
 from tasks.providers.definition import Definition, Piece, Reading
 from tasks.providers.reading import pieces_of, progress_of, state_of
@@ -235,12 +239,14 @@ def _report(body: _Body, value: JSON, catalogue: Catalogue, registering: bool, t
         key=_key(value),
         task_id=identifier,
         submitted_at=None if body.created_at is None else moment(body.created_at),
-        user=(body.user or "").strip(),
-        token=(body.token or "").strip(),
-        group=(body.group or "").strip(),
-        model=(body.model or "").strip(),
+        user=without_secrets_in_name((body.user or "").strip()),
+        token=without_secrets_in_name((body.token or "").strip()),
+        group=without_secrets_in_name((body.group or "").strip()),
+        model=without_secrets_in_name((body.model or "").strip()),
         request_id=_id(body.request_id, "request_id"),
-        platform=definition.slug if definition else (body.platform or "").strip()[:64],
+        platform=definition.slug
+        if definition
+        else without_secrets_in_name((body.platform or "").strip())[:64],
         definition=definition,
         type=_type(body.type, definition),
         said=body.status or "",
@@ -257,9 +263,9 @@ def _report(body: _Body, value: JSON, catalogue: Catalogue, registering: bool, t
         failure_code=code,
         failure_message=message,
         poll_url=_poll_url(body.poll),
-        poll_parameters=bounded(body.poll.parameters, "poll.parameters") or {} if body.poll else {},
+        poll_parameters=_poll_parameters(body.poll),
         gateway_refunds=body.refunds == "gateway",
-        body=_known_of(value),
+        body=mapped(_known_of(value), without_secrets),
     )
 
 
@@ -272,7 +278,7 @@ def _id(text: str | None, field: str) -> str:
         raise ValueError(f"{field}: holds a control character")
     if len(named.encode()) > MAX_ID_BYTES:
         raise ValueError(f"{field}: is longer than {MAX_ID_BYTES:,} bytes")
-    return named
+    return kept(named)
 
 
 def _known_of(value: JSON) -> JSON:
@@ -332,4 +338,10 @@ def _poll_url(poll: _Poll | None) -> str:
         return ""
     if not poll.url.startswith(("https://", "http://")):
         raise ValueError("poll.url: is not an http(s) URL")
-    return poll.url
+    return address(poll.url)
+
+
+def _poll_parameters(poll: _Poll | None) -> dict[str, str]:
+    """Return what fills the places of a provider's URL: names and numbers, no secrets and no prose."""
+    parameters = bounded(poll.parameters, "poll.parameters") if poll else None
+    return mapped(without_prose(parameters), without_secrets) if parameters else {}

@@ -126,10 +126,11 @@ def test_a_report_that_overtakes_the_registration_waits_for_it(
     client: Client, headers: dict[str, str]
 ) -> None:
     assert counts(patch(client, headers, {"status": "running"})) == (0, 0, 1, 0)
-    assert counts(patch(client, headers, {"status": "succeeded", "result": "a poem"})) == (0, 0, 1, 0)
+    made = "https://cdn.example/poem.txt"
+    assert counts(patch(client, headers, {"status": "succeeded", "result": made})) == (0, 0, 1, 0)
     post(client, headers, body())
     task = AsyncTask.objects.get()
-    assert (task.status, task.result) == (TaskStatus.SUCCEEDED, [{"kind": "text", "text": "a poem"}])
+    assert (task.status, task.result) == (TaskStatus.SUCCEEDED, [{"kind": "file", "url": made}])
     assert not EarlyReport.objects.exists()
 
 

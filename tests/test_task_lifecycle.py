@@ -16,8 +16,9 @@ from logs.events import UsageEvent
 from logs.ingest import store_named
 from logs.models import RecordType, UsageDay, UsageRecord
 from tasks import refunds
-from tasks.lifecycle import Observation, Outcome, transition
+from tasks.lifecycle import Outcome, transition
 from tasks.models import AsyncTask, EventKind, EventReason, TaskEvent, TaskStatus
+from tasks.observations import Observation
 from tests import task_cast as cast
 
 S = TaskStatus

@@ -37,6 +37,7 @@ from tasks.models import (
     TaskEvent,
     TaskStatus,
 )
+from tasks.observations import Observation
 from tasks.providers.catalogue import built_in, built_in_source, catalogue
 from tasks.providers.reading import read
 from tests import task_cast as cast
@@ -481,7 +482,7 @@ def test_a_refund_that_breaks_keeps_no_other_from_its_money(
     for minutes, task in enumerate((first, second)):
         lifecycle.transition(
             task.pk,
-            lifecycle.Observation(key="end", kind=EventKind.REPORT, status=TaskStatus.FAILED),
+            Observation(key="end", kind=EventKind.REPORT, status=TaskStatus.FAILED),
         )
         AsyncTask.objects.filter(pk=task.pk).update(
             finished_at=timezone.now() - refunds.WAIT_FOR_CHARGE - timedelta(minutes=10 - minutes)

@@ -14,8 +14,9 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings as SettingsWrapper
 
 from accounts.models import AIModel, ApiToken, Gateway, User
-from tasks.lifecycle import Observation, transition
+from tasks.lifecycle import transition
 from tasks.models import AsyncTask, EventKind, TaskStatus, TaskType
+from tasks.observations import Observation
 from tests import task_cast
 from tests.cast import event, signed_in, store
 from tests.work import counted

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from tasks import lifecycle
-from tasks.lifecycle import Observation
 from tasks.models import UNSUCCESSFUL_STATUSES, AsyncTask, EventKind, EventReason, TaskStatus
+from tasks.observations import Observation
 from tasks.providers.definition import Definition
 
 GRACE = timedelta(hours=1)

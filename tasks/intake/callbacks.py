@@ -11,8 +11,8 @@ from tasks import lifecycle, polling
 from tasks.following import clock
 from tasks.intake import early_webhooks
 from tasks.intake.signatures import Delivery
-from tasks.lifecycle import Observation
 from tasks.models import OPEN_STATUSES, AsyncTask, EventKind
+from tasks.observations import Observation
 from tasks.providers.catalogue import Catalogue
 from tasks.providers.definition import Definition
 from tasks.providers.reading import read

@@ -1,0 +1,44 @@
+"""What somebody said about a task: a poll's answer, a webhook, a gateway's report, a deadline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+from tasks.models import UNSUCCESSFUL_STATUSES, EventKind, EventReason, TaskStatus
+
+Pieces = list[dict[str, Any]]
+"""A result: its pieces, each with a ``kind`` (image, audio, video, text, json, file) and a URL, text or
+data.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What somebody said about a task at one moment. None and empty text: nothing was said.
+
+    ``key`` identifies the saying itself. Times are UTC, ``cost`` is USD, ``progress`` percent.
+    """
+
+    key: str
+    kind: EventKind
+    status: TaskStatus | None = None
+    word: str = ""
+    progress: int | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    result: Pieces | None = None
+    result_expires_at: datetime | None = None
+    result_lifetime: timedelta | None = None
+    """How long after the end the provider keeps results, where it does not say until when."""
+    failure_code: str = ""
+    failure_message: str = ""
+    cost: Decimal | None = None
+    provider_task_id: str = ""
+    http_status: int | None = None
+    duration_ms: int | None = None
+    reason: EventReason | Literal[""] = ""
+    note: str = ""
+    refunded_states: tuple[TaskStatus, ...] = field(default=UNSUCCESSFUL_STATUSES)

@@ -1,0 +1,141 @@
+"""The content policy for tasks: what is kept of what providers and gateways say about one.
+
+As of records (`logs.privacy`): no field holds a secret; a failure keeps its own words, or what the operator
+chose for its gateway; text and data that a task made are content. Content is kept encrypted, apart and for
+its days (`logs.contents`, under the task's id), or not at all: then names and numbers stay of data. Links
+stay: they are the provider's, and end with what it keeps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID
+
+import msgspec
+from django.utils.translation import gettext as _
+
+from logs import contents, echoes, error_texts
+from logs.contents import Captured, Content, Level, Policies, UsageContent
+from routescope import secret_shapes
+from routescope.identifiers import kept
+from routescope.redaction import mapped, redacted, without_secrets
+from tasks.models import AsyncTask
+from tasks.observations import Observation, Pieces
+
+# What signs an address for whoever has it, and ends soon: without them nothing could be looked at.
+_SIGNING = ("x-amz-", "x-goog-", "x-oss-", "x-tos-", "x-bce-", "x-cos-", "q-")
+_SIGNS = frozenset(
+    """
+    sig signature expires policy key-pair-id se sp sv sr st skoid sktid skt ske sks skv spr ossaccesskeyid
+    googleaccessid sign auth_key token hash
+    """.split()  # noqa: SIM905
+)
+
+
+def cleaned(task: AsyncTask, seen: Observation) -> tuple[Observation, Captured | None]:
+    """Return an observation as it may be kept with the task, and what of its result is stored as content."""
+    if not (seen.result or seen.failure_message or seen.failure_code or seen.note or seen.word):
+        return replace(seen, provider_task_id=kept(seen.provider_task_id)), None
+    policies = Policies.of(task.gateway_id)
+    cut = error_texts.cutter(policies.error_texts)
+    result, captured = _result(task, seen.result, policies.level(task.group_id, task.token_id))
+    clean = replace(
+        seen,
+        word=echoes.name_without_prose(without_secrets(seen.word)),
+        note=cut(redacted(seen.note)) if seen.note else seen.note,
+        failure_code=redacted(seen.failure_code),
+        failure_message=cut(redacted(seen.failure_message)),
+        provider_task_id=kept(seen.provider_task_id),
+        result=result,
+    )
+    return clean, captured
+
+
+def store(captured: Captured) -> None:
+    """Keep what a task made instead of what it had made before, in the caller's transaction."""
+    UsageContent.objects.filter(id=captured.id, user_id=captured.user_id).delete()
+    contents.store([captured])
+
+
+def address(url: str) -> str:
+    """Return a URL without secrets but what signs it: who has it may open it, and nothing else."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return without_secrets(url)
+    pairs = [pair for pair in parts.query.split("&") if _may_stay(pair)]
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, without_secrets(parts.path), "&".join(pairs), parts.fragment))
+
+
+def results_of(tasks: Iterable[AsyncTask]) -> dict[UUID, Pieces]:
+    """Return the pieces of tasks' results, with their content where it is kept; else why it is not."""
+    tasks = [task for task in tasks if task.result]
+    with_content = [task for task in tasks if any("stored" in piece for piece in _pieces(task))]
+    loaded: dict[UUID, Content | None] = {}
+    for user_id in {task.user_id for task in with_content}:
+        loaded |= contents.load(user_id, [task.pk for task in with_content if task.user_id == user_id])
+    return {task.pk: [_filled(piece, task, loaded) for piece in _pieces(task)] for task in tasks}
+
+
+def _pieces(task: AsyncTask) -> list[dict[str, Any]]:
+    return [piece for piece in task.result or () if isinstance(piece, dict)]
+
+
+def _filled(piece: dict[str, Any], task: AsyncTask, loaded: Mapping[UUID, Content | None]) -> dict[str, Any]:
+    if "withheld" in piece:
+        return {"kind": piece["kind"], "withheld": _("Not kept: the content policy of this task is off.")}
+    if "stored" not in piece:
+        return piece
+    if contents.is_expired(task.pk):
+        return {"kind": piece["kind"], "withheld": _("Expired: content is kept for some days only.")}
+    content = loaded.get(task.pk)
+    if task.pk in loaded and content is None:
+        return {"kind": piece["kind"], "withheld": _("Unreadable: its key is no longer configured here.")}
+    made = content.output if content is not None and isinstance(content.output, list) else []
+    if not piece["stored"] < len(made):
+        return {"kind": piece["kind"], "withheld": _("Removed: the content is no longer stored.")}
+    value = made[piece["stored"]]
+    return {"kind": piece["kind"], ("text" if isinstance(value, str) else "data"): value}
+
+
+def _result(task: AsyncTask, pieces: Pieces | None, level: Level) -> tuple[Pieces | None, Captured | None]:
+    if not pieces:
+        return pieces, None
+    made: list[Any] = []
+    kept_pieces: Pieces = []
+    for piece in pieces:
+        if "url" in piece:
+            kept_pieces.append({**piece, "url": address(str(piece["url"]))})
+            continue
+        value = piece.get("text", piece.get("data"))
+        if level is not Level.OFF:
+            digest = hashlib.blake2b(msgspec.json.encode(value), digest_size=8).hexdigest()
+            kept_pieces.append({"kind": piece["kind"], "stored": len(made), "digest": digest})
+            made.append(value)
+        elif isinstance(value, str):
+            kept_pieces.append({"kind": piece["kind"], "withheld": "off"})
+        else:
+            names = mapped(echoes.without_content(value), redacted)
+            kept_pieces.append({"kind": piece["kind"], "data": names})
+    return kept_pieces, _captured(task, made, level) if made else None
+
+
+def _captured(task: AsyncTask, made: Sequence[Any], level: Level) -> Captured:
+    size = len(msgspec.json.encode(made))
+    return contents.captured(task.pk, task.user_id, level, None, list(made), None, size)
+
+
+def _may_stay(pair: str) -> bool:
+    """Whether a parameter is no secret, or signs the address: it then opens this alone, and not for long."""
+    name, _mark, value = pair.partition("=")
+    name = name.lower()
+    if not name.startswith(_SIGNING) and name not in _SIGNS:
+        return without_secrets(f"?{pair}") == f"?{pair}"
+    # Who signed is named by an ID that looks like a key; a web token may sign.
+    is_id = name.endswith(("credential", "accesskeyid", "accessid")) or value.startswith("eyJ")
+    return is_id or not secret_shapes.found_in(value)

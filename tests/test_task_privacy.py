@@ -1,0 +1,170 @@
+"""What is kept of tasks: no secret in any field, content under the policy and its clock, no more months."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import ErrorTexts, Gateway, User
+from logs.contents import Level, UsageContent
+from tasks import privacy, retention
+from tasks.models import AsyncTask, EarlyReport, TaskEvent
+from tests import secret_kinds
+from tests.cast import signed_in
+from tests.sending import Sender, sender
+from tests.test_content_privacy import dump, policy
+
+__all__ = ["sender"]
+
+pytestmark = pytest.mark.django_db
+
+PROSE = "Dear Doctor Okonkwo, my aunt's purple velociraptor refuses its nutmeg pudding"
+KEYS = [secret_kinds.drawn(template, "task")[0] for template in secret_kinds.BY_SHAPE.values()][:20]
+
+
+def task(**more: Any) -> dict[str, Any]:
+    return {
+        "task_id": "task_1",
+        "created_at": (timezone.now() - timedelta(hours=1)).isoformat(),
+        "user": "alice@example.com",
+        "token": "prod",
+        "model": "gen-1",
+        "platform": "somebody",
+        "type": "other",
+        **more,
+    }
+
+
+def everywhere(text: str) -> dict[str, Any]:
+    """Return a task that carries a text wherever one may be."""
+    return task(
+        task_id=f"task {text}",
+        provider_task_id=f"p {text}",
+        request_id=f"r {text}",
+        token=f"token {text}",
+        group=f"group {text}",
+        model=f"model {text}",
+        platform=f"p {text}"[:90],
+        status="failed",
+        provider_status=f"word {text}"[:90],
+        result={"note": text, "link": f"https://cdn.example/a.png?q={text}"},
+        error={"code": f"c {text}"[:90], "message": f"no: {text}"},
+        poll={"url": f"https://api.example/v1?key={text}", "parameters": {"a": text}},
+    )
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("early", [False, True])
+def test_no_field_of_a_task_keeps_a_key(sender: Sender, key: str, early: bool) -> None:
+    body = everywhere(key)
+    if early:
+        answer = sender.client.patch(
+            "/api/v1/tasks/unknown",
+            json.dumps({**body, "task_id": "unknown"}),
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {sender.key}"},
+        )
+        assert EarlyReport.objects.exists(), answer.content
+    else:
+        assert sender.post("/api/v1/tasks", body).json()["accepted"] == 1
+        assert AsyncTask.objects.get().status == "failed"
+    assert key.encode() not in dump()
+
+
+def test_a_result_in_words_is_not_kept_where_the_policy_is_off(sender: Sender, alice: User) -> None:
+    sender.post("/api/v1/tasks", task(status="succeeded", result=PROSE))
+    assert b"velociraptor" not in dump()
+    page = signed_in(alice).get(f"/records/tasks/{AsyncTask.objects.get().pk}/").content.decode()
+    assert "the content policy of this task is off" in page
+
+
+def test_of_data_names_and_numbers_stay_where_the_policy_is_off(sender: Sender) -> None:
+    sender.post(
+        "/api/v1/tasks", task(status="succeeded", result={"seed": 7, "size": "1024x1024", "said": PROSE})
+    )
+    assert b"velociraptor" not in dump()
+    [piece] = AsyncTask.objects.get().result or []
+    assert piece["data"] == {"seed": 7, "size": "1024x1024", "said": "[…]"}
+
+
+@pytest.mark.parametrize("level", [Level.REDACTED, Level.FULL])
+def test_a_result_in_words_is_kept_encrypted_and_for_its_days(
+    sender: Sender, alice: User, level: Level
+) -> None:
+    policy(level, gateway=sender.gateway)
+    key = KEYS[0]
+    sender.post("/api/v1/tasks", task(status="running", result=f"first {PROSE}"))
+    sender.post("/api/v1/tasks", task(status="succeeded", result=f"{PROSE} {key}"))
+    assert b"velociraptor" not in dump() and key.encode() not in dump()
+    found = AsyncTask.objects.get()
+    assert UsageContent.objects.count() == 1
+    [piece] = privacy.results_of([found])[found.pk]
+    assert PROSE in piece["text"] and (key in piece["text"]) is (level is Level.FULL)
+    client = signed_in(alice)
+    address = f"/records/tasks/{found.pk}/"
+    assert "purple velociraptor" in client.get(address).content.decode()
+    UsageContent.objects.all().delete()
+    assert "no longer stored" in client.get(address).content.decode()
+
+
+def test_a_failure_keeps_its_words_or_what_the_operator_chose(sender: Sender) -> None:
+    message = (
+        "您的账户已欠费，请充值后重试。You don't have access to 'this very long model of the provider here'"
+    )
+    for number, (chosen, stored) in enumerate(
+        (
+            (ErrorTexts.KEEP, message),
+            (ErrorTexts.CUT_QUOTES, "您的账户已欠费，请充值后重试。You don't have access to '[… 8 words]'"),
+            (ErrorTexts.CODES, "[not kept]"),
+        )
+    ):
+        Gateway.objects.filter(pk=sender.gateway.pk).update(error_texts=chosen)
+        error = {"code": "no", "message": message}
+        sender.post("/api/v1/tasks", task(task_id=f"t{number}", status="failed", error=error))
+        found = AsyncTask.objects.get(task_id=f"t{number}")
+        assert (found.failure_code, found.failure_message) == ("no", stored)
+
+
+def test_an_address_that_is_signed_still_opens() -> None:
+    for signed in (
+        "https://b.s3.amazonaws.com/k.png?X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F2026&X-Amz-Signature="
+        + "a1" * 32,
+        "https://x.blob.core.windows.net/c/b.png?se=2026-11-26&sp=r&sig=Ab3dEf6hIj9kLmN0pQrStUvWx%3D",
+        "https://storage.googleapis.com/b/o?X-Goog-Signature=" + "0f" * 64,
+        "https://cdn.example/0b7f7c3e-4b0f-4d6e-9a51-1f2d3c4b5a69/out-0.mp4",
+    ):
+        assert privacy.address(signed) == signed
+    assert privacy.address(
+        "https://u:hunter22@a.example/x?key=AIzaSyA1234567890abcdefghijklmnopqrstuv&n=1"
+    ) == ("https://a.example/x?n=1")
+
+
+def test_tasks_go_with_the_records_months_and_their_texts_with_the_days(sender: Sender) -> None:
+    for name, age in (("new", 1), ("texts", settings.CONTENT_RETENTION_DAYS + 2)):
+        created = (timezone.now() - timedelta(days=age)).isoformat()
+        sender.post("/api/v1/tasks", task(task_id=name, created_at=created, status="succeeded"))
+    # As it was kept before results were content.
+    AsyncTask.objects.update(
+        result=[{"kind": "text", "text": PROSE}, {"kind": "image", "url": "https://a/b"}]
+    )
+    assert retention.run(dry=True) == {"tasks": 0, "texts of tasks": 1}
+    assert AsyncTask.objects.filter(result__0__text=PROSE).count() == 2
+    assert retention.run() == {"tasks": 0, "texts of tasks": 1}
+    assert AsyncTask.objects.get(task_id="texts").result[1]["url"] == "https://a/b"
+    assert AsyncTask.objects.get(task_id="new").result[0]["text"] == PROSE
+    later = timezone.now() + timedelta(days=31 * (settings.RECORD_RETENTION_MONTHS + 1))
+    assert retention.run(dry=True, now=later)["tasks"] == 2
+    assert retention.run(now=later)["tasks"] == 2
+    assert not AsyncTask.objects.exists() and not TaskEvent.objects.exists()
+
+
+def test_a_strangers_task_shows_no_content(sender: Sender, bob: User, client: Client) -> None:
+    policy(Level.FULL, gateway=sender.gateway)
+    sender.post("/api/v1/tasks", task(status="succeeded", result=PROSE))
+    assert signed_in(bob).get(f"/records/tasks/{AsyncTask.objects.get().pk}/").status_code == 404
