@@ -196,7 +196,9 @@ def without_prose(value: Any) -> Any:
 @lru_cache(maxsize=4096)
 def name_without_prose(name: str) -> str:
     """Return what a provider, a channel or a program is called; a sentence is no name."""
-    return LEFT_OUT if _SENTENCE.search(name) or len(_UNSPACED.findall(name)) > 2 * _MOST_UNSPACED else name
+    said = unquote_plus(name) if "%20" in name else name
+    is_sentence = _SENTENCE.search(said) or len(_UNSPACED.findall(said)) > 2 * _MOST_UNSPACED
+    return LEFT_OUT if is_sentence else name
 
 
 @lru_cache(maxsize=4096)

@@ -138,7 +138,7 @@ def _fields(value: JSONObject | None, named: Any, off: bool, has_texts: bool) ->
 
 def _attempt(attempt: JSONObject, told: Any, named: Any, off: bool) -> JSONObject:
     return {
-        str(key): mapped(value, told)
+        echoes.LEFT_OUT if off and echoes.is_prose(str(key)) else str(key): mapped(value, told)
         if key in _ERROR_NAMES
         else mapped(echoes.without_prose(value) if off else value, named)
         for key, value in attempt.items()

@@ -42,13 +42,19 @@ def cleaned(task: AsyncTask, seen: Observation) -> tuple[Observation, Captured |
         return replace(seen, provider_task_id=kept(seen.provider_task_id)), None
     policies = Policies.of(task.gateway_id)
     cut = error_texts.cutter(policies.error_texts)
+
+    def told(text: str) -> str:
+        return cut(redacted(text))
+
     result, captured = _result(task, seen.result, policies.level(task.group_id, task.token_id))
     clean = replace(
         seen,
         word=echoes.name_without_prose(without_secrets(seen.word)),
-        note=cut(redacted(seen.note)) if seen.note else seen.note,
-        failure_code=redacted(seen.failure_code),
-        failure_message=cut(redacted(seen.failure_message)),
+        note=told(seen.note),
+        failure_code=told(seen.failure_code)
+        if echoes.is_prose(seen.failure_code)
+        else redacted(seen.failure_code),
+        failure_message=told(seen.failure_message),
         provider_task_id=kept(seen.provider_task_id),
         result=result,
     )
