@@ -38,6 +38,7 @@ from accounts.models import ApiToken, User, UserIdentity
 from accounts.rights import reaches
 from routescope import formatting
 from routescope.admin import KeptAdmin, ReadOnlyAdmin, ShortInline, badge
+from routescope.mail import SILENT
 
 logger = logging.getLogger(__name__)
 
@@ -282,6 +283,8 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
             messages.warning(
                 request, _("E-mail is not set up: the invitation was written to the server's output instead.")
             )
+        elif settings.EMAIL_BACKEND in SILENT:
+            messages.warning(request, _("E-mail is switched off: the invitation reaches nobody."))
 
     # --- Columns
 
