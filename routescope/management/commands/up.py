@@ -24,7 +24,7 @@ from accounts.demo_accounts import DEMO_PASSWORD
 from routescope import embedded, env, mail, statics
 from routescope.data import version
 from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_USER_EMAIL
-from routescope.embedded import place
+from routescope.embedded import place, private
 from routescope.listening import Address, AddressTakenError
 from routescope.output import Lines
 from routescope.run.jobs import Queue
@@ -242,8 +242,8 @@ def _only_one(address: Address) -> Iterator[bool]:
     """
     file = place.state() / "locks" / "up"
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        opened = file.open("a+")
+        private.folder(file.parent)
+        opened = private.opened(file, "a+")
     except OSError as error:
         raise CommandError(
             f"{file} cannot be opened ({error.strerror}): set ROUTESCOPE_STATE to a folder of yours."
