@@ -392,6 +392,7 @@ class EarlyWebhook(models.Model):
         return self.provider_task_id
 
 
-# Models of a module of their own, which Django finds through this one.
+# Models of modules of their own, which Django finds through this one.
+from tasks.hint_models import Hint as Hint  # noqa: E402
 from tasks.provider_models import Provider as Provider  # noqa: E402
 from tasks.provider_models import ProviderCredential as ProviderCredential  # noqa: E402
