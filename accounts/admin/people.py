@@ -232,10 +232,11 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
         form = InviteForm(sent, instance=User.objects.get(pk=user.pk))
         if form.is_valid():
             invited = form.save(commit=False)
-            self.save_model(request, invited, form, change=True)
-            if form.has_changed():
-                self.log_change(request, invited, [{"changed": {"fields": ["email"]}}])
-            self._invite(request, invited)
+            with transaction.atomic():
+                self.save_model(request, invited, form, change=True)
+                if form.has_changed():
+                    self.log_change(request, invited, [{"changed": {"fields": ["email"]}}])
+                self._invite(request, invited)
             return HttpResponseRedirect(reverse("admin:accounts_user_change", args=[user.pk]))
         context = {
             **self.admin_site.each_context(request),
