@@ -208,7 +208,7 @@ def _check_sendable(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         if name.strip().lower() in _RESERVED:
             raise UnsendableError(f"The header {name[:40]!r} is not a definition's to set.")
-        if not (name.isascii() and value.isascii() and value.isprintable()):
+        if not (name.isascii() and value.isascii() and value.isprintable()) or value != value.strip():
             raise UnsendableError(f"The header {name[:40]!r} holds characters that no request can carry.")
 
 

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from urllib.parse import quote, urlencode, urlsplit
 
 from routescope import outbound
-from routescope.outbound import Answer
+from routescope.outbound import Answer, OutboundError
 from routescope.wire.strict_json import JSON, JSONError
 from tasks.models import AsyncTask, ProviderCredential, TaskStatus
 from tasks.providers import key_binding
@@ -150,17 +150,21 @@ def _get(url: str, definition: Definition, credential: ProviderCredential | None
         return outbound.request(definition.poll.method, url, headers=headers)
     key_binding.require_bound(credential, definition, url)
     url = _authorise(url, headers, definition.auth, key)
-    return _without(key, outbound.request(definition.poll.method, url, headers=headers))
+    try:
+        answer = outbound.request(definition.poll.method, url, headers=headers)
+    except OutboundError as error:
+        # A library that refuses a header says which.
+        raise type(error)(_without(key, str(error).encode()).decode()) from None
+    return replace(answer, body=_without(key, answer.body))
 
 
-def _without(key: str, answer: Answer) -> Answer:
-    """Return the answer without the key: a host may repeat what it was sent, and others read what it says."""
-    body = answer.body
+def _without(key: str, said: bytes) -> bytes:
+    """Return what was said without the key: a host may repeat what it was sent, for others to read."""
     for part in {key, *key.split(":")}:
         if len(part) >= SHORTEST_SECRET:
             for shown in {part, quote(part, safe=""), base64.b64encode(part.encode()).decode()}:
-                body = body.replace(shown.encode(), b"[key]")
-    return replace(answer, body=body)
+                said = said.replace(shown.encode(), b"[key]")
+    return said
 
 
 def _authorise(url: str, headers: dict[str, str], auth: Auth, key: str) -> str:

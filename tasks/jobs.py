@@ -34,7 +34,10 @@ def dispatch() -> int:
     ``claims.HANDOVER`` is let go, so nothing piles up while workers or the broker are away.
     """
     known = catalogue()
-    hints.take(known)
+    try:
+        hints.take(known)
+    except Exception:  # The schedule goes on without them.
+        logger.exception("Hints of strangers could not be looked at")
     claimed = claims.claim(known)
     sent = 0
     try:

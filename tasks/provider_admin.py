@@ -229,6 +229,20 @@ class ProviderCredentialAdmin(AuditedAdmin[ProviderCredential]):
     list_select_related = ("gateway",)
     readonly_fields = ("goes_to",)
 
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: ProviderCredential,
+        form: forms.ModelForm[ProviderCredential],
+        change: bool,
+    ) -> None:
+        """Save, and say where a key that was entered goes: whoever changed the definition did not ask."""
+        super().save_model(request, obj, form, change)
+        if form.cleaned_data.get("new_api_key"):
+            sentence = _("The key of %(credential)s is sent to %(hosts)s, and nowhere else.")
+            hosts = ", ".join(obj.key_origins) or _("no host, as no definition asks any")
+            messages.info(request, sentence % {"credential": obj, "hosts": hosts})
+
     def get_fields(self, request: HttpRequest, obj: ProviderCredential | None = None) -> Any:
         """Return the boxes for who may fill them in; for who may only look, whether they are filled."""
         if self.has_change_permission(request, obj) or (obj is None and self.has_add_permission(request)):

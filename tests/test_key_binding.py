@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,12 +14,14 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.apps import apps
+from django.conf import LazySettings
 from django.test import Client
 
 from accounts.models import Gateway, User
 from routescope import outbound
 from tasks import claims, polling
 from tasks.models import AsyncTask, EventReason, Provider, ProviderCredential, TaskEvent
+from tasks.providers import key_binding
 from tasks.providers.catalogue import built_in, built_in_source, catalogue
 from tasks.providers.definition import DefinitionError, parse
 from tests import task_cast
@@ -238,6 +241,37 @@ def test_a_host_that_repeats_the_key_tells_nobody(
     assert task.pk and KEY not in str(kept)
 
 
+@pytest.mark.parametrize(
+    "auth", ['prefix = " Bearer "', 'prefix = "\\tBearer "', 'name = "X Trace"', 'name = ""', 'prefix = "é"']
+)
+def test_no_request_that_cannot_be_sent_tells_the_key(
+    mallory: Client,
+    credential: ProviderCredential,
+    alice: User,
+    gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    settings: LazySettings,
+    auth: str,
+) -> None:
+    """The HTTP library says which header it refuses, with its value."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        settings.OUTBOUND_ALLOWED = [f"127.0.0.1:{port}"]
+        monkeypatch.setattr(outbound, "TIMEOUT", 1.0)
+        define(mallory, changed(('prefix = "Bearer "', auth)))
+        task_cast.a_task(alice, gateway, platform="luma", provider_task_id="lu-1")
+        named = parse(Provider.objects.get().definition).auth
+        ProviderCredential.objects.update(
+            base_url=f"http://127.0.0.1:{port}",
+            key_origins=[f"http://127.0.0.1:{port}"],
+            key_sent_as=key_binding.sent_as(named),
+        )
+        poll_all()
+    assert TaskEvent.objects.exclude(reason="").exists()
+    assert KEY not in f"{list(TaskEvent.objects.values_list())}{caplog.text}"
+
+
 def test_staff_lead_no_key_away_in_its_own_form(
     mallory: Client, network: Network, credential: ProviderCredential, alice: User, gateway: Gateway
 ) -> None:
@@ -286,7 +320,8 @@ def test_who_knows_the_key_enters_it_again_and_it_is_sent_there(
     poll_all()
     assert network.sent == []
     sent = {"platform": "luma", "base_url": "", "new_api_key": KEY, "new_webhook_secret": ""}
-    assert client.post(url, sent).status_code == 302
+    entered = client.post(url, sent, follow=True).content.decode()
+    assert f"is sent to https://relay.example, https://{LUMA}, and nowhere else" in entered
     poll_all()
     [(asked, headers)] = network.sent
     assert asked.startswith("https://relay.example/") and headers["Authorization"] == f"Bearer {KEY}"
