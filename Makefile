@@ -52,6 +52,7 @@ $(CLIENTS)/requirements.stamp: tests/clients/requirements.txt
 # Deployment checks see the settings that a real installation has: https behind a proxy, its own database.
 DEPLOYED := BASE_URL=https://routescope.example ALLOWED_HOSTS=routescope.example TRUSTED_PROXIES=1 \
 	DATABASE_URL=postgresql://routescope@db/routescope REDIS_URL=redis://redis/0 \
+	EMAIL_BACKEND=django.core.mail.backends.smtp.EmailBackend EMAIL_HOST=mail \
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))')
 
 lint: $(VENV)/dev.stamp

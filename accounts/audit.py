@@ -52,6 +52,11 @@ class AuditEntry(models.Model):
         return f"{self.get_act_display()}: {self.object}"
 
 
+def note_unattended(act: str, what: str, by: str) -> AuditEntry:
+    """Write down that ``act`` was done to ``what`` without a request; ``by`` says in words who ran it."""
+    return AuditEntry.objects.create(act=act, object=f"{what}, by {by}"[:300])
+
+
 def note(request: HttpRequest, act: str, subject: Any, what: str) -> AuditEntry:
     """Write down that the person of ``request`` did ``act`` to ``what`` of ``subject``, a User."""
     return AuditEntry.objects.create(

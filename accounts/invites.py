@@ -12,6 +12,7 @@ from django.utils.http import int_to_base36
 
 from accounts.languages import offered
 from accounts.models import User
+from routescope.mail import UNSENT
 
 
 class InviteTokens(PasswordResetTokenGenerator):
@@ -34,7 +35,8 @@ def invite(user: User) -> None:
     """Send ``user`` a link to choose a password with, under BASE_URL.
 
     Marks them invited, which ends every earlier link. They can sign in once they have accepted.
-    Raises ValueError without an e-mail address, and for those who can sign in already.
+    Raises ValueError without an e-mail address, and for those who can sign in already; OSError where the mail
+    cannot be sent.
     """
     if not user.email:
         raise ValueError("An invitation needs an e-mail address.")
@@ -52,7 +54,8 @@ def invite(user: User) -> None:
     with translation.override(user.language if user.language in offered() else None):
         subject = render_to_string("account/email/invite_subject.txt", context).strip()
         message = render_to_string("account/email/invite_message.txt", context).strip()
-    send_mail(subject, f"{message}\n", None, [user.email])
+    if not send_mail(subject, f"{message}\n", None, [user.email]):
+        raise OSError(UNSENT)
 
 
 def accept(user: User, password: str | None) -> None:

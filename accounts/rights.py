@@ -9,6 +9,9 @@ from django.db.models import Q
 
 from accounts.models import User
 
+READ_CONTENT = "logs.view_usagecontent"
+"""The right to read the content of others."""
+
 
 def reaches(actor: User | AnonymousUser | Any, other: User) -> bool:
     """Say whether ``actor`` has every right that ``other`` has.
@@ -23,6 +26,18 @@ def reaches(actor: User | AnonymousUser | Any, other: User) -> bool:
     if other.is_superuser or (other.is_staff and not actor.is_staff):
         return False
     return _rights(other) <= _rights(actor)
+
+
+def may_read_content(reader: User | AnonymousUser | Any, owner_id: int) -> bool:
+    """Say whether ``reader`` may read what user ``owner_id`` sent and was answered.
+
+    Asked of records and tasks that are visible to the reader. One's own is read always. What is somebody
+    else's, in the admin or because they were merged into the reader, staff read with its own right alone.
+    """
+    if not isinstance(reader, User) or not reader.is_active:
+        return False
+    own = owner_id == reader.pk or (not reader.is_staff and owner_id in reader.ids)
+    return own or (reader.is_staff and reader.has_perm(READ_CONTENT))
 
 
 def _rights(user: User) -> set[int]:

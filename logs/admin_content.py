@@ -17,12 +17,11 @@ from accounts import audit
 from accounts.admin.audited import AuditedAdmin
 from accounts.audit import AuditEntry
 from accounts.models import User
+from accounts.rights import READ_CONTENT
 from logs import contents
 from logs.content_shown import ContentShown, shown
 from logs.contents import ContentPolicy, Level
 from logs.models import UsageRecord
-
-_PERMISSION = "logs.view_usagecontent"
 
 
 @admin.register(ContentPolicy)
@@ -50,7 +49,7 @@ class ContentViews(admin.ModelAdmin[UsageRecord]):
 
     def content_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """GET tells that looking is kept; POST keeps it, and shows the content."""
-        if not self.has_view_permission(request) or not request.user.has_perm(_PERMISSION):
+        if not self.has_view_permission(request) or not request.user.has_perm(READ_CONTENT):
             raise PermissionDenied
         record = self.get_object(request, object_id)
         if record is None:

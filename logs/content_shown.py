@@ -18,7 +18,9 @@ from routescope import formatting
 
 @dataclass(frozen=True, slots=True)
 class ContentShown:
-    """``state``: shown, or why not: none, off, expired, lost, removed. ``notes`` say what was left out."""
+    """``state``: shown, or why not: none, off, expired, withheld, lost, removed. ``notes`` say what was left
+    out.
+    """
 
     state: str
     reason: str = ""
@@ -27,8 +29,11 @@ class ContentShown:
     raw: Any = None
 
 
-def shown(record: UsageRecord, loaded: dict[UUID, Content | None]) -> ContentShown:
-    """Return what to show of a record's content, given what could be loaded."""
+def shown(record: UsageRecord, loaded: dict[UUID, Content | None], *, withheld: bool = False) -> ContentShown:
+    """Return what to show of a record's content, given what could be loaded.
+
+    ``withheld``: nothing was, since the viewer lacks the right (``accounts.rights.may_read_content``).
+    """
     if record.content is None:
         return ContentShown("none", _("Never captured: the gateway sent neither input nor output."))
     if record.content == Level.OFF:
@@ -38,6 +43,14 @@ def shown(record: UsageRecord, loaded: dict[UUID, Content | None]) -> ContentSho
     if contents.is_expired(record.pk):
         reason = _("Expired: content is kept for %(days)s days.")
         return ContentShown("expired", reason % {"days": settings.CONTENT_RETENTION_DAYS})
+    if withheld:
+        return ContentShown(
+            "withheld",
+            _(
+                "Hidden: it came under a name that was merged into yours. Admins read the content of others "
+                "with the right to view usage content alone."
+            ),
+        )
     if record.pk not in loaded:
         return ContentShown("removed", _("Removed: the content is no longer stored."))
     content = loaded[record.pk]

@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404
 from django_stubs_ext import StrPromise
 
 from accounts.models import User
+from accounts.rights import may_read_content
 from logs import contents, error_texts
 from logs.attempts import Attempt, timeline
 from logs.causes import Verdict, verdict_on
@@ -59,7 +60,9 @@ def attach(user: User, records: Sequence[UsageRecord]) -> None:
     book = PriceBook({record.model_id for record in records}, {record.group_id for record in records})
     kept = [record for record in records if (record.content or Level.OFF) != Level.OFF]
     loaded: dict[UUID, Content | None] = {}
-    for owner in {record.user_id for record in kept}:
+    owners = {record.user_id for record in kept}
+    withheld = {owner for owner in owners if not may_read_content(user, owner)}
+    for owner in owners - withheld:
         loaded |= contents.load(owner, [record.pk for record in kept if record.user_id == owner])
     others = _of_same_work(user, records)
     for record in records:
@@ -75,7 +78,7 @@ def attach(user: User, records: Sequence[UsageRecord]) -> None:
         record.details = Details(
             verdict=verdict,
             receipt=receipt(record, book),
-            content=shown(record, loaded),
+            content=shown(record, loaded, withheld=record.user_id in withheld),
             attempts=timeline(record.attempts),
             related=related,
             net=sum((one.cost for one in (record, *related) if one.cost is not None), Decimal(0)),

@@ -6,26 +6,31 @@ Sums outlive the records that they were made of: what a year cost is known when 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
+from uuid import UUID
 
 from django.conf import settings
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from psycopg import sql
 
+from accounts import audit
+from accounts.audit import AuditEntry
 from logs import pending
 from logs.contents import TABLE as CONTENT
 from logs.ingest import TABLE as RECORDS
 from routescope import partitions
 from routescope.data.troubles import Trouble, trouble_of
-from routescope.ids import first_id
+from routescope.ids import first_id, moment_of
 from routescope.partitions import Day, Month, Partition, Period
 
 logger = logging.getLogger(__name__)
 
 SUMS = ("usage_hour_folded", "usage_day_folded", "usage_total_hour_folded", "usage_total_day_folded")
+SCHEDULER = "the scheduler"
 _MONTHS_AHEAD = 2
 _DAYS_AHEAD = 3
 _ROWS_AT_ONCE = 20_000
@@ -33,9 +38,13 @@ _ROWS_AT_ONCE = 20_000
 
 @dataclass(slots=True)
 class Report:
-    """What a run did, or would do. ``rows`` of partitions are estimates; those of tables are counted."""
+    """What a run did, or would do, and who ran it: ``by`` in words for the audit log.
+
+    ``rows`` of partitions are estimates; those of tables are counted.
+    """
 
     dry: bool
+    by: str = SCHEDULER
     created: list[str] = field(default_factory=list)
     dropped: list[Partition] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
@@ -55,10 +64,13 @@ class Report:
         return lines or ["Nothing to do."]
 
 
-def run(*, dry: bool = False, now: datetime | None = None) -> Report:
-    """Drop what is older than the settings say, and make the coming partitions. May be run at any time."""
+def run(*, dry: bool = False, now: datetime | None = None, by: str = SCHEDULER) -> Report:
+    """Drop what is older than the settings say, and make the coming partitions. May be run at any time.
+
+    What is dropped stands in the audit log, written in the transaction that drops it.
+    """
     now = now or timezone.now()
-    report = Report(dry)
+    report = Report(dry, by)
     oldest_day = Day.of(now).plus(-settings.CONTENT_RETENTION_DAYS)
     oldest_month = Month.of(now).plus(-settings.RECORD_RETENTION_MONTHS)
     oldest_sum = Month(Month.of(now).year - settings.ROLLUP_RETENTION_YEARS, 1).start
@@ -106,8 +118,8 @@ def _drop(table: str, before: datetime, report: Report) -> None:
         if partition.period.plus(1).start > before:
             continue
         try:
-            if not report.dry:
-                partitions.drop(table, partition)
+            if not report.dry and not partitions.drop(table, partition, _noting(table, partition, report)):
+                continue
         except OperationalError as error:
             if trouble_of(error) is not Trouble.BUSY:
                 raise
@@ -117,23 +129,45 @@ def _drop(table: str, before: datetime, report: Report) -> None:
 
 
 def _delete(table: str, column: str, before: datetime | str, report: Report) -> None:
-    """Delete the rows of a table that has no partitions for it, some at a time."""
+    """Delete the rows of a table that has no partitions for it, some at a time.
+
+    The first of them go in one transaction with the audit entry, which counts them all.
+    """
     names = {"table": sql.Identifier(table), "column": sql.Identifier(column)}
     with connection.cursor() as cursor:
+        count = sql.SQL("SELECT count(*) FROM {table} WHERE {column} < %s").format(**names)
         if report.dry:
-            cursor.execute(
-                sql.SQL("SELECT count(*) FROM {table} WHERE {column} < %s").format(**names), [before]
-            )
+            cursor.execute(count, [before])
             [report.deleted[table]] = cursor.fetchone()
             return
         statement = sql.SQL(
             "DELETE FROM {table} WHERE ctid = ANY(ARRAY("
             "SELECT ctid FROM {table} WHERE {column} < %s LIMIT %s))"
         ).format(**names)
-        deleted = 0
-        while True:
+        with transaction.atomic():
             cursor.execute(statement, [before, _ROWS_AT_ONCE])
-            deleted += cursor.rowcount
-            if cursor.rowcount < _ROWS_AT_ONCE:
-                break
+            deleted = last = cursor.rowcount
+            if deleted:
+                cursor.execute(count, [before])
+                [left] = cursor.fetchone()
+                what = f"{table}: {deleted + left:,} rows from before {_when(before)} deleted"
+                audit.note_unattended(AuditEntry.Act.RETENTION, what, report.by)
+        while last == _ROWS_AT_ONCE:
+            cursor.execute(statement, [before, _ROWS_AT_ONCE])
+            last = cursor.rowcount
+            deleted += last
         report.deleted[table] = deleted
+
+
+def _noting(table: str, partition: Partition, report: Report) -> Callable[[], AuditEntry]:
+    what = (
+        f"{table} of {partition.period.suffix.replace('_', '-')} ({partition.name}): dropped with about"
+        f" {partition.rows:,} rows (an estimate)"
+    )
+    return partial(audit.note_unattended, AuditEntry.Act.RETENTION, what, report.by)
+
+
+def _when(before: datetime | str) -> str:
+    """Return the moment that is a column's bound, or is in an id that is one, in UTC."""
+    moment = before if isinstance(before, datetime) else moment_of(UUID(before))
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

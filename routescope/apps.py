@@ -9,11 +9,12 @@ class RoutescopeConfig(AppConfig):
         from django.core import checks
         from django.db.backends.signals import connection_created
 
-        from routescope import lookups  # noqa: F401
+        from routescope import lookups, mail  # noqa: F401
         from routescope.data import version
         from routescope.run import admin  # noqa: F401
 
         checks.register(version.check, checks.Tags.database)
+        checks.register(mail.check, checks.Tags.security, deploy=True)
         connection_created.connect(_reached, dispatch_uid="outages")
 
 

@@ -4,11 +4,13 @@ gunicorn keeps the processes running. What runs in them is in ``routescope/run/`
 """
 
 import gc
+import logging
 from pathlib import Path
 
+from django.conf import settings
 from django.urls import get_resolver
 
-from routescope import env
+from routescope import env, mail
 from routescope.run.health import load_migrations
 from routescope.run.limits import Limits
 
@@ -44,6 +46,8 @@ def when_ready(server: object) -> None:
 
     What is loaded stays: the collector need not look at it again and again, nor write to its shared pages.
     """
+    if settings.EMAIL_BACKEND in mail.SILENT:
+        logging.getLogger(mail.__name__).warning(mail.UNSENT)
     get_resolver().url_patterns  # noqa: B018
     load_migrations()
     gc.collect()

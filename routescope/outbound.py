@@ -41,6 +41,9 @@ _OWN_HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "identity",
 }
+# What says whom is spoken to and where a request ends: another name there would send the key that comes along
+# to somebody else behind the same address.
+_RESERVED = {"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"}
 _REDIRECTS = {301, 302, 303, 307, 308}
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -215,9 +218,11 @@ def _once(
 
 
 def _check_sendable(headers: Mapping[str, str]) -> None:
-    """Raise UnsendableError for a header that HTTP cannot carry."""
+    """Raise UnsendableError for a header that HTTP cannot carry, or that is not the caller's to set."""
     for name, value in headers.items():
-        if not (name.isascii() and value.isascii() and value.isprintable()):
+        if name.strip().lower() in _RESERVED:
+            raise UnsendableError(f"The header {name[:40]!r} is not a definition's to set.")
+        if not (name.isascii() and value.isascii() and value.isprintable()) or value != value.strip():
             raise UnsendableError(f"The header {name[:40]!r} holds characters that no request can carry.")
 
 

@@ -23,6 +23,7 @@ from functools import partial
 from typing import TypeVar
 
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.backends.utils import CursorWrapper
 from psycopg import errors, sql
 
 from routescope.data import limits
@@ -131,12 +132,14 @@ def existing(table: str) -> list[Partition]:
     return sorted(found, key=lambda partition: partition.name)
 
 
-def drop(table: str, partition: Partition) -> None:
-    """Drop a partition with all it holds. Raises OperationalError where readers hold it all the time.
+def drop(table: str, partition: Partition, note: Callable[[], object]) -> bool:
+    """Drop a partition with all it holds; return whether it was there. ``note`` writes it down, in the same
+    transaction.
 
-    Waits for its lock a second at a time: everybody else queues behind it meanwhile.
+    Waits for its lock a second at a time: everybody else queues behind it meanwhile. Raises OperationalError
+    where readers hold it all the time.
     """
-    _with_patience(partial(_drop, table, partition))
+    return _with_patience(partial(_drop, table, partition, note))
 
 
 def ensure(table: str, periods: Iterable[Period]) -> list[str]:
@@ -228,9 +231,13 @@ def _with_patience(work: Callable[[], bool]) -> bool:
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-def _drop(table: str, partition: Partition) -> bool:
+def _drop(table: str, partition: Partition, note: Callable[[], object]) -> bool:
     with limited(_DROP), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"partitions of {table}"])
+        if not _is_there(cursor, table, partition.name):
+            return False
+        # First, as readers wait from the drop on.
+        note()
         cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(partition.name)))
     return True
 
@@ -249,13 +256,7 @@ def _create(table: str, name: str, period: Month | Day, within: Limits, most: in
     }
     with limited(within), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"partitions of {table}"])
-        # Read from the catalogue: to_regclass may answer from what this session knew before it had the lock.
-        cursor.execute(
-            "SELECT EXISTS (SELECT FROM pg_class WHERE relname = %s AND relnamespace ="
-            " (SELECT relnamespace FROM pg_class WHERE oid = to_regclass(quote_ident(%s))))",
-            [name, table],
-        )
-        if cursor.fetchone() == (True,):
+        if _is_there(cursor, table, name):
             return False
         if most is not None:
             cursor.execute(sql.SQL(_COUNT_STRAYS).format(**names), [most + 1])
@@ -266,6 +267,20 @@ def _create(table: str, name: str, period: Month | Day, within: Limits, most: in
         for statement in _STEPS:
             cursor.execute(sql.SQL(statement).format(**names))
     return True
+
+
+def _is_there(cursor: CursorWrapper, table: str, name: str) -> bool:
+    """Say whether a partition is there.
+
+    Read from the catalogue: to_regclass may answer from what this session knew before it had the lock.
+    """
+    cursor.execute(
+        "SELECT EXISTS (SELECT FROM pg_class WHERE relname = %s AND relnamespace ="
+        " (SELECT relnamespace FROM pg_class WHERE oid = to_regclass(quote_ident(%s))))",
+        [name, table],
+    )
+    [found] = cursor.fetchone()
+    return bool(found)
 
 
 def _default(table: str) -> sql.Identifier:

@@ -12,7 +12,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from routescope import embedded, env
+from routescope import embedded, env, mail
 from routescope.data import limits
 from routescope.embedded import place
 from routescope.listening import is_this_machine
@@ -238,7 +238,10 @@ PASSWORD_SIGN_IN = env.flag("PASSWORD_SIGN_IN", True)
 if not PASSWORD_SIGN_IN and OIDC is None:
     raise ImproperlyConfigured("PASSWORD_SIGN_IN=0 needs OIDC_ISSUER: nobody could sign in.")
 
-EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
+try:
+    EMAIL_BACKEND = mail.chosen(env.text("EMAIL_BACKEND"), only_this_machine=ONLY_THIS_MACHINE)
+except ValueError as error:
+    raise ImproperlyConfigured(str(error)) from error
 EMAIL_HOST = env.text("EMAIL_HOST", "localhost")
 EMAIL_PORT = env.integer("EMAIL_PORT", 25)
 EMAIL_HOST_USER = env.text("EMAIL_HOST_USER")

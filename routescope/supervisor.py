@@ -158,6 +158,7 @@ class _Child:
             env=dict(self._service.environment),
             cwd=self._folder,
             start_new_session=True,  # A Ctrl-C is ours to pass on, in order.
+            umask=0o077,  # Whatever it writes is nobody else's to read.
         )
         reader = threading.Thread(target=self._read, args=(process,), daemon=True)
         self._running = process, reader

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django import forms
@@ -18,6 +19,7 @@ from django.utils.translation import gettext_lazy as _lazy
 from accounts.admin.columns import OwnerColumns
 from accounts.admin.pickers import PersonField
 from accounts.models import User
+from accounts.rights import READ_CONTENT
 from routescope import formatting
 from routescope.admin import (
     PAGE_SIZE,
@@ -260,6 +262,22 @@ class AsyncTaskAdmin(OwnerColumns, KeysetAdmin[AsyncTask]):
         if not task.failure_message:
             return formatting.UNKNOWN
         return format_html('<pre class="text">{}</pre>', task.failure_message)
+
+    def get_fieldsets(self, request: HttpRequest, obj: AsyncTask | None = None) -> Any:
+        """Return them without the result for who may not read the content of others."""
+        if request.user.has_perm(READ_CONTENT):
+            return self.fieldsets
+        return [
+            (
+                name,
+                {"fields": tuple("result_hidden" if one == "result_json" else one for one in part["fields"])},
+            )
+            for name, part in self.fieldsets
+        ]
+
+    @admin.display(description=_lazy("Result"))
+    def result_hidden(self, task: AsyncTask) -> str:
+        return _("Hidden: it is read with the right to view usage content.")
 
     @admin.display(description=_lazy("Result"))
     def result_json(self, task: AsyncTask) -> str | SafeString:

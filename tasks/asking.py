@@ -8,18 +8,21 @@ import hmac
 import json
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from urllib.parse import quote, urlencode, urlsplit
 
 from routescope import outbound
-from routescope.outbound import Answer
+from routescope.outbound import Answer, OutboundError
 from routescope.wire.strict_json import JSON, JSONError
 from tasks.models import AsyncTask, ProviderCredential, TaskStatus
+from tasks.providers import key_binding
 from tasks.providers.definition import Auth, Definition, Poll
 from tasks.providers.reading import Finding, find_text, read
 
 MAX_HOST = 260
+SHORTEST_SECRET = 8
+"""Characters of a key that is looked for in answers: a shorter one stands in them by chance."""
 _SLOT = re.compile(r"\{(\+?)(\w+)\}")
 
 
@@ -40,7 +43,8 @@ class Asked:
 def ask(task: AsyncTask, definition: Definition, credential: ProviderCredential | None) -> Asked:
     """Ask once: by one request, or two, each of ``outbound.TIMEOUT`` seconds at the most.
 
-    Raises CannotAskError, ReadingError, and OutboundError where there is no answer at all.
+    Raises CannotAskError, ReadingError, KeyWithheldError where the key was not entered for whom is asked, and
+    OutboundError where there is no answer at all.
     """
     poll = definition.poll
     if poll is None:
@@ -142,9 +146,25 @@ def _get(url: str, definition: Definition, credential: ProviderCredential | None
     assert definition.poll is not None  # noqa: S101  # ask() has seen to it
     headers = dict(definition.poll.headers)
     key = credential.api_key.reveal() if credential else ""
-    if key:
-        url = _authorise(url, headers, definition.auth, key)
-    return outbound.request(definition.poll.method, url, headers=headers)
+    if credential is None or not key or definition.auth.scheme == "none":
+        return outbound.request(definition.poll.method, url, headers=headers)
+    key_binding.require_bound(credential, definition, url)
+    url = _authorise(url, headers, definition.auth, key)
+    try:
+        answer = outbound.request(definition.poll.method, url, headers=headers)
+    except OutboundError as error:
+        # A library that refuses a header says which.
+        raise type(error)(_without(key, str(error).encode()).decode()) from None
+    return replace(answer, body=_without(key, answer.body))
+
+
+def _without(key: str, said: bytes) -> bytes:
+    """Return what was said without the key: a host may repeat what it was sent, for others to read."""
+    for part in {key, *key.split(":")}:
+        if len(part) >= SHORTEST_SECRET:
+            for shown in {part, quote(part, safe=""), base64.b64encode(part.encode()).decode()}:
+                said = said.replace(shown.encode(), b"[key]")
+    return said
 
 
 def _authorise(url: str, headers: dict[str, str], auth: Auth, key: str) -> str:

@@ -15,6 +15,7 @@ from django.db.models.functions import Coalesce
 from django.http import QueryDict
 
 from accounts.models import User
+from accounts.rights import may_read_content
 from routescope.exports.sources import Column, Expected, Kind, Row, Value, fix_range
 from routescope.keyset import Cursor
 from tasks.filters import TaskFilter
@@ -73,6 +74,7 @@ class TaskSelected:
     """The tasks under one person's filters. They have no rollups: a background job may count them."""
 
     def __init__(self, filters: TaskFilter) -> None:
+        self._reader = filters.user
         self._scope: AsyncTaskQuerySet[AsyncTask]
         self._tasks: AsyncTaskQuerySet[AsyncTask]
         if filters.searched_id:
@@ -97,8 +99,13 @@ class TaskSelected:
 
     def rows(self, columns: Sequence[str], before: UUID | None, limit: int) -> Iterator[Row]:
         fields = [_FIELDS.get(name, name) for name in columns]
-        found = self._tasks.newest(Cursor(older=before), limit).values_list("id", "cost", *fields)
-        for identifier, cost, *values in found.iterator(_CHUNK):
+        found = self._tasks.newest(Cursor(older=before), limit).values_list("id", "cost", "user_id", *fields)
+        may_read: dict[int, bool] = {}
+        for identifier, cost, owner, *values in found.iterator(_CHUNK):
+            if "result" in columns and owner not in may_read:
+                may_read[owner] = may_read_content(self._reader, owner)
+            if not may_read.get(owner, True):
+                values[columns.index("result")] = None
             yield identifier, cost, tuple(map(_value, columns, values))
 
     def fingerprint(self, before: UUID | None, last: UUID) -> str:

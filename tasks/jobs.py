@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from routescope.run.jobs import Queue, job
 from tasks import claims, polling, refunds, registration
 from tasks.following import clock, health
-from tasks.intake import early_webhooks
+from tasks.intake import early_webhooks, hints
 from tasks.models import WebhookDelivery
 from tasks.providers.catalogue import catalogue
 
@@ -27,12 +27,18 @@ DELIVERIES_KEPT = timedelta(days=7)
 
 @job("tasks.dispatch", queue=Queue.QUICK, limit=timedelta(seconds=30))
 def dispatch() -> int:
-    """Claim the due tasks and hand each to a worker. Returns how many.
+    """Look at what strangers say there is news of, claim the due tasks and hand each to a worker. Returns how
+    many.
 
     No more than ``claims.MAX_UNDER_WAY`` are handed over and not done. What no worker has begun within
     ``claims.HANDOVER`` is let go, so nothing piles up while workers or the broker are away.
     """
-    claimed = claims.claim(catalogue())
+    known = catalogue()
+    try:
+        hints.take(known)
+    except Exception:  # The schedule goes on without them.
+        logger.exception("Hints of strangers could not be looked at")
+    claimed = claims.claim(known)
     sent = 0
     try:
         for claim in claimed:

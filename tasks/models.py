@@ -81,6 +81,7 @@ class EventReason(models.TextChoices):
     NOT_ALLOWED = "not_allowed", _("The provider refused our key")
     NOT_FOUND = "not_found", _("The provider does not know this task")
     FORBIDDEN_ADDRESS = "forbidden_address", _("The address is not allowed")
+    KEY_WITHHELD = "key_withheld", _("The key was not sent: it was entered for another host")
     CUT_SHORT = "cut_short", _("The poll was cut short: its worker died, or it took too long")
     BROKEN = "broken", _("The poll broke by a fault of the console's own; the log says which")
     TOO_LATE = "too_late", _("No final answer before the deadline")
@@ -303,67 +304,6 @@ class EarlyReport(models.Model):
         return self.task_id
 
 
-class Provider(models.Model):
-    """A provider that an admin added, or one of ours that an admin changed (same slug: theirs is used)."""
-
-    slug = models.SlugField(
-        _("name in records"), max_length=64, unique=True, help_text=_("What tasks call their platform.")
-    )
-    definition = models.TextField(
-        _("definition"), help_text=_("TOML, as the ones that come with the product.")
-    )
-    is_active = models.BooleanField(_("in use"), default=True)
-    changed_at = models.DateTimeField(_("changed"), auto_now=True)
-
-    class Meta:
-        verbose_name = _("provider")
-        verbose_name_plural = _("providers")
-        ordering = ("slug",)
-
-    def __str__(self) -> str:
-        return self.slug
-
-
-class ProviderCredential(models.Model):
-    """How to ask a provider about its tasks, and to know its webhooks. Encrypted at rest, never shown."""
-
-    platform = models.SlugField(_("provider"), max_length=64)
-    gateway = models.ForeignKey(
-        "accounts.Gateway",
-        models.CASCADE,
-        null=True,
-        blank=True,
-        related_name="+",
-        verbose_name=_("gateway"),
-        help_text=_("Empty: for the tasks of every gateway that has no credential of its own."),
-    )
-    api_key = EncryptedTextField(_("API key"), blank=True, default="")
-    webhook_secret = EncryptedTextField(
-        _("webhook secret"), blank=True, default="", help_text=_("Where the provider signs: whsec_…")
-    )
-    base_url = models.CharField(
-        _("base URL"),
-        max_length=500,
-        blank=True,
-        help_text=_("Instead of the provider's own: for a relay or a region."),
-    )
-    changed_at = models.DateTimeField(_("changed"), auto_now=True)
-
-    class Meta:
-        verbose_name = _("provider credential")
-        verbose_name_plural = _("provider credentials")
-        constraints = [
-            models.UniqueConstraint(
-                fields=["platform", "gateway"],
-                name="providercredential_platform_gateway",
-                nulls_distinct=False,
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.platform} ({self.gateway})" if self.gateway_id else self.platform
-
-
 class HostHealth(models.Model):
     """How a host that is polled has answered lately, whichever providers are asked there.
 
@@ -450,3 +390,9 @@ class EarlyWebhook(models.Model):
 
     def __str__(self) -> str:
         return self.provider_task_id
+
+
+# Models of modules of their own, which Django finds through this one.
+from tasks.hint_models import Hint as Hint  # noqa: E402
+from tasks.provider_models import Provider as Provider  # noqa: E402
+from tasks.provider_models import ProviderCredential as ProviderCredential  # noqa: E402

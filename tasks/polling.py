@@ -27,6 +27,7 @@ from tasks.models import AsyncTask, EventKind, EventReason, ProviderCredential
 from tasks.observations import Observation
 from tasks.providers.catalogue import Catalogue
 from tasks.providers.definition import Definition
+from tasks.providers.key_binding import KeyWithheldError
 from tasks.providers.reading import Finding
 from tasks.providers.search import ReadingError
 
@@ -147,6 +148,11 @@ def _ask(
     except (CannotAskError, UnsendableError) as error:
         told = _Told(
             replace(blank, reason=EventReason.NO_ANSWER, note=str(error)), answered=False, reached=False
+        )
+    except KeyWithheldError as error:
+        logger.warning("Task %s: %s", task.task_id, error)
+        told = _Told(
+            replace(blank, reason=EventReason.KEY_WITHHELD, note=str(error)), answered=False, reached=False
         )
     except ForbiddenAddressError as error:
         logger.warning("Task %s: %s", task.task_id, error)

@@ -12,6 +12,8 @@ from urllib.parse import quote, urlsplit
 from django.conf import settings
 from django.utils import timezone
 
+from accounts.models import User
+from accounts.rights import may_read_content
 from routescope import outbound
 from tasks import privacy
 from tasks.causes import Verdict, verdict_on
@@ -69,7 +71,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """All that a task's details show."""
+    """All that a task's details show. ``withheld``: there is a result, and the reader may not see it."""
 
     verdict: Verdict | None
     pieces: list[Piece]
@@ -78,6 +80,7 @@ class Details:
     playground_url: str
     reference_url: str
     media: list[Piece] = field(default_factory=list)
+    withheld: bool = False
 
     @property
     def media_kind(self) -> str:
@@ -94,11 +97,15 @@ def attach_names(tasks: Iterable[AsyncTask], catalogue: Catalogue) -> None:
         task.platform_name = catalogue.label(task.platform)
 
 
-def details_of(task: AsyncTask, catalogue: Catalogue) -> Details:
-    """Collect a task's details: a query for its timeline, and one for what it made, where that is kept."""
+def details_of(task: AsyncTask, catalogue: Catalogue, reader: User) -> Details:
+    """Collect what ``reader`` may see of a task that is visible to them.
+
+    A query for its timeline, and one for what it made, where that is kept.
+    """
     attach_names([task], catalogue)
     expired = task.result_expires_at is not None and task.result_expires_at <= timezone.now()
-    pieces = pieces_of(task)
+    withheld = bool(task.result) and not may_read_content(reader, task.user_id)
+    pieces = [] if withheld else pieces_of(task)
     events = list(task.events.order_by("at", "pk"))
     return Details(
         verdict=verdict_on(task),
@@ -108,6 +115,7 @@ def details_of(task: AsyncTask, catalogue: Catalogue) -> Details:
         playground_url=_filled(settings.PLAYGROUND_URL, task),
         reference_url=_filled(settings.API_REFERENCE_URL, task),
         media=[] if expired else [piece for piece in pieces if piece.shown],
+        withheld=withheld,
     )
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any, TypeVar
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import HttpRequest, HttpResponse
@@ -21,7 +21,8 @@ from routescope.admin.guards import GuardedAdmin
 from routescope.wire import strict_json
 from routescope.wire.strict_json import JSONError
 from tasks.models import EarlyWebhook, HostHealth, Provider, ProviderCredential, TaskType
-from tasks.providers.catalogue import built_in, built_in_source
+from tasks.providers import key_binding
+from tasks.providers.catalogue import built_in, built_in_source, catalogue
 from tasks.providers.definition import MAX_DEFINITION, DefinitionError, parse
 from tasks.providers.reading import Finding, read
 from tasks.providers.search import ReadingError
@@ -92,6 +93,18 @@ class ProviderAdmin(AuditedAdmin[Provider]):
     def get_urls(self) -> list[URLPattern]:
         own = path("try/", self.admin_site.admin_view(self.try_view), name="tasks_provider_try")
         return [own, *super().get_urls()]
+
+    def save_model(
+        self, request: HttpRequest, obj: Provider, form: forms.ModelForm[Provider], change: bool
+    ) -> None:
+        """Save, and say whose keys the definition does not get as it is now."""
+        super().save_model(request, obj, form, change)
+        definition = catalogue().by_slug.get(obj.slug)
+        # What key it is nobody needs to read here, nor whether it can be.
+        kept = ProviderCredential.objects.filter(platform=obj.slug).exclude(api_key="").defer("api_key")
+        for credential in kept.select_related("gateway"):
+            if missing := key_binding.unbound(credential, definition):
+                messages.warning(request, _not_sent(credential, missing))
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Begin with one of ours: ``?of=luma``."""
@@ -187,12 +200,24 @@ class CredentialForm(forms.ModelForm[ProviderCredential]):
                 "new_api_key",
                 _("The stored key was given for the address before. Enter the key again to send it here."),
             )
+        elif kept and "platform" in self.changed_data:
+            stored = self.instance
+            moved = ProviderCredential(
+                platform=cleaned.get("platform", ""),
+                base_url=stored.base_url,
+                key_origins=stored.key_origins,
+                key_sent_as=stored.key_sent_as,
+            )
+            if missing := key_binding.unbound(moved, catalogue().by_slug.get(moved.platform)):
+                self.add_error("new_api_key", _not_sent(moved, missing))
         return cleaned
 
     def save(self, commit: bool = True) -> ProviderCredential:
-        for name in ("api_key", "webhook_secret"):
-            if typed := self.cleaned_data.get(f"new_{name}"):
-                setattr(self.instance, name, typed)
+        if typed := self.cleaned_data.get("new_api_key"):
+            definition = catalogue().by_slug.get(self.instance.platform)
+            key_binding.enter_key(self.instance, typed, definition)
+        if typed := self.cleaned_data.get("new_webhook_secret"):
+            self.instance.webhook_secret = typed
         return super().save(commit)
 
 
@@ -200,22 +225,60 @@ class CredentialForm(forms.ModelForm[ProviderCredential]):
 class ProviderCredentialAdmin(AuditedAdmin[ProviderCredential]):
     audited_as = AuditEntry.Act.PROVIDERS
     form = CredentialForm
-    list_display = ("platform", "gateway", "base_url", "has_key", "has_webhook_secret", "changed_at")
+    list_display = ("platform", "gateway", "base_url", "has_key", "bound", "has_webhook_secret", "changed_at")
     list_select_related = ("gateway",)
+    readonly_fields = ("goes_to",)
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: ProviderCredential,
+        form: forms.ModelForm[ProviderCredential],
+        change: bool,
+    ) -> None:
+        """Save, and say where a key that was entered goes: whoever changed the definition did not ask."""
+        super().save_model(request, obj, form, change)
+        if form.cleaned_data.get("new_api_key"):
+            sentence = _("The key of %(credential)s is sent to %(hosts)s, and nowhere else.")
+            hosts = ", ".join(obj.key_origins) or _("no host, as no definition asks any")
+            messages.info(request, sentence % {"credential": obj, "hosts": hosts})
 
     def get_fields(self, request: HttpRequest, obj: ProviderCredential | None = None) -> Any:
         """Return the boxes for who may fill them in; for who may only look, whether they are filled."""
         if self.has_change_permission(request, obj) or (obj is None and self.has_add_permission(request)):
-            return ("platform", "gateway", "base_url", "new_api_key", "new_webhook_secret")
-        return ("platform", "gateway", "base_url", "has_key", "has_webhook_secret")
+            return ("platform", "gateway", "base_url", "new_api_key", "goes_to", "new_webhook_secret")
+        return ("platform", "gateway", "base_url", "has_key", "goes_to", "has_webhook_secret")
 
     @admin.display(boolean=True, description=gettext_lazy("key"))
     def has_key(self, credential: ProviderCredential) -> bool:
         return bool(credential.api_key)
 
+    @admin.display(description=gettext_lazy("key is sent to"))
+    def bound(self, credential: ProviderCredential) -> str:
+        return ", ".join(credential.key_origins) or "—"
+
+    @admin.display(description=gettext_lazy("The key is sent to"))
+    def goes_to(self, credential: ProviderCredential) -> str:
+        """Say where the stored key goes, and where it does not although the definition asks there."""
+        if not credential.api_key:
+            return _("Where base URL and definition lead as the key is entered, and nowhere else.")
+        missing = key_binding.unbound(credential, catalogue().by_slug.get(credential.platform))
+        return _not_sent(credential, missing) if missing else self.bound(credential)
+
     @admin.display(boolean=True, description=gettext_lazy("webhook secret"))
     def has_webhook_secret(self, credential: ProviderCredential) -> bool:
         return bool(credential.webhook_secret)
+
+
+def _not_sent(credential: ProviderCredential, missing: list[str]) -> str:
+    return _(
+        "The key of %(credential)s was entered for %(bound)s. It is not sent to %(missing)s: if it may be, "
+        "enter the key again under Provider credentials."
+    ) % {
+        "credential": credential,
+        "bound": ", ".join(credential.key_origins) or _("no host that is known"),
+        "missing": ", ".join(missing),
+    }
 
 
 class _ReadOnly(GuardedAdmin[_Model]):

@@ -12,6 +12,7 @@ import msgspec
 from django.db.models import Q
 
 from accounts.read_api import ReadRequest, endpoint
+from accounts.rights import may_read_content
 from routescope.formatting import plain
 from routescope.keyset import Cursor
 from routescope.ranges import TimeRange
@@ -91,7 +92,8 @@ class TaskEntry(msgspec.Struct, frozen=True):
 
 
 class TaskDetail(Task, frozen=True):
-    """One task with its result and its timeline, oldest first."""
+    """One task with its result and its timeline, oldest first. The result of a name that was merged into an
+    admin's is null for who may not view the content of others."""
 
     group: str | None
     result: Any
@@ -150,7 +152,7 @@ def task(request: ReadRequest, task_id: str) -> TaskDetail:
     return TaskDetail(
         **_fields(row),
         group=row.group.called if row.group else None,
-        result=privacy.results_of([row]).get(row.pk),
+        result=privacy.results_of([row]).get(row.pk) if may_read_content(request.user, row.user_id) else None,
         cause=verdict.cause.value if verdict else None,
         timeline=[
             TaskEntry(

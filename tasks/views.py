@@ -94,7 +94,7 @@ def task_media(request: AuthenticatedRequest, task_id: UUID) -> HttpResponse:
     The page of the console itself never loads anything from a provider: its policy forbids it.
     """
     found = _own(request, task_id)
-    media = presentation.details_of(found, catalogue()).media
+    media = presentation.details_of(found, catalogue(), request.user).media
     response = render(request, "tasks/media.html", {"task": found, "media": media})
     sources = " ".join(sorted({_source(piece.url) for piece in media})) or "'none'"
     own = f"{request.scheme}://{request.get_host()}"
@@ -117,7 +117,11 @@ def _own(request: AuthenticatedRequest, task_id: UUID) -> AsyncTask:
 
 def _task(request: AuthenticatedRequest, task_id: UUID) -> dict[str, Any]:
     found = _own(request, task_id)
-    return {"task": found, "details": presentation.details_of(found, catalogue()), "tab": "tasks"}
+    return {
+        "task": found,
+        "details": presentation.details_of(found, catalogue(), request.user),
+        "tab": "tasks",
+    }
 
 
 def _tasks(request: AuthenticatedRequest) -> dict[str, Any]:
@@ -141,7 +145,7 @@ def _tasks(request: AuthenticatedRequest) -> dict[str, Any]:
             "page": page,
             "open_tasks": _open(page.rows),
             "task": opened,
-            "details": presentation.details_of(opened, known) if opened else None,
+            "details": presentation.details_of(opened, known, request.user) if opened else None,
             "saved": saved_views.menu(request.user, SavedView.Tab.TASKS, filters.query),
             "tab": "tasks",
             "page_path": reverse("tasks"),

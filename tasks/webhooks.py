@@ -7,7 +7,6 @@ taken apart: who has no signature costs next to nothing.
 from __future__ import annotations
 
 import logging
-import time
 from functools import partial
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -18,11 +17,11 @@ from django.views.decorators.http import require_POST
 from routescope.bodies import BodyError, read_body
 from routescope.wire import strict_json
 from routescope.wire.strict_json import JSON, JSONError
-from tasks.intake import early_webhooks, signatures
-from tasks.intake.callbacks import poll_now, take_in
+from tasks.intake import early_webhooks, hints, signatures
+from tasks.intake.callbacks import take_in
 from tasks.intake.published_keys import KeysUnavailableError
 from tasks.intake.signatures import CannotTellError, RefusedError
-from tasks.models import OPEN_STATUSES, AsyncTask, EventKind, TaskEvent, WebhookDelivery
+from tasks.models import AsyncTask, WebhookDelivery
 from tasks.providers.catalogue import catalogue
 from tasks.providers.definition import Definition
 from tasks.providers.reading import find_text
@@ -42,10 +41,10 @@ _MOST_OF_ONE_ID = 20
 def receive(request: HttpRequest, platform: str) -> JsonResponse:
     """Take a provider's callback in.
 
-    200 once it is committed, also where it says nothing new; 401 where the signature does not hold or is
-    too old, 409 for a delivery that was taken in before, 404 for a provider that sends none, 400, 413 or 415
-    for a body that cannot be taken, 503 with ``Retry-After`` while it cannot be told or stored. Refusals are
-    logged.
+    200 once it is committed, also where it says nothing new, and whatever task an unsigned one names; 401
+    where the signature does not hold or is too old, 409 for a delivery that was taken in before, 404 for a
+    provider that sends none, 400, 413 or 415 for a body that cannot be taken, 503 with ``Retry-After`` while
+    it cannot be told or stored. Refusals are logged.
     """
     try:
         definition = catalogue().by_slug.get(platform)
@@ -75,7 +74,9 @@ def _received(request: HttpRequest, definition: Definition) -> JsonResponse:
         raise BodyError(415, "A callback is not compressed: send it as it is.")
     if definition.webhook.scheme == "none":
         body = _body(request, MAX_UNSIGNED_BYTES)
-        return _hint(definition, strict_json.decode(body))
+        # Whoever it was: nothing more is believed, and the answer tells nothing of what there is.
+        hints.keep(definition.slug, _named(definition, strict_json.decode(body)))
+        return JsonResponse({"received": True})
     signatures.check_headers(definition, request.headers)
     body = _body(request, MAX_SIGNED_BYTES)
     delivery = signatures.verified(definition, request.headers, body)
@@ -107,18 +108,6 @@ def _body(request: HttpRequest, limit: int) -> bytes:
         if error.status != 413:
             raise
         raise BodyError(413, f"A callback has at most {limit // 1024:,} KiB here.") from error
-
-
-def _hint(definition: Definition, document: JSON) -> JsonResponse:
-    """Ask the provider soon, since somebody says there is news. Whoever it was, nothing more is believed."""
-    found = _tasks(definition, _named(definition, document), None)
-    for task in found:
-        if task.status in OPEN_STATUSES and task.next_poll_at:
-            # Once a minute: strangers can send as many as they like.
-            key = f"hint:{int(time.time() // 60)}"
-            if not TaskEvent.objects.filter(task=task, key=key).exists() and poll_now(task):
-                TaskEvent.objects.get_or_create(task=task, key=key, defaults={"kind": EventKind.HINT})
-    return JsonResponse({"tasks": len(found)})
 
 
 def _named(definition: Definition, document: JSON) -> str:

@@ -56,8 +56,8 @@ def run(count: int, down: float, redis_down: float, patience: float) -> int:
     from logs.events import Batch, UsageEvent
     from logs.models import RecordType, UsageDay, UsageRecord
     from routescope.demo.provider import DevelopmentProvider, plan
-    from tasks.models import OPEN_STATUSES, AsyncTask, EventKind, ProviderCredential, TaskEvent
-    from tests.task_cast import a_task, known_as, person
+    from tasks.models import OPEN_STATUSES, AsyncTask, EventKind, TaskEvent
+    from tests.task_cast import a_key, a_task, known_as, person
 
     call_command("migrate", verbosity=0)
     call_command("createcachetable", verbosity=0)
@@ -65,7 +65,7 @@ def run(count: int, down: float, redis_down: float, patience: float) -> int:
     known_as(edge, alice, "alice")
     providers = {platform: DevelopmentProvider(faults=FAULTS).start() for platform in PLATFORMS}
     for platform, provider in providers.items():
-        ProviderCredential.objects.create(platform=platform, api_key="k", base_url=provider.url)
+        a_key(platform, "k", base_url=provider.url)
     say(f"registering {count} tasks over {len(PLATFORMS)} providers")
     events, begun, now = [], time.time(), timezone.now()
     for number in range(count):

@@ -11,7 +11,9 @@ from django.utils import timezone
 
 from accounts.models import Gateway, IngestKey, User, UserIdentity
 from routescope.ids import derived_id
-from tasks.models import AsyncTask, TaskStatus, TaskType
+from tasks.models import AsyncTask, ProviderCredential, TaskStatus, TaskType
+from tasks.providers.catalogue import catalogue
+from tasks.providers.key_binding import enter_key
 from tests.moments import tasks as moments
 
 _numbers = itertools.count(1)
@@ -61,6 +63,16 @@ def a_task(user: User, sender: Gateway, **fields: Any) -> AsyncTask:
         **values,
     )
     return task
+
+
+def a_key(
+    platform: str, api_key: str, *, base_url: str = "", gateway: Gateway | None = None
+) -> ProviderCredential:
+    """Store a provider's key as an admin enters it: bound to where it is sent now."""
+    row = ProviderCredential(platform=platform, gateway=gateway, base_url=base_url)
+    enter_key(row, api_key, catalogue().by_slug.get(platform))
+    row.save()
+    return row
 
 
 def usd(text: str) -> Decimal:

@@ -253,22 +253,6 @@ def test_two_long_names_of_deliveries_are_two(client: Client, alice: User, gatew
     assert WebhookDelivery.objects.count() == 2
 
 
-def test_strangers_make_us_ask_once_a_minute_and_no_more(
-    client: Client, alice: User, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    later = timezone.now() + timedelta(minutes=1)
-    task = cast.a_task(alice, gateway, platform="luma", provider_task_id="lu-1", next_poll_at=later)
-    monkeypatch.setattr(time, "time", lambda: 1_800_000_030.0)
-    body = json.dumps({"id": "lu-1"})
-    client.post("/hooks/luma/", body, "application/json")
-    AsyncTask.objects.filter(pk=task.pk).update(next_poll_at=later)  # It was asked about, and waits again.
-    for _ in range(3):
-        client.post("/hooks/luma/", body, "application/json")
-    task.refresh_from_db()
-    assert task.next_poll_at == later
-    assert TaskEvent.objects.filter(kind=EventKind.HINT).count() == 1
-
-
 def test_a_secret_that_cannot_be_read_is_503(client: Client, settings: Any) -> None:
     keys = settings.ENCRYPTION_KEYS
     settings.ENCRYPTION_KEYS = ["another"]

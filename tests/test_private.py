@@ -170,6 +170,25 @@ def test_nothing_in_a_message_begins_a_line_or_hides_one(end: str) -> None:
     assert len(lines) > 2 and all(one.startswith("    ") for one in lines[1:])
 
 
+@pytest.mark.parametrize(
+    "path", ["/invite/abc/opens-an-account/", "/accounts/password/reset/key/5-opens-an-account/"]
+)
+def test_no_line_holds_a_link_that_opens_an_account(path: str) -> None:
+    formatter = LogLines("{asctime} {levelname} {name}: {message}", style="{")
+    for message, args in (
+        ('%s - "%s %s HTTP/%s" %d', ("127.0.0.1:1", "GET", path, "1.1", 200)),
+        ("Internal Server Error: %s", (path,)),
+        ("Not Found: %s", (f"{path}?next=/x",)),
+    ):
+        line = formatter.format(logging.LogRecord("django", logging.ERROR, __file__, 1, message, args, None))
+        assert "opens-an-account" not in line and "[link]" in line
+    try:
+        raise ValueError(path)
+    except ValueError as error:
+        told = formatter.formatException((ValueError, error, error.__traceback__))
+    assert "opens-an-account" not in told and "[link]" in told
+
+
 def test_the_products_own_handlers_write_such_lines() -> None:
     for handler in logging.getLogger().handlers:
         if type(handler) is logging.StreamHandler:

@@ -16,6 +16,7 @@ from tasks.asking import CannotAskError, ask, fill, poll_url
 from tasks.models import AsyncTask, Provider, ProviderCredential, TaskStatus
 from tasks.providers.catalogue import built_in, built_in_source, catalogue
 from tasks.providers.definition import Definition, DefinitionError, parse
+from tasks.providers.key_binding import enter_key
 from tasks.providers.reading import read
 
 ANSWERS = Path(__file__).parent / "provider_answers"
@@ -146,6 +147,12 @@ def task(**fields: Any) -> AsyncTask:
     )
 
 
+def key_of(platform: str, key: str) -> ProviderCredential:
+    credential = ProviderCredential(platform=platform)
+    enter_key(credential, key, built_in()[platform])
+    return credential
+
+
 def luma() -> Definition:
     return built_in()["luma"]
 
@@ -179,9 +186,7 @@ def test_fal_is_asked_for_its_result_once_it_has_completed(monkeypatch: pytest.M
         (200, {"status": "COMPLETED", "response_url": "https://queue.fal.run/fal-ai/flux/requests/1"}),
         (200, {"images": [{"url": "https://v3.fal.media/a.png"}]}),
     )
-    asked = ask(
-        task(poll_parameters={"model": "fal-ai/flux"}), built_in()["fal"], ProviderCredential(api_key="k")
-    )
+    asked = ask(task(poll_parameters={"model": "fal-ai/flux"}), built_in()["fal"], key_of("fal", "k"))
     assert asked.finding is not None and asked.finding.status == TaskStatus.SUCCEEDED
     assert [url for url, _ in provider.asked] == [
         "https://queue.fal.run/fal-ai/flux/requests/1/status",
@@ -206,7 +211,7 @@ def test_a_named_result_url_of_another_host_is_not_asked(monkeypatch: pytest.Mon
 
 def test_kling_gets_a_token_signed_with_its_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     provider = Answers(monkeypatch, (200, {"data": {"task_status": "processing"}}))
-    ask(task(), built_in()["kling"], ProviderCredential(api_key="access:secret"))
+    ask(task(), built_in()["kling"], key_of("kling", "access:secret"))
     url, headers = provider.asked[0]
     assert url == "https://api-singapore.klingai.com/v1/videos/text2video/1"
     assert headers["Authorization"].startswith("Bearer eyJ") and "secret" not in headers["Authorization"]

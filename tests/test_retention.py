@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 from django.test import override_settings
 from time_machine import TimeMachineFixture
 
+from accounts.audit import AuditEntry
 from accounts.models import Gateway, User
 from logs import contents, pending, retention, rollups
 from logs.contents import Captured, Level, UsageContent
@@ -89,6 +93,81 @@ def test_the_command_says_what_it_would_do(
     assert capsys.readouterr().out == "Nothing to do.\n"
 
 
+def audited() -> list[str]:
+    return list(AuditEntry.objects.order_by("pk").values_list("object", flat=True))
+
+
+def expire(gateway: Gateway) -> None:
+    """Store what the run of ``NOW`` drops: a month, a day, a stray, and sums."""
+    with override_settings(RECORD_RETENTION_MONTHS=600, CONTENT_RETENTION_DAYS=99_999):
+        store(gateway, event(created_at=NOW - timedelta(days=366 * 4)))
+        contents.store([content_of(60)])
+        pending.fold()
+
+
+@override_settings(RECORD_RETENTION_MONTHS=12, CONTENT_RETENTION_DAYS=30, ROLLUP_RETENTION_YEARS=2)
+def test_what_was_dropped_stands_in_the_audit_log(alice: User, gateway: Gateway) -> None:
+    expire(gateway)
+    retention.run(dry=True, now=NOW)
+    assert audited() == []
+    report = retention.run(now=NOW)
+    entries = audited()
+    for one in report.dropped:
+        assert sum(f"({one.name}): dropped with about" in entry for entry in entries) == 1
+    assert "usage_record of 2022-03 (usage_record_2022_03)" in "\n".join(entries)
+    assert "usage_content of 2026-01-30 (usage_content_2026_01_30)" in "\n".join(entries)
+    assert "usage_day_folded: 1 rows from before 2024-01-01 00:00 UTC deleted, by the scheduler" in entries
+    assert len(entries) == len(report.dropped) + sum(count > 0 for count in report.deleted.values())
+    assert {(one.act, one.actor) for one in AuditEntry.objects.all()} == {(AuditEntry.Act.RETENTION, None)}
+    retention.run(now=NOW)
+    assert audited() == entries
+
+
+@override_settings(RECORD_RETENTION_MONTHS=12, CONTENT_RETENTION_DAYS=30, ROLLUP_RETENTION_YEARS=2)
+def test_many_rows_are_one_entry_that_counts_them_all(
+    alice: User, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_ROWS_AT_ONCE", 2)
+    with override_settings(RECORD_RETENTION_MONTHS=600):
+        store(gateway, *(event(created_at=NOW - timedelta(days=366 * 4 + day)) for day in range(5)))
+    pending.fold()
+    assert retention.run(now=NOW).deleted["usage_day_folded"] == 5
+    [entry] = [one for one in audited() if one.startswith("usage_day_folded")]
+    assert entry.startswith("usage_day_folded: 5 rows")
+
+
+@override_settings(RECORD_RETENTION_MONTHS=12, CONTENT_RETENTION_DAYS=30, ROLLUP_RETENTION_YEARS=2)
+def test_nothing_goes_that_cannot_be_written_down(
+    alice: User, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expire(gateway)
+    before = names("usage_record"), names("usage_content"), UsageDay.objects.count()
+
+    def full(*args: object, **kwargs: object) -> None:
+        raise DatabaseError("the audit log cannot be written")
+
+    monkeypatch.setattr(AuditEntry.objects, "create", full)
+    for step in (
+        lambda: retention.run(now=NOW),
+        lambda: retention._delete("usage_day_folded", "start", NOW, retention.Report(dry=False)),
+    ):
+        with pytest.raises(DatabaseError), transaction.atomic():
+            step()
+    after = names("usage_record"), names("usage_content"), UsageDay.objects.count()
+    assert set(before[0]) <= set(after[0]) and set(before[1]) <= set(after[1]) and before[2] == after[2]
+
+
+@override_settings(RECORD_RETENTION_MONTHS=12, CONTENT_RETENTION_DAYS=30)
+def test_the_command_is_a_persons(alice: User, gateway: Gateway, time_machine: TimeMachineFixture) -> None:
+    expire(gateway)
+    time_machine.move_to(NOW, tick=False)
+    call_command("retention")
+    name = pwd.getpwuid(os.getuid()).pw_name
+    assert audited() and all(
+        one.endswith(f"by the system's user {name} (manage.py retention)") for one in audited()
+    )
+
+
 @pytest.mark.slow
 def test_the_expired_part_of_a_million_records_is_dropped_unread(
     alice: User, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
@@ -112,9 +191,9 @@ def test_the_expired_part_of_a_million_records_is_dropped_unread(
     before = rollups.totals(alice, Selection())
     drop, done = partitions.drop, {}
 
-    def noting(table: str, partition: partitions.Partition) -> None:
+    def noting(table: str, partition: partitions.Partition, note: Callable[[], object]) -> bool:
         done[partition.name] = so_far(partition.name)
-        drop(table, partition)
+        return drop(table, partition, note)
 
     monkeypatch.setattr(partitions, "drop", noting)
     with override_settings(RECORD_RETENTION_MONTHS=12):

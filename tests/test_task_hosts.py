@@ -18,7 +18,7 @@ from tasks import claims, jobs, polling
 from tasks.claims import Begun
 from tasks.following import health, shares
 from tasks.following.shares import Running
-from tasks.models import AsyncTask, HostHealth, ProviderCredential, TaskStatus
+from tasks.models import AsyncTask, HostHealth, TaskStatus
 from tasks.providers.catalogue import catalogue
 from tests import task_cast as cast
 from tests.cast import signed_in
@@ -92,7 +92,7 @@ def test_one_host_under_two_platforms_shares_its_pause(
     down, _ = providers
     down.down.set()
     for platform in ("runway", "suno"):
-        ProviderCredential.objects.create(platform=platform, api_key="k", base_url=down.url)
+        cast.a_key(platform, "k", base_url=down.url)
     for _ in range(4):
         cast.a_task(alice, edge, platform="runway")
     poll_all()
@@ -112,8 +112,8 @@ def test_registered_tasks_know_their_host_at_once(
 ) -> None:
     down, well = providers
     own, general = cast.gateway("own"), edge
-    ProviderCredential.objects.create(platform="runway", api_key="k", base_url=well.url)
-    ProviderCredential.objects.create(platform="runway", api_key="k", base_url=down.url, gateway=own)
+    cast.a_key("runway", "k", base_url=well.url)
+    cast.a_key("runway", "k", base_url=down.url, gateway=own)
     for sender, expected in ((general, host(well)), (own, host(down))):
         body = {
             "task_id": f"of {sender.name}",

@@ -227,7 +227,7 @@ def test_a_provider_that_drips_is_cut_off(
 def test_a_key_that_no_request_can_carry_is_told(
     raw: Raw, alice: User, edge: Gateway, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ProviderCredential.objects.create(platform="runway", api_key="key—\n", base_url=raw.url("")[:-1])
+    cast.a_key("runway", "key—\n", base_url=raw.url("")[:-1])
     task = cast.a_task(alice, edge)
     poll_all()
     assert "no request can carry" in counted(task, EventReason.NO_ANSWER).note

@@ -22,7 +22,6 @@ from tasks.models import (
     EventKind,
     EventReason,
     HostHealth,
-    ProviderCredential,
     TaskEvent,
     TaskStatus,
 )
@@ -56,9 +55,7 @@ def edge(db: None) -> Gateway:
 
 
 def key(platform: str, provider: DevelopmentProvider, gateway: Gateway | None = None) -> None:
-    ProviderCredential.objects.create(
-        platform=platform, gateway=gateway, api_key="secret", base_url=provider.url
-    )
+    cast.a_key(platform, "secret", gateway=gateway, base_url=provider.url)
 
 
 def host(provider: DevelopmentProvider) -> str:
@@ -106,7 +103,7 @@ def test_the_right_key_is_sent_and_a_gateways_own_comes_first(
     provider: DevelopmentProvider, alice: User, edge: Gateway
 ) -> None:
     key("runway", provider)
-    ProviderCredential.objects.create(platform="runway", gateway=edge, api_key="own", base_url=provider.url)
+    cast.a_key("runway", "own", gateway=edge, base_url=provider.url)
     task = cast.a_task(alice, edge)
     found = polling.credential_for(task)
     assert found and found.api_key.reveal() == "own"
@@ -164,7 +161,7 @@ def test_a_provider_that_is_down_is_paused_and_the_others_go_on(
     provider: DevelopmentProvider, alice: User, edge: Gateway
 ) -> None:
     key("suno", provider)
-    ProviderCredential.objects.create(platform="runway", api_key="k", base_url="http://127.0.0.1:9")
+    elsewhere = cast.a_key("runway", "k", base_url="http://127.0.0.1:9")
     for _ in range(4):
         cast.a_task(alice, edge, provider_task_id=ago(60))
     music = cast.a_task(alice, edge, platform="suno", provider_task_id=ago(60))
@@ -175,7 +172,8 @@ def test_a_provider_that_is_down_is_paused_and_the_others_go_on(
     # 127.0.0.1:9 is not allowed at all: refused, which says nothing about the provider.
     assert TaskEvent.objects.filter(reason=EventReason.FORBIDDEN_ADDRESS).count() == 4
     provider.down.set()
-    ProviderCredential.objects.filter(platform="runway").update(base_url=provider.url)
+    elsewhere.delete()
+    key("runway", provider)
     poll_all()
     health = HostHealth.objects.get(host=host(provider))
     # The fourth was claimed already, but finds the host paused.

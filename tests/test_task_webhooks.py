@@ -20,7 +20,9 @@ from standardwebhooks.webhooks import Webhook
 
 from accounts.models import Gateway, User
 from routescope import outbound
+from tasks.intake import hints
 from tasks.models import AsyncTask, EventKind, ProviderCredential, TaskEvent, TaskStatus, WebhookDelivery
+from tasks.providers.catalogue import catalogue
 from tests import task_cast
 
 S = TaskStatus
@@ -157,7 +159,8 @@ def test_an_unsigned_callback_is_only_a_reason_to_ask(client: Client, alice: Use
         answer = client.post(
             "/hooks/luma/", json.dumps({"id": "lu-1", "state": "completed"}), "application/json"
         )
-        assert answer.status_code == 200
+        assert (answer.status_code, answer.json()) == (200, {"received": True})
+    assert hints.take(catalogue()) == 1
     task.refresh_from_db()
     assert task.status == S.QUEUED and task.next_poll_at and task.next_poll_at <= timezone.now()
     assert TaskEvent.objects.get().kind == EventKind.HINT

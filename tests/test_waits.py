@@ -171,9 +171,9 @@ def test_dropping_a_month_that_is_read_is_left_for_the_next_run(gateway: Gateway
     with held("SELECT * FROM usage_record"), patch.object(partitions, "_DROP", quick):
         started = monotonic()
         with pytest.raises(OperationalError):
-            partitions.drop("usage_record", old)
+            partitions.drop("usage_record", old, lambda: None)
         assert monotonic() - started < 5
-    partitions.drop("usage_record", old)
+    partitions.drop("usage_record", old, lambda: None)
     assert UsageRecord.objects.count() == 0
 
 

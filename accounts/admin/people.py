@@ -40,6 +40,7 @@ from accounts.oidc import claimed_rights
 from accounts.rights import reaches
 from routescope import formatting
 from routescope.admin import KeptAdmin, ReadOnlyAdmin, ShortInline, badge
+from routescope.mail import SILENT
 
 logger = logging.getLogger(__name__)
 
@@ -238,10 +239,11 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
         form = InviteForm(sent, instance=User.objects.get(pk=user.pk))
         if form.is_valid():
             invited = form.save(commit=False)
-            self.save_model(request, invited, form, change=True)
-            if form.has_changed():
-                self.log_change(request, invited, [{"changed": {"fields": ["email"]}}])
-            self._invite(request, invited)
+            with transaction.atomic():
+                self.save_model(request, invited, form, change=True)
+                if form.has_changed():
+                    self.log_change(request, invited, [{"changed": {"fields": ["email"]}}])
+                self._invite(request, invited)
             return HttpResponseRedirect(reverse("admin:accounts_user_change", args=[user.pk]))
         context = {
             **self.admin_site.each_context(request),
@@ -289,6 +291,8 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
             messages.warning(
                 request, _("E-mail is not set up: the invitation was written to the server's output instead.")
             )
+        elif settings.EMAIL_BACKEND in SILENT:
+            messages.warning(request, _("E-mail is switched off: the invitation reaches nobody."))
 
     # --- Columns
 

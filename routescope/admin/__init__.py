@@ -451,11 +451,17 @@ def _autocomplete_view(site: admin.AdminSite, request: HttpRequest) -> HttpRespo
     return LabelledAutocomplete.as_view(admin_site=site)(request)
 
 
+def _urls(site: admin.AdminSite) -> list[Any]:
+    """Return Django's pages without the one that leads to any object of any model (``view_on_site``)."""
+    return [one for one in admin.AdminSite.get_urls(site) if getattr(one, "name", None) != "view_on_site"]
+
+
 def dress(site: admin.AdminSite) -> None:
     """Make Django's default site ours: its name, our sign-in page with its second factor, our order."""
     site.site_header = site.site_title = gettext_lazy("Routescope administration")
     site.index_title = gettext_lazy("Administration")
     site.login = secure_admin_login(site.login)  # type: ignore[method-assign]
+    site.get_urls = MethodType(_urls, site)  # type: ignore[method-assign]
     site.get_app_list = MethodType(_sections, site)  # type: ignore[method-assign]
     site.autocomplete_view = MethodType(_autocomplete_view, site)  # type: ignore[method-assign]
 

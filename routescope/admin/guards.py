@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import SEARCH_VAR
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
@@ -28,10 +29,34 @@ class GuardedAdmin(admin.ModelAdmin[_Row]):
        columns, so ``?data__secret__startswith=`` would read a secret letter by letter.
     2. A key pasted into a list's search leaves the address at once.
     3. Actions on a list happen wholly or not at all, as changes on a page do.
+    4. A form offers, and takes, of another model only what its viewer may see there, beside what is set
+       already: an answer that tells one key from another tells what exists.
     """
+
+    # Django's page for it leads to any object of any model, whatever the viewer's rights.
+    view_on_site = False
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         return lookup in set(_asked_by(self.get_list_filter(request) if request else ()))
+
+    def formfield_for_foreignkey(
+        self, db_field: models.ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        formfield = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        related = self.admin_site._registry.get(db_field.remote_field.model)
+        if formfield is None or related is None or related.has_view_permission(request):
+            return formfield
+        formfield.queryset = related.model._default_manager.filter(pk__in=self._led_to(db_field, request))
+        return formfield
+
+    def _led_to(
+        self, db_field: models.ForeignKey[Any, Any], request: HttpRequest
+    ) -> models.QuerySet[Any, Any]:
+        """Return the key that the field has in the object that is changed; none where one is added."""
+        match = request.resolver_match
+        changed = unquote(match.kwargs["object_id"]) if match and "object_id" in match.kwargs else None
+        rows = self.model._default_manager.all()
+        return (rows.filter(pk=changed) if changed else rows.none()).values_list(db_field.attname, flat=True)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

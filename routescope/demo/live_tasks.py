@@ -24,6 +24,7 @@ from routescope.ids import derived_id
 from tasks import registration, reports
 from tasks.models import ProviderCredential
 from tasks.providers.catalogue import catalogue
+from tasks.providers.key_binding import enter_key
 
 EVERY = 25.0
 """Seconds between two orders."""
@@ -38,12 +39,13 @@ _WEIGHTS = (74, 14, 8, 4)
 def settle_in(url: str) -> None:
     """Have the three platforms asked at ``url`` for the demo's gateway, and for no other one."""
     gateway = Gateway.objects.get(name=DEMO_GATEWAY)
+    known = catalogue()
     for platform in {order[0] for order in _ORDERS}:
-        ProviderCredential.objects.update_or_create(
-            platform=platform,
-            gateway=gateway,
-            defaults={"api_key": "development", "base_url": url},
-        )
+        row = ProviderCredential.objects.filter(platform=platform, gateway=gateway).first()
+        row = row or ProviderCredential(platform=platform, gateway=gateway)
+        row.base_url = url
+        enter_key(row, "development", known.by_slug.get(platform))
+        row.save()
 
 
 def order(number: int, *, end: str | None = None) -> str:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from routescope.embedded import place
+from routescope.embedded import place, private
 from routescope.embedded.account import Account, engine_account
 from routescope.embedded.errors import EmbeddedError
 
@@ -55,7 +55,7 @@ def prepare(state: Path) -> Home:
     Raises EmbeddedError where a folder belongs to somebody else or cannot be made.
     """
     try:
-        state.mkdir(parents=True, exist_ok=True)
+        private.keep_private(state)
         engine = place.engine(state)
         account = engine_account(engine)
         home = Home(account, _folder(state, engine, account), place.sockets(state))
@@ -81,6 +81,7 @@ def _folder(state: Path, engine: Path, account: Account) -> Path:
         engine.unlink()  # This checkout is a copy of one that still stands, whose data that is.
     existed = engine.exists()
     _private(engine, account)
+    private.keep_private(state)  # Whoever owns it passes through.
     trial = ("/bin/sh", "-c", 'cd "$1" && : >probe && rm probe', "sh", engine)
     if not account.dropped or account.reaches(*trial):
         return engine
@@ -95,6 +96,7 @@ def _elsewhere(state: Path, engine: Path, account: Account) -> Path:
     folder = _private(ours / "engine", account)
     _note(folder, state)
     engine.symlink_to(folder)
+    private.keep_private(state)
     return folder
 
 

@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from routescope.embedded import disk, leases, place, running
+from routescope.embedded import disk, leases, place, private, running
 from routescope.embedded.account import Server, begun
 from routescope.embedded.errors import EmbeddedError
 from routescope.embedded.postgres import Postgres
@@ -49,7 +49,8 @@ class Keeper:
         file = _file(self._state, "wanted")
         draft = file.with_name("wanted.new")
         try:
-            draft.write_text(json.dumps(dict.fromkeys(sorted(names), self._durable)))
+            with private.opened(draft, "w") as out:
+                json.dump(dict.fromkeys(sorted(names), self._durable), out)
             draft.replace(file)
         except OSError as error:
             raise EmbeddedError(f"{draft} cannot be written ({error.strerror}).") from error
@@ -58,14 +59,14 @@ class Keeper:
     def ensure(self) -> None:
         """Start one where none lives. Call as a user of the engines. Raises EmbeddedError."""
         try:
-            with _file(self._state, "keeper").open("a+") as lock:
+            with private.opened(_file(self._state, "keeper"), "a+") as lock:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     return
                 os.set_inheritable(lock.fileno(), True)
                 # It holds the lock from its first moment, for this descriptor is its own too.
-                with _file(self._state, "keeper.log").open("w") as log:
+                with private.opened(_file(self._state, "keeper.log"), "w") as log:
                     self._server = begun(
                         Server(
                             [sys.executable, "-m", _MODULE, str(self._state), str(lock.fileno())],
@@ -75,6 +76,7 @@ class Keeper:
                             cwd=place.CHECKOUT,
                             pass_fds=[lock.fileno()],
                             start_new_session=True,
+                            umask=0o077,
                         )
                     )
                 _note(lock.fileno(), self._server.pid)
@@ -234,7 +236,7 @@ def _note(lock: int, pid: int) -> None:
 
 def _lives(file: Path) -> bool:
     """Say whether a keeper lives: it holds its lock."""
-    with file.open("a+") as lock:
+    with private.opened(file, "a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from routescope.embedded import private
 from routescope.embedded.errors import EmbeddedError
 
 _PATIENCE = 330  # seconds; a PostgreSQL that recovers from a crash may take minutes
@@ -93,7 +94,7 @@ def is_last(use: int) -> bool:
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[int]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private.folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise EmbeddedError(

@@ -1,6 +1,6 @@
 """Where the embedded engines keep their things. Computes paths only: nothing is made or started here.
 
-var/                    ROUTESCOPE_STATE
+var/                    ROUTESCOPE_STATE, 0700; 0710 where the engines of root pass through (`private`)
   secret_key  locks/    the invoking user's
   engine/               the engines', owned by whom they run as; a symlink where root's checkout is closed
     postgres/ redis/ log/   redis/ is Valkey's: it speaks Redis, and the queue of an older Redis goes on

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+from routescope.embedded import private
+
 
 def local_key(state: Path) -> str:
     """Return the key kept in the state folder, made at first use (mode 0600, whole or not at all).
@@ -23,7 +25,7 @@ def local_key(state: Path) -> str:
     try:
         if key := _read(file):
             return key
-        state.mkdir(parents=True, exist_ok=True)
+        private.keep_private(state)
         _write_once(file, secrets.token_urlsafe(50))
         key = _read(file)
     except OSError as error:

@@ -16,6 +16,7 @@ from uvicorn_worker import UvicornWorker
 
 from routescope.run.connections import Connections
 from routescope.run.limits import Limits
+from routescope.run.log_lines import LogLines
 
 _WAITING_FOR_ACCEPT = 2048
 
@@ -35,6 +36,8 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         config.backlog = 1
         # A client that speaks no HTTP is told so; the log is for what goes wrong here.
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+        for handler in logging.getLogger("uvicorn.access").handlers:
+            handler.setFormatter(LogLines("{message}", style="{"))
         super().init_process()
 
     def init_signals(self) -> None:

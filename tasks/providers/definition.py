@@ -24,6 +24,7 @@ from tasks.models import OPEN_STATUSES, UNSUCCESSFUL_STATUSES, TaskStatus, TaskT
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SLOTS = re.compile(r"\{[^{}]*+\}")
+_HOST = re.compile(r"(\*\.[a-z0-9_-]+\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 PieceKind = Literal["image", "audio", "video", "text", "json", "file"]
@@ -113,7 +114,9 @@ class Poll(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     In ``url``, ``{name}`` is the task's parameter as one path segment, ``{+name}`` as a path (RFC 6570);
     ``id`` is the provider's task ID, ``base`` the credential's base URL or ``base`` here. ``hosts``: where
-    a URL that the provider or the gateway names may lead; the key goes nowhere else.
+    a URL that the provider or the gateway names may lead (``*.example.com``: all below it). The key goes
+    there and to the fixed hosts of the URLs, as they were when it was entered, and nowhere else
+    (``key_binding``).
     """
 
     url: str
@@ -225,8 +228,12 @@ def _check(definition: Definition) -> None:
         return
     for text in (poll.first, poll.every, poll.longest, poll.deadline):
         duration(text)
-    if definition.auth.scheme != "none" and "*" in poll.hosts:
-        raise DefinitionError('poll.hosts: "*" would send the key to any host. Name the provider\'s hosts.')
+    for pattern in poll.hosts if definition.auth.scheme != "none" else ():
+        if not _HOST.fullmatch(pattern):
+            raise DefinitionError(
+                f"poll.hosts: {pattern!r} would send the key to any host of its shape. Name the provider's:"
+                " host.example, or *.example.com."
+            )
     if not poll.url.startswith(("https://", "{+base}", "{+poll_url}")):
         raise DefinitionError("poll.url: must start with https://, {+base} or {+poll_url}.")
     if "{+base}" in poll.url and poll.base and urlsplit(poll.base).scheme != "https":

@@ -12,7 +12,6 @@ from pytest_django.fixtures import Settings as SettingsWrapper
 from accounts.models import Gateway, User
 from routescope.demo.provider import DevelopmentProvider, plan
 from tasks import claims, polling
-from tasks.models import ProviderCredential
 from tasks.providers.catalogue import catalogue
 from tests import task_cast
 from tests.e2e import hands
@@ -38,7 +37,7 @@ def poll() -> None:
 def test_a_running_row_ends_before_ones_eyes_and_then_rests(
     page: Page, alice: User, gateway: Gateway, provider: DevelopmentProvider
 ) -> None:
-    ProviderCredential.objects.create(platform="replicate", api_key="k", base_url=provider.url)
+    task_cast.a_key("replicate", "k", base_url=provider.url)
     name = plan("image", "succeeded", 3, start=time.time() - 30, seconds=10)
     task = task_cast.a_task(
         alice, gateway, platform="replicate", provider_task_id=name, type="image", status="running"

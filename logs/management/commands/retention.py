@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -16,5 +18,13 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for line in retention.run(dry=options["dry_run"]).lines:
+        by = f"the system's user {_invoker()} (manage.py retention)"
+        for line in retention.run(dry=options["dry_run"], by=by).lines:
             self.stdout.write(line)
+
+
+def _invoker() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())

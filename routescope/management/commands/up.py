@@ -21,10 +21,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connections
 
 from accounts.demo_accounts import DEMO_PASSWORD
-from routescope import embedded, env, statics
+from routescope import embedded, env, mail, statics
 from routescope.data import version
 from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_USER_EMAIL
-from routescope.embedded import place
+from routescope.embedded import place, private
 from routescope.listening import Address, AddressTakenError
 from routescope.output import Lines
 from routescope.run.jobs import Queue
@@ -58,6 +58,11 @@ class Command(BaseCommand):
         self.address = Address(host, port)
         nobody_else = self.address.is_local and settings.ONLY_THIS_MACHINE and not env.text("DATABASE_URL")
         self.demo = demo if demo is not None else nobody_else
+        only_this_machine = self.address.is_local and settings.ONLY_THIS_MACHINE
+        try:
+            self.mail = mail.chosen(env.text("EMAIL_BACKEND"), only_this_machine=only_this_machine)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
         self.run()
 
     def run(self) -> None:
@@ -186,6 +191,8 @@ class Command(BaseCommand):
             tell("  There is no admin yet: python manage.py createsuperuser")
         if self.address.is_wildcard and not env.text("ALLOWED_HOSTS"):
             tell("  Only this machine is served: set ALLOWED_HOSTS to the names that others call it by.")
+        if self.mail in mail.SILENT:
+            tell(f"  {mail.UNSENT}")
         tell("  Ctrl-C stops it.")
         tell("")
 
@@ -235,8 +242,8 @@ def _only_one(address: Address) -> Iterator[bool]:
     """
     file = place.state() / "locks" / "up"
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        opened = file.open("a+")
+        private.folder(file.parent)
+        opened = private.opened(file, "a+")
     except OSError as error:
         raise CommandError(
             f"{file} cannot be opened ({error.strerror}): set ROUTESCOPE_STATE to a folder of yours."
