@@ -183,6 +183,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour="2", minute="10"),
         "options": _NIGHTLY,
     },
+    "tasks.retention": {
+        "task": "tasks.retention",
+        "schedule": crontab(hour="2", minute="20"),
+        "options": _NIGHTLY,
+    },
     "logs.price_unpriced": {
         "task": "logs.price_unpriced",
         "schedule": crontab(hour="2", minute="40"),

@@ -14,7 +14,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
 from routescope.run.jobs import Queue, job
-from tasks import claims, polling, refunds, registration
+from tasks import claims, polling, refunds, registration, retention
 from tasks.following import clock, health
 from tasks.intake import early_webhooks, hints
 from tasks.models import WebhookDelivery
@@ -71,6 +71,12 @@ def poll(task_id: str, lease: str) -> None:
 def settle_refunds() -> None:
     """Give back the charges that arrived after their tasks had failed."""
     refunds.settle_waiting()
+
+
+@job("tasks.retention", queue=Queue.SLOW, limit=timedelta(hours=1))
+def keep_and_drop() -> list[str]:
+    """Delete tasks that are older than records are kept, and texts that are older than content is."""
+    return retention.run().lines
 
 
 @job("tasks.tidy", queue=Queue.QUICK, limit=timedelta(minutes=10))

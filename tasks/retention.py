@@ -5,14 +5,18 @@ Tasks are far fewer than calls: rows are deleted, some at a time, each with its 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
+from accounts import audit
+from accounts.audit import AuditEntry
+from logs.retention import SCHEDULER
 from routescope.ids import first_id
 from routescope.partitions import Day, Month
 
@@ -26,38 +30,60 @@ _WITHOUT_TEXT = """
             CASE WHEN piece ? 'text' THEN (piece - 'text') || '{"stored": 0}' ELSE piece END ORDER BY at
         )
         FROM jsonb_array_elements(result) WITH ORDINALITY AS pieces (piece, at)
-    ) WHERE id = ANY(%s)
+    ) WHERE id = ANY(%(ids)s)
 """
 
 
-def run(*, dry: bool = False, now: datetime | None = None) -> dict[str, int]:
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How many tasks, and texts of tasks, a run deleted; or would, if it is dry."""
+
+    dry: bool
+    tasks: int
+    texts: int
+
+    @property
+    def lines(self) -> list[str]:
+        """The report in words, for an operator's terminal."""
+        would = "would be " if self.dry else ""
+        counted = (("tasks", self.tasks), ("texts of tasks", self.texts))
+        return [f"{what}: {count:,} {would}deleted" for what, count in counted if count]
+
+
+def run(*, dry: bool = False, now: datetime | None = None, by: str = SCHEDULER) -> Report:
     """Delete tasks that are older than records are kept, and texts that are older than content is.
 
-    Returns how many there were of each; nothing is deleted in a dry run. May be broken off and run again.
+    What is deleted stands in the audit log; ``by`` says in words who ran it. May be broken off and run again.
     """
     now = now or timezone.now()
-    oldest = first_id(Month.of(now).plus(-settings.RECORD_RETENTION_MONTHS).start)
-    oldest_text = first_id(Day.of(now).plus(-settings.CONTENT_RETENTION_DAYS).start)
-    found = {"tasks": 0, "texts of tasks": 0}
+    oldest = Month.of(now).plus(-settings.RECORD_RETENTION_MONTHS).start
+    oldest_text = Day.of(now).plus(-settings.CONTENT_RETENTION_DAYS).start
+    # One statement: a task is never without its timeline.
+    gone = """
+        WITH gone AS (DELETE FROM tasks_taskevent WHERE task_id = ANY(%(ids)s))
+        DELETE FROM tasks_asynctask WHERE id = ANY(%(ids)s)
+    """
+    deleted = _each(_OLD, oldest, gone, f"tasks of before {oldest:%Y-%m-%d}: %s deleted", dry, by)
+    told = f"texts of tasks of before {oldest_text:%Y-%m-%d}: %s deleted"
+    return Report(dry, deleted, _each(_WITH_TEXT, oldest_text, _WITHOUT_TEXT, told, dry, by))
+
+
+def _each(found: str, before: datetime, statement: str, told: str, dry: bool, by: str) -> int:
+    """Run a statement on what is found, some at a time; the audit entry is written with the first of them."""
     with connection.cursor() as cursor:
-        if dry:
-            looked_for = {"tasks": (_OLD, oldest), "texts of tasks": (_WITH_TEXT, oldest_text)}
-            for name, (statement, before) in looked_for.items():
-                cursor.execute(f"SELECT count(*) FROM ({statement}) AS found", [before, None])  # noqa: S608
-                [found[name]] = cursor.fetchone()
-            return found
-        while ids := _some(cursor, _OLD, oldest):
-            # One statement: a task is never without its timeline.
-            cursor.execute(
-                "WITH gone AS (DELETE FROM tasks_taskevent WHERE task_id = ANY(%s))"
-                " DELETE FROM tasks_asynctask WHERE id = ANY(%s)",
-                [ids, ids],
-            )
-            found["tasks"] += cursor.rowcount
-        while ids := _some(cursor, _WITH_TEXT, oldest_text):
-            cursor.execute(_WITHOUT_TEXT, [ids])
-            found["texts of tasks"] += cursor.rowcount
-    return found
+        cursor.execute(f"SELECT count(*) FROM ({found}) AS found", [first_id(before), None])  # noqa: S608
+        [count] = cursor.fetchone()
+        if dry or not count:
+            return int(count)
+        is_told = False
+        while True:
+            with transaction.atomic():
+                if not (ids := _some(cursor, found, first_id(before))):
+                    return int(count)
+                cursor.execute(statement, {"ids": ids})
+                if not is_told:
+                    audit.note_unattended(AuditEntry.Act.RETENTION, told % f"{count:,}", by)
+                    is_told = True
 
 
 def _some(cursor: CursorWrapper, statement: str, before: UUID) -> list[UUID]:

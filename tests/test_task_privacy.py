@@ -11,10 +11,12 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
+from accounts.audit import AuditEntry
 from accounts.models import ErrorTexts, Gateway, User
 from logs.contents import Level, UsageContent
 from tasks import privacy, retention
 from tasks.models import AsyncTask, EarlyReport, TaskEvent
+from tasks.retention import Report
 from tests import secret_kinds
 from tests.cast import signed_in
 from tests.sending import Sender, sender
@@ -153,14 +155,15 @@ def test_tasks_go_with_the_records_months_and_their_texts_with_the_days(sender: 
     AsyncTask.objects.update(
         result=[{"kind": "text", "text": PROSE}, {"kind": "image", "url": "https://a/b"}]
     )
-    assert retention.run(dry=True) == {"tasks": 0, "texts of tasks": 1}
+    assert retention.run(dry=True) == Report(True, 0, 1)
     assert AsyncTask.objects.filter(result__0__text=PROSE).count() == 2
-    assert retention.run() == {"tasks": 0, "texts of tasks": 1}
+    assert retention.run() == Report(False, 0, 1)
+    assert AuditEntry.objects.filter(object__contains="1 deleted", act=AuditEntry.Act.RETENTION).exists()
     assert AsyncTask.objects.get(task_id="texts").result[1]["url"] == "https://a/b"
     assert AsyncTask.objects.get(task_id="new").result[0]["text"] == PROSE
     later = timezone.now() + timedelta(days=31 * (settings.RECORD_RETENTION_MONTHS + 1))
-    assert retention.run(dry=True, now=later)["tasks"] == 2
-    assert retention.run(now=later)["tasks"] == 2
+    assert retention.run(dry=True, now=later).tasks == 2
+    assert retention.run(now=later).tasks == 2
     assert not AsyncTask.objects.exists() and not TaskEvent.objects.exists()
 
 

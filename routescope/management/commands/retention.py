@@ -9,17 +9,21 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from logs import retention
+from tasks import retention as tasks
 
 
 class Command(BaseCommand):
-    help = "Drop expired content, records and sums, and make the coming partitions."
+    help = "Drop expired content, records, tasks and sums, and make the coming partitions."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
 
     def handle(self, *args: Any, **options: Any) -> None:
         by = f"the system's user {_invoker()} (manage.py retention)"
-        for line in retention.run(dry=options["dry_run"], by=by).lines:
+        dry = options["dry_run"]
+        for line in retention.run(dry=dry, by=by).lines:
+            self.stdout.write(line)
+        for line in tasks.run(dry=dry, by=by).lines:
             self.stdout.write(line)
 
 
