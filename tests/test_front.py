@@ -53,6 +53,8 @@ class Server:
             "DATABASE_URL": urlunsplit(whole._replace(path=f"/{connection.settings_dict['NAME']}")),
             "REDIS_URL": settings.REDIS_URL,
             "SECRET_KEY": settings.SECRET_KEY,
+            # Without one it says at its start that no mail is sent.
+            "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
             "DJANGO_SETTINGS_MODULE": "routescope.settings",
             "PORT": str(self.port),
             "WEB_WORKERS": "1",
