@@ -183,13 +183,14 @@ def test_it_stays_in_a_window_that_becomes_smaller(usage: Hand) -> None:
 @by_all
 def test_dates_are_typed_and_entered(usage: Hand) -> None:
     opened = menu(usage, "menu-range")
+    now = timezone.now()  # Twenty minutes lie between two moments of one reading of the clock, not of two.
     start, end = (opened.panel.locator(f"[name={name}]") for name in ("start", "end"))
     opened.press(opened.panel.locator("label", has_text="From"))
     expect(start).to_be_focused()
-    hands.write_moment(start, timezone.now() - timedelta(minutes=40))
+    hands.write_moment(start, now - timedelta(minutes=40))
     opened.press(opened.panel.locator("label", has_text="Until"))
     expect(end).to_be_focused()
-    hands.write_moment(end, timezone.now() - timedelta(minutes=20))
+    hands.write_moment(end, now - timedelta(minutes=20))
     usage.page.keyboard.press("Enter")
     expect(usage.page).to_have_url(re.compile(r"\?start=[^&]+&end=[^&]+$"))
     expect(usage.page.locator("tr.record")).to_have_count(20)
