@@ -288,12 +288,15 @@ class TaskEvent(models.Model):
 
 
 class EarlyReport(models.Model):
-    """A report about a task that is not registered yet: applied as soon as it is."""
+    """A report about a task that is not registered yet: applied as soon as it is.
+
+    What a task made is content, and whose policy it falls under is not known yet: it is kept encrypted.
+    """
 
     gateway = models.ForeignKey("accounts.Gateway", models.CASCADE, related_name="+")
     task_id = models.CharField(max_length=MAX_ID_BYTES)
     key = models.CharField(max_length=120)
-    body = models.JSONField()
+    body = EncryptedTextField()
     received_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -6,6 +6,7 @@ registered yet waits for it, and one that comes late changes nothing (``lifecycl
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from django.utils import timezone
 
 from accounts.identities import Names, resolve
 from accounts.models import Gateway
+from routescope.encryption import DecryptionError
 from routescope.ids import derived_id
 from routescope.partitions import Month
 from tasks import lifecycle
@@ -112,7 +114,10 @@ def report(gateway: Gateway, reports: Reports, catalogue: Catalogue) -> Taken:
             taken.rejected.append(Rejected(index, one.task_id, error))
         elif task is None:
             EarlyReport.objects.get_or_create(
-                gateway=gateway, task_id=one.task_id, key=one.key, defaults={"body": one.body}
+                gateway=gateway,
+                task_id=one.task_id,
+                key=one.key,
+                defaults={"body": json.dumps(one.body, ensure_ascii=False)},
             )
             # Registered in this very moment? Its registration may have looked for us before we were there.
             task = _known(gateway, [one.task_id]).get(one.task_id)
@@ -266,12 +271,16 @@ def _apply_webhooks(ids: set[UUID], catalogue: Catalogue) -> None:
 
 
 def _apply_early(gateway: Gateway, known: _Known, task_id: str, catalogue: Catalogue) -> None:
-    for early in EarlyReport.objects.filter(gateway=gateway, task_id=task_id).order_by("received_at", "pk"):
+    waiting = EarlyReport.objects.filter(gateway=gateway, task_id=task_id)
+    for pk in list(waiting.order_by("received_at", "pk").values_list("pk", flat=True)):
+        early = EarlyReport.objects.filter(pk=pk)
         try:
-            _apply(known, again(early.body, early.key, task_id, catalogue), catalogue)
+            if (row := early.first()) is not None:
+                body = json.loads(row.body.reveal())
+                _apply(known, again(body, row.key, task_id, catalogue), catalogue)
         except (OperationalError, InterfaceError):
             raise
-        except ValueError as error:
+        except (ValueError, DecryptionError) as error:
             logger.error("An early report about the task %s cannot be used: %s", task_id, error)
         except Exception:
             logger.exception("An early report about the task %s could not be applied", task_id)

@@ -130,7 +130,7 @@ def test_a_report_that_overtakes_the_registration_waits_for_it(
     assert counts(patch(client, headers, {"status": "succeeded", "result": made})) == (0, 0, 1, 0)
     post(client, headers, body())
     task = AsyncTask.objects.get()
-    assert (task.status, task.result) == (TaskStatus.SUCCEEDED, [{"kind": "file", "url": made}])
+    assert (task.status, task.result) == (TaskStatus.SUCCEEDED, [{"kind": "text", "url": made}])
     assert not EarlyReport.objects.exists()
 
 

@@ -79,6 +79,17 @@ def test_no_field_of_a_task_keeps_a_key(sender: Sender, key: str, early: bool) -
     assert key.encode() not in dump()
 
 
+def test_a_report_that_waits_for_its_task_is_encrypted(sender: Sender) -> None:
+    body = json.dumps({"status": "succeeded", "result": PROSE})
+    headers = {"Authorization": f"Bearer {sender.key}"}
+    sender.client.patch("/api/v1/tasks/task_1", body, content_type="application/json", headers=headers)
+    assert PROSE in EarlyReport.objects.get().body.reveal()
+    assert b"velociraptor" not in dump()
+    sender.post("/api/v1/tasks", task())
+    assert AsyncTask.objects.get().status == "succeeded" and not EarlyReport.objects.exists()
+    assert b"velociraptor" not in dump()
+
+
 def test_a_result_in_words_is_not_kept_where_the_policy_is_off(sender: Sender, alice: User) -> None:
     sender.post("/api/v1/tasks", task(status="succeeded", result=PROSE))
     assert b"velociraptor" not in dump()
