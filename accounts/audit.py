@@ -52,6 +52,10 @@ class AuditEntry(models.Model):
         return f"{self.get_act_display()}: {self.object}"
 
 
+SCHEDULER = "the scheduler"
+"""Who ran what no person did."""
+
+
 def note_unattended(act: str, what: str, by: str) -> AuditEntry:
     """Write down that ``act`` was done to ``what`` without a request; ``by`` says in words who ran it."""
     return AuditEntry.objects.create(act=act, object=f"{what}, by {by}"[:300])

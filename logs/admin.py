@@ -15,8 +15,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
+from accounts import error_texts
 from accounts.admin.columns import OwnerColumns
-from logs import admin_prices, error_texts, everyone, listing, rollups, totals  # noqa: F401  (prices register)
+from logs import admin_prices, everyone, listing, rollups, totals  # noqa: F401  (prices register)
 from logs.admin_content import ContentViews
 from logs.admin_filters import UsageRecordForm
 from logs.details import CALLED

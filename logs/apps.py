@@ -11,10 +11,11 @@ class LogsConfig(AppConfig):
     def ready(self) -> None:
         from accounts.models import User
         from logs import repricing  # noqa: F401  (listens for new prices)
+        from logs.content_store import UsageContentStore
         from logs.exports import UsageSource
         from logs.ledger import UsageLedger
         from logs.models import UsageRecord
-        from routescope import elsewhere, ledger
+        from routescope import content_store, elsewhere, ledger
         from routescope.exports import sources
 
         def find(user: User, identifier: str) -> str:
@@ -24,4 +25,5 @@ class LogsConfig(AppConfig):
 
         sources.provide(UsageSource())
         ledger.register(UsageLedger())
+        content_store.register(UsageContentStore())
         elsewhere.register(elsewhere.Place("usage", _("Usage Logs"), find))

@@ -1,9 +1,8 @@
-"""Keeping prompts out of what a record holds in the clear: error messages, parameters, metadata.
+"""Keeping prompts out of what a record holds in the clear: what repeats the content that came with it.
 
 Providers repeat what was sent ("Invalid value: 'Dear Dr. Jones...'"). What repeats the content that came with
 a record is left out of its errors; ``[…]`` stands in its place. Errors have words of their own, which long
-content has too: so few words in a row are an echo only where a quote or a colon opens them. Where no content
-may be kept, prose is left out of parameters and metadata, and names and numbers stay.
+content has too: so few words in a row are an echo only where a quote or a colon opens them.
 """
 
 from __future__ import annotations
@@ -11,31 +10,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import islice
 from typing import Any
-from urllib.parse import unquote_plus
 
-from routescope.redaction import is_no_secret
+from routescope.prose import LEFT_OUT, PROSE_WORDS, UNSPACED
 
-LEFT_OUT = "[…]"
-_NAMES = frozenset(
-    """messages message prompt prompts input inputs output outputs content contents text texts completion
-    completions response responses query question answer instruction instructions system system_prompt
-    system_instruction user_prompt user_message assistant_message body request_body response_body raw_request
-    raw_response choices candidates parts transcript document documents image_prompt negative_prompt lyrics
-    suffix prediction tools functions arguments tool_calls function_call caption description""".split()  # noqa: SIM905
-)
 _QUIET = frozenset("role type model id object index finish_reason name status created".split())  # noqa: SIM905
-_UNSPACED = re.compile(r"[぀-鿿가-힯]")
-_MOST_UNSPACED = 8
 # A word, or one letter of a script that has no spaces; such a letter counts for half a word.
 _WORD = re.compile(r"[^\W_぀-鿿가-힯]+(?:['’][^\W_぀-鿿가-힯]+)?|[぀-鿿가-힯]")
 _MARKS = frozenset(":：=[({<|\\")
 _QUOTES = frozenset("\"'`“”‘’«»「」『』")
-_PROSE_WORDS = 3
-_SENTENCE = re.compile(r"(?:(?<![^\s])[A-Za-z]{1,20}[,;]?\s+){4}[A-Za-z]{2}")
-"""Five words in a row: no program calls itself so, and no channel."""
 _MARKED_WORDS, _ECHO_WORDS = 5, 8
 """So many words in a row are an echo: behind a colon or a bracket, and wherever they stand."""
 _SHORTEST_ECHO = 6
@@ -155,93 +140,6 @@ class Echoes:
         return found
 
 
-def is_prose(text: str) -> bool:
-    """Whether a text is more than a name: three words, or as much Chinese."""
-    if len(text) > 200:
-        return True
-    if "%20" in text or text.count("+") >= _PROSE_WORDS - 1:
-        text = unquote_plus(text)
-    if text.isascii():
-        return text.count(" ") + text.count("\n") >= _PROSE_WORDS - 1 and len(text.split()) >= _PROSE_WORDS
-    return len(text.split()) >= _PROSE_WORDS or len(_UNSPACED.findall(text)) > _MOST_UNSPACED
-
-
-def without_content(value: Any, name: str = "") -> Any:
-    """Return parameters or metadata without what people wrote: fields named like content, and prose."""
-    if name.lower() in _NAMES and not isinstance(value, int | float | bool | None):
-        return LEFT_OUT
-    if isinstance(value, str):
-        return LEFT_OUT if is_prose(value) else value
-    if isinstance(value, list):
-        return [without_content(inner) for inner in value]
-    if isinstance(value, dict):
-        return {
-            LEFT_OUT if is_prose(str(key)) else key: without_content(inner, str(key))
-            for key, inner in value.items()
-        }
-    return value
-
-
-def without_prose(value: Any) -> Any:
-    """Return JSON without prose, whatever its fields are called: names and numbers stay."""
-    if isinstance(value, str):
-        return LEFT_OUT if is_prose(value) else value
-    if isinstance(value, list):
-        return [without_prose(inner) for inner in value]
-    if isinstance(value, dict):
-        return {LEFT_OUT if is_prose(str(key)) else key: without_prose(inner) for key, inner in value.items()}
-    return value
-
-
-@lru_cache(maxsize=4096)
-def name_without_prose(name: str) -> str:
-    """Return what a provider, a channel or a program is called; a sentence is no name."""
-    said = unquote_plus(name) if "%20" in name else name
-    is_sentence = _SENTENCE.search(said) or len(_UNSPACED.findall(said)) > 2 * _MOST_UNSPACED
-    return LEFT_OUT if is_sentence else name
-
-
-@lru_cache(maxsize=4096)
-def address_without_prose(address: str) -> str:
-    """Return an address without the parts of its path and the values of its query that are prose."""
-    if is_name(address):
-        return address
-    path, mark, query = address.partition("?")
-    parts = [part if is_name(part) else LEFT_OUT for part in path.split("/")]
-    pairs = [_pair_without_prose(pair) for pair in query.split("&")]
-    return "/".join(parts) + mark + "&".join(pairs)
-
-
-def is_name(text: str) -> bool:
-    """Whether a part of an address is no prose, encoded or not."""
-    return not is_prose(text if "%" not in text and "+" not in text else unquote_plus(text))
-
-
-def _pair_without_prose(pair: str) -> str:
-    name, mark, value = pair.partition("=")
-    return f"{name if is_name(name) else LEFT_OUT}{mark}{value if is_name(value) else LEFT_OUT}"
-
-
-def is_plain(text: str) -> bool:
-    """Whether a value is a name that may be kept as it is, whatever the policy."""
-    return not is_prose(text) and is_no_secret(text)
-
-
-def is_plain_key(key: str) -> bool:
-    """Whether a field's name is one, and not that of content."""
-    return is_plain(key) and _is_no_name_of_content(key)
-
-
-def is_plain_name(key: str) -> bool:
-    """Whether a field's name is one, whatever it is the name of."""
-    return is_plain(key)
-
-
-@lru_cache(maxsize=16_384)
-def _is_no_name_of_content(key: str) -> bool:
-    return key.lower() not in _NAMES
-
-
 def texts_of(content: Any) -> list[str]:
     """Return the texts in a record's content, the longest first: what somebody, or the model, wrote."""
     found = islice(_texts(content, ""), _MOST_TEXTS)
@@ -271,16 +169,16 @@ def _texts(value: Any, name: str) -> Iterator[str]:
 def _third(message: str, words: Sequence[tuple[int, int]], first: int) -> tuple[int, int] | None:
     """Return the word with which three words are full, from the given one on."""
     weight = 0
-    for span in words[first : first + 2 * _PROSE_WORDS]:
+    for span in words[first : first + 2 * PROSE_WORDS]:
         weight += _weight(message, span)
-        if weight >= 2 * _PROSE_WORDS:
+        if weight >= 2 * PROSE_WORDS:
             return span
     return None
 
 
 def _weight(message: str, word: tuple[int, int]) -> int:
     """In half words."""
-    return 1 if word[1] - word[0] == 1 and _UNSPACED.match(message, word[0]) else 2
+    return 1 if word[1] - word[0] == 1 and UNSPACED.match(message, word[0]) else 2
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -309,8 +207,8 @@ def _echoes(message: str, spans: list[tuple[int, int]], whole: set[int]) -> list
         after = message[end:].lstrip(" .…")[:1]
         weight = sum(_weight(message, one.span()) for one in _WORD.finditer(message, start, end))
         # In quotes a word or two are a value; behind a colon, some more, or a whole text.
-        quoted = before in _QUOTES and (weight >= 2 * _PROSE_WORDS or after in _QUOTES)
-        told = before in _MARKS and weight >= (2 * _PROSE_WORDS if start in whole else 2 * _MARKED_WORDS)
+        quoted = before in _QUOTES and (weight >= 2 * PROSE_WORDS or after in _QUOTES)
+        told = before in _MARKS and weight >= (2 * PROSE_WORDS if start in whole else 2 * _MARKED_WORDS)
         if quoted or told or weight >= 2 * _ECHO_WORDS:
             found.append((start, end))
             opened = quoted or told

@@ -3,7 +3,7 @@
 Whatever the policy, the record itself holds no secret, and nothing that repeats its content: that is in the
 store of content or nowhere. Where nothing may be kept, prose goes from all that is no error too; names and
 numbers stay. An error keeps its words, unless the operator chose otherwise for its gateway
-(`logs.error_texts`).
+(`accounts.error_texts`).
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from typing import Any
 
 import msgspec
 
+from accounts import error_texts
 from accounts.identities import Names
 from accounts.models import ErrorTexts
-from logs import contents, echoes, error_texts
+from logs import contents, echoes
 from logs.contents import Captured, Level, Policies
 from logs.events import Failure, JSONObject, UsageEvent
 from logs.models import UsageRecord
+from routescope import prose
 from routescope.ids import derived_id
 from routescope.reading import built
 from routescope.redaction import is_left_alone, mapped, redacted
@@ -73,11 +75,9 @@ def _has_texts(event: UsageEvent) -> bool:
         return True
     if any(name and not name.isalnum() for name in (event.provider, event.channel, event.user_agent)):
         return True
-    if event.endpoint and not echoes.is_name(event.endpoint):
+    if event.endpoint and not prose.is_name(event.endpoint):
         return True
-    return event.billing is not None and not is_left_alone(
-        event.billing, echoes.is_plain, echoes.is_plain_name
-    )
+    return event.billing is not None and not is_left_alone(event.billing, prose.is_plain, prose.is_plain_name)
 
 
 def _clean(event: UsageEvent, level: Level, kept: ErrorTexts, given: Any, answered: Any) -> None:
@@ -95,8 +95,8 @@ def _clean(event: UsageEvent, level: Level, kept: ErrorTexts, given: Any, answer
 
     def named(text: str) -> str:
         text = redacted(text)
-        if texts and (content.holds(text) or (echoes.is_prose(text) and content.are_repeated_by(text))):
-            return echoes.LEFT_OUT
+        if texts and (content.holds(text) or (prose.is_prose(text) and content.are_repeated_by(text))):
+            return prose.LEFT_OUT
         return text
 
     if event.error is not None:
@@ -111,36 +111,36 @@ def _clean(event: UsageEvent, level: Level, kept: ErrorTexts, given: Any, answer
     event.metadata = _fields(event.metadata, named, off, bool(texts))
     if event.attempts is not None:
         event.attempts = [_attempt(attempt, told, named, off) for attempt in event.attempts]
-    if event.billing is not None and not is_left_alone(event.billing, echoes.is_plain, echoes.is_plain_name):
-        event.billing = mapped(echoes.without_prose(event.billing) if off else event.billing, redacted)
+    if event.billing is not None and not is_left_alone(event.billing, prose.is_plain, prose.is_plain_name):
+        event.billing = mapped(prose.without_prose(event.billing) if off else event.billing, redacted)
     if off:
         _clean_names(event)
 
 
 def _clean_names(event: UsageEvent) -> None:
-    event.provider = event.provider and echoes.name_without_prose(event.provider)
-    event.channel = event.channel and echoes.name_without_prose(event.channel)
-    event.user_agent = event.user_agent and echoes.name_without_prose(event.user_agent)
-    event.endpoint = event.endpoint and echoes.address_without_prose(event.endpoint)
+    event.provider = event.provider and prose.name_without_prose(event.provider)
+    event.channel = event.channel and prose.name_without_prose(event.channel)
+    event.user_agent = event.user_agent and prose.name_without_prose(event.user_agent)
+    event.endpoint = event.endpoint and prose.address_without_prose(event.endpoint)
 
 
 def _word(word: str | None, told: Any) -> str | None:
     """A type, code or parameter is a name; one that reads like a sentence is treated as one."""
-    return told(word) if word and echoes.is_prose(word) else redacted(word) if word else word
+    return told(word) if word and prose.is_prose(word) else redacted(word) if word else word
 
 
 def _fields(value: JSONObject | None, named: Any, off: bool, has_texts: bool) -> JSONObject | None:
-    if value is None or (not has_texts and is_left_alone(value, echoes.is_plain, echoes.is_plain_key)):
+    if value is None or (not has_texts and is_left_alone(value, prose.is_plain, prose.is_plain_key)):
         return value
-    cleaned: JSONObject = mapped(echoes.without_content(value) if off else value, named)
+    cleaned: JSONObject = mapped(prose.without_content(value) if off else value, named)
     return cleaned
 
 
 def _attempt(attempt: JSONObject, told: Any, named: Any, off: bool) -> JSONObject:
     return {
-        echoes.LEFT_OUT if off and echoes.is_prose(str(key)) else str(key): mapped(value, told)
+        prose.LEFT_OUT if off and prose.is_prose(str(key)) else str(key): mapped(value, told)
         if key in _ERROR_NAMES
-        else mapped(echoes.without_prose(value) if off else value, named)
+        else mapped(prose.without_prose(value) if off else value, named)
         for key, value in attempt.items()
     }
 

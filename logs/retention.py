@@ -18,7 +18,7 @@ from django.utils import timezone
 from psycopg import sql
 
 from accounts import audit
-from accounts.audit import AuditEntry
+from accounts.audit import SCHEDULER, AuditEntry
 from logs import pending
 from logs.contents import TABLE as CONTENT
 from logs.ingest import TABLE as RECORDS
@@ -30,7 +30,6 @@ from routescope.partitions import Day, Month, Partition, Period
 logger = logging.getLogger(__name__)
 
 SUMS = ("usage_hour_folded", "usage_day_folded", "usage_total_hour_folded", "usage_total_day_folded")
-SCHEDULER = "the scheduler"
 _MONTHS_AHEAD = 2
 _DAYS_AHEAD = 3
 _ROWS_AT_ONCE = 20_000

@@ -51,7 +51,7 @@ def transition(task_id: UUID, observation: Observation) -> tuple[Outcome, AsyncT
     """
     with transaction.atomic():
         task = AsyncTask.objects.select_for_update(no_key=True).get(pk=task_id)
-        observation, captured = privacy.cleaned(task, observation)
+        observation, made = privacy.cleaned(task, observation)
         now = timezone.now()
         before = TaskStatus(task.status)
         outcome = _judge(task, observation)
@@ -77,8 +77,8 @@ def transition(task_id: UUID, observation: Observation) -> tuple[Outcome, AsyncT
             _apply(task, observation, now)
             if settled and not _is_final(before):
                 _settle(task, observation, now)
-            if captured is not None and task.result == observation.result:
-                privacy.store(captured)
+            if made is not None and task.result == observation.result:
+                privacy.store(task, made)
             task.updated_at = now
             task.save()
     return outcome, task

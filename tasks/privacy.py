@@ -1,16 +1,16 @@
 """The content policy for tasks: what is kept of what providers and gateways say about one.
 
-As of records (`logs.privacy`): no field holds a secret; a failure keeps its own words, or what the operator
-chose for its gateway; text and data that a task made are content. Content is kept encrypted, apart and for
-its days (`logs.contents`, under the task's id), or not at all: then names and numbers stay of data. Links
+As of records: no field holds a secret; a failure keeps its own words, or what the operator chose for its
+gateway; text and data that a task made are content. Content is kept encrypted, apart and for its days
+(`routescope.content_store`, under the task's id), or not at all: then names and numbers stay of data. Links
 stay: they are the provider's, and end with what it keeps.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
@@ -18,9 +18,9 @@ from uuid import UUID
 import msgspec
 from django.utils.translation import gettext as _
 
-from logs import contents, echoes, error_texts
-from logs.contents import Captured, Content, Level, Policies, UsageContent
-from routescope import secret_shapes
+from accounts import error_texts
+from accounts.models import ErrorTexts
+from routescope import content_store, prose, secret_shapes
 from routescope.identifiers import kept
 from routescope.redaction import mapped, redacted, without_secrets
 from tasks.models import AsyncTask
@@ -36,35 +36,41 @@ _SIGNS = frozenset(
 )
 
 
-def cleaned(task: AsyncTask, seen: Observation) -> tuple[Observation, Captured | None]:
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The words and data that a task made, and under which level they may be kept."""
+
+    level: int
+    pieces: list[Any]
+
+
+def cleaned(task: AsyncTask, seen: Observation) -> tuple[Observation, Made | None]:
     """Return an observation as it may be kept with the task, and what of its result is stored as content."""
     if not (seen.result or seen.failure_message or seen.failure_code or seen.note or seen.word):
         return replace(seen, provider_task_id=kept(seen.provider_task_id)), None
-    policies = Policies.of(task.gateway_id)
-    cut = error_texts.cutter(policies.error_texts)
+    cut = error_texts.cutter(ErrorTexts(task.gateway.error_texts))
 
     def told(text: str) -> str:
         return cut(redacted(text))
 
-    result, captured = _result(task, seen.result, policies.level(task.group_id, task.token_id))
+    result, made = _result(task, seen.result)
     clean = replace(
         seen,
-        word=echoes.name_without_prose(without_secrets(seen.word)),
+        word=prose.name_without_prose(without_secrets(seen.word)),
         note=told(seen.note),
         failure_code=told(seen.failure_code)
-        if echoes.is_prose(seen.failure_code)
+        if prose.is_prose(seen.failure_code)
         else redacted(seen.failure_code),
         failure_message=told(seen.failure_message),
         provider_task_id=kept(seen.provider_task_id),
         result=result,
     )
-    return clean, captured
+    return clean, made
 
 
-def store(captured: Captured) -> None:
+def store(task: AsyncTask, made: Made) -> None:
     """Keep what a task made instead of what it had made before, in the caller's transaction."""
-    UsageContent.objects.filter(id=captured.id, user_id=captured.user_id).delete()
-    contents.store([captured])
+    content_store.current().keep(task.pk, task.user_id, made.level, made.pieces)
 
 
 def address(url: str) -> str:
@@ -82,9 +88,11 @@ def results_of(tasks: Iterable[AsyncTask]) -> dict[UUID, Pieces]:
     """Return the pieces of tasks' results, with their content where it is kept; else why it is not."""
     tasks = [task for task in tasks if task.result]
     with_content = [task for task in tasks if any("stored" in piece for piece in _pieces(task))]
-    loaded: dict[UUID, Content | None] = {}
+    loaded: dict[UUID, list[Any] | None] = {}
     for user_id in {task.user_id for task in with_content}:
-        loaded |= contents.load(user_id, [task.pk for task in with_content if task.user_id == user_id])
+        loaded |= content_store.current().load(
+            user_id, [task.pk for task in with_content if task.user_id == user_id]
+        )
     return {task.pk: [_filled(piece, task, loaded) for piece in _pieces(task)] for task in tasks}
 
 
@@ -92,26 +100,28 @@ def _pieces(task: AsyncTask) -> list[dict[str, Any]]:
     return [piece for piece in task.result or () if isinstance(piece, dict)]
 
 
-def _filled(piece: dict[str, Any], task: AsyncTask, loaded: Mapping[UUID, Content | None]) -> dict[str, Any]:
+def _filled(
+    piece: dict[str, Any], task: AsyncTask, loaded: Mapping[UUID, list[Any] | None]
+) -> dict[str, Any]:
     if "withheld" in piece:
         return {"kind": piece["kind"], "withheld": _("Not kept: the content policy of this task is off.")}
     if "stored" not in piece:
         return piece
-    if contents.is_expired(task.pk):
+    if content_store.current().is_expired(task.pk):
         return {"kind": piece["kind"], "withheld": _("Expired: content is kept for some days only.")}
-    content = loaded.get(task.pk)
-    if task.pk in loaded and content is None:
+    made = loaded.get(task.pk, [])
+    if made is None:
         return {"kind": piece["kind"], "withheld": _("Unreadable: its key is no longer configured here.")}
-    made = content.output if content is not None and isinstance(content.output, list) else []
     if not piece["stored"] < len(made):
         return {"kind": piece["kind"], "withheld": _("Removed: the content is no longer stored.")}
     value = made[piece["stored"]]
     return {"kind": piece["kind"], ("text" if isinstance(value, str) else "data"): value}
 
 
-def _result(task: AsyncTask, pieces: Pieces | None, level: Level) -> tuple[Pieces | None, Captured | None]:
+def _result(task: AsyncTask, pieces: Pieces | None) -> tuple[Pieces | None, Made | None]:
     if not pieces:
         return pieces, None
+    level = content_store.current().level_for(task.gateway_id, task.group_id, task.token_id)
     made: list[Any] = []
     kept_pieces: Pieces = []
     for piece in pieces:
@@ -119,21 +129,16 @@ def _result(task: AsyncTask, pieces: Pieces | None, level: Level) -> tuple[Piece
             kept_pieces.append({**piece, "url": address(str(piece["url"]))})
             continue
         value = piece.get("text", piece.get("data"))
-        if level is not Level.OFF:
+        if level is not None:
             digest = hashlib.blake2b(msgspec.json.encode(value), digest_size=8).hexdigest()
             kept_pieces.append({"kind": piece["kind"], "stored": len(made), "digest": digest})
             made.append(value)
         elif isinstance(value, str):
             kept_pieces.append({"kind": piece["kind"], "withheld": "off"})
         else:
-            names = mapped(echoes.without_content(value), redacted)
+            names = mapped(prose.without_content(value), redacted)
             kept_pieces.append({"kind": piece["kind"], "data": names})
-    return kept_pieces, _captured(task, made, level) if made else None
-
-
-def _captured(task: AsyncTask, made: Sequence[Any], level: Level) -> Captured:
-    size = len(msgspec.json.encode(made))
-    return contents.captured(task.pk, task.user_id, level, None, list(made), None, size)
+    return kept_pieces, Made(level, made) if made and level is not None else None
 
 
 def _may_stay(pair: str) -> bool:

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from logs.echoes import without_prose
 from routescope.identifiers import kept
+from routescope.prose import without_prose
 from routescope.reading import (
     FormatError,
     amount,

@@ -15,8 +15,7 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from accounts import audit
-from accounts.audit import AuditEntry
-from logs.retention import SCHEDULER
+from accounts.audit import SCHEDULER, AuditEntry
 from routescope.ids import first_id
 from routescope.partitions import Day, Month
 

@@ -11,10 +11,10 @@ from django.db import connection, transaction
 from django.test import Client, override_settings
 from django.utils import timezone
 
+from accounts.error_texts import NOT_KEPT
 from accounts.models import ApiToken, ErrorTexts, Gateway, Group, User
 from logs import contents, ingest
 from logs.contents import ContentPolicy, Level, UsageContent
-from logs.error_texts import NOT_KEPT
 from logs.events import Failure
 from logs.models import Status, UsageRecord
 from tests.cast import event, store

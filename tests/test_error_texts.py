@@ -11,12 +11,12 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from accounts import error_texts
 from accounts.models import ErrorTexts, Gateway, User
-from logs import error_texts
 from logs.contents import Level
-from logs.echoes import LEFT_OUT
 from logs.models import Cause, Status, UsageRecord
 from logs.rejudging import rejudge
+from routescope.prose import LEFT_OUT
 from tests import secret_kinds
 from tests.error_messages import MESSAGES
 from tests.sending import Sender, sender
