@@ -26,9 +26,14 @@ def page(
     full, rows = len(found) > size, list(found[:size])
     onward = key(rows[-1]) if full else reached
     if not cursor.newer:
-        back = key(rows[0]) if rows else cursor.older
+        back = key(rows[0]) if rows else cursor.older and _beside(cursor.older, -1)
         return Page(rows, older=onward, newer=back if cursor.older else None)
     if onward is None and len(rows) < size:
         return None
     rows.reverse()
-    return Page(rows, older=key(rows[-1]) if rows else cursor.newer, newer=onward)
+    return Page(rows, older=key(rows[-1]) if rows else _beside(cursor.newer, 1), newer=onward)
+
+
+def _beside(cursor: UUID, by: int) -> UUID:
+    """Return the cursor from which an empty page leads back: the row that it began beyond comes again."""
+    return UUID(int=min(max(cursor.int + by, 0), 2**128 - 1))

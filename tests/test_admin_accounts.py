@@ -361,7 +361,7 @@ def test_a_tokens_name_is_not_pointed_at_another_users_token(
 
 
 def test_a_new_gateway_leads_to_its_first_key(client: Client) -> None:
-    response = client.post(f"{GATEWAYS}add/", {"name": "edge", "is_active": "on"})
+    response = client.post(f"{GATEWAYS}add/", {"name": "edge", "is_active": "on", "error_texts": "1"})
     assert response["Location"] == f"{GATEWAYS}{Gateway.objects.get().pk}/keys/issue/"
 
 

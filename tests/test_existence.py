@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.contrib import admin as django_admin
+from django.contrib.auth.models import Group as PermissionGroup
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
@@ -30,6 +31,7 @@ from accounts.models import (
     Group,
     GroupIdentity,
     IngestKey,
+    LinkedIdentity,
     SavedView,
     TokenIdentity,
     UserIdentity,
@@ -59,6 +61,8 @@ def everything(alice: Person, gateway: Gateway) -> None:
     store(gateway, event(alice))
     model, token = AIModel.objects.first(), ApiToken.objects.first()
     group = Group.objects.create(name="vip")
+    PermissionGroup.objects.create(name="auditors")
+    LinkedIdentity.objects.create(user=alice, provider="openid", uid="subject")
     assert model is not None and token is not None
     a_task(alice, gateway)
     ContentPolicy.objects.create(gateway=gateway, level=Level.OFF)
@@ -130,7 +134,7 @@ def keys(model: type[models.Model]) -> tuple[Any, Any]:
 
 def rights(model: type[models.Model], *, without: bool) -> list[str]:
     """Return all rights of one model, or of all others."""
-    kind = ContentType.objects.get_for_model(model)
+    kind = ContentType.objects.get_for_model(model, for_concrete_model=False)
     found = Permission.objects.select_related("content_type")
     its = found.exclude(content_type=kind) if without else found.filter(content_type=kind)
     return [f"{one.content_type.app_label}.{one.codename}" for one in its]

@@ -189,7 +189,11 @@ def numbered(name: str) -> Callable[[Any, int], None]:
 
 
 def number_span(body: Any, place: int) -> None:
-    body["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["spanId"] = f"{place:016x}"
+    span = body["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    span |= {"spanId": f"{place + 1:016x}", "traceId": f"{place + 1:032x}"}
+    for attribute in span["attributes"]:
+        if attribute["key"] == "gen_ai.response.id":
+            attribute["value"]["stringValue"] += f"-{place}"
 
 
 def records() -> Iterator[tuple[str, str, str]]:

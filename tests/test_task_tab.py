@@ -14,6 +14,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings as SettingsWrapper
 
 from accounts.models import AIModel, ApiToken, Gateway, User
+from logs.contents import ContentPolicy, Level
 from tasks.lifecycle import transition
 from tasks.models import AsyncTask, EventKind, TaskStatus, TaskType
 from tasks.observations import Observation
@@ -135,6 +136,7 @@ def test_an_open_task_asks_anew_and_a_final_one_does_not(alice_client: Client, t
 def test_a_result_is_shown_in_a_sandbox_that_may_load_it_and_nothing_else(
     alice_client: Client, task: AsyncTask
 ) -> None:
+    ContentPolicy.objects.create(gateway=task.gateway, level=Level.FULL)
     result = [
         {"kind": "image", "url": "https://cdn.example/a.png"},
         {"kind": "image", "url": "http://cdn.example/plain.png"},
