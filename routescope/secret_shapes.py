@@ -118,6 +118,8 @@ _SHAPES = (
     r"sm_(?:aat|pat|sat)_\w{16,}+",
     r"ico-[A-Za-z0-9]{30,}+",
     r"fio-u-[\w=-]{40,}+",
+    r"(?:sc|ext|scauth|authress)_[a-z0-9]{5,30}\.[a-z0-9]{4,6}\.acc[_-][a-z0-9-]{10,32}\.[\w+/=-]{30,}+",
+    r"s-s4t2(?:ud|af)-[a-f0-9]{64}",
     # Watching and mail.
     r"glc_[\w+/]{30,}+=*+",
     r"glsa_\w{32,}+",
@@ -157,7 +159,10 @@ _SHAPES = (
 
 _OF_STRIPE = re.compile(r"[rs]k_(?:live|test|prod)_[A-Za-z0-9]{10}")
 _KEY_OF_AN_API = re.compile(r"(?:sk|rsk|rsp)[-_]")
-_INNER_KEY = re.compile(r"(?<=[-_])(?:sk|rsk|rsp)[-_]")
+_INNER_KEYS = tuple(
+    f"{before}{key}{after}" for before in "-_" for key in ("sk", "rsk", "rsp") for after in "-_"
+)
+_DIGIT, _LONG_PIECE = re.compile(r"[0-9]"), re.compile(r"[A-Za-z0-9]{16}")
 _OFTEN_A_NAME = re.compile(r"(?:pk|rk)[-_]")
 _PIECE = re.compile(r"[A-Za-z0-9]++")
 _CASED_WORD = re.compile(r"[A-Z]?[a-z]++|[A-Z]++")
@@ -210,9 +215,11 @@ def found_in(text: str) -> list[tuple[int, int]]:
     for found in _PREFIXED.finditer(text):
         if _is_secret(found[0]):
             spans.append(found.span())
-        elif (inner := [*_INNER_KEY.finditer(found[0])]) and _is_secret(found[0][inner[-1].start() :]):
+        else:
             # What only begins like one may end with one: key-of-sk-...
-            spans.append((found.start() + inner[-1].start(), found.end()))
+            inner = 1 + max(found[0].rfind(beginning) for beginning in _INNER_KEYS)
+            if inner and _is_secret(found[0][inner:]):
+                spans.append((found.start() + inner, found.end()))
     return sorted(spans)
 
 
@@ -222,7 +229,9 @@ def _is_secret(found: str) -> bool:
         return True
     if opened := _KEY_OF_AN_API.match(found):
         rest = found[opened.end() :]
-        return len(rest) >= 8 and (any(map(str.isdigit, rest)) or _longest(rest) >= 16 or is_random(rest))
+        return len(rest) >= 8 and (
+            _DIGIT.search(rest) is not None or _LONG_PIECE.search(rest) is not None or is_random(rest)
+        )
     if opened := _OFTEN_A_NAME.match(found):
         return len(found) - opened.end() >= 8 and is_random(found[opened.end() :])
     return any(len(piece) >= 16 and is_random(piece) for piece in _PIECE.findall(found))
@@ -234,10 +243,6 @@ def is_random(text: str) -> bool:
     One of its runs of letters and digits must mix these, or their case, as no name does.
     """
     return any(_is_drawn(piece) for piece in _PIECE.findall(text))
-
-
-def _longest(text: str) -> int:
-    return max(map(len, _PIECE.findall(text)), default=0)
 
 
 def _is_made_of_words(text: str) -> bool:

@@ -9,6 +9,7 @@ from django.db import models
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from accounts import error_texts
 from tasks.models import AsyncTask, TaskStatus
 
 
@@ -80,26 +81,28 @@ def verdict_on(task: AsyncTask) -> Verdict | None:
         task.status == TaskStatus.PARTIALLY_SUCCEEDED and task.failure_message
     ):
         return None
-    cause, evidence = _judge(task)
+    if task.cause and error_texts.is_cut(task.failure_message):
+        cause, evidence = TaskCause(task.cause), task.failure_code or task.provider_status
+    else:
+        cause, evidence = judge(task.status, task.failure_code, task.failure_message, task.provider_status)
     return Verdict(cause, evidence, _NEXT[cause])
 
 
-def _judge(task: AsyncTask) -> tuple[TaskCause, str]:
-    if task.status == TaskStatus.MODERATED:
-        return TaskCause.CONTENT_POLICY, task.failure_code or task.provider_status or task.failure_message[
-            :120
-        ]
-    if task.status == TaskStatus.EXPIRED:
-        return TaskCause.TIMEOUT, task.failure_code or task.provider_status
-    if task.status == TaskStatus.CANCELLED and not task.failure_message:
-        return TaskCause.CANCELLED, task.provider_status
-    for text in (task.failure_code, task.failure_message):
+def judge(status: str, code: str, message: str, word: str) -> tuple[TaskCause, str]:
+    """Return why a task ended so, and what speaks for it: its code, its reason or the provider's word."""
+    if status == TaskStatus.MODERATED:
+        return TaskCause.CONTENT_POLICY, code or word or message[:120]
+    if status == TaskStatus.EXPIRED:
+        return TaskCause.TIMEOUT, code or word
+    if status == TaskStatus.CANCELLED and not message:
+        return TaskCause.CANCELLED, word
+    for text in (code, message):
         for cause, pattern in _WORDS:
             if found := re.search(pattern, text, re.IGNORECASE):
-                return cause, text if text == task.failure_code else _around(text, found)
-    if task.status == TaskStatus.CANCELLED:
-        return TaskCause.CANCELLED, task.provider_status
-    return TaskCause.UNKNOWN, task.failure_code or task.provider_status
+                return cause, text if text == code else _around(text, found)
+    if status == TaskStatus.CANCELLED:
+        return TaskCause.CANCELLED, word
+    return TaskCause.UNKNOWN, code or word
 
 
 def _around(text: str, found: re.Match[str]) -> str:

@@ -159,7 +159,9 @@ def _apply(task: AsyncTask, seen: Observation, now: datetime) -> None:
         task.cost = task.cost if task.cost is not None else seen.cost
     task.result_expires_at = task.result_expires_at or seen.result_expires_at
     task.failure_code = task.failure_code or storable(seen.failure_code)[:MAX_CODE]
-    task.failure_message = task.failure_message or storable(seen.failure_message)[:MAX_MESSAGE]
+    if not task.failure_message and seen.failure_message:
+        task.failure_message = storable(seen.failure_message)[:MAX_MESSAGE]
+        task.cause = seen.cause
 
 
 def _settle(task: AsyncTask, seen: Observation, now: datetime) -> None:

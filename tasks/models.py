@@ -135,6 +135,8 @@ class AsyncTask(models.Model):
     result_expires_at = models.DateTimeField(_("result expires"), null=True, blank=True)
     failure_code = models.CharField(_("failure code"), max_length=100, blank=True)
     failure_message = models.TextField(_("failure reason"), blank=True)
+    cause = models.CharField(max_length=24, blank=True, default="", db_default="", editable=False)
+    """Judged before the failure reason was cut; empty where the whole of it is kept, and tells."""
 
     gateway_refunds = models.BooleanField(
         _("the gateway refunds"),

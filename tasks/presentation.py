@@ -11,7 +11,9 @@ from urllib.parse import quote, urlsplit
 
 from django.conf import settings
 from django.utils import timezone
+from django_stubs_ext import StrPromise
 
+from accounts import error_texts
 from accounts.models import User
 from accounts.rights import may_read_content
 from routescope import outbound
@@ -81,6 +83,8 @@ class Details:
     reference_url: str
     media: list[Piece] = field(default_factory=list)
     withheld: bool = False
+    failure_note: StrPromise | None = None
+    """What of the failure's reason was not kept."""
 
     @property
     def media_kind(self) -> str:
@@ -116,6 +120,7 @@ def details_of(task: AsyncTask, catalogue: Catalogue, reader: User) -> Details:
         reference_url=_filled(settings.API_REFERENCE_URL, task),
         media=[] if expired else [piece for piece in pieces if piece.shown],
         withheld=withheld,
+        failure_note=error_texts.note(task.failure_message),
     )
 
 

@@ -23,6 +23,7 @@ from accounts.models import ErrorTexts
 from routescope import content_store, prose, secret_shapes
 from routescope.identifiers import kept
 from routescope.redaction import mapped, redacted, without_secrets
+from tasks import causes
 from tasks.models import AsyncTask
 from tasks.observations import Observation, Pieces
 
@@ -53,6 +54,13 @@ def cleaned(task: AsyncTask, seen: Observation) -> tuple[Observation, Made | Non
     def told(text: str) -> str:
         return cut(redacted(text))
 
+    message = told(seen.failure_message)
+    cause = ""
+    if error_texts.is_cut(message):
+        judged, _evidence = causes.judge(
+            seen.status or task.status, seen.failure_code, seen.failure_message, seen.word
+        )
+        cause = judged.value
     result, made = _result(task, seen.result)
     clean = replace(
         seen,
@@ -61,7 +69,8 @@ def cleaned(task: AsyncTask, seen: Observation) -> tuple[Observation, Made | Non
         failure_code=told(seen.failure_code)
         if prose.is_prose(seen.failure_code)
         else redacted(seen.failure_code),
-        failure_message=told(seen.failure_message),
+        failure_message=message,
+        cause=cause,
         provider_task_id=kept(seen.provider_task_id),
         result=result,
     )

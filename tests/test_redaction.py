@@ -124,7 +124,8 @@ def test_a_name_that_holds_a_secret_stays_one_name(kind: str) -> None:
     "piece", ["key-", "sk-", "sk_a1", "password=", "a=b;", "token is ", "eyJ", "'", "a.b:"]
 )
 def test_time_grows_with_the_length_of_a_text(piece: str) -> None:
-    linear.check(redacted, [lambda size: piece * (size // len(piece))])
+    # Half as long as where one pattern alone is tried: here are all of them.
+    linear.check(redacted, [lambda size: piece * (size // 2 // len(piece))])
 
 
 def test_json_is_redacted_in_depth_keys_and_card_numbers_too() -> None:

@@ -15,6 +15,7 @@ from accounts.audit import AuditEntry
 from accounts.models import ErrorTexts, Gateway, User
 from logs.contents import Level, UsageContent
 from tasks import privacy, retention
+from tasks.causes import TaskCause, judge, verdict_on
 from tasks.models import AsyncTask, EarlyReport, TaskEvent
 from tasks.retention import Report
 from tests import secret_kinds
@@ -142,6 +143,18 @@ def test_a_failure_keeps_its_words_or_what_the_operator_chose(sender: Sender) ->
         sender.post("/api/v1/tasks", task(task_id=f"t{number}", status="failed", error=error))
         found = AsyncTask.objects.get(task_id=f"t{number}")
         assert (found.failure_code, found.failure_message) == ("no", stored)
+
+
+def test_the_cause_is_judged_before_anything_is_cut(sender: Sender, alice: User) -> None:
+    Gateway.objects.filter(pk=sender.gateway.pk).update(error_texts=ErrorTexts.CODES)
+    error = {"code": "E7", "message": "Your account balance is insufficient. Please top up."}
+    sender.post("/api/v1/tasks", task(status="failed", error=error))
+    found = AsyncTask.objects.get()
+    verdict = verdict_on(found)
+    kept = judge("failed", "E7", error["message"], "")
+    assert verdict is not None and verdict.cause is kept[0] is not TaskCause.UNKNOWN
+    page = signed_in(alice).get(f"/records/tasks/{found.pk}/").content.decode()
+    assert "type and code alone are kept" in page
 
 
 def test_an_address_that_is_signed_still_opens() -> None:
