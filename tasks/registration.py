@@ -25,6 +25,7 @@ from accounts.models import Gateway
 from routescope.encryption import DecryptionError
 from routescope.ids import derived_id
 from routescope.partitions import Month
+from routescope.wire import strict_json
 from tasks import lifecycle
 from tasks.asking import host_asked
 from tasks.following import clock
@@ -276,7 +277,7 @@ def _apply_early(gateway: Gateway, known: _Known, task_id: str, catalogue: Catal
         early = EarlyReport.objects.filter(pk=pk)
         try:
             if (row := early.first()) is not None:
-                body = json.loads(row.body.reveal())
+                body = strict_json.decode(row.body.reveal())
                 _apply(known, again(body, row.key, task_id, catalogue), catalogue)
         except (OperationalError, InterfaceError):
             raise
