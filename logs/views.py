@@ -29,6 +29,7 @@ from logs.selection import Selection
 from routescope.ids import first_id, moment_of
 from routescope.keyset import Cursor, Page
 from routescope.snapshot import snapshot
+from routescope.web.asking import asked, asked_by_form
 from routescope.web.unavailable import answers_json
 
 MOST_NEWS = 100
@@ -36,10 +37,12 @@ MOST_OF_ONE_ID = 100
 """Records that carry one request ID: the call, its refunds and adjustments. More is no ID of one call."""
 
 
-@require_GET
+@asked_by_form
 @login_required
 def usage(request: AuthenticatedRequest) -> HttpResponse:
-    """The Usage Logs tab."""
+    """The Usage Logs tab. Its form leads to the address of what it asks for."""
+    if request.method == "POST":
+        return redirect(reverse("usage") + UsageFilter(request.POST, user=request.user).page_query(Cursor()))
     context = _usage(request)
     if context["filters"].holds_a_key:
         return redirect(context["page_url"])
@@ -73,7 +76,7 @@ def further(request: AuthenticatedRequest) -> HttpResponse:
     return render(request, "logs/list.html#further", context)
 
 
-@require_GET
+@asked_by_form
 @login_required
 def usage_results(request: AuthenticatedRequest) -> HttpResponse:
     """What of the tab changes with its filters; puts the page's own URL into the address bar."""
@@ -189,11 +192,11 @@ def _record(request: AuthenticatedRequest, record_id: UUID) -> UsageRecord:
 
 
 def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
-    cursor = Cursor.parse(request.GET)
+    cursor = Cursor.parse(asked(request))
     chart = comparison = explanation = None
     display = Display.of(request.user)
     with snapshot():
-        filters = UsageFilter(request.GET, user=request.user)
+        filters = UsageFilter(asked(request), user=request.user)
         page: Page[Any]
         selection = filters.selection
         if filters.searched_id:

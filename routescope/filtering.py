@@ -110,7 +110,7 @@ class RangeFilterSet(FilterSet):
     """The parameter that an ID is searched for with."""
 
     def __init__(self, data: QueryDict, queryset: QuerySet[Model]) -> None:
-        super().__init__(_with_shown_range(data), queryset)
+        super().__init__(with_shown_range(data), queryset)
 
     def chosen_range(self, now: datetime) -> TimeRange:
         """Return the range of time chosen, in UTC."""
@@ -276,7 +276,7 @@ class RangeFilterSet(FilterSet):
         ]
 
 
-def _with_shown_range(data: QueryDict) -> QueryDict:
+def with_shown_range(data: QueryDict) -> QueryDict:
     """Let the preset that the form was shown with hold, unless another range or a time was given."""
     if SHOWN_RANGE not in data:
         return data

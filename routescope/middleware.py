@@ -12,6 +12,8 @@ from django.shortcuts import resolve_url
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
+from routescope.web.asking import address_of
+
 
 class HtmxHttpRequest(HttpRequest):
     """A request as HtmxMiddleware leaves it."""
@@ -49,7 +51,7 @@ def htmx_sign_in(get_response: Handler) -> Handler:
 
 def _page_of(request: HtmxHttpRequest) -> str | None:
     """Return the page whose results are asked for: its twin, under the same query."""
-    if request.method != "GET" or not request.path.endswith(_RESULTS):
+    path, _, query = (address_of(request) or "").partition("?")
+    if not path.endswith(_RESULTS):
         return None
-    query = request.META.get("QUERY_STRING", "")
-    return request.path.removesuffix(_RESULTS) + "/" + (f"?{query}" if query else "")
+    return path.removesuffix(_RESULTS) + "/" + (f"?{query}" if query else "")

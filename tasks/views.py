@@ -20,6 +20,7 @@ from accounts.models import SavedView
 from routescope import elsewhere
 from routescope.keyset import Cursor, Page
 from routescope.snapshot import snapshot
+from routescope.web.asking import asked, asked_by_form
 from tasks import listing, presentation
 from tasks.filters import TaskFilter
 from tasks.models import AsyncTask
@@ -30,17 +31,20 @@ MOST_OF_ONE_ID = 100
 """Tasks that share one ID: those that one request submitted, say."""
 
 
-@require_GET
+@asked_by_form
 @login_required
 def tasks(request: AuthenticatedRequest) -> HttpResponse:
-    """The Task Logs tab."""
+    """The Task Logs tab. Its form leads to the address of what it asks for."""
+    if request.method == "POST":
+        filters = TaskFilter(request.POST, user=request.user, catalogue=catalogue())
+        return redirect(reverse("tasks") + filters.page_query(Cursor()))
     context = _tasks(request)
     if context["filters"].holds_a_key:
         return redirect(context["page_url"])
     return render(request, "tasks/tasks.html", context, status=_status(context))
 
 
-@require_GET
+@asked_by_form
 @login_required
 def tasks_results(request: AuthenticatedRequest) -> HttpResponse:
     """What of the tab changes with its filters; puts the page's own URL into the address bar."""
@@ -125,10 +129,10 @@ def _task(request: AuthenticatedRequest, task_id: UUID) -> dict[str, Any]:
 
 
 def _tasks(request: AuthenticatedRequest) -> dict[str, Any]:
-    cursor = Cursor.parse(request.GET)
+    cursor = Cursor.parse(asked(request))
     with snapshot():
         known = catalogue()
-        filters = TaskFilter(request.GET, user=request.user, catalogue=known)
+        filters = TaskFilter(asked(request), user=request.user, catalogue=known)
         if filters.searched_id:
             cursor = Cursor()
             mine = AsyncTask.objects.visible_to(request.user).identified_by(filters.searched_id)

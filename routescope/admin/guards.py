@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from routescope import identifiers, pasted
+from routescope.web.asking import SEARCH, address, asked
 
 _Row = TypeVar("_Row", bound=models.Model)
 
@@ -27,7 +28,7 @@ class GuardedAdmin(admin.ModelAdmin[_Row]):
 
     1. A query string asks only what the list's own filters ask. Django allows any lookup on a model's own
        columns, so ``?data__secret__startswith=`` would read a secret letter by letter.
-    2. A key pasted into a list's search leaves the address at once.
+    2. A key pasted into a list's search never reaches the address: what is typed is sent as a form.
     3. Actions on a list happen wholly or not at all, as changes on a page do.
     4. A form offers, and takes, of another model only what its viewer may see there, beside what is set
        already: an answer that tells one key from another tells what exists.
@@ -61,12 +62,9 @@ class GuardedAdmin(admin.ModelAdmin[_Row]):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        typed = request.GET.get(SEARCH_VAR, "")
-        if request.method != "POST" and pasted.key_in(typed):
-            query = request.GET.copy()
-            # As what came with it in its ID is known by.
-            query[SEARCH_VAR] = identifiers.kept(typed)
-            return redirect(f"{request.path}?{query.urlencode()}")
+        if SEARCH in asked(request) or pasted.key_in(request.GET.get(SEARCH_VAR, "")):
+            # A key is masked as what came with it in its ID is known by.
+            return redirect(address(request.path, asked(request), identifiers.kept))
         if request.method != "POST":
             return super().changelist_view(request, extra_context)
         with transaction.atomic():

@@ -23,9 +23,10 @@ from django.views import defaults
 
 from routescope.data import limits
 from routescope.data.troubles import Trouble, trouble_of
-from routescope.filtering import CUSTOM
+from routescope.filtering import CUSTOM, with_shown_range
 from routescope.ranges import Preset
 from routescope.rest.problems import CONTENT_TYPE, Problem
+from routescope.web.asking import address_of
 
 Handler = Callable[[HttpRequest], HttpResponse]
 _View = TypeVar("_View", bound=Callable[..., object])
@@ -119,7 +120,7 @@ def answer(request: HttpRequest, trouble: Trouble) -> HttpResponse:
         "title": title,
         "detail": detail,
         "shorter": shorter,
-        "again": request.get_full_path() if request.method in ("GET", "HEAD") else "",
+        "again": address_of(request) or "",
     }
     # Without the request: its context processors ask for the session.
     page = loader.get_template("503.html").render(context)
@@ -146,11 +147,14 @@ def _said(request: HttpRequest, trouble: Trouble) -> tuple[str, str, Shorter | N
 
 
 def _shorter(request: HttpRequest) -> Shorter | None:
-    query = request.GET.copy()
+    asks_for = address_of(request)
+    if asks_for is None:
+        return None
+    query = with_shown_range(QueryDict(asks_for.partition("?")[2])).copy()
     preset = _preset_in(query)
     if preset is None and _TABS.match(request.path):
         preset = Preset.DAY
-    wanted = _SHORTER.get(preset) if request.method in ("GET", "HEAD") and preset else None
+    wanted = _SHORTER.get(preset) if preset else None
     if wanted is None:
         return None
     for name in ("start", "end", "older", "newer"):

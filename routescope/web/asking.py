@@ -1,0 +1,63 @@
+"""What a page of records is asked for: by its address, or by its form, which is sent in the request's body.
+
+People paste keys where an ID is asked for. A form that wrote into the address what is typed would leave a key
+in the browser's history, in the logs of every proxy and in what is copied; a redirect comes too late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.http import HttpRequest, QueryDict
+from django.urls import Resolver404, resolve
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from routescope import pasted
+
+SEARCH = "_search"
+"""What tells a search of the Django admin from its other forms, which are sent to the same address."""
+_OF_THE_FORM = {"csrfmiddlewaretoken", SEARCH}
+
+_View = TypeVar("_View", bound=Callable[..., Any])
+
+
+def asked_by_form(view: _View) -> _View:
+    """Let a view that only shows be asked by POST too: `asked` is what for.
+
+    It changes nothing, so another site gains nothing by sending the form: it needs no token, and a page that
+    was open while its reader signed in anew goes on working.
+    """
+    marked = csrf_exempt(require_http_methods(["GET", "POST"])(view))
+    marked.asked_by_form = True  # type: ignore[attr-defined]
+    return marked
+
+
+def asked(request: HttpRequest) -> QueryDict:
+    """Return what is asked for: the form that was sent, or the address's query."""
+    return request.POST if request.method == "POST" else request.GET
+
+
+def address(path: str, form: QueryDict, mask: Callable[[str], str] = pasted.identifier) -> str:
+    """Return the address that asks what a form asks, with keys masked and without what was left blank."""
+    query = QueryDict(mutable=True)
+    for name, values in form.lists():
+        kept = [mask(value) if pasted.key_in(value) else value for value in values if value]
+        if kept and name not in _OF_THE_FORM:
+            query.setlist(name, kept)
+    return f"{path}?{query.urlencode()}" if query else path
+
+
+def address_of(request: HttpRequest) -> str | None:
+    """Return the address that asks what a request asks; None for one that changes something."""
+    if request.method in ("GET", "HEAD"):
+        return request.get_full_path()
+    return address(request.path, request.POST) if _is_asked_by_form(request) else None
+
+
+def _is_asked_by_form(request: HttpRequest) -> bool:
+    try:
+        return request.method == "POST" and hasattr(resolve(request.path_info).func, "asked_by_form")
+    except Resolver404:
+        return False
