@@ -15,9 +15,13 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import Max, Sum
 from django.utils import timezone
 
+from accounts.error_texts import without_long_quotes
 from accounts.models import Delivery, Gateway, Refusal
+from routescope import identifiers
 from routescope.data import troubles
 from routescope.identifiers import shown
+from routescope.prose import PROSE_WORDS
+from routescope.redaction import without_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +123,11 @@ def _note(
             )
 
 
+def _without_content(reason: str) -> str:
+    """Return a reason less what it quotes of the record: of one refused, no policy says what may be kept."""
+    return without_long_quotes(without_secrets(shown(reason)), most_words=PROSE_WORDS - 1)
+
+
 def _keep(gateway: Gateway, endpoint: str, refusals: list[tuple[str | None, str]]) -> None:
     now = timezone.now()
     different = {reason: request_id for request_id, reason in reversed(refusals)}
@@ -127,8 +136,8 @@ def _keep(gateway: Gateway, endpoint: str, refusals: list[tuple[str | None, str]
             gateway=gateway,
             at=now,
             endpoint=endpoint[:100],
-            request_id=shown(request_id or "")[:255],
-            reason=shown(reason)[:500],
+            request_id=identifiers.kept(request_id or "")[:255],
+            reason=_without_content(reason)[:500],
         )
         for reason, request_id in list(different.items())[:_MOST_REASONS]
     )

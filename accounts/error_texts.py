@@ -54,13 +54,13 @@ def note(message: str | None) -> StrPromise | None:
     return None
 
 
-def without_long_quotes(message: str) -> str:
-    """Replace quoted values of more than five words by how many they were."""
+def without_long_quotes(message: str, most_words: int = _MOST_QUOTED_WORDS) -> str:
+    """Replace quoted values of more words by how many they were."""
     parts: list[str] = []
     at = 0
     for start, end in _quoted(message):
         words = sum(1 for _found in _WORD.finditer(message, start, end))
-        if words > _MOST_QUOTED_WORDS:
+        if words > most_words:
             parts += (message[at:start], f"[… {words} words]")
             at = end
     return "".join([*parts, message[at:]])

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from accounts.models import ErrorTexts, Gateway
 from logs.models import UsageRecord
 from tasks.models import AsyncTask
-from tests import captures
+from tests import captures, secret_kinds
 from tests.sending import Sender, sender
 
 __all__ = ["sender"]
@@ -27,8 +28,21 @@ pytestmark = pytest.mark.django_db
 MARK = "velociraptor"
 PROSE = f"Dear Doctor Okonkwo, my aunt's purple {MARK} refuses its nutmeg pudding"
 ENCODED = PROSE.replace(" ", "%20").replace(",", "%2C")
-_NAMES_OF_RECORDS = frozenset(("request_id", "upstream_request_id", "task_id"))
-_NAMES_OF_TASKS = frozenset(("task_id", "provider_task_id", "request_id", "platform"))
+# Columns of names and IDs, by table; a record's table stands for its partitions.
+_NAMES = {
+    "usage_record": {"request_id", "upstream_request_id", "task_id"},
+    "tasks_asynctask": {"task_id", "provider_task_id", "request_id", "platform"},
+    **dict.fromkeys(
+        (
+            "accounts_aimodel", "accounts_apitoken", "accounts_group", "accounts_user",
+            "accounts_tokenidentity", "accounts_groupidentity", "accounts_useridentity",
+        ),
+        frozenset(("name",)),
+    ),
+}  # fmt: skip
+_ERRORS = {f"usage_record.error_{part}" for part in ("type", "code", "message", "param")} | {
+    f"tasks_asynctask.failure_{part}" for part in ("code", "message")
+}
 NOW = time.time() - 600
 
 NATIVE = {
@@ -196,23 +210,33 @@ def number_span(body: Any, place: int) -> None:
             attribute["value"]["stringValue"] += f"-{place}"
 
 
-def records() -> Iterator[tuple[str, str, str]]:
-    for model, names in ((UsageRecord, _NAMES_OF_RECORDS), (AsyncTask, _NAMES_OF_TASKS)):
-        for row in model._default_manager.order_by("pk"):
-            for column in model._meta.concrete_fields:
-                value = getattr(row, column.attname)
-                if column.name == "billing" and value:
-                    value = {name: said for name, said in value.items() if name != "model"}
-                if column.name not in names:
-                    yield str(row), column.name, str(value)
+def stored() -> Iterator[tuple[str, str, str]]:
+    """Yield each value of every table there is: table, column, text."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname = 'public'"
+        )
+        for (table,) in cursor.fetchall():
+            cursor.execute(f'SELECT to_jsonb(t) FROM "{table}" t')
+            for (row,) in cursor.fetchall():
+                for column, value in json.loads(row).items():
+                    if column == "billing" and value:
+                        value = {name: said for name, said in value.items() if name != "model"}
+                    said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+                    yield table, column, said
 
 
 def survivors() -> set[tuple[str, str]]:
-    return {(column, text) for _, column, text in records() if MARK in text}
+    """Return where the prose is found, but for columns of names and IDs."""
+    return {
+        (f"{table}.{column}", text)
+        for table, column, text in stored()
+        if MARK in text and column not in _NAMES.get(table, ())
+    }
 
 
-@pytest.mark.parametrize("text", [PROSE, ENCODED, json.dumps({"note": PROSE}), f"name={PROSE}"])
-@pytest.mark.parametrize(
+in_every_format = pytest.mark.parametrize(
     ("path", "body", "number"),
     [
         ("/api/v1/usage", NATIVE, numbered("request_id")),
@@ -222,6 +246,10 @@ def survivors() -> set[tuple[str, str]]:
     ],
     ids=["native", "litellm", "otlp", "task"],
 )
+
+
+@pytest.mark.parametrize("text", [PROSE, ENCODED, json.dumps({"note": PROSE}), f"name={PROSE}"])
+@in_every_format
 def test_no_prose_is_kept_where_nothing_may_be(
     sender: Sender, path: str, body: Any, number: Callable[[Any, int], None], text: str
 ) -> None:
@@ -234,6 +262,37 @@ def test_no_prose_is_kept_where_nothing_may_be(
         count += 1
     assert UsageRecord.objects.count() + AsyncTask.objects.count() > count / 2, "most of them arrive"
     assert survivors() == set()
+
+
+def _less_errors(column: str, text: str) -> str:
+    """Return what a column holds besides the errors of attempts."""
+    if column != "usage_record.attempts":
+        return text
+    return json.dumps([{k: v for k, v in attempt.items() if k != "error"} for attempt in json.loads(text)])
+
+
+@in_every_format
+def test_where_errors_are_kept_they_alone_hold_prose(
+    sender: Sender, path: str, body: Any, number: Callable[[Any, int], None]
+) -> None:
+    for place, sent in enumerate(planted(body, PROSE)):
+        number(sent, place)
+        sender.post(path, sent)
+    kept = {column if MARK in _less_errors(column, text) else "" for column, text in survivors()} - {""}
+    assert kept <= _ERRORS
+    assert kept
+
+
+@in_every_format
+def test_no_key_is_kept_wherever_it_stood(
+    sender: Sender, path: str, body: Any, number: Callable[[Any, int], None]
+) -> None:
+    key = secret_kinds.drawn(secret_kinds.BY_SHAPE["openai project"], "planted")[0]
+    for text in (key, f"Bearer {key}", json.dumps({"api_key": key})):
+        for place, sent in enumerate(planted(body, text)):
+            number(sent, place)
+            assert sender.post(path, sent).status_code < 500
+    assert [(table, column) for table, column, said in stored() if key[:60] in said] == []
 
 
 def test_names_of_fields_may_be_prose_too(sender: Sender) -> None:
