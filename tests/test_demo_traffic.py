@@ -6,10 +6,12 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -31,6 +33,7 @@ from routescope.demo.delivery import AwayError, Client, RefusedError
 from routescope.demo.history import load
 from routescope.demo.live import LONGEST_STEP, Live, Message
 from routescope.demo.people import demo_gateway
+from routescope.demo.provider import DevelopmentProvider, plan
 from routescope.demo.tasks import open_tasks
 from routescope.ranges import DAY
 from tasks.models import AsyncTask, TaskEvent, TaskStatus
@@ -312,3 +315,20 @@ def test_traffic_comes_in_and_a_signal_ends_it(
     assert running.wait(120) == 0
     assert running.stdout.read() == ""
     assert not IngestKey.objects.exists()
+
+
+def test_a_client_that_goes_away_from_the_demos_provider_leaves_no_traceback(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with DevelopmentProvider() as provider:
+        provider.start()
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", provider.server_port)) as client:
+                client.sendall(b"GET /v1/tasks/x HTTP/1.1\r\nHost: ")
+                # Closed so, a connection is reset.
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        task = plan("image", "succeeded", 1, start=time.time(), seconds=20)
+        with urllib.request.urlopen(f"{provider.url}/v1/tasks/{task}", timeout=20) as answer:
+            assert answer.status == 200
+        provider.shutdown()
+    assert capfd.readouterr().err == ""

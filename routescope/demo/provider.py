@@ -11,6 +11,7 @@ import io
 import json
 import math
 import struct
+import sys
 import threading
 import time
 import wave
@@ -59,6 +60,11 @@ class DevelopmentProvider(ThreadingHTTPServer):
         """Serve in a thread of its own."""
         threading.Thread(target=self.serve_forever, name="development provider", daemon=True).start()
         return self
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Tell of what went wrong, but for a client that went away: it asks again, or was ended."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def counted(self, task_id: str) -> int:
         """Count a poll; return its number over all."""
