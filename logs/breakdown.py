@@ -50,8 +50,9 @@ class Line:
 
 
 def breakdown(user: User, selection: Selection, by: By) -> list[Line]:
-    """Return a line for each value that has records in a selection. Their sums are those of the header, under
-    bounds those of the newest records (`logs.lookback.newest`).
+    """Return a line for each value that has records in a selection, in the values' order.
+
+    Their sums are those of the header, under bounds those of the newest records (`logs.lookback.newest`).
 
     Days are those of the active time zone. Queries: at most three; by day one more for a range without bound,
     and, where local midnight is not on the hour, one more for every 64 days.
@@ -150,10 +151,13 @@ def _start(stretch: TimeRange) -> datetime:
 
 
 def _gathered(rows: Iterable[dict[str, Any]], key: str) -> dict[Any, Totals]:
-    """Add up the rows of each value that has records. A rollup writes 0 where a record has nothing."""
+    """Add up the rows of each value that has records, in the values' order: PostgreSQL groups in any.
+
+    A rollup writes 0 where a record has nothing.
+    """
     of_value: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         of_value[row[key] or 0].append(row)
-    sums = {value: rollups.added(found) for value, found in of_value.items()}
+    sums = {value: rollups.added(of_value[value]) for value in sorted(of_value)}
     # Where records moved away, what was taken from the sums may wait beside what was added.
     return {value: totals for value, totals in sums.items() if totals.records}
