@@ -88,16 +88,23 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Two workers a core: half of the time, a test waits for a process, a browser or the clock."""
+    return 2 * (os.cpu_count() or 1)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that use a browser, and run them last: its event loop stays for the rest of the run.
 
-    Last of the hooks, after whichever one shuffled the tests.
+    Of both kinds the slow ones come first, lest one worker ends long after the others. Last of the hooks, after
+    whichever one shuffled the tests.
     """
     for item in items:
         if {"browser", "page"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.browser)
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+    marked = pytest.Item.get_closest_marker
+    items.sort(key=lambda item: (marked(item, "browser") is not None, marked(item, "slow") is None))
 
 
 @pytest.fixture(autouse=True)

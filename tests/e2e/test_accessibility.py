@@ -16,7 +16,7 @@ from logs.models import RecordType, Status, UsageRecord
 from tests.cast import event, store
 from tests.test_shell import enter, faults
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 @pytest.fixture

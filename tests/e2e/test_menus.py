@@ -17,7 +17,7 @@ from tests.e2e.conftest import Seat
 from tests.e2e.hands import Finger, Hand, Keyboard
 from tests.e2e.menus import Menu, menus
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 FILTERS = {"menu-range", "menu-token", "menu-model", "menu-status"}
 PAGES = {
