@@ -97,8 +97,8 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that use a browser, and run them last: its event loop stays for the rest of the run.
 
-    Of both kinds the slow ones come first, lest one worker ends long after the others. Last of the hooks, after
-    whichever one shuffled the tests.
+    Of both kinds the slow ones come first, lest one worker ends long after the others. Last of the hooks,
+    after whichever one shuffled the tests.
     """
     for item in items:
         if {"browser", "page"} & set(getattr(item, "fixturenames", ())):
