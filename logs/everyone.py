@@ -62,9 +62,8 @@ def page(selection: Selection, cursor: Cursor, size: int) -> Page[UsageRecord]:
     keys = _keys(ahead, stretches.ranges, edge, newest_first, size + 1)
     reached = None if stretches.reached is None else first_id(stretches.reached)
     found = sparse.page(keys, cursor, size, key=lambda key: key[1], reached=reached)
-    if found is None:
-        return page(selection, Cursor(), size)
-    return Page(_rows(found.rows), found.older, found.newer)
+    first = sparse.in_place_of(found, cursor, size, lambda: page(selection, Cursor(), size))
+    return first or Page(_rows(found.rows), found.older, found.newer)
 
 
 def _edge(cursor: Cursor) -> _Key | None:

@@ -87,8 +87,11 @@ def _looked_for(
     ids = lookback.ids(user, selection, looked, newest_first=newest_first, limit=size + 1)
     rows = read(UsageRecord.objects.visible_to(user).filter(id__in=ids).order_by(_order(cursor)))
     found = sparse.page(rows, cursor, size, key, looked.reached)
-    if found is None:
-        return _looked_for(user, selection, Cursor(), size, read, key)
+    first = sparse.in_place_of(
+        found, cursor, size, lambda: _looked_for(user, selection, Cursor(), size, read, key)
+    )
+    if first is not None:
+        return first
     is_early = newest_first and len(rows) <= size and looked.reached is not None
     return Found(found.rows, found.older, found.newer, looked if is_early else None, is_further)
 

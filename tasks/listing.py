@@ -29,7 +29,8 @@ def page(scope: AsyncTaskQuerySet[AsyncTask], conditions: Q, cursor: Cursor, siz
         window = scope.filter(id__lte=reached) if cursor.newer else scope.filter(id__gte=reached)
     rows = list(named(window.filter(conditions)).newest(cursor, size + 1))
     found = sparse.page(rows, cursor, size, key=lambda task: task.pk, reached=reached)
-    return page(scope, conditions, Cursor(), size) if found is None else found
+    first = sparse.in_place_of(found, cursor, size, lambda: page(scope, conditions, Cursor(), size))
+    return first or found
 
 
 def named(tasks: AsyncTaskQuerySet[AsyncTask]) -> AsyncTaskQuerySet[AsyncTask]:

@@ -175,7 +175,7 @@ def _write(menu: Menu, field: Locator) -> str:
 
 
 def _sent(answer: Response) -> dict[str, list[str]]:
-    return parse_qs(urlsplit(answer.url).query)
+    return parse_qs(answer.request.post_data or "")
 
 
 def _follows(menu: Menu, box: Locator) -> Response:
