@@ -299,8 +299,8 @@ def unknown_id(filters: UsageFilter) -> Explanation:
     clear = Action(_("Clear the search"), filters.without_request_id)
     if pasted.is_key(searched):
         text = _(
-            "It was not searched for and is not kept here; a request ID never looks like it. If the address"
-            " of this page, with the key in it, was sent to somebody, replace the key."
+            "It was not searched for, and stands neither here nor in the address of this page. A request ID"
+            " never looks like it."
         )
         return Explanation(_("This is an API key, not a request ID"), "", [Reason("key", text, (clear,))])
     known = [*_known_elsewhere(filters), *_known_by_name(filters)]

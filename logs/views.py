@@ -42,7 +42,9 @@ MOST_OF_ONE_ID = 100
 def usage(request: AuthenticatedRequest) -> HttpResponse:
     """The Usage Logs tab. Its form leads to the address of what it asks for."""
     if request.method == "POST":
-        return redirect(reverse("usage") + UsageFilter(request.POST, user=request.user).page_query(Cursor()))
+        return redirect(
+            reverse("usage") + UsageFilter(asked(request), user=request.user).page_query(Cursor())
+        )
     context = _usage(request)
     if context["filters"].holds_a_key:
         return redirect(context["page_url"])

@@ -171,7 +171,8 @@ class RangeFilterSet(FilterSet):
         query = QueryDict(mutable=True)
         for name, values in self._kept.items():
             query.setlist(name, list(values))
-        if self.holds_a_key:
+        if query.get(self.id_field) and self.searched_id:
+            # Not the message that it was pasted with: that may be long, and is nobody's but its reader's.
             query[self.id_field] = self.searched_id
         return query
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from typing import NamedTuple
 
-from routescope.secret_shapes import is_random
+from routescope.secret_shapes import is_random, last_drawn
 
 NAMES = tuple(
     """
@@ -99,6 +99,7 @@ _STEM = re.compile(
 )
 _NAME_REST = re.compile(r"[\w.-]{0,64}")
 _MOST_BEFORE = 64
+_LONGEST_NAME = 200
 _SEPARATOR = re.compile(
     r"""(?P<closed>[\\"'`\]]{0,8}+)
     (?P<by>\s{0,3}(?::{1,2}=|=>|={1,3}|->|:|：|＝)\s{0,3}|>|\s{1,3}(?:is|are|was|equals|ist|lautet|est|es|é)\s{1,3})
@@ -116,7 +117,10 @@ _PAIR = re.compile(
     (?P<by>\s{0,3}[=:]\s{0,3})(?P<opened>[\\"']++)""",
     re.VERBOSE,
 )
-_VALUE = re.compile(r"[^\s\"'`\\<>,;&|)}\]，。；！？、）】」》”\u4e00-\u9fff]{3,}+")
+_VALUE = re.compile(r"[^\s\"'`\\<>,;&|)}\]，。；！？、）】」》”\u4e00-\u9fff]++")
+_SHORTEST_VALUE = 3
+_LOOKED_AT = 512
+"""Characters of a value by which it is judged: a secret's beginning tells."""
 _COOKIES = re.compile(r"\bCookie2?[\\\"']*+\s?:\s?[\\\"']*+([^\"'\\\r\n]*+)", re.IGNORECASE)
 _SCHEME = re.compile(
     r"\b(?:Bearer|Token|ApiKey|Api-Key|Key|Splunk|SSWS|Snowflake)\s++([\w+/.~=-]{8,}+)", re.IGNORECASE
@@ -134,7 +138,7 @@ _WORD_PARTS = re.compile(r"[-'’/.]")
 _PLACEHOLDER = re.compile(
     r"[*•.…<{$%\[]|redacted|your[-_]|(?:x{3,}|\*{3,})|os\.environ|process\.env|env[.:]", re.IGNORECASE
 )
-_MASKED = re.compile(r"\*{3}|…|\.\.\.|x{6}", re.IGNORECASE)
+_MASKS = ("***", "…", "...", "xxxxxx", "XXXXXX")
 _NAME_PARTS = re.compile(r"[-_.\s]++")
 _LAST_WORD = re.compile(r"(?<![A-Za-z-])([A-Za-z-]++)[ _]{1,2}\Z")
 _NO_VALUES = frozenset(
@@ -161,7 +165,7 @@ def found_in(text: str) -> Iterator[Named]:
     if "@" in text or " -u" in text or "--user" in text:
         for pattern in (_IN_URL, _IN_DSN, _CURL_USER):
             for found in pattern.finditer(text):
-                if not _MASKED.search(found[1]) and not _PLACEHOLDER.match(found[1]):
+                if not _is_masked(found[1]) and not _PLACEHOLDER.match(found[1]):
                     yield Named(*found.span(1))
     lowered = text.lower()
     if len(lowered) != len(text):  # A few letters of other scripts have two for their small one.
@@ -195,6 +199,7 @@ def _named_in(text: str, lowered: str) -> Iterator[Named]:
 def _separated(text: str, lowered: str) -> Iterator[Named]:
     """Yield the values that a name and a mark stand before."""
     done = 0
+    runs = _Runs(text)
     for stem in _STEM.finditer(lowered):
         if stem.start() < done:
             continue
@@ -212,14 +217,47 @@ def _separated(text: str, lowered: str) -> Iterator[Named]:
             if not (start and _IN_QUERY.match(text, start - 1)):
                 continue
             kind = Kind.PERHAPS
-        if value := _value(text, name, found, kind):
+        if value := _value(text, name, found, kind, runs=runs):
             done = value.end
             yield value
 
 
-@lru_cache(maxsize=4096)
+class _Runs:
+    """Where the values end that stand without quotes, each run of their characters gone through once.
+
+    One may hold many names (``token=token=token=...``), and each of these has the rest of it for its value.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._start = self._end = self._last = 0
+        self._drawn: int | None = None
+
+    def ends(self, start: int) -> tuple[int, int]:
+        """Return where the value that begins here ends: without and with the marks that end a sentence."""
+        if not self._start <= start < self._end:
+            found = _VALUE.match(self._text, start)
+            self._start, self._end = start, found.end() if found else start
+            self._last, self._drawn = self._end, None
+            while self._last > start and self._text[self._last - 1] in ".:":
+                self._last -= 1
+        return max(self._last, start), self._end
+
+    def is_random(self, start: int) -> bool:
+        """Whether what begins here, in the run that was last asked for, has something drawn in it."""
+        if self._drawn is None:
+            self._drawn = last_drawn(self._text, self._start, self._end)
+        return start <= self._drawn
+
+
 def kind_of(name: str, before: str = "") -> Kind | None:
     """Return what a name says of its value; None for a name of no secret. ``before``: what precedes it."""
+    # Its end tells, and the name of a JSON field may be of any length.
+    return _kind_of(name[-_LONGEST_NAME:], before)
+
+
+@lru_cache(maxsize=4096)
+def _kind_of(name: str, before: str) -> Kind | None:
     plain = _NAME_PARTS.sub("", name.lower())
     if plain in _AFTER and (earlier := _LAST_WORD.search(before)) and earlier[1].lower() in _BEFORE:
         plain = earlier[1].lower().replace("-", "") + plain
@@ -236,22 +274,33 @@ def kind_of(name: str, before: str = "") -> Kind | None:
     return Kind.PERHAPS if plain.endswith(_PERHAPS) else None
 
 
-def is_one(value: str, kind: Kind, sure: bool, told: bool = False) -> bool:
-    """Whether a value is a secret. ``sure``: it is certainly assigned; ``told``: a word alone is a value."""
+def is_one(
+    value: str, kind: Kind, sure: bool, told: bool = False, drawn: Callable[[], bool] | None = None
+) -> bool:
+    """Whether a value is a secret. ``sure``: it is certainly assigned; ``told``: a word alone is a value.
+
+    ``drawn`` answers whether a machine drew it, where that is known more cheaply than by going through it.
+    """
+    value = value[:_LOOKED_AT]
     bare = value.rstrip(".:!?")
-    if not bare or _PLACEHOLDER.match(value) or _MASKED.search(value) or bare.lower() in _NO_VALUES:
+    if not bare or _PLACEHOLDER.match(value) or _is_masked(value) or bare.lower() in _NO_VALUES:
         return False
     if kind is Kind.CODE:
         return bare.isdecimal() and 3 <= len(bare) <= 8
+    drawn = drawn or partial(is_random, bare)
     if kind is Kind.PERHAPS:
-        return len(bare) >= 12 and is_random(bare)
+        return len(bare) >= 12 and drawn()
     if kind is Kind.PASSWORD:
         if sure:
             return len(bare) >= 4
-        return len(bare) >= 4 and (told or is_random(bare) or not _is_words(bare))
+        return len(bare) >= 4 and (told or drawn() or not _is_words(bare))
     if sure:
         return len(bare) >= 6
-    return len(bare) >= 8 and is_random(bare)
+    return len(bare) >= 8 and drawn()
+
+
+def _is_masked(value: str) -> bool:
+    return any(mask in value for mask in _MASKS)
 
 
 def _is_words(value: str) -> bool:
@@ -259,7 +308,15 @@ def _is_words(value: str) -> bool:
     return all(part.isalpha() for part in _WORD_PARTS.split(value) if part)
 
 
-def _value(text: str, name: str, found: re.Match[str], kind: Kind, sure: bool = False) -> Named | None:
+def _value(
+    text: str,
+    name: str,
+    found: re.Match[str],
+    kind: Kind,
+    *,
+    sure: bool = False,
+    runs: _Runs | None = None,
+) -> Named | None:
     """Return where the value stands that a name is set apart from by what was found, if it is a secret."""
     start = found.end()
     opened = found["opened"].strip("\\@(")[-1:]
@@ -269,11 +326,15 @@ def _value(text: str, name: str, found: re.Match[str], kind: Kind, sure: bool = 
         end = min(len(text), start + _MOST_QUOTED) if end < 0 else end
         while end > start and text[end - 1] == "\\":
             end -= 1
-        value, ends = text[start:end], True
-    elif plain := _VALUE.match(text, start):
-        value, ends = plain[0].rstrip(".:"), _ends(text, plain.end())
+        ends, drawn = True, None
     else:
-        return None
+        runs = runs or _Runs(text)
+        end, beyond = runs.ends(start)
+        drawn = partial(runs.is_random, start)
+        if beyond - start < _SHORTEST_VALUE:
+            return None
+        ends = _ends(text, beyond)
+    value = text[start : min(end, start + _LOOKED_AT)]
     by = found["by"].strip()
     spoken = by.isalpha()
     sure = sure or (
@@ -287,7 +348,7 @@ def _value(text: str, name: str, found: re.Match[str], kind: Kind, sure: bool = 
         )
     )
     # After a colon a word that ends the clause is a value; after "is" it may be what is said of a secret.
-    return Named(start, start + len(value)) if is_one(value, kind, sure, told=ends and not spoken) else None
+    return Named(start, end) if is_one(value, kind, sure, ends and not spoken, drawn) else None
 
 
 def _ends(text: str, at: int) -> bool:

@@ -10,6 +10,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from routescope import named_secrets, secret_shapes
 from routescope.identifiers import kept
 
+LONGEST = 4_000
+"""Characters of what is pasted that are looked at: as much as the boxes take."""
 SHORTEST = 6
 """IDs shorter than this are none that a gateway or provider makes."""
 
@@ -20,7 +22,9 @@ _ID_PARAMETERS = ("request_id", "requestid", "x-request-id", "task_id", "taskid"
 _ELLIPSIS = ("…", "...")
 # A masked key keeps its prefix.
 _KEPT = re.compile(r"[A-Za-z]{1,6}\d?[-_]|AIza|AKIA|eyJ")
-_MASKED_KEY = re.compile(r"(?:[A-Za-z]{1,6}\d?[-_]|AIza|AKIA|eyJ)….{4}")
+_MASKED_KEY = re.compile(r"(?:[A-Za-z]{1,6}\d?[-_]|AIza|AKIA|eyJ)…(?:.{4})?")
+_SHORTEST_SHOWN = 16
+"""Characters of a key of which four may be shown; of a shorter one they would tell too much."""
 
 
 _QUOTES = "\"'`"
@@ -31,6 +35,7 @@ def found_in(text: str, is_known: Callable[[str], bool], likely: Callable[[str],
 
     Gateways are free in what an ID is: it may hold spaces and quotes, or look like an address or a key.
     """
+    text = text[:LONGEST]
     whole = kept(text)
     found = (likely or identifier)(text)
     address = kept(_in_address(whole)) if _ADDRESS.fullmatch(whole) else ""
@@ -44,7 +49,7 @@ def identifier(text: str) -> str:
 
     An API key comes back masked: it is never an ID, and must not be shown, searched for or put into a URL.
     """
-    text = text.replace("\x00", "").strip()
+    text = text[:LONGEST].replace("\x00", "").strip()
     if key := key_in(text):
         return masked(key)
     if address := _ADDRESS.search(text):
@@ -56,9 +61,10 @@ def identifier(text: str) -> str:
 
 
 def masked(key: str) -> str:
-    """Return a key's prefix and last four characters: ``sk-…9f2a``."""
+    """Return a key's prefix and last four characters: ``sk-…9f2a``. Of a short one, no more than its kind."""
     kept = _KEPT.match(key)
-    return f"{kept[0] if kept else 'key-'}…{key[-4:]}"
+    shown = key[-4:] if len(key) >= _SHORTEST_SHOWN else ""
+    return f"{kept[0] if kept and shown else 'key-'}…{shown}"
 
 
 def is_key(text: str) -> bool:
@@ -81,6 +87,7 @@ def is_shortened(text: str) -> bool:
 
 def key_in(text: str) -> str | None:
     """Return the first API key, token or other secret in what was pasted."""
+    text = text[:LONGEST]
     spans = chain(secret_shapes.found_in(text), named_secrets.found_in(text))
     return next((text[start:end] for start, end in spans), None)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_plus
 
 from routescope.redaction import is_no_secret
+from routescope.remembering import remembered
 
 LEFT_OUT = "[…]"
 _NAMES = frozenset(
@@ -62,7 +62,7 @@ def without_prose(value: Any) -> Any:
     return value
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def name_without_prose(name: str) -> str:
     """Return what a provider, a channel or a program is called; a sentence is no name."""
     said = unquote_plus(name) if "%20" in name else name
@@ -70,7 +70,7 @@ def name_without_prose(name: str) -> str:
     return LEFT_OUT if is_sentence else name
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def address_without_prose(address: str) -> str:
     """Return an address without the parts of its path and the values of its query that are prose."""
     if is_name(address):
@@ -106,6 +106,6 @@ def is_plain_name(key: str) -> bool:
     return is_plain(key)
 
 
-@lru_cache(maxsize=16_384)
+@remembered(16_384)
 def _is_no_name_of_content(key: str) -> bool:
     return key.lower() not in _NAMES

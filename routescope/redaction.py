@@ -15,6 +15,7 @@ from typing import Any
 
 from routescope import named_secrets, secret_shapes
 from routescope.named_secrets import Kind, kind_of
+from routescope.remembering import remembered
 from routescope.secret_shapes import BLOCK, HOOK
 
 SECRET = "[redacted secret]"  # noqa: S105 - what stands in its place
@@ -53,20 +54,20 @@ _PLAIN = re.compile(r"(?:[0-9a-f]{1,64}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22})\Z
 _BARE = re.compile(r"[\w.-]*+", re.ASCII)
 """What nothing can be assigned in."""
 _SHORT = 64
-_LONGEST_KEPT = 200
-"""Characters of what is remembered to hold no secret: long texts do not come again."""
 _LONG_NUMBER, _LONGEST_NUMBER = 10**12, 10**19
 """A card number may be sent as a number; counts are shorter."""
 _PAIR_NAMES = ("name", "key", "header", "field")
+_VALUE_NAMES = frozenset(("value", "val", "content"))
 
 
 def redacted(text: str) -> str:
     """Return the text with secrets, e-mail addresses, cards and phone numbers replaced."""
+    # Names and short values come again and again: parameters, billing items, keys of metadata.
     return _redacted_short(text) if len(text) <= _SHORT else _redacted(text)
 
 
 def _redacted(text: str) -> str:
-    text = _without_secrets(text)
+    text = _replaced(text, _named_nothing)
     if "@" in text:
         text = _EMAIL.sub("[redacted e-mail]", text)
     if _DIGITS.search(text):
@@ -75,17 +76,17 @@ def _redacted(text: str) -> str:
     return text
 
 
+_redacted_short = lru_cache(maxsize=65_536)(_redacted)
+
+
+@remembered(16_384)  # Addresses of APIs, and what programs call themselves.
 def without_secrets(text: str) -> str:
     """Return the text with secrets replaced; addresses and numbers of people stay."""
-    return _without_secrets_short(text) if len(text) <= _LONGEST_KEPT else _without_secrets(text)
+    return _replaced(text, _named_nothing)
 
 
-def _without_secrets(text: str) -> str:
-    return _replaced(text, lambda _: SECRET)
-
-
-# Addresses of APIs, and what programs call themselves.
-_without_secrets_short = lru_cache(maxsize=16_384)(_without_secrets)
+def _named_nothing(_secret: str) -> str:
+    return SECRET
 
 
 def without_secrets_in_name(name: str) -> str:
@@ -94,10 +95,10 @@ def without_secrets_in_name(name: str) -> str:
     So a token that a gateway names by its key, or an ID that holds one, can be told from others and found.
     Doing it again changes nothing.
     """
-    return name if len(name) < _SHORTEST_SECRET or _PLAIN.match(name) else _named(name)
+    return name if _PLAIN.match(name) else _named(name)
 
 
-@lru_cache(maxsize=16_384)
+@remembered(16_384)
 def _named(name: str) -> str:
     if _BARE.fullmatch(name):
         return _without(name, secret_shapes.found_in(name), _digest)
@@ -130,27 +131,26 @@ def _without(text: str, spans: Iterable[tuple[int, int]], by: Callable[[str], st
     return "".join([*parts, text[at:]]) if parts else text
 
 
-# Names and short values come again and again: parameters, billing items, keys of metadata.
-_redacted_short = lru_cache(maxsize=65_536)(_redacted)
-
-
 def redacted_json(value: Any) -> Any:
     """Return a JSON value with every text in it redacted, and what is named like a secret replaced whole."""
     return mapped(value, redacted)
 
 
-def mapped(value: Any, change: Callable[[str], str]) -> Any:
-    """Return a JSON value with ``change`` made to every text; cards and what is named a secret go."""
+def mapped(value: Any, change: Callable[[str], str], called: str = "") -> Any:
+    """Return a JSON value with ``change`` made to every text; cards and what is named a secret go.
+
+    ``called`` is the name of the field that holds it: ``{"password": {"value": "..."}}`` names the value so.
+    """
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):
-        named = next((value[name] for name in _PAIR_NAMES if isinstance(value.get(name), str)), "")
+        named = next((value[name] for name in _PAIR_NAMES if isinstance(value.get(name), str)), called)
         return {
             change(str(key)): _mapped_field(str(key), inner, change, str(named))
             for key, inner in value.items()
         }
     if isinstance(value, list):
-        return [mapped(inner, change) for inner in value]
+        return [mapped(inner, change, called) for inner in value]
     if (
         isinstance(value, int)
         and not isinstance(value, bool)
@@ -163,19 +163,17 @@ def mapped(value: Any, change: Callable[[str], str]) -> Any:
 
 def _mapped_field(key: str, value: Any, change: Callable[[str], str], named: str) -> Any:
     # Of {"name": "password", "value": "..."} the value has the name of the other field.
-    kind = kind_of(named if named and key.lower() in ("value", "val", "content") else key)
+    name = named if named and key.lower() in _VALUE_NAMES else key
+    kind = kind_of(name)
     if kind is None or isinstance(value, bool) or value is None:
-        return mapped(value, change)
+        return mapped(value, change, name)
     if isinstance(value, str):
         return SECRET if _is_secret_field(value, kind) else change(value)
     if isinstance(value, list):
-        return [
-            SECRET if isinstance(one, str) and _is_secret_field(one, kind) else mapped(one, change)
-            for one in value
-        ]
+        return [_mapped_field(name, one, change, named) for one in value]
     if isinstance(value, int) and kind in (Kind.PASSWORD, Kind.CODE) and abs(value) >= 100:
         return SECRET
-    return mapped(value, change)
+    return mapped(value, change, name)
 
 
 def _is_secret_field(value: str, kind: Kind) -> bool:
@@ -201,13 +199,9 @@ def is_left_alone(value: Any, text_is: Callable[[str], bool], key_is: Callable[[
     return not isinstance(value, int) or -_LONG_NUMBER < value < _LONG_NUMBER
 
 
+@remembered(65_536)
 def is_no_secret(text: str) -> bool:
     """Whether a text has nothing to redact and, as a key, names no secret."""
-    return _is_short_no_secret(text) if len(text) <= _LONGEST_KEPT else _redacted(text) == text
-
-
-@lru_cache(maxsize=65_536)
-def _is_short_no_secret(text: str) -> bool:
     return kind_of(text) is None and _redacted(text) == text
 
 

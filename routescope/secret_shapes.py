@@ -148,7 +148,6 @@ _SHAPES = (
     rf"access-(?:sandbox|development|production)-{_UUID}",
     r"[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk",
     # Made of other things.
-    r"ey[A-Za-z0-9][\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*+){0,3}+",
     r"eyJrIjoi[A-Za-z0-9]{50,}+=*+",
     r"ZXlK[\w+/=-]{40,}+",
     r"(?:pk|sk|tk)\.[\w-]{40,}+\.[\w-]{16,}+",
@@ -183,6 +182,10 @@ _PREFIXED = re.compile(_BEGIN + r"(?:sk|pk|rk|rsk|rsp|key|tok|pat)[-_][\w-]*+", 
 """What often begins a key, and often a name."""
 _REST = re.compile(r"[\w-]*+", re.ASCII)
 
+_WEB_TOKEN = re.compile(r"(?<![\w-])[\w-]{11,}+(?=\.)(?:\.[\w-]{8,}+)(?:\.[\w-]*+){0,3}+", re.ASCII)
+_TOKENS_BEGINNING = re.compile(_BEGIN + r"ey[A-Za-z0-9][\w-]{8}", re.ASCII)
+"""A JSON web token begins with an object in Base64. It is found by its whole, so that a run is read once."""
+
 BLOCK = re.compile(
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
     r".*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)"
@@ -208,10 +211,17 @@ HOOK = re.compile(
 def found_in(text: str) -> list[tuple[int, int]]:
     """Return where secrets stand by their shape, in order; two may overlap."""
     spans = []
+    done = 0
     for found in _SHAPE.finditer(text):
-        if not _is_made_of_words(found[0]):
+        if found.start() >= done and not _is_made_of_words(found[0]):
             rest = _REST.match(text, found.end())
-            spans.append((found.start(), rest.end() if rest else found.end()))
+            done = rest.end() if rest else found.end()
+            spans.append((found.start(), done))
+    if "ey" in text:
+        for found in _WEB_TOKEN.finditer(text):
+            begins = _TOKENS_BEGINNING.search(text, found.start(), text.index(".", found.start()))
+            if begins and not _is_made_of_words(text[begins.start() : found.end()]):
+                spans.append((begins.start(), found.end()))
     for found in _PREFIXED.finditer(text):
         if _is_secret(found[0]):
             spans.append(found.span())
@@ -243,6 +253,11 @@ def is_random(text: str) -> bool:
     One of its runs of letters and digits must mix these, or their case, as no name does.
     """
     return any(_is_drawn(piece) for piece in _PIECE.findall(text))
+
+
+def last_drawn(text: str, start: int, end: int) -> int:
+    """Return where the last run of letters and digits begins that is drawn (`is_random`); -1 for none."""
+    return max((one.start() for one in _PIECE.finditer(text, start, end) if _is_drawn(one[0])), default=-1)
 
 
 def _is_made_of_words(text: str) -> bool:

@@ -203,7 +203,7 @@ def clean_id(text: str) -> str:
 
     An API key comes back masked, as from `pasted.identifier`.
     """
-    text = text.replace("\x00", "")
+    text = text[: pasted.LONGEST].replace("\x00", "")
     if key := pasted.key_in(text):
         return pasted.masked(key)
     labelled = _LABELLED_ID.search(text)

@@ -36,7 +36,7 @@ MOST_OF_ONE_ID = 100
 def tasks(request: AuthenticatedRequest) -> HttpResponse:
     """The Task Logs tab. Its form leads to the address of what it asks for."""
     if request.method == "POST":
-        filters = TaskFilter(request.POST, user=request.user, catalogue=catalogue())
+        filters = TaskFilter(asked(request), user=request.user, catalogue=catalogue())
         return redirect(reverse("tasks") + filters.page_query(Cursor()))
     context = _tasks(request)
     if context["filters"].holds_a_key:

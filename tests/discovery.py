@@ -118,7 +118,7 @@ def hard_for(pattern: re.Pattern[Any]) -> list[Callable[[int], str]]:
     seeds = [*COMMON, *literals]
     seeds += [f"{word}{filler}" for word in literals for filler in ("a", " ", ".")]
     seeds += ["".join(literals)] if literals else []
-    makers: list[Callable[[int], str]] = [partial(_repeated, seed) for seed in dict.fromkeys(seeds)]
+    makers: list[Callable[[int], str]] = [partial(repeated, seed) for seed in dict.fromkeys(seeds)]
     for word in literals:
         for filler in ("a", " ", "1", "."):
             # Once what opens a match, and then what never closes it.
@@ -126,7 +126,7 @@ def hard_for(pattern: re.Pattern[Any]) -> list[Callable[[int], str]]:
     return makers
 
 
-def _repeated(seed: str, size: int) -> str:
+def repeated(seed: str, size: int) -> str:
     return (seed * (size // len(seed) + 1))[:size]
 
 

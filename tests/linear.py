@@ -7,14 +7,16 @@ from time import process_time
 
 FIRST, SIZES = 8 * 1024, (64 * 1024, 256 * 1024)
 BOUND = 0.2
-"""Seconds for the last size. The machine may be shared, and slower than it says: hence the tries."""
+"""Seconds for the last size, of one pattern. The machine may be shared and slow for a while: hence tries."""
 _LEAST = 0.02
 _TRIES = 5
 _HARDEST = 3
 
 
-def check(work: Callable[[str], object], makers: Iterable[Callable[[int], str]]) -> None:
-    """Fail where the work on a text of 256 KiB takes too long.
+def check(
+    work: Callable[[str], object], makers: Iterable[Callable[[int], str]], bound: float = BOUND
+) -> None:
+    """Fail where the work on a text of 256 KiB takes longer than ``bound``, in seconds.
 
     All texts are tried while they are short, and the ones that take longest at their full length: what grows
     with the square shows in the first step already.
@@ -22,10 +24,10 @@ def check(work: Callable[[str], object], makers: Iterable[Callable[[int], str]])
     took = []
     for make in makers:
         text = make(FIRST)
-        took.append((_bounded(work, text, max(BOUND * FIRST / SIZES[-1], _LEAST)), make))
+        took.append((_bounded(work, text, max(bound * FIRST / SIZES[-1], _LEAST)), make))
     for _, make in sorted(took, key=lambda pair: pair[0], reverse=True)[:_HARDEST]:
         for size in SIZES:
-            _bounded(work, make(size), max(BOUND * size / SIZES[-1], _LEAST))
+            _bounded(work, make(size), max(bound * size / SIZES[-1], _LEAST))
 
 
 def _bounded(work: Callable[[str], object], text: str, bound: float) -> float:

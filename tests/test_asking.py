@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from time import process_time
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -15,6 +16,7 @@ from playwright.sync_api import Page, expect
 
 from accounts.models import Gateway, User
 from logs import views as usage_views
+from routescope import pasted
 from tasks import views as task_views
 from tests.cast import event, signed_in, store
 from tests.e2e import hands
@@ -67,6 +69,17 @@ def test_a_key_reaches_no_address(alice_client: Client, path: str, box: str, typ
     assert TOLD not in shown.content.decode() + fragment.content.decode()
 
 
+@on_both_tabs
+def test_of_a_pasted_message_its_id_alone_reaches_the_address(
+    alice_client: Client, path: str, box: str
+) -> None:
+    typed = f"Error code: 429, try again later (request id: req_8f3a9c21). {'您的账户已达到速率限制' * 200}"
+    answer = alice_client.post(path, {box: typed, "model": "gpt-5"})
+    assert parse_qs(urlsplit(answer["Location"]).query) == {"model": ["gpt-5"], box: ["req_8f3a9c21"]}
+    fragment = alice_client.post(f"{path}results/", {box: typed}, headers={"HX-Request": "true"})
+    assert fragment["HX-Push-Url"] == f"{path}?{box}=req_8f3a9c21"
+
+
 @pytest.mark.usefixtures("standing_clock")
 @on_both_tabs
 def test_a_form_and_its_address_show_the_same(alice_client: Client, path: str, box: str) -> None:
@@ -99,6 +112,19 @@ def test_a_session_that_ended_leads_back_to_what_the_form_asked_for(
     answer = client.post(f"{path}results/", form, headers={"HX-Request": "true"})
     after = parse_qs(urlsplit(answer["HX-Redirect"]).query)["next"][0]
     assert after == f"{path}?model=gpt-5&{box}={quote(f'sk-…{KEY[-4:]}')}"
+
+
+@on_both_tabs
+@pytest.mark.parametrize("piece", ["token=", "ey1-", "cookie: a", "\u5bc6\u7801\uff1a"])
+def test_a_form_of_any_length_costs_a_stranger_more_than_us(
+    client: Client, alice_client: Client, path: str, box: str, piece: str
+) -> None:
+    for who in (client, alice_client):
+        before = process_time()
+        answer = who.post(f"{path}results/", {box: piece * 100_000}, headers={"HX-Request": "true"})
+        assert process_time() - before < 3
+        assert answer.status_code in (200, 404)
+        assert max(map(len, answer.headers.values())) < 10_000
 
 
 @pytest.mark.parametrize(
@@ -134,6 +160,19 @@ def test_a_key_typed_into_a_list_of_the_admin_reaches_no_address(admin: User, ur
     # Typed into the address by hand, it leaves that at once.
     by_hand = client.get(url, {"q": KEY})
     assert by_hand.status_code == 302 and TOLD not in by_hand["Location"]
+
+
+@pytest.mark.parametrize("typed", ["pwd=abcd", "pin: 1234", "password=x9", "token=" + "a1B2" * 30])
+@pytest.mark.parametrize("url", LISTS[:3])
+def test_a_short_secret_leaves_the_address_of_a_list_once(admin: User, url: str, typed: str) -> None:
+    client = signed_in(admin)
+    for answer in (client.get(url, {"q": typed}), client.post(url, {"q": typed, "_search": "1"})):
+        assert answer.status_code == 302 or not pasted.key_in(typed)
+        followed = client.get(answer["Location"]) if answer.status_code == 302 else answer
+        assert followed.status_code == 200
+        assert not pasted.key_in(
+            parse_qs(urlsplit(answer.headers.get("Location", "")).query).get("q", [""])[0]
+        )
 
 
 def test_a_search_of_the_admin_leads_to_what_it_found(admin: User) -> None:

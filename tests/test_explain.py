@@ -284,7 +284,7 @@ def test_a_key_is_neither_shown_nor_left_in_the_address(alice_client: Client, ty
     assert KEY not in text(response)
     assert "sk-…1234" in text(response)
     assert "This is an API key, not a request ID" in text(response)
-    assert "replace the key" in reasons(response)["key"]
+    assert "neither here nor in the address" in reasons(response)["key"]
     assert list(reasons(response)) == ["key"]
     assert alice_client.get(actions(response, "key")["Clear the search"]).status_code == 200
     fragment = alice_client.get(f"{PAGE}results/", {"request_id": typed}, headers={"HX-Request": "true"})

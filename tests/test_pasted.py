@@ -56,3 +56,17 @@ def test_a_key_is_masked_and_known_again(text: str, shown: str) -> None:
     assert pasted.is_key(text)
     assert pasted.is_key(shown)
     assert pasted.identifier(shown) == shown
+
+
+@pytest.mark.parametrize("text", ["password=abcd", "pwd: hunter2", "pin=1234", "otp: 123456"])
+def test_a_short_secret_is_masked_whole(text: str) -> None:
+    key = pasted.key_in(text)
+    assert key
+    shown = pasted.identifier(text)
+    assert key[-3:] not in shown and pasted.is_key(shown)
+    assert pasted.identifier(shown) == shown
+
+
+def test_no_more_is_looked_at_than_the_boxes_take() -> None:
+    assert pasted.key_in("a " * pasted.LONGEST + KEY) is None
+    assert pasted.identifier(f"req_1 {'b' * 90} " + "c " * pasted.LONGEST) == "b" * 90

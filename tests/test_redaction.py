@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from routescope.redaction import redacted, redacted_json, without_secrets_in_name
+from routescope.remembering import LONGEST, remembered
 from tests import linear, secret_kinds
 
 PLANTED = [
@@ -142,3 +143,30 @@ def test_json_is_redacted_in_depth_keys_and_card_numbers_too() -> None:
         "at": 1763766483123456,
         "t": True,
     }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"password": {"value": "hunter2hunter"}},
+        {"api_key": {"type": "plain", "value": "hunter2hunter"}},
+        {"auth": [{"password": [{"val": "hunter2hunter"}]}]},
+        {"headers": [{"name": "x-api-key", "value": {"value": "hunter2hunter"}}]},
+        {"password": ["hunter2hunter", ["hunter2hunter"]]},
+    ],
+)
+def test_the_name_of_a_field_is_that_of_the_value_within_it(value: object) -> None:
+    assert "hunter2" not in str(redacted_json(value))
+
+
+def test_long_texts_are_not_remembered() -> None:
+    asked: list[str] = []
+
+    @remembered(10)
+    def length(text: str) -> int:
+        asked.append(text)
+        return len(text)
+
+    short, long = "a" * LONGEST, "a" * (LONGEST + 1)
+    assert [length(short), length(short), length(long), length(long)] == [LONGEST] * 2 + [LONGEST + 1] * 2
+    assert asked == [short, long, long]

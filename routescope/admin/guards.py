@@ -62,7 +62,7 @@ class GuardedAdmin(admin.ModelAdmin[_Row]):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        if SEARCH in asked(request) or pasted.key_in(request.GET.get(SEARCH_VAR, "")):
+        if SEARCH in request.POST or pasted.key_in(request.GET.get(SEARCH_VAR, "")) is not None:
             # A key is masked as what came with it in its ID is known by.
             return redirect(address(request.path, asked(request), identifiers.kept))
         if request.method != "POST":

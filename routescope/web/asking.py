@@ -18,6 +18,8 @@ from routescope import pasted
 
 SEARCH = "_search"
 """What tells a search of the Django admin from its other forms, which are sent to the same address."""
+_MOST_ASKED = 2 * pasted.LONGEST
+"""Characters of all that is asked for, and of an address."""
 _OF_THE_FORM = {"csrfmiddlewaretoken", SEARCH}
 
 _View = TypeVar("_View", bound=Callable[..., Any])
@@ -36,24 +38,48 @@ def asked_by_form(view: _View) -> _View:
 
 def asked(request: HttpRequest) -> QueryDict:
     """Return what is asked for: the form that was sent, or the address's query."""
-    return request.POST if request.method == "POST" else request.GET
+    return _asked_in(request.POST) if request.method == "POST" else request.GET
 
 
-def address(path: str, form: QueryDict, mask: Callable[[str], str] = pasted.identifier) -> str:
-    """Return the address that asks what a form asks, with keys masked and without what was left blank."""
+def _asked_in(form: QueryDict) -> QueryDict:
+    """Return what of a form asks for something, no longer than an address may be.
+
+    Of each value as much is read as the boxes take, and in all no more than a search and filters beside it.
+    """
     query = QueryDict(mutable=True)
+    room = _MOST_ASKED
     for name, values in form.lists():
-        kept = [mask(value) if pasted.key_in(value) else value for value in values if value]
-        if kept and name not in _OF_THE_FORM:
-            query.setlist(name, kept)
-    return f"{path}?{query.urlencode()}" if query else path
+        for value in (one[: pasted.LONGEST] for one in values):
+            if value and name not in _OF_THE_FORM and (room := room - len(name) - len(value)) >= 0:
+                query.appendlist(name, value)
+    return query
+
+
+def address(path: str, query: QueryDict, mask: Callable[[str], str] = pasted.identifier) -> str:
+    """Return the address that asks for this, with keys masked. What ``mask`` leaves of a key goes.
+
+    What is longer than an address may be leads to the page itself.
+    """
+    shown = QueryDict(mutable=True)
+    for name, values in query.lists():
+        if kept := [said for value in values if (said := _without_key(value, mask))]:
+            shown.setlist(name, kept)
+    whole = f"{path}?{shown.urlencode()}" if shown else path
+    return whole if len(whole) <= _MOST_ASKED else path
+
+
+def _without_key(value: str, mask: Callable[[str], str]) -> str:
+    if pasted.key_in(value) is None:
+        return value
+    masked = mask(value)
+    return "" if pasted.key_in(masked) else masked
 
 
 def address_of(request: HttpRequest) -> str | None:
     """Return the address that asks what a request asks; None for one that changes something."""
     if request.method in ("GET", "HEAD"):
         return request.get_full_path()
-    return address(request.path, request.POST) if _is_asked_by_form(request) else None
+    return address(request.path, asked(request)) if _is_asked_by_form(request) else None
 
 
 def _is_asked_by_form(request: HttpRequest) -> bool:
