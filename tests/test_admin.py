@@ -93,6 +93,13 @@ def test_the_index_is_in_the_order_of_use(client: Client) -> None:
     ]
 
 
+def test_no_two_lines_of_the_index_have_one_name(client: Client) -> None:
+    app_list = client.get("/admin/").context["app_list"]
+    names = [str(entry["name"]) for section in app_list for entry in section["models"]]
+    assert len(names) > 15
+    assert sorted(names) == sorted(set(names))
+
+
 @pytest.mark.django_db
 def test_every_list_opens_and_searches(client: Client) -> None:
     for model, model_admin in django_admin.site._registry.items():

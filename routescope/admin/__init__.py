@@ -410,6 +410,8 @@ SECTIONS: tuple[tuple[str | Promise, tuple[str, ...]], ...] = (
     (gettext_lazy("System"), ("routescope.jobrun",)),
 )
 """The index, in the order of use. Models not named here follow under their apps."""
+_RENAMED: dict[str, str | Promise] = {"auth.group": gettext_lazy("Permission groups")}
+"""What the index calls models whose own names would stand there twice."""
 
 
 class LabelledAutocomplete(AutocompleteJsonView):
@@ -428,6 +430,9 @@ def _sections(
     if app_label:
         return apps
     entries = {entry["model"]._meta.label_lower: entry for app in apps for entry in app["models"]}
+    for label, name in _RENAMED.items():
+        if label in entries:
+            entries[label]["name"] = name
     sections = []
     for name, labels in SECTIONS:
         if found := [entries.pop(label) for label in labels if label in entries]:
