@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
@@ -13,12 +14,23 @@ from django.utils.translation import gettext_lazy as _lazy
 from accounts.admin.audited import AuditedAdmin
 from accounts.audit import AuditEntry
 from logs.catalogue import PIECE_KINDS, TOKEN_KINDS, GroupRatio, ModelPrice
+from logs.pricing import trial
 from routescope.admin import ReadOnlyAdmin
+
+
+class ModelPriceForm(forms.ModelForm[ModelPrice]):
+    """A version of a model's prices, tried out before it is saved: prices of one model must fit together."""
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]  # the stubs leave it out: the instance is made there
+        if not self.errors and self.instance.by_token and (problem := trial(self.instance)):
+            self.add_error(None, problem)
 
 
 @admin.register(ModelPrice)
 class ModelPriceAdmin(AuditedAdmin[ModelPrice]):
     audited_as = AuditEntry.Act.PRICES
+    form = ModelPriceForm
     list_display = ("model", "valid_from", "input", "cached_input", "output", "per_call", "per_image", "note")
     list_select_related = ("model",)
     search_fields = ("model__name", "note")

@@ -10,7 +10,7 @@ class LogsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.models import User
-        from logs import repricing  # noqa: F401  (listens for new prices)
+        from logs import new_prices  # noqa: F401  (listens for them)
         from logs.content_store import UsageContentStore
         from logs.exports import UsageSource
         from logs.ledger import UsageLedger

@@ -118,11 +118,6 @@ class ModelPrice(models.Model):
         super().clean()
         if not self.by_token and not self.is_flat:
             raise ValidationError(_("Give at least one price."))
-        if self.by_token and self.model_id:
-            from logs.pricing import trial
-
-            if problem := trial(self):
-                raise ValidationError(problem)
 
 
 class GroupRatio(models.Model):

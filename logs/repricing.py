@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-from typing import Any
-
-from django.db import transaction
 from django.db.models import Q
-from django.db.models.signals import post_save
-from django.dispatch import receiver
-from kombu.exceptions import OperationalError as BrokerError
 
 from logs.amend import Amendment, amend, hours_with, records_of
-from logs.catalogue import ModelPrice
 from logs.models import REQUEST_TYPES
 from logs.pricing import Consumed, PriceBook
-
-logger = logging.getLogger(__name__)
 
 _CALLS = Q(type__in=REQUEST_TYPES)
 
@@ -44,22 +34,3 @@ def price_unpriced(model_id: int | None = None) -> int:
                     )
             priced += amend(amendments)
     return priced
-
-
-@receiver(post_save, sender=ModelPrice, dispatch_uid="price what waited for it")
-def price_what_waited(
-    sender: type[ModelPrice], instance: ModelPrice, raw: bool = False, **kwargs: Any
-) -> None:
-    """When a price arrives, have a worker price the calls that waited for it."""
-    if not raw:
-        transaction.on_commit(lambda: _enqueue(instance.model_id))
-
-
-def _enqueue(model_id: int) -> None:
-    from logs.jobs import price_unpriced as job
-
-    try:
-        job.apply_async((model_id,), retry=False)
-    except BrokerError:
-        # The nightly run prices them; pages and the admin work without the broker.
-        logger.warning("The job that prices model %s waits: the broker cannot be reached", model_id)

@@ -8,8 +8,8 @@ from typing import Any
 
 import genai_prices
 import pytest
-from django.core.exceptions import ValidationError
 from django.core.management import call_command
+from django.urls import reverse
 from genai_prices.data_snapshot import get_snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,7 +21,7 @@ from logs.events import UsageEvent
 from logs.models import RecordType, Status, UsageRecord
 from logs.pricing import UNIT, Consumed, PriceBook, Quote, _quote
 from logs.selection import Selection
-from tests.cast import NOON, event, store
+from tests.cast import NOON, event, signed_in, store
 from tests.sums import check_rollups
 
 _PAIRS = [
@@ -228,10 +228,19 @@ def test_a_price_that_is_valid_later_prices_no_earlier_call(alice: User, gateway
     assert UsageRecord.objects.get().cost is None
 
 
-def test_a_version_without_a_price_or_with_prices_that_do_not_fit_is_refused(db: None) -> None:
+@pytest.mark.parametrize(
+    ("prices", "said"),
+    [
+        ({}, "Give at least one price"),
+        ({"cached_input": "1"}, "do not fit together"),
+        ({"input": "1", "cached_input": "1"}, None),
+    ],
+)
+def test_a_version_without_a_price_or_with_prices_that_do_not_fit_is_refused(
+    admin: User, prices: dict[str, str], said: str | None
+) -> None:
     model = AIModel.objects.create(name="house-1")
-    with pytest.raises(ValidationError, match="at least one price"):
-        ModelPrice(model=model).full_clean()
-    with pytest.raises(ValidationError, match="do not fit together"):
-        ModelPrice(model=model, cached_input=1).full_clean()
-    ModelPrice(model=model, input=1, cached_input=1).full_clean()
+    form = {"model": model.pk, "valid_from_0": "2026-03-10", "valid_from_1": "12:00", **prices}
+    answer = signed_in(admin).post(reverse("admin:logs_modelprice_add"), form)
+    assert ModelPrice.objects.count() == (0 if said else 1)
+    assert said is None or said in answer.content.decode()
