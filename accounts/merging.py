@@ -34,7 +34,7 @@ def merge(source: _Kind, target: _Kind) -> None:
             lock_family(source.owner_id)
         _lock(source, target)
         check(source, target)
-        # Saved, not updated: who keeps a history of it listens (`logs.catalogue`).
+        # Saved, not updated: who keeps a history of it listens (`logs.models.prices`).
         source.merged_into_id = target.pk
         source.save(update_fields=["merged_into"])
         if isinstance(source, User):

@@ -20,8 +20,7 @@ from accounts.models import User
 from accounts.rights import READ_CONTENT
 from logs import contents
 from logs.content_shown import ContentShown, shown
-from logs.contents import ContentPolicy, Level
-from logs.models import UsageRecord
+from logs.models import ContentPolicy, Level, UsageRecord
 
 
 @admin.register(ContentPolicy)

@@ -13,7 +13,8 @@ from django.utils.translation import gettext_lazy as _lazy
 
 from accounts.admin.audited import AuditedAdmin
 from accounts.audit import AuditEntry
-from logs.catalogue import PIECE_KINDS, TOKEN_KINDS, GroupRatio, ModelPrice
+from logs.models import GroupRatio, ModelPrice
+from logs.models.prices import PIECE_KINDS, TOKEN_KINDS
 from logs.pricing import trial
 from routescope.admin import ReadOnlyAdmin
 

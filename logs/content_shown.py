@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 
 from logs import contents
 from logs.chat import Turn, conversation
-from logs.contents import Content, Level
-from logs.models import UsageRecord
+from logs.contents import Content
+from logs.models import Level, UsageRecord
 from routescope import formatting
 
 

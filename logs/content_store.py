@@ -9,7 +9,8 @@ from uuid import UUID
 import msgspec
 
 from logs import contents
-from logs.contents import Level, Policies, UsageContent
+from logs.contents import Policies
+from logs.models import Level, UsageContent
 
 
 class UsageContentStore:

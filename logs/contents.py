@@ -16,13 +16,12 @@ from uuid import UUID
 
 import msgspec
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db import connection, models
 from django.db.models.functions import Coalesce
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiToken, ErrorTexts, Group
+from logs.models.content import TABLE, Level, UsageContent
 from routescope import encryption, partitions
 from routescope.data import room
 from routescope.ids import moment_of
@@ -30,7 +29,6 @@ from routescope.partitions import Day
 from routescope.reading import cut, shortened
 from routescope.redaction import redacted_json
 
-TABLE = "usage_content"
 _CUTS = (20_000, 4_000, 1_000, 200)
 _INSERT = f"""
     INSERT INTO {TABLE} (id, user_id, level, input_bytes, output_bytes, is_truncated, key_id, body)
@@ -38,81 +36,6 @@ _INSERT = f"""
         %s::bytea[])
     ON CONFLICT DO NOTHING
 """  # noqa: S608
-
-
-class Level(models.IntegerChoices):
-    """How much of content may be kept. The lower one is the stricter."""
-
-    OFF = 1, _("Off: nothing is kept")
-    REDACTED = 2, _("Redacted: kept without secrets, e-mail addresses, phone and card numbers")
-    FULL = 3, _("Full: kept as sent")
-
-
-class ContentPolicy(models.Model):
-    """What may be kept of the content of a gateway, a group or a token. Where several apply, the strictest.
-
-    Where none does, nothing is kept.
-    """
-
-    gateway = models.OneToOneField(
-        "accounts.Gateway", models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("gateway")
-    )
-    group = models.OneToOneField(
-        "accounts.Group", models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("group")
-    )
-    token = models.OneToOneField(
-        "accounts.ApiToken",
-        models.CASCADE,
-        null=True,
-        blank=True,
-        related_name="+",
-        verbose_name=_("API token"),
-    )
-    level = models.SmallIntegerField(_("content"), choices=Level, default=Level.OFF)
-    changed_at = models.DateTimeField(_("changed"), auto_now=True)
-
-    class Meta:
-        verbose_name = _("content policy")
-        verbose_name_plural = _("content policies")
-        constraints = [
-            models.CheckConstraint(
-                name="contentpolicy_of_one",
-                condition=(
-                    models.Q(gateway__isnull=False, group__isnull=True, token__isnull=True)
-                    | models.Q(gateway__isnull=True, group__isnull=False, token__isnull=True)
-                    | models.Q(gateway__isnull=True, group__isnull=True, token__isnull=False)
-                ),
-                violation_error_message=_("Choose a gateway, a group or a token: exactly one of them."),
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.gateway or self.group or self.token}: {self.get_level_display()}"
-
-    def clean(self) -> None:
-        super().clean()
-        if sum(bool(chosen) for chosen in (self.gateway_id, self.group_id, self.token_id)) != 1:
-            raise ValidationError(_("Choose a gateway, a group or a token: exactly one of them."))
-
-
-class UsageContent(models.Model):
-    """The stored content of one record, encrypted. Sizes are bytes of JSON as sent."""
-
-    id = models.UUIDField(primary_key=True, editable=False)
-    user_id = models.IntegerField()
-    level = models.SmallIntegerField(choices=Level)
-    input_bytes = models.IntegerField(null=True)
-    output_bytes = models.IntegerField(null=True)
-    is_truncated = models.BooleanField()
-    key_id = models.TextField()
-    body = models.BinaryField()
-
-    class Meta:
-        db_table = TABLE
-        default_permissions = ("view",)
-
-    def __str__(self) -> str:
-        return str(self.id)
 
 
 @dataclass(frozen=True, slots=True)

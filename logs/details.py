@@ -18,8 +18,8 @@ from logs import contents
 from logs.attempts import Attempt, timeline
 from logs.causes import Verdict, verdict_on
 from logs.content_shown import ContentShown, shown
-from logs.contents import Content, Level
-from logs.models import UsageRecord
+from logs.contents import Content
+from logs.models import Level, UsageRecord
 from logs.pricing import PriceBook
 from logs.receipts import Receipt, receipt
 from logs.support_note import note

@@ -28,7 +28,7 @@ class UsageEvent(msgspec.Struct, kw_only=True):
     ``input_tokens`` includes cached ones, ``output_tokens`` includes reasoning. ``cost`` None: the gateway
     did not say. Names are the gateway's own; an empty one was not given. ``identity`` is what makes a record
     the same record where several share a request ID (cache hits, spans); None: the request ID does.
-    Set at ingest are ``content``: the policy (`logs.contents.Level`) under which content came, None where
+    Set at ingest are ``content``: the policy (`logs.models.Level`) under which content came, None where
     none was sent; and ``cause``: why it failed, judged before anything of its error was cut.
     """
 

@@ -10,8 +10,8 @@ from django.db.models.signals import post_save
 from django.dispatch import receiver
 from kombu.exceptions import OperationalError as BrokerError
 
-from logs.catalogue import ModelPrice
 from logs.jobs import price_unpriced
+from logs.models import ModelPrice
 
 logger = logging.getLogger(__name__)
 

@@ -23,9 +23,8 @@ from genai_prices.units import _get_registry
 from genai_prices.validation import validate_priced_units
 
 from accounts.models import AIModel
-from logs.catalogue import GroupRatio, ModelPrice
 from logs.events import JSONObject, UsageEvent
-from logs.models import MONEY_PLACES, RecordType, Status, UsageRecord
+from logs.models import MONEY_PLACES, GroupRatio, ModelPrice, RecordType, Status, UsageRecord
 
 UNIT = Decimal(1).scaleb(-MONEY_PLACES)
 ONE = Decimal(1)

@@ -17,9 +17,9 @@ from accounts import error_texts
 from accounts.identities import Names
 from accounts.models import ErrorTexts
 from logs import contents, echoes
-from logs.contents import Captured, Level, Policies
+from logs.contents import Captured, Policies
 from logs.events import Failure, JSONObject, UsageEvent
-from logs.models import UsageRecord
+from logs.models import Level, UsageRecord
 from routescope import prose
 from routescope.ids import derived_id
 from routescope.reading import built

@@ -20,8 +20,8 @@ from psycopg import sql
 from accounts import audit
 from accounts.audit import SCHEDULER, AuditEntry
 from logs import pending
-from logs.contents import TABLE as CONTENT
 from logs.ingest import TABLE as RECORDS
+from logs.models.content import TABLE as CONTENT
 from routescope import partitions
 from routescope.data.troubles import Trouble, trouble_of
 from routescope.ids import first_id, moment_of

@@ -19,8 +19,7 @@ from accounts.admin.audited import AuditedAdmin
 from accounts.audit import AuditEntry
 from accounts.models import AIModel, ApiToken, Gateway, Group, IngestKey, UserIdentity
 from accounts.models import User as Person
-from logs.catalogue import ModelPrice
-from logs.contents import ContentPolicy, Level
+from logs.models import ContentPolicy, Level, ModelPrice
 from tasks.models import Provider, ProviderCredential
 from tasks.providers.catalogue import built_in_source
 from tests.cast import signed_in

@@ -13,9 +13,7 @@ from django.utils import timezone
 
 from accounts.audit import AuditEntry
 from accounts.models import AIModel, Gateway, User
-from logs.catalogue import ModelPrice
-from logs.contents import ContentPolicy, Level
-from logs.models import UsageRecord
+from logs.models import ContentPolicy, Level, ModelPrice, UsageRecord
 from tests.cast import event, signed_in, store
 
 

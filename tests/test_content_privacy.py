@@ -14,9 +14,8 @@ from django.utils import timezone
 from accounts.error_texts import NOT_KEPT
 from accounts.models import ApiToken, ErrorTexts, Gateway, Group, User
 from logs import contents, ingest
-from logs.contents import ContentPolicy, Level, UsageContent
 from logs.events import Failure
-from logs.models import Status, UsageRecord
+from logs.models import ContentPolicy, Level, Status, UsageContent, UsageRecord
 from tests.cast import event, store
 from tests.sending import Sender, sender
 from tests.sums import check_rollups

@@ -12,8 +12,7 @@ from django.utils import timezone
 
 from accounts.models import Gateway, User
 from logs.chat import conversation
-from logs.contents import ContentPolicy, Level, UsageContent
-from logs.models import UsageRecord
+from logs.models import ContentPolicy, Level, UsageContent, UsageRecord
 from tests.cast import event, just_now, signed_in, store
 from tests.test_details import details
 

@@ -13,8 +13,7 @@ from django.utils import timezone
 
 from accounts import error_texts
 from accounts.models import ErrorTexts, Gateway, User
-from logs.contents import Level
-from logs.models import Cause, Status, UsageRecord
+from logs.models import Cause, Level, Status, UsageRecord
 from logs.rejudging import rejudge
 from routescope.prose import LEFT_OUT
 from tests import secret_kinds

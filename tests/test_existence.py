@@ -37,8 +37,7 @@ from accounts.models import (
     UserIdentity,
 )
 from accounts.models import User as Person
-from logs.catalogue import GroupRatio, ModelPrice
-from logs.contents import ContentPolicy, Level
+from logs.models import ContentPolicy, GroupRatio, Level, ModelPrice
 from routescope.models import JobRun
 from tasks.models import EarlyWebhook, HostHealth, Provider, ProviderCredential
 from tasks.providers.catalogue import built_in_source

@@ -16,8 +16,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from accounts import exporting, merging
 from accounts.models import Export, Gateway
 from accounts.models import User as Person
-from logs.contents import ContentPolicy, Level
-from logs.models import UsageRecord
+from logs.models import ContentPolicy, Level, UsageRecord
 from tasks.exports import COLUMNS
 from tasks.models import AsyncTask, TaskStatus
 from tests.cast import event, just_now, signed_in, store

@@ -20,10 +20,10 @@ from accounts.merging import MergeError
 from accounts.models import ApiToken, Gateway, Group, User, UserIdentity
 from logs import busy_hours, details, exports, ingest, listing, own_tokens, pending, rollups, traffic
 from logs.breakdown import By, breakdown
-from logs.contents import ContentPolicy, Level, Policies, UsageContent
+from logs.contents import Policies
 from logs.events import UsageEvent
 from logs.ledger import UsageLedger
-from logs.models import RecordType, UsageRecord
+from logs.models import ContentPolicy, Level, RecordType, UsageContent, UsageRecord
 from logs.selection import Selection
 from logs.spans import event_of
 from routescope.keyset import Cursor

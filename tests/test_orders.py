@@ -31,7 +31,7 @@ KEYS = {"pk", "id"}
 UNIQUE_OTHERWISE = {
     ("accounts/admin/gateways.py", "endpoint"): "with the day, one row of a gateway",
     ("accounts/deliveries.py", "endpoint"): "one line of a gateway",
-    ("logs/catalogue.py", "valid_from"): "of one group, one version a moment",
+    ("logs/models/prices.py", "valid_from"): "of one group, one version a moment",
     ("logs/explain.py", "start"): "distinct",
     ("logs/pricing.py", "valid_from"): "of one model or group, one version a moment",
     ("logs/rollups.py", "start"): "grouped by it",

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from accounts.models import AIModel, Gateway, Group, User
 from logs import rollups
-from logs.catalogue import BEGINNING, GroupRatio, ModelPrice
 from logs.events import UsageEvent
-from logs.models import RecordType, Status, UsageRecord
+from logs.models import GroupRatio, ModelPrice, RecordType, Status, UsageRecord
+from logs.models.prices import BEGINNING
 from logs.pricing import UNIT, Consumed, PriceBook, Quote, _quote
 from logs.selection import Selection
 from tests.cast import NOON, event, signed_in, store

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.models import AIModel, Gateway, Group, User
-from logs.catalogue import BEGINNING, ModelPrice
-from logs.models import RecordType, Status, UsageRecord
+from logs.models import ModelPrice, RecordType, Status, UsageRecord
+from logs.models.prices import BEGINNING
 from logs.pricing import UNIT, WIDE, PriceBook
 from logs.receipts import Receipt, receipt
 from routescope.ids import derived_id

@@ -17,8 +17,8 @@ from time_machine import TimeMachineFixture
 from accounts.audit import AuditEntry
 from accounts.models import Gateway, User
 from logs import contents, pending, retention, rollups
-from logs.contents import Captured, Level, UsageContent
-from logs.models import UsageDay, UsageRecord
+from logs.contents import Captured
+from logs.models import Level, UsageContent, UsageDay, UsageRecord
 from logs.selection import Selection
 from routescope import partitions
 from routescope.ids import derived_id

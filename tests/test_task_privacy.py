@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.audit import AuditEntry
 from accounts.models import ErrorTexts, Gateway, User
-from logs.contents import Level, UsageContent
+from logs.models import Level, UsageContent
 from tasks import privacy, retention
 from tasks.causes import TaskCause, judge, verdict_on
 from tasks.models import AsyncTask, EarlyReport, TaskEvent

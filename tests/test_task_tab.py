@@ -14,7 +14,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings as SettingsWrapper
 
 from accounts.models import AIModel, ApiToken, Gateway, User
-from logs.contents import ContentPolicy, Level
+from logs.models import ContentPolicy, Level
 from tasks.lifecycle import transition
 from tasks.models import AsyncTask, EventKind, TaskStatus, TaskType
 from tasks.observations import Observation

@@ -16,8 +16,8 @@ from django.test import Client
 
 from accounts.models import Delivery, Gateway, IngestKey, User
 from logs import contents, pending, retention
-from logs.contents import Captured, Level, UsageContent
-from logs.models import UsagePending, UsageRecord
+from logs.contents import Captured
+from logs.models import Level, UsageContent, UsagePending, UsageRecord
 from routescope import partitions
 from routescope.data import apart, limits
 from routescope.data.limits import Limits, limited

@@ -1,0 +1,35 @@
+"""What the database holds of usage: records, their sums, their content, prices, and how records arrive."""
+
+from logs.models.arrivals import ImportPosition, SpanHalf
+from logs.models.content import ContentPolicy, Level, UsageContent
+from logs.models.prices import GroupRatio, ModelPrice
+from logs.models.records import (
+    MONEY_DIGITS,
+    MONEY_PLACES,
+    REQUEST_TYPES,
+    Cause,
+    RecordType,
+    Status,
+    UsageRecord,
+    permalink_of,
+)
+from logs.models.rollups import (
+    Rollup,
+    TrafficHour,
+    UsageDay,
+    UsageDayFolded,
+    UsageHour,
+    UsageHourFolded,
+    UsagePending,
+    UsageTotalDay,
+    UsageTotalDayFolded,
+    UsageTotalHour,
+    UsageTotalHourFolded,
+)
+
+__all__ = [
+    "MONEY_DIGITS", "MONEY_PLACES", "REQUEST_TYPES", "Cause", "ContentPolicy", "GroupRatio", "ImportPosition",
+    "Level", "ModelPrice", "RecordType", "Rollup", "SpanHalf", "Status", "TrafficHour", "UsageContent",
+    "UsageDay", "UsageDayFolded", "UsageHour", "UsageHourFolded", "UsagePending", "UsageRecord",
+    "UsageTotalDay", "UsageTotalDayFolded", "UsageTotalHour", "UsageTotalHourFolded", "permalink_of",
+]  # fmt: skip
