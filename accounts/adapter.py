@@ -74,9 +74,18 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         key = super()._get_login_attempts_cache_key(request, **credentials)
         return f"{key}:{network_of(self.get_client_ip(request))}"
 
+    def set_password(self, user: User, password: str) -> None:
+        """Save the password alone: rights that went in the meantime are not written back."""
+        user.set_password(password)
+        user.save(update_fields=["password"])
+
+    def get_login_stages(self) -> list[str]:
+        """Add, behind the second factor, what a sign-in means for links and rights by claims."""
+        return [*super().get_login_stages(), "accounts.oidc.arrival.ArrivalStage"]
+
     def post_login(self, request: HttpRequest, user: User, **details: Any) -> HttpResponse:
         """Go on to where they were going; who came by the OpenID provider is written down."""
-        arrival.arrived(request, user)
+        arrival.arrived(request, user, details.get("signal_kwargs"))
         response: HttpResponse = super().post_login(request, user, **details)
         return response
 
