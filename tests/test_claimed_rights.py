@@ -313,6 +313,32 @@ def test_a_form_of_ones_own_that_was_open_does_not_write_rights_back(
     assert (alice.theme, *flags(alice)) == ("dark", False, False)
 
 
+@pytest.mark.parametrize("groups", [["root"], ["support"]], ids=repr)
+def test_staff_do_not_reach_an_account_while_its_rights_by_claims_sleep(
+    claims: OpenIDProvider, alice: User, bob: User, groups: list[str]
+) -> None:
+    desk = PermissionGroup.objects.get(name="Support desk")
+    desk.permissions.add(Permission.objects.get(codename="change_gateway"))
+    bob.is_staff = True
+    bob.save()
+    bob.user_permissions.add(*Permission.objects.filter(codename__in=("change_user", "view_user")))
+    staff = signed_in(bob)
+    url = f"/admin/accounts/user/{alice.pk}/password/"
+    assert is_let_in(staff, url), "an account like any other"
+    comes(claims, alice, groups)
+    by_password(alice)
+    alice.refresh_from_db()
+    assert flags(alice) == (False, False) and not alice.groups.exists()
+    chosen = {"password1": "of-bobs-choosing-1", "password2": "of-bobs-choosing-1", "usable_password": "true"}
+    assert staff.post(url, chosen).status_code == 403
+    changed = staff.post(f"/admin/accounts/user/{alice.pk}/change/", {"email": "alice@evil.example"})
+    assert changed.status_code == 403
+    alice.refresh_from_db()
+    assert alice.check_password("alice-password") and alice.email == "alice@example.com"
+    comes(claims, alice, [])
+    assert is_let_in(staff, url), "no claim gives anything any more"
+
+
 def test_what_sleeps_is_back_with_the_provider_and_then_goes_for_good(
     claims: OpenIDProvider, alice: User
 ) -> None:
