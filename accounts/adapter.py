@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.account.models import EmailAddress
 from allauth.core import ratelimit
 from allauth.usersessions.models import UserSession
 from django.conf import settings
@@ -52,15 +51,6 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         site.domain = site.name = base.netloc
         super().send_mail(template_prefix, email, {**context, **links, "current_site": site})
 
-    def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:
-        """Send the link, and let the asker set up MFA as before.
-
-        Making the link leaves an unverified EmailAddress behind, and allauth refuses MFA to those. Here
-        nobody brings an address of their own: an admin vouches for each.
-        """
-        EmailAddress.objects.filter(user=user).update(verified=True)
-        super().send_password_reset_mail(user, email, context)
-
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
         """Refuse what cannot be right here, and count failures by where they come from.
 
@@ -84,9 +74,18 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         key = super()._get_login_attempts_cache_key(request, **credentials)
         return f"{key}:{network_of(self.get_client_ip(request))}"
 
+    def set_password(self, user: User, password: str) -> None:
+        """Save the password alone: rights that went in the meantime are not written back."""
+        user.set_password(password)
+        user.save(update_fields=["password"])
+
+    def get_login_stages(self) -> list[str]:
+        """Add, behind the second factor, what a sign-in means for links and rights by claims."""
+        return [*super().get_login_stages(), "accounts.oidc.arrival.ArrivalStage"]
+
     def post_login(self, request: HttpRequest, user: User, **details: Any) -> HttpResponse:
         """Go on to where they were going; who came by the OpenID provider is written down."""
-        arrival.arrived(request, user)
+        arrival.arrived(request, user, details.get("signal_kwargs"))
         response: HttpResponse = super().post_login(request, user, **details)
         return response
 

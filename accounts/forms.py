@@ -13,7 +13,18 @@ from accounts import access_tokens, languages, time_zones
 from accounts.models import User
 
 
-class ProfileForm(forms.ModelForm[User]):
+class OwnForm(forms.ModelForm[User]):
+    """Fields of one's own account."""
+
+    def save(self, commit: bool = True) -> User:
+        """Save these fields alone: rights that went in the meantime are not written back."""
+        user = super().save(commit=False)
+        if commit:
+            user.save(update_fields=self.changed_data)
+        return user
+
+
+class ProfileForm(OwnForm):
     """What a person says of themselves. The language is asked only where there is a choice."""
 
     class Meta:
@@ -50,7 +61,7 @@ class ProfileForm(forms.ModelForm[User]):
         return zone
 
 
-class ThemeForm(forms.ModelForm[User]):
+class ThemeForm(OwnForm):
     class Meta:
         model = User
         fields = ("theme",)

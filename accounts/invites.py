@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core.mail import send_mail
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -11,21 +10,22 @@ from django.utils import timezone, translation
 from django.utils.http import int_to_base36
 
 from accounts.languages import offered
+from accounts.link_tokens import LinkTokens
 from accounts.models import User
 from routescope.mail import UNSENT
 
 
-class InviteTokens(PasswordResetTokenGenerator):
-    """Django's signed, expiring tokens (PASSWORD_RESET_TIMEOUT), apart from those that reset passwords.
+class InviteTokens(LinkTokens):
+    """Tokens of invitations, apart from those that reset passwords.
 
-    A token dies with its use (the password changes), with a newer invitation, and when ``invited_at`` is
-    cleared. It is no password reset: that must not revive an account which an admin has closed.
+    A token dies with its use (the password changes), with a newer invitation, when ``invited_at`` is cleared,
+    and when the account is closed. It is no password reset: that must not revive a closed account.
     """
 
     key_salt = "accounts.invites.InviteTokens"
 
     def _make_hash_value(self, user: User, timestamp: int) -> str:
-        return f"{super()._make_hash_value(user, timestamp)}{user.invited_at}{user.is_active}"
+        return f"{super()._make_hash_value(user, timestamp)}{user.invited_at}"
 
 
 tokens = InviteTokens()

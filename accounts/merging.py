@@ -15,6 +15,7 @@ from django.db.models import Q
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
+from accounts import closing
 from accounts.models import ApiToken, Group, TokenIdentity, User
 
 _Kind = TypeVar("_Kind", User, Group, ApiToken)
@@ -27,7 +28,8 @@ class MergeError(ValueError):
 def merge(source: _Kind, target: _Kind) -> None:
     """Make ``source`` part of ``target``, past records and those to come. Raises MergeError.
 
-    A user who is merged cannot sign in any more, and tokens of the same name become one.
+    A user who is merged cannot sign in any more, nor once they are separated, until they are invited anew.
+    Tokens of the same name become one.
     """
     with transaction.atomic():
         if isinstance(source, ApiToken):
@@ -38,8 +40,8 @@ def merge(source: _Kind, target: _Kind) -> None:
         source.merged_into_id = target.pk
         source.save(update_fields=["merged_into"])
         if isinstance(source, User):
-            source.is_active = False
-            source.save(update_fields=["is_active"])
+            if source.is_active or source.invited_at is not None:
+                closing.close(source)
             join_namesakes(target.pk, source.api_tokens.values_list("pk", flat=True))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import uuid
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
@@ -101,6 +103,7 @@ class User(AbstractBaseUser, PermissionsMixin, Mergeable):
     is_staff = models.BooleanField(_("admin"), default=False, help_text=_("May open the Django admin."))
     invited_at = models.DateTimeField(_("invited"), null=True, blank=True)
     closed_at = models.DateTimeField(_("closed"), null=True, blank=True, editable=False)
+    access_salt = models.CharField(max_length=36, default="", db_default="", blank=True, editable=False)
     merged_into = _merged_into()
     date_joined = models.DateTimeField(_("first seen"), default=timezone.now)
 
@@ -132,6 +135,21 @@ class User(AbstractBaseUser, PermissionsMixin, Mergeable):
     def clean(self) -> None:
         super().clean()
         self.email = self.email.lower() if self.email else None
+
+    def renew_access(self) -> None:
+        """End every session of the account and every link into it that was sent; not saved by this."""
+        self.access_salt = str(uuid.uuid4())
+
+    def _get_session_auth_hash(self, secret: str | bytes | None = None) -> str:
+        """Return what each session of this user must carry; with a new ``access_salt`` none does any more.
+
+        Without one it is Django's own.
+        """
+        of_password: str = super()._get_session_auth_hash(secret=secret)  # type: ignore[misc]
+        if not self.access_salt:
+            return of_password
+        both = f"{of_password}{self.access_salt}"
+        return salted_hmac("accounts.models.User.access_salt", both, secret=secret).hexdigest()
 
     def check_password(self, raw_password: str) -> bool:
         """Say whether this is the password; no password is while ``PASSWORD_SIGN_IN`` is off."""

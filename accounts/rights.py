@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser, Permission
 from django.db.models import Q
 
-from accounts.models import User
+from accounts.models import ClaimedRight, User
 
 READ_CONTENT = "logs.view_usagecontent"
 """The right to read the content of others."""
@@ -17,15 +17,19 @@ def reaches(actor: User | AnonymousUser | Any, other: User) -> bool:
     """Say whether ``actor`` has every right that ``other`` has.
 
     Only then may they change, invite, merge or reset them: a new address or password is a way into the
-    account. A closed account counts with the rights that it will have again.
+    account. A closed account counts with the rights that it will have again, and one that somebody came to by
+    single sign-on with those that the claims gave then: they are back when its owner comes so again.
     """
     if not isinstance(actor, User) or not actor.is_active:
         return False
     if actor.is_superuser or actor.pk == other.pk:
         return True
-    if other.is_superuser or (other.is_staff and not actor.is_staff):
+    claimed = set(ClaimedRight.objects.filter(user=other).values_list("right", flat=True))
+    if other.is_superuser or ClaimedRight.Right.SUPERUSER in claimed:
         return False
-    return _rights(other) <= _rights(actor)
+    if (other.is_staff or ClaimedRight.Right.STAFF in claimed) and not actor.is_staff:
+        return False
+    return _rights(other) | _rights_by_claims(other) <= _rights(actor)
 
 
 def may_read_content(reader: User | AnonymousUser | Any, owner_id: int) -> bool:
@@ -43,3 +47,8 @@ def may_read_content(reader: User | AnonymousUser | Any, owner_id: int) -> bool:
 def _rights(user: User) -> set[int]:
     held = Permission.objects.filter(Q(user=user) | Q(group__user=user))
     return set(held.values_list("pk", flat=True))
+
+
+def _rights_by_claims(user: User) -> set[int]:
+    groups = ClaimedRight.objects.filter(user=user, right=ClaimedRight.Right.GROUP).values("group")
+    return set(Permission.objects.filter(group__in=groups).values_list("pk", flat=True))

@@ -9,6 +9,8 @@ from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.http import base36_to_int, url_has_allowed_host_and_scheme
@@ -75,21 +77,24 @@ def accept_invite(request: HttpRequest, uidb36: str, token: str) -> HttpResponse
         status = 422 if request.method == "POST" else 200
         return render(request, "account/invite.html", {"form": form, "invited": user}, status=status)
     logout(request)
-    invites.accept(user, form.cleaned_data["password1"])
+    with transaction.atomic():
+        # Once more, and kept so: an admin may have closed the account in the meantime.
+        user = _invited(uidb36, token, User.objects.select_for_update(no_key=True))
+        if user is None:
+            return render(request, "account/invite_invalid.html", status=404)
+        invites.accept(user, form.cleaned_data["password1"])
     record_authentication(request, user, method="password", email=user.email)
     response: HttpResponseBase = perform_login(request, user)
     return response
 
 
-def _invited(uidb36: str, token: str) -> User | None:
+def _invited(uidb36: str, token: str, users: QuerySet[User] | None = None) -> User | None:
     """Return who a link invites, or None where the link is no longer, or never was, an invitation."""
     try:
-        user = User.objects.get(
-            pk=base36_to_int(uidb36), is_active=False, invited_at__isnull=False, merged_into=None
-        )
+        user = (User.objects.all() if users is None else users).get(pk=base36_to_int(uidb36))
     except (User.DoesNotExist, ValueError, OverflowError):
         return None
-    return user if invites.tokens.check_token(user, token) else None
+    return user if user.is_invited and invites.tokens.check_token(user, token) else None
 
 
 def _signed_in(request: HttpRequest) -> User:

@@ -224,6 +224,7 @@ ACCOUNT_RATE_LIMITS = {
     "oidc_callback": "60/m/ip",
     "oidc_refused": "10/m/ip",
 }
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "accounts.link_tokens.ResetTokens"  # noqa: S105  # a class
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]

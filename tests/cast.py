@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
 import pytest
+from allauth.mfa.totp.internal import auth as totp
 from django.test import Client
 from time_machine import TimeMachineFixture
 
@@ -68,6 +70,12 @@ def signed_in(user: User) -> Client:
     client = Client()
     client.force_login(user)
     return client
+
+
+def code_of(secret: str) -> str:
+    """Return the code that an app with this secret shows now."""
+    now = int(time.time()) // 30
+    return str(totp.format_hotp_value(totp.hotp_value(secret, now)))
 
 
 def event(user: User | str = "alice@example.com", **fields: Any) -> UsageEvent:

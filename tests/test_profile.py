@@ -14,10 +14,11 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 from time_machine import TimeMachineFixture
 
-from accounts import invites, languages, time_zones
+from accounts import access_tokens, closing, invites, languages, merging, time_zones, views
 from accounts.models import User
 from tests.cast import signed_in
 from tests.e2e import hands
+from tests.oidc_cast import save_in_admin
 
 SITE = "https://console.example"
 SECRET = "entirely-new-secret"
@@ -236,6 +237,69 @@ def test_neither_an_old_invitation_nor_a_reset_link_revives_a_closed_account(
     User.objects.filter(pk=dinah.pk).update(is_active=False)
     assert Client().get(link).status_code == 404
     assert Client().get(f"/invite/{reset[1]}/{reset[2]}/").status_code == 404
+
+
+def test_an_invitation_from_before_an_account_was_closed_never_works_again(
+    dinah: User, admin: User, mailoutbox: list[EmailMessage]
+) -> None:
+    link = invited(dinah, mailoutbox)
+    dinah.refresh_from_db()
+    for _again in range(2):
+        save_in_admin(admin, dinah, is_active="on")
+        assert Client().get(link).status_code == 404
+        save_in_admin(admin, dinah, is_active=None)
+        dinah.refresh_from_db()
+        chosen = {"password1": SECRET, "password2": SECRET}
+        assert Client().get(link).status_code == Client().post(link, chosen).status_code == 404
+    newer = invited(dinah, mailoutbox)
+    assert Client().get(link).status_code == 404
+    assert Client().get(newer).status_code == 200
+
+
+def test_an_account_that_is_closed_while_its_owner_chooses_a_password_stays_closed(
+    dinah: User, mailoutbox: list[EmailMessage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = invited(dinah, mailoutbox)
+    dinah.refresh_from_db()
+    monkeypatch.setattr(views, "logout", lambda request: closing.close(dinah))
+    chosen = {"password1": SECRET, "password2": SECRET}
+    assert Client().post(link, chosen).status_code == 404
+    dinah.refresh_from_db()
+    assert not dinah.is_active
+
+
+def test_an_invitation_from_before_a_merge_does_not_work_after_it_is_undone(
+    dinah: User, alice: User, mailoutbox: list[EmailMessage]
+) -> None:
+    link = invited(dinah, mailoutbox)
+    merging.merge(dinah, alice)
+    assert Client().get(link).status_code == 404
+    merging.separate(dinah)
+    assert Client().get(link).status_code == 404
+    assert Client().get(invited(dinah, mailoutbox)).status_code == 200
+
+
+def test_nothing_that_led_into_a_closed_account_does_so_when_it_is_open_again(
+    alice: User, admin: User, mailoutbox: list[EmailMessage]
+) -> None:
+    session = signed_in(alice)
+    _row, key = access_tokens.issue(alice, "notebook", 90)
+    api = {"Authorization": f"Bearer {key}"}
+    Client().post(reverse("account_reset_password"), {"email": alice.email})
+    reset = re.search(r"(/accounts/password/reset/key/\S+)", str(mailoutbox[-1].body))
+    assert reset is not None
+    assert session.get("/profile/").status_code == 200
+    assert Client().get("/api/v1/usage", headers=api).status_code == 200
+    save_in_admin(admin, alice, is_active=None)
+    for state in ("closed", "open again"):
+        assert session.get("/profile/").status_code == 302, state
+        assert Client().get("/api/v1/usage", headers=api).status_code == 401, state
+        page = Client().get(reset[1], follow=True).content.decode()
+        assert "This link no longer works" in page, state
+        alice.refresh_from_db()
+        save_in_admin(admin, alice, is_active="on")
+    assert alice.check_password("alice-password")
+    assert Client().login(email=alice.email, password="alice-password")
 
 
 @pytest.mark.parametrize(

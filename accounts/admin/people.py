@@ -22,14 +22,13 @@ from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django.utils.translation import ngettext
 
-from accounts import invites, time_zones
+from accounts import closing, invites, time_zones
 from accounts.admin.audited import AuditedAdmin
 from accounts.admin.merging import MergeViews
 from accounts.admin.pickers import person_label
@@ -201,9 +200,11 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         if not change and form.is_invitation:
             obj.is_active = False
-        if change and "is_active" in form.changed_data:
-            obj.closed_at = None if obj.is_active else timezone.now()
+        if obj.is_active:
+            obj.closed_at = None
         super().save_model(request, obj, form, change)
+        if change and "is_active" in form.changed_data and not obj.is_active:
+            closing.close(obj)
         claimed_rights.keep(obj, {"is_staff", "is_superuser"} & set(form.changed_data))
         if "email" in form.changed_data:
             # Sign-in and password resets look at these too: an address taken away must not open the account.
@@ -312,7 +313,7 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
 
     @admin.display(description=_lazy("By single sign-on"))
     def by_claims(self, user: User) -> str:
-        """Name the rights that go when the provider's claims no longer give them."""
+        """Name the rights that the provider's claims gave last: in force for who came by the provider."""
         held = user.claimed_rights.select_related("group").order_by("pk")
         return ", ".join(str(right) for right in held) or formatting.UNKNOWN
 

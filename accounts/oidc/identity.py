@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -31,6 +31,17 @@ class ClaimedIdentity:
     is_admin: bool
     groups: frozenset[str]
     """Names of the permission groups that the claims put them into."""
+
+    def __str__(self) -> str:
+        return f"{self.subject} of {self.issuer}"
+
+    def kept(self) -> dict[str, Any]:
+        """Return it as a session can hold it until they have arrived."""
+        return {**asdict(self), "groups": sorted(self.groups)}
+
+    @classmethod
+    def from_kept(cls, kept: dict[str, Any]) -> ClaimedIdentity:
+        return cls(**{**kept, "groups": frozenset(kept["groups"])})
 
 
 def needs_user_info(claims: Claims, settings: OidcSettings) -> bool:

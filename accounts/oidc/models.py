@@ -25,7 +25,10 @@ class LinkedIdentity(SocialAccount):  # type: ignore[misc]
 
 
 class ClaimedRight(models.Model):
-    """A right that somebody has by a claim, and had not before: it goes when the claim does."""
+    """A right that claims gave at the last sign-in by the provider, and no hand did: it goes when they do.
+
+    It is in force, as the user's flag or group, until somebody signs in otherwise; then it sleeps.
+    """
 
     class Right(models.TextChoices):
         """The first two are the user's own flags of these names."""

@@ -25,9 +25,10 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from accounts.oidc import admission
 from accounts.oidc.admission import SignInRefusal, SignInRefusedError
-from accounts.oidc.arrival import METHOD
+from accounts.oidc.arrival import carrying
 from accounts.oidc.identity import ClaimedIdentity, identity_of, needs_user_info
 from accounts.oidc.issuer import IssuerAnswerError, IssuerError, asked
+from accounts.oidc.refusal import refused, within
 from routescope.web.oidc_settings import OidcSettings
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def begin(request: HttpRequest) -> HttpResponseBase:
     configured = _configured()
     if request.method != "POST":
         return redirect("account_login")
-    if not _within(request, "login"):
+    if not within(request, "login"):
         return _too_many(request)
     if request.user.is_authenticated:
         return HttpResponseRedirect(get_next_redirect_url(request) or settings.LOGIN_REDIRECT_URL)
@@ -63,7 +64,7 @@ def begin(request: HttpRequest) -> HttpResponseBase:
 def callback(request: HttpRequest) -> HttpResponseBase:
     """Take what the provider sent back with the browser, ask it who that is, and let them in or not."""
     configured = _configured()
-    if not _within(request, "oidc_refused", dry_run=True) or not _within(request, "oidc_callback"):
+    if not within(request, "oidc_refused", dry_run=True) or not within(request, "oidc_callback"):
         return _too_many(request)
     identity: ClaimedIdentity | None = None
     try:
@@ -71,16 +72,19 @@ def callback(request: HttpRequest) -> HttpResponseBase:
         identity = _identity(request, configured, state)
         user = admission.admit(request, identity)
     except SignInRefusedError as error:
-        return _refused(request, error, identity)
+        return refused(request, error, identity)
     except IssuerAnswerError as error:
         logger.warning("The OpenID provider's answer is refused: %s", error)
-        return _refused(request, SignInRefusedError(SignInRefusal.ANSWER), identity)
+        return refused(request, SignInRefusedError(SignInRefusal.ANSWER), identity)
     except IssuerError as error:
         return _unavailable(request, error)
     if request.user.is_authenticated:
         logout(request)
-    record_authentication(request, user, METHOD, provider=identity.issuer, uid=identity.subject)
-    response: HttpResponseBase = perform_login(request, user, redirect_url=state.get("next"))
+    # For allauth, which asks who is signed in how they proved it; rights hang on nothing of this.
+    record_authentication(request, user, "socialaccount", provider=identity.issuer, uid=identity.subject)
+    response: HttpResponseBase = perform_login(
+        request, user, redirect_url=state.get("next"), signal_kwargs=carrying(identity)
+    )
     return response
 
 
@@ -181,28 +185,11 @@ def _identity(request: HttpRequest, configured: OidcSettings, state: dict[str, A
 # --- When it comes to nothing ------------------------------------------------------------------------------
 
 
-def _refused(
-    request: HttpRequest, error: SignInRefusedError, identity: ClaimedIdentity | None
-) -> HttpResponse:
-    who = f"{identity.email or 'no address'} ({identity.subject} of {identity.issuer})" if identity else ""
-    admission.note_refusal(request, error.why, user=error.user, of=who)
-    _within(request, "oidc_refused")
-    context = {"why": error.why.name, "email": identity.email if identity else ""}
-    return render(request, "account/oidc_refused.html", context, status=403)
-
-
 def _unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
     logger.warning("The OpenID provider is of no use: %s", error)
     response = render(request, "account/oidc_unavailable.html", status=503)
     response["Retry-After"] = "10"
     return response
-
-
-def _within(request: HttpRequest, action: str, *, dry_run: bool = False) -> bool:
-    """Say whether this address may do so once more, as ACCOUNT_RATE_LIMITS has it."""
-    app = "allauth.account"
-    used = ratelimit.consume(request, app=app, action=action, limit_get=True, dry_run=dry_run)
-    return used is not None
 
 
 def _too_many(request: HttpRequest) -> HttpResponse:
