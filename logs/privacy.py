@@ -8,7 +8,8 @@ numbers stay. An error keeps its words, unless the operator chose otherwise for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ import msgspec
 from accounts import error_texts
 from accounts.identities import Names
 from accounts.models import ErrorTexts
-from logs import contents, echoes
+from logs import contents, echoes, error_forms
 from logs.contents import Captured, Level, Policies
 from logs.events import Failure, JSONObject, UsageEvent
 from logs.models import UsageRecord
@@ -66,83 +67,152 @@ def apply(
 
 def _needs(event: UsageEvent, level: Level) -> bool:
     """Whether the content itself must be read: to be kept, or to know what repeats it."""
-    return level is not Level.OFF or any((event.error, event.parameters, event.metadata, event.attempts))
+    if level is not Level.OFF:
+        return True
+    if event.error or event.parameters or event.metadata or event.attempts or event.billing:
+        return True
+    named = (event.provider, event.channel, event.user_agent, event.endpoint)
+    return any(name is not None and prose.is_prose(name) for name in named)
 
 
 def _has_texts(event: UsageEvent) -> bool:
     """Whether something came with the record that may hold a secret, repeat its content or be prose."""
     if event.error or event.parameters or event.metadata or event.attempts:
         return True
-    if any(name and not name.isalnum() for name in (event.provider, event.channel, event.user_agent)):
+    names = (event.provider, event.channel, event.user_agent)
+    # A sentence in Chinese is letters alone, too.
+    if any(name and not (name.isascii() and name.isalnum()) for name in names):
         return True
     if event.endpoint and not prose.is_name(event.endpoint):
         return True
     return event.billing is not None and not is_left_alone(event.billing, prose.is_plain, prose.is_plain_name)
 
 
-def _clean(event: UsageEvent, level: Level, kept: ErrorTexts, given: Any, answered: Any) -> None:
-    off = level is Level.OFF
-    message = event.error.message if event.error else None
-    said = echoes.texts_of(answered)
-    texts = echoes.texts_of(given) + [
-        text for text in said if message is None or not echoes.is_said_by(text, message)
-    ]
-    content = echoes.Echoes(sorted(texts, key=len, reverse=True))
-    cut = error_texts.cutter(kept)
+@dataclass(frozen=True, slots=True)
+class _Cleaner:
+    """What is taken out of one record's texts. ``off``: prose goes, too, where it is no error's."""
 
-    def told(text: str) -> str:
-        return cut(redacted(content.without(text) if texts else text))
+    content: echoes.Echoes
+    off: bool
+    has_content: bool
 
-    def named(text: str) -> str:
-        text = redacted(text)
-        if texts and (content.holds(text) or (prose.is_prose(text) and content.are_repeated_by(text))):
+    def named(self, text: str) -> str:
+        """Clean a value of parameters or metadata."""
+        return redacted(self._unless_echo(text))
+
+    def without_echoes(self, text: str) -> str:
+        """Leave out a value that repeats the content; secrets stay."""
+        is_echo = self.has_content and self.content.are_repeated_by_value(text)
+        return prose.LEFT_OUT if is_echo else text
+
+    def name(self, name: str | None) -> str | None:
+        """Return what a provider, a channel or a program is called."""
+        if name and self.has_content and self.content.are_repeated_by_name(name):
+            return prose.LEFT_OUT
+        return prose.name_without_prose(name) if name and self.off else name
+
+    def address(self, address: str | None) -> str | None:
+        if address and self.has_content:
+            address = prose.address_of(address, lambda part: not self.content.are_repeated_by_value(part))
+        return prose.address_without_prose(address) if address and self.off else address
+
+    def fields(self, value: JSONObject | None) -> JSONObject | None:
+        """Return parameters or metadata."""
+        if value is None or (
+            not self.has_content and is_left_alone(value, prose.is_plain, prose.is_plain_key)
+        ):
+            return value
+        cleaned: JSONObject = mapped(prose.without_content(value) if self.off else value, self.named)
+        return cleaned
+
+    def billing(self, value: JSONObject | None) -> JSONObject | None:
+        if value is None or (
+            not self.has_content and is_left_alone(value, prose.is_plain, prose.is_plain_name)
+        ):
+            return value
+        kept = prose.without_prose(value) if self.off else value
+        cleaned: JSONObject = mapped(kept, lambda text: redacted(self.without_echoes(text)))
+        return cleaned
+
+    def attempt(
+        self, attempt: JSONObject, told: Callable[[str], str], cut: Callable[[str], str]
+    ) -> JSONObject:
+        """Return an attempt: its errors under what is kept of errors, the rest as parameters are."""
+
+        def kept(text: str) -> str:
+            return cut(redacted(told(text)))
+
+        return {
+            prose.LEFT_OUT if self.off and prose.is_prose(str(key)) else self.named(str(key)): mapped(
+                value, kept
+            )
+            if key in _ERROR_NAMES
+            else mapped(prose.without_prose(value) if self.off else value, self.named)
+            for key, value in attempt.items()
+        }
+
+    def _unless_echo(self, text: str) -> str:
+        content = self.content
+        if self.has_content and (
+            content.holds(text) or (prose.is_prose(text) and content.are_repeated_by(text))
+        ):
             return prose.LEFT_OUT
         return text
+
+
+def _clean(event: UsageEvent, level: Level, kept: ErrorTexts, given: Any, answered: Any) -> None:
+    message = event.error.message if event.error else None
+    asked, said = echoes.texts_of(given), echoes.texts_of(answered)
+    texts = sorted((*asked, *said), key=len, reverse=True)
+    content = echoes.Echoes(texts)
+    cut = error_texts.cutter(kept)
+    clean = _Cleaner(content, level is Level.OFF, bool(texts))
+    # What only repeats this error is no content that the error repeats.
+    others = content if message is None else _besides(message, asked, said, content)
+
+    def told(text: str) -> str:
+        """Leave the content out of an error's text."""
+        if not texts:
+            return text
+        is_this = message is not None and text != "" and message.startswith(text)
+        return (others if is_this else content).without(text)
+
+    def word(text: str | None) -> str | None:
+        """A type, code or parameter is a name; one that reads like a sentence is treated as one."""
+        if text and (prose.is_prose(text) or clean.without_echoes(text) != text):
+            return cut(redacted(told(text)))
+        return redacted(text) if text else text
 
     if event.error is not None:
         error = event.error
         event.error = Failure(
-            type=_word(error.type, told),
-            code=_word(error.code, told),
-            message=told(error.message) if error.message else None,
-            param=_word(error.param, told),
+            type=word(error.type),
+            code=word(error.code),
+            message=cut(redacted(told(error.message))) if error.message else None,
+            param=word(error.param),
         )
-    event.parameters = _fields(event.parameters, named, off, bool(texts))
-    event.metadata = _fields(event.metadata, named, off, bool(texts))
+    event.parameters = clean.fields(event.parameters)
+    event.metadata = clean.fields(event.metadata)
     if event.attempts is not None:
-        event.attempts = [_attempt(attempt, told, named, off) for attempt in event.attempts]
-    if event.billing is not None and not is_left_alone(event.billing, prose.is_plain, prose.is_plain_name):
-        event.billing = mapped(prose.without_prose(event.billing) if off else event.billing, redacted)
-    if off:
-        _clean_names(event)
+        event.attempts = [clean.attempt(attempt, told, cut) for attempt in event.attempts]
+    event.billing = clean.billing(event.billing)
+    event.provider = clean.name(event.provider)
+    event.channel = clean.name(event.channel)
+    event.user_agent = clean.name(event.user_agent)
+    event.endpoint = clean.address(event.endpoint)
 
 
-def _clean_names(event: UsageEvent) -> None:
-    event.provider = event.provider and prose.name_without_prose(event.provider)
-    event.channel = event.channel and prose.name_without_prose(event.channel)
-    event.user_agent = event.user_agent and prose.name_without_prose(event.user_agent)
-    event.endpoint = event.endpoint and prose.address_without_prose(event.endpoint)
-
-
-def _word(word: str | None, told: Any) -> str | None:
-    """A type, code or parameter is a name; one that reads like a sentence is treated as one."""
-    return told(word) if word and prose.is_prose(word) else redacted(word) if word else word
-
-
-def _fields(value: JSONObject | None, named: Any, off: bool, has_texts: bool) -> JSONObject | None:
-    if value is None or (not has_texts and is_left_alone(value, prose.is_plain, prose.is_plain_key)):
-        return value
-    cleaned: JSONObject = mapped(prose.without_content(value) if off else value, named)
-    return cleaned
-
-
-def _attempt(attempt: JSONObject, told: Any, named: Any, off: bool) -> JSONObject:
-    return {
-        prose.LEFT_OUT if off and prose.is_prose(str(key)) else str(key): mapped(value, told)
-        if key in _ERROR_NAMES
-        else mapped(prose.without_prose(value) if off else value, named)
-        for key, value in attempt.items()
-    }
+def _besides(
+    message: str, asked: Sequence[str], said: Sequence[str], content: echoes.Echoes
+) -> echoes.Echoes:
+    """Return the content that an error may repeat: all of it but what itself repeats the error."""
+    others = [
+        *(text for text in asked if not error_forms.repeats_error(text, message)),
+        *(text for text in said if not error_forms.is_error_for_answer(text, message)),
+    ]
+    if len(others) == len(asked) + len(said):
+        return content
+    return echoes.Echoes(sorted(others, key=len, reverse=True))
 
 
 def _decoded(raw: msgspec.Raw | None) -> Any:
