@@ -24,9 +24,21 @@ from logs.models import UsageRecord
 from routescope import prose
 from routescope.ids import derived_id
 from routescope.reading import built
-from routescope.redaction import is_left_alone, mapped, redacted
+from routescope.redaction import is_left_alone, mapped, redacted, redacted_json
 
-_ERROR_NAMES = frozenset({"error", "message", "error_message", "detail", "reason"})
+_ERROR_NAMES = frozenset(
+    """
+    error errors message error_message error_msg errmsg msg err exception traceback detail details reason
+    error_description error_str
+    """.split()  # noqa: SIM905
+)
+"""What a gateway calls the error of an attempt."""
+_CODE_NAMES = frozenset(
+    """
+    type code status param status_code http_status http_code error_type error_code error_class error_status
+    """.split()  # noqa: SIM905
+)
+"""What in an error is a name, and stays one whatever is kept of its text."""
 
 
 def apply(
@@ -137,18 +149,20 @@ class _Cleaner:
     def attempt(
         self, attempt: JSONObject, told: Callable[[str], str], cut: Callable[[str], str]
     ) -> JSONObject:
-        """Return an attempt: its errors under what is kept of errors, the rest as parameters are."""
+        """Return an attempt: its errors under what is kept of errors, the rest as parameters are.
 
-        def kept(text: str) -> str:
-            return cut(redacted(told(text)))
-
+        Secrets go from the whole of it: a field's name, or its neighbour's, may say that it holds one.
+        """
+        fields: JSONObject = {}
+        for key, value in attempt.items():
+            name = prose.LEFT_OUT if self.off and prose.is_prose(key) else self._unless_echo(key)
+            if _is_of_error(key):
+                fields[name] = _each(value, told)
+            else:
+                fields[name] = _each(prose.without_prose(value) if self.off else value, self._unless_echo)
+        cleaned: JSONObject = redacted_json(fields)
         return {
-            prose.LEFT_OUT if self.off and prose.is_prose(str(key)) else self.named(str(key)): mapped(
-                value, kept
-            )
-            if key in _ERROR_NAMES
-            else mapped(prose.without_prose(value) if self.off else value, self.named)
-            for key, value in attempt.items()
+            key: _each_value(value, cut) if _is_of_error(key) else value for key, value in cleaned.items()
         }
 
     def _unless_echo(self, text: str) -> str:
@@ -213,6 +227,33 @@ def _besides(
     if len(others) == len(asked) + len(said):
         return content
     return echoes.Echoes(sorted(others, key=len, reverse=True))
+
+
+def _is_of_error(key: str) -> bool:
+    return key.lower() in _ERROR_NAMES
+
+
+def _each(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a JSON value with a change made to every text in it, and to the names of its fields."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {change(str(key)): _each(inner, change) for key, inner in value.items()}
+    return [_each(inner, change) for inner in value] if isinstance(value, list) else value
+
+
+def _each_value(value: Any, change: Callable[[str], str]) -> Any:
+    """Return an error with a change made to its texts; its type, its code and its fields' names stay."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {
+            change(key) if prose.is_prose(key) else key: inner
+            if isinstance(inner, str) and key.lower() in _CODE_NAMES and not prose.is_prose(inner)
+            else _each_value(inner, change)
+            for key, inner in value.items()
+        }
+    return [_each_value(inner, change) for inner in value] if isinstance(value, list) else value
 
 
 def _decoded(raw: msgspec.Raw | None) -> Any:

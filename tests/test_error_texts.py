@@ -189,6 +189,58 @@ def test_attempts_follow_the_gateways_choice(sender: Sender) -> None:
     assert b"velociraptor" not in dump()
 
 
+def test_type_and_code_of_attempts_are_kept_too(sender: Sender) -> None:
+    Gateway.objects.filter(pk=sender.gateway.pk).update(error_texts=ErrorTexts.CODES)
+    attempts: list[dict[str, Any]] = [
+        {
+            "channel": "7",
+            "status": "error",
+            "http_status": 429,
+            "error": {"type": "new_api_error", "code": "rate_limit", "message": f"Rate limit: {PROMPT}"},
+        },
+        {
+            "error": {
+                "status_code": 400,
+                "type": PROMPT,
+                "Code": "bad",
+                "more": {"param": "n", "said": PROMPT},
+            }
+        },
+        {"code": "rate_limit", "message": PROMPT, "error_msg": "no, no and no", "exception": [PROMPT]},
+        {"error": {PROMPT: 1}},
+    ]
+    sender.post("/api/v1/usage", failed("r", "no", attempts=attempts))
+    cut = error_texts.NOT_KEPT
+    assert sender.record("r").attempts == [
+        {**attempts[0], "error": {"type": "new_api_error", "code": "rate_limit", "message": cut}},
+        {"error": {"status_code": 400, "type": cut, "Code": "bad", "more": {"param": "n", "said": cut}}},
+        {"code": "rate_limit", "message": cut, "error_msg": cut, "exception": [cut]},
+        {"error": {cut: 1}},
+    ]
+    assert b"velociraptor" not in dump()
+
+
+@pytest.mark.parametrize("kept", list(ErrorTexts))
+@pytest.mark.parametrize("level", list(Level))
+def test_what_is_named_a_secret_is_none_of_an_attempts(
+    sender: Sender, kept: ErrorTexts, level: Level
+) -> None:
+    policy(level, gateway=sender.gateway)
+    Gateway.objects.filter(pk=sender.gateway.pk).update(error_texts=kept)
+    secrets = {
+        "api_key": "correcthorsebattery",
+        "password": "hunter2hunter",
+        "sk-proj-ABCD1234EFGH5678IJKL": "v",
+    }
+    pair = {"name": "password", "value": "swordfishing"}
+    attempts = [secrets, pair, {"error": secrets}, {"error": [pair]}, {"more": secrets}, {"message": pair}]
+    sender.post("/api/v1/usage", failed("r", "no", input=asked(PROMPT), attempts=attempts))
+    found = dump()
+    for secret in (b"correcthorsebattery", b"hunter2hunter", b"sk-proj-ABCD", b"swordfishing"):
+        assert secret not in found
+    assert len(sender.record("r").attempts) == len(attempts)
+
+
 def test_quotes_are_found_in_linear_time_and_apostrophes_are_none() -> None:
     for text in ("'", '"', "a' '", "“", "'a ", "don't "):
         error_texts.without_long_quotes(text * 50_000)
