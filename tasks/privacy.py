@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 from uuid import UUID
 
 import msgspec
@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from accounts import error_texts
 from accounts.models import ErrorTexts
 from routescope import content_store, prose, secret_shapes
+from routescope.addresses import decoded, has_secret, without_secrets_in_address
 from routescope.identifiers import kept
 from routescope.redaction import mapped, redacted, without_secrets
 from tasks import causes
@@ -83,14 +84,18 @@ def store(task: AsyncTask, made: Made) -> None:
 
 
 def address(url: str) -> str:
-    """Return a URL without secrets but what signs it: who has it may open it, and nothing else."""
+    """Return a URL without secrets but what signs it: who has it may open it, and nothing else.
+
+    What follows ``#`` goes: no server is sent it, and tokens are handed over in it.
+    """
+    url = url.partition("#")[0]
     try:
         parts = urlsplit(url)
     except ValueError:
-        return without_secrets(url)
+        return without_secrets_in_address(url)
     pairs = [pair for pair in parts.query.split("&") if _may_stay(pair)]
     host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, without_secrets(parts.path), "&".join(pairs), parts.fragment))
+    return urlunsplit((parts.scheme, host, without_secrets_in_address(parts.path), "&".join(pairs), ""))
 
 
 def results_of(tasks: Iterable[AsyncTask]) -> dict[UUID, Pieces]:
@@ -153,9 +158,9 @@ def _result(task: AsyncTask, pieces: Pieces | None) -> tuple[Pieces | None, Made
 def _may_stay(pair: str) -> bool:
     """Whether a parameter is no secret, or signs the address: it then opens this alone, and not for long."""
     name, _mark, value = pair.partition("=")
-    name = name.lower()
+    name = unquote(name).lower()
     if not name.startswith(_SIGNING) and name not in _SIGNS:
-        return without_secrets(f"?{pair}") == f"?{pair}"
+        return not has_secret(pair)
     # Who signed is named by an ID that looks like a key; a web token may sign.
     is_id = name.endswith(("credential", "accesskeyid", "accessid")) or value.startswith("eyJ")
-    return is_id or not secret_shapes.found_in(value)
+    return is_id or not any(secret_shapes.found_in(said) for said in decoded(value))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from django.conf import settings
@@ -169,6 +170,52 @@ def test_an_address_that_is_signed_still_opens() -> None:
     assert privacy.address(
         "https://u:hunter22@a.example/x?key=AIzaSyA1234567890abcdefghijklmnopqrstuv&n=1"
     ) == ("https://a.example/x?n=1")
+
+
+_KEY = secret_kinds.drawn(secret_kinds.BY_SHAPE["openai project"], "address")[0]
+_TOKEN = secret_kinds.drawn(secret_kinds.BY_SHAPE["json web token"], "address")[0]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://x.example/a.png#access_token={_TOKEN}",
+        f"https://x.example/a.png#{_KEY}",
+        f"https://x.example/a.png?x=1#/done?token={_TOKEN}",
+        f"https://x.example/a.png?x={_KEY.replace('-', '%2D')}",
+        f"https://x.example/a.png?x={_KEY.replace('-', '%2d')}&n=1",
+        f"https://x.example/a.png?x={_KEY.replace('-', '%252D')}",
+        f"https://x.example/a.png?sig={_KEY.replace('-', '%2D')}",
+        f"https://x.example/a.png?{_KEY.replace('-', '%2D')}",
+        f"https://x.example/{_KEY.replace('-', '%2D')}/a.png",
+        f"https://x.example/a.png?next={quote(f'https://y.example/?x={quote(_KEY)}', safe='')}",
+        "https://x.example/a.png?api%5Fkey=correcthorsebattery",
+        f"https://[x.example/{_KEY.replace('-', '%2D')}#{_KEY}",
+    ],
+)
+def test_no_part_of_an_address_hides_a_secret(sender: Sender, url: str) -> None:
+    kept = privacy.address(url)
+    for _ in range(3):
+        assert "sk-proj" not in kept and "eyJ" not in kept and "correcthorse" not in kept
+        kept = unquote(kept)
+    if "[" not in url:
+        sender.post("/api/v1/tasks", task(status="succeeded", result={"url": url}, poll={"url": url}))
+        assert AsyncTask.objects.get().result
+        endpoint = url.partition("#")[0].removeprefix("https://x.example")
+        record = task(request_id="r", endpoint=endpoint) | {"task_id": None, "type": "request"}
+        sender.post("/api/v1/usage", record)
+        assert sender.record("r").endpoint
+    found = unquote(unquote(dump().decode()))
+    assert "sk-proj" not in found and "eyJhbGci" not in found
+
+
+def test_what_is_encoded_in_an_address_and_no_secret_stays() -> None:
+    for url in (
+        "https://x.example/a%20b/%E7%8C%AB.png?response-content-disposition=attachment%3B%20filename%3D%22a.png%22",
+        "https://x.example/a.png?name=%E7%8C%AB&size=1024%2C1024",
+    ):
+        assert privacy.address(url) == url
+        assert privacy.address(f"{url}#t=10") == url
 
 
 def test_tasks_go_with_the_records_months_and_their_texts_with_the_days(sender: Sender) -> None:
