@@ -25,7 +25,7 @@ from routescope.addresses import decoded, has_secret, without_secrets_in_address
 from routescope.identifiers import kept
 from routescope.redaction import mapped, redacted, without_secrets
 from tasks import causes
-from tasks.models import AsyncTask
+from tasks.models import AsyncTask, EventKind
 from tasks.observations import Observation, Pieces
 
 # What signs an address for whoever has it, and ends soon: without them nothing could be looked at.
@@ -48,9 +48,12 @@ class Made:
 
 def cleaned(task: AsyncTask, seen: Observation) -> tuple[Observation, Made | None]:
     """Return an observation as it may be kept with the task, and what of its result is stored as content."""
-    if not (seen.result or seen.failure_message or seen.failure_code or seen.note or seen.word):
+    said = (seen.failure_message, seen.failure_code, seen.note, seen.excerpt, seen.word)
+    if not seen.result and not any(said):
         return replace(seen, provider_task_id=kept(seen.provider_task_id)), None
-    cut = error_texts.cutter(ErrorTexts(task.gateway.error_texts))
+    # What the console says itself is for whoever is to mend it, whatever is kept of a provider's errors.
+    own = seen.kind == EventKind.DEADLINE
+    cut = error_texts.cutter(ErrorTexts.KEEP if own else ErrorTexts(task.gateway.error_texts))
 
     def told(text: str) -> str:
         return cut(redacted(text))
@@ -66,7 +69,8 @@ def cleaned(task: AsyncTask, seen: Observation) -> tuple[Observation, Made | Non
     clean = replace(
         seen,
         word=prose.name_without_prose(without_secrets(seen.word)),
-        note=told(seen.note),
+        note=": ".join(filter(None, (redacted(seen.note), told(seen.excerpt)))),
+        excerpt="",
         failure_code=told(seen.failure_code)
         if prose.is_prose(seen.failure_code)
         else redacted(seen.failure_code),

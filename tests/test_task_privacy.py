@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, unquote
@@ -15,9 +16,11 @@ from django.utils import timezone
 from accounts.audit import AuditEntry
 from accounts.models import ErrorTexts, Gateway, User
 from logs.contents import Level, UsageContent
-from tasks import privacy, retention
+from tasks import lifecycle, privacy, retention
 from tasks.causes import TaskCause, judge, verdict_on
-from tasks.models import AsyncTask, EarlyReport, TaskEvent
+from tasks.following import deadlines
+from tasks.models import AsyncTask, EarlyReport, EventKind, TaskEvent
+from tasks.observations import Observation
 from tasks.retention import Report
 from tests import secret_kinds
 from tests.cast import signed_in
@@ -144,6 +147,34 @@ def test_a_failure_keeps_its_words_or_what_the_operator_chose(sender: Sender) ->
         sender.post("/api/v1/tasks", task(task_id=f"t{number}", status="failed", error=error))
         found = AsyncTask.objects.get(task_id=f"t{number}")
         assert (found.failure_code, found.failure_message) == ("no", stored)
+
+
+def test_what_the_console_says_itself_stays_whatever_is_kept_of_errors(sender: Sender) -> None:
+    Gateway.objects.filter(pk=sender.gateway.pk).update(error_texts=ErrorTexts.CODES)
+    sender.post("/api/v1/tasks", task(status="running"))
+    found = AsyncTask.objects.get()
+    blank = Observation(key="", kind=EventKind.POLL)
+    said = (
+        replace(blank, key="a", note="api.example did not answer in time."),
+        replace(blank, key="b", note="The key was entered for 'another host': enter it again, if it may."),
+        replace(blank, key="c", note="no JSON (it is cut)", excerpt=f"<html>{PROSE}"),
+        replace(blank, key="d", excerpt=f"{PROSE} {KEYS[0]}"),
+        replace(blank, key="e", note=f"There is no 'id' to put into https://api.example/?key={KEYS[0]}."),
+    )
+    for one in said:
+        lifecycle.transition(found.pk, one)
+    notes = dict(TaskEvent.objects.filter(key__in="abcde").values_list("key", "note"))
+    assert notes == {
+        "a": said[0].note,
+        "b": said[1].note,
+        "c": "no JSON (it is cut): [not kept]",
+        "d": "[not kept]",
+        "e": "There is no 'id' to put into https://api.example/?key=[redacted secret].",
+    }
+    deadlines.expire(found, None)
+    found.refresh_from_db()
+    assert found.failure_message.startswith("No final answer from somebody within ")
+    assert b"velociraptor" not in dump()
 
 
 def test_the_cause_is_judged_before_anything_is_cut(sender: Sender, alice: User) -> None:
