@@ -8,7 +8,6 @@ stay: they are the provider's, and end with what it keeps.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +15,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from uuid import UUID
 
 import msgspec
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
 from accounts import error_texts
@@ -36,6 +36,10 @@ _SIGNS = frozenset(
     googleaccessid sign auth_key token hash
     """.split()  # noqa: SIM905
 )
+
+
+_DIGEST = 32
+"""Hexadecimal digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +152,7 @@ def _result(task: AsyncTask, pieces: Pieces | None) -> tuple[Pieces | None, Made
             continue
         value = piece.get("text", piece.get("data"))
         if level is not None:
-            digest = hashlib.blake2b(msgspec.json.encode(value), digest_size=8).hexdigest()
-            kept_pieces.append({"kind": piece["kind"], "stored": len(made), "digest": digest})
+            kept_pieces.append({"kind": piece["kind"], "stored": len(made), "digest": _digest(task, value)})
             made.append(value)
         elif isinstance(value, str):
             kept_pieces.append({"kind": piece["kind"], "withheld": "off"})
@@ -157,6 +160,16 @@ def _result(task: AsyncTask, pieces: Pieces | None) -> tuple[Pieces | None, Made
             names = mapped(prose.without_content(value), redacted)
             kept_pieces.append({"kind": piece["kind"], "data": names})
     return kept_pieces, Made(level, made) if made and level is not None else None
+
+
+def _digest(task: AsyncTask, value: Any) -> str:
+    """Return what tells whether a result is the one that is kept already, and nothing of it.
+
+    It stays when the content is gone: who has the database alone must not find the result by trying. Under a
+    new SECRET_KEY a result that comes again counts as another, and is kept instead of itself.
+    """
+    said = task.pk.bytes + msgspec.json.encode(value)
+    return salted_hmac("tasks.privacy.result", said, algorithm="sha256").hexdigest()[:_DIGEST]
 
 
 def _may_stay(pair: str) -> bool:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
 from django.conf import settings
-from django.test import Client
+from django.db import connection
+from django.test import Client, override_settings
 from django.utils import timezone
 
 from accounts.audit import AuditEntry
 from accounts.models import ErrorTexts, Gateway, User
 from logs.contents import Level, UsageContent
-from tasks import lifecycle, privacy, retention
+from tasks import lifecycle, migrations, privacy, retention
 from tasks.causes import TaskCause, judge, verdict_on
 from tasks.following import deadlines
 from tasks.models import AsyncTask, EarlyReport, EventKind, TaskEvent
@@ -175,6 +178,54 @@ def test_what_the_console_says_itself_stays_whatever_is_kept_of_errors(sender: S
     found.refresh_from_db()
     assert found.failure_message.startswith("No final answer from somebody within ")
     assert b"velociraptor" not in dump()
+
+
+def test_a_short_result_cannot_be_guessed_from_what_stays_of_it(sender: Sender) -> None:
+    policy(Level.FULL, gateway=sender.gateway)
+    for name in ("task_1", "task_2"):
+        sender.post("/api/v1/tasks", task(task_id=name, status="succeeded", result="yes"))
+    digests = [(one.result or [])[0]["digest"] for one in AsyncTask.objects.all()]
+    assert len(set(digests)) == 2, "nor do two tell that they are of the same"
+    for size in range(1, 65):
+        for said in (b"yes", b'"yes"'):
+            assert hashlib.blake2b(said, digest_size=size).hexdigest()[:16] not in {d[:16] for d in digests}
+    with override_settings(SECRET_KEY="another"):
+        sender.post("/api/v1/tasks", task(task_id="task_3", status="succeeded", result="yes"))
+
+
+@pytest.mark.parametrize("status", ["running", "succeeded"])
+@pytest.mark.parametrize("before", ["same key", "another key", "no key"])
+def test_a_result_that_comes_again_is_kept_once_whatever_its_digest_was_made_with(
+    sender: Sender, status: str, before: str
+) -> None:
+    policy(Level.FULL, gateway=sender.gateway)
+    body = task(status=status, result=PROSE)
+    with override_settings(SECRET_KEY="before" if before == "another key" else settings.SECRET_KEY):
+        sender.post("/api/v1/tasks", body)
+    found = AsyncTask.objects.get()
+    if before == "no key":
+        found.result = [{**piece, "digest": "0" * 16} for piece in found.result or []]
+        found.save()
+    sender.post("/api/v1/tasks", {**body, "progress": 100})
+    sender.post("/api/v1/tasks", {**body, "progress": 100, "provider_task_id": "later"})
+    found.refresh_from_db()
+    assert found.status == status and UsageContent.objects.count() == 1
+    [piece] = privacy.results_of([found])[found.pk]
+    assert piece["text"] == PROSE
+
+
+def test_digests_that_were_made_without_a_key_are_forgotten(sender: Sender) -> None:
+    sender.post("/api/v1/tasks", [task(task_id=name, status="succeeded") for name in ("old", "new", "none")])
+    piece = {"kind": "text", "stored": 0, "digest": "0123456789abcdef"}
+    new = [{**piece, "digest": "0" * 32}, {"kind": "image", "url": "https://a/b"}]
+    AsyncTask.objects.filter(task_id="old").update(result=[piece, *new])
+    AsyncTask.objects.filter(task_id="new").update(result=new)
+    statement = Path(migrations.__file__ or "").parent / "0007_unkeyed_digests.sql"
+    with connection.cursor() as cursor:
+        for _ in range(2):
+            cursor.execute(statement.read_text())
+    results = dict(AsyncTask.objects.values_list("task_id", "result"))
+    assert results == {"old": [{"kind": "text", "stored": 0}, *new], "new": new, "none": None}
 
 
 def test_the_cause_is_judged_before_anything_is_cut(sender: Sender, alice: User) -> None:
