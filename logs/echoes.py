@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
@@ -31,11 +32,13 @@ _MARKED_WORDS, _ECHO_WORDS = 5, 8
 _SHORTEST_ECHO = 6
 _MOST_TEXTS = 2_000
 _NEAR = 40
-_CHEAP = 4_000_000
-"""Letters that may be compared for one record before an index is made: some milliseconds."""
+_CHEAP, _CALL = 60_000_000, 200
+"""Letters that may be gone through for one record before an index is made, which takes longer: some tens of
+milliseconds. To begin looking for something is as much work as so many letters.
+"""
 _MOST_SEARCHED, _MOST_INDEXED = 4 * 1024 * 1024, 512 * 1024
 """Letters of a record's content, the longest texts first."""
-_MOST_ALIKE = 8
+_MOST_ALIKE, _MOST_PLACES = 8, 100_000
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}|\w\+\w")
 # Of an address: bytes, however often they were encoded, and blanks.
 _ENCODED_PARTS = re.compile(r"(?:%(?:25){0,3}[0-9A-Fa-f]{2})++|\+")
@@ -104,7 +107,7 @@ class Echoes:
         return _merged(found)
 
     def _whole_found(self, message: str) -> list[tuple[int, int]]:
-        if not self._is_cheap(len(self.texts) * len(message)):
+        if not self._is_cheap(len(self.texts) * (len(message) + _CALL)):
             return self._whole_texts(message)
         spans = []
         for text in self.texts:
@@ -115,8 +118,10 @@ class Echoes:
         return spans
 
     def _is_cheap(self, work: int) -> bool:
+        if self._work + work > _CHEAP:
+            return False
         self._work += work
-        return self._work <= _CHEAP
+        return True
 
     def _whole_texts(self, message: str) -> list[tuple[int, int]]:
         spans = []
@@ -144,7 +149,7 @@ class Echoes:
     def _runs(self, message: str) -> list[tuple[int, int]]:
         words = [found.span() for found in _WORD.finditer(message)]
         # It takes three words, or more letters, to look for anything.
-        cheap = self._is_cheap(max(len(words) - PROSE_WORDS + 1, 0) * len(self._haystack))
+        cheap = self._is_cheap(max(len(words) - PROSE_WORDS + 1, 0) * (len(self._haystack) + _CALL))
         spans: list[tuple[int, int]] = []
         for number, first in enumerate(words):
             last = _third(message, words, number)
@@ -167,16 +172,26 @@ class Echoes:
 
     @cached_property
     def _by_middle(self) -> dict[str, list[tuple[int, int]]]:
-        """Where words stand in the content, by themselves and what separates them from their neighbours."""
+        """Where three words stand in the content, by what is between the first and the last of them.
+
+        Of letters without spaces these are as many as make up three words: see `_third`.
+        """
         found: dict[str, list[tuple[int, int]]] = {}
-        words = (word.span() for word in _WORD.finditer(self._haystack, 0, _MOST_INDEXED))
-        first, middle = next(words, None), next(words, None)
-        for last in words:
-            if first is not None:
-                places = found.setdefault(self._haystack[first[1] : last[0]], [])
-                if len(places) < _MOST_ALIKE:
-                    places.append((first[1], last[0]))
-            first, middle = middle, last
+        under_way: deque[tuple[int, int, int]] = deque()
+        weight = places = 0
+        for word in _WORD.finditer(self._haystack, 0, _MOST_INDEXED):
+            start, end = word.span()
+            under_way.append((start, end, _weight(self._haystack, (start, end))))
+            weight += under_way[-1][2]
+            while weight >= 2 * PROSE_WORDS:
+                _, ends, lightens = under_way.popleft()
+                weight -= lightens
+                alike = found.setdefault(self._haystack[ends:start], [])
+                if len(alike) < _MOST_ALIKE:
+                    alike.append((ends, start))
+                    places += 1
+            if places >= _MOST_PLACES:
+                break
         return found
 
 
@@ -236,12 +251,12 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _readings(message: str) -> Iterator[tuple[str, list[int] | None]]:
-    """Yield a message, and, where something in it is encoded as in addresses, what it then says.
+    """Yield what a message says where something in it is encoded as in addresses, and the message itself.
 
-    With that comes where each of its characters stands in the message, and where the message ends.
+    With the first comes where each of its characters stands in the message, and where the message ends.
     """
-    yield message, None
     if not _ENCODED.search(message):
+        yield message, None
         return
     parts: list[str] = []
     places: list[int] = []
@@ -269,6 +284,7 @@ def _readings(message: str) -> Iterator[tuple[str, list[int] | None]]:
     parts.append(message[at:])
     places += range(at, len(message) + 1)
     yield "".join(parts), places
+    yield message, None
 
 
 def _echoes(

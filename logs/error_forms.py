@@ -7,6 +7,7 @@ something of an API that is said to be wrong. What people ask for, and what mode
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from logs.causes import verdict
 from logs.events import Failure
@@ -44,7 +45,11 @@ _PREAMBLE = re.compile(
 
 def reads_as_error(text: str) -> bool:
     """Whether a text says at its beginning that something of an API went wrong."""
-    beginning = text[:_BEGINNING]
+    return _reads_as_error(text[:_BEGINNING])
+
+
+@lru_cache(maxsize=1024)
+def _reads_as_error(beginning: str) -> bool:
     if _FORM.search(beginning) or (_OF_AN_API.search(beginning) and _WRONG.search(beginning)):
         return True
     return verdict(Failure(message=beginning), None).cause is not Cause.UNKNOWN
