@@ -61,10 +61,6 @@ class Echoes:
         self._haystack = "\n".join(self.texts)[:_MOST_SEARCHED]
         self._work = 0
 
-    def holds(self, text: str) -> bool:
-        """Whether a text is one of the content's, whole."""
-        return text in self._whole
-
     def without(self, message: str) -> str:
         """Leave out of an error's message what repeats one of the texts, and nothing of its own words."""
         return _cut(message, self._found(message))

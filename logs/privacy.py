@@ -108,12 +108,8 @@ class _Cleaner:
     off: bool
     has_content: bool
 
-    def named(self, text: str) -> str:
-        """Clean a value of parameters or metadata."""
-        return redacted(self._unless_echo(text))
-
     def without_echoes(self, text: str) -> str:
-        """Leave out a value that repeats the content; secrets stay."""
+        """Leave out a value, or the name of a field, that repeats the content; secrets stay."""
         is_echo = self.has_content and self.content.are_repeated_by_value(text)
         return prose.LEFT_OUT if is_echo else text
 
@@ -134,16 +130,17 @@ class _Cleaner:
             not self.has_content and is_left_alone(value, prose.is_plain, prose.is_plain_key)
         ):
             return value
-        cleaned: JSONObject = mapped(prose.without_content(value) if self.off else value, self.named)
-        return cleaned
+        return self._without_either(prose.without_content(value) if self.off else value)
 
     def billing(self, value: JSONObject | None) -> JSONObject | None:
         if value is None or (
             not self.has_content and is_left_alone(value, prose.is_plain, prose.is_plain_name)
         ):
             return value
-        kept = prose.without_prose(value) if self.off else value
-        cleaned: JSONObject = mapped(kept, lambda text: redacted(self.without_echoes(text)))
+        return self._without_either(prose.without_prose(value) if self.off else value)
+
+    def _without_either(self, value: JSONObject) -> JSONObject:
+        cleaned: JSONObject = mapped(value, lambda text: redacted(self.without_echoes(text)))
         return cleaned
 
     def attempt(
@@ -155,23 +152,15 @@ class _Cleaner:
         """
         fields: JSONObject = {}
         for key, value in attempt.items():
-            name = prose.LEFT_OUT if self.off and prose.is_prose(key) else self._unless_echo(key)
+            name = prose.LEFT_OUT if self.off and prose.is_prose(key) else self.without_echoes(key)
             if _is_of_error(key):
                 fields[name] = _each(value, told)
             else:
-                fields[name] = _each(prose.without_prose(value) if self.off else value, self._unless_echo)
+                fields[name] = _each(prose.without_prose(value) if self.off else value, self.without_echoes)
         cleaned: JSONObject = redacted_json(fields)
         return {
             key: _each_value(value, cut) if _is_of_error(key) else value for key, value in cleaned.items()
         }
-
-    def _unless_echo(self, text: str) -> str:
-        content = self.content
-        if self.has_content and (
-            content.holds(text) or (prose.is_prose(text) and content.are_repeated_by(text))
-        ):
-            return prose.LEFT_OUT
-        return text
 
 
 def _clean(event: UsageEvent, level: Level, kept: ErrorTexts, given: Any, answered: Any) -> None:

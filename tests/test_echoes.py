@@ -261,11 +261,18 @@ def test_names_stay_that_content_tells_of(sender: Sender, level: Level) -> None:
         "endpoint": "/v1/chat/completions?api-version=2024-10-21",
     }
     texts = [*names.values(), "gpt-5 mini", f"requests.get(url, headers={{'User-Agent': '{agent}'}})"]
-    turns = {"messages": [{"role": "user", "content": text} for text in texts]}
+    texts += ["status", "channel", "required", "temperature", "metadata"]
+    more: dict[str, Any] = {
+        "attempts": [{"channel": "east", "status": "error", "more": {"status": "required"}}],
+        "parameters": {"tool_choice": "required", "temperature": 1},
+        "metadata": {"status": "required", "channel": "east"},
+    }
     billing = {"source": "catalogue", "lines": [{"name": "input tokens", "amount": "0.1"}]}
-    sender.post("/api/v1/usage", failed("r", None, input=turns, billing=billing, **names))
+    turns = {"messages": [{"role": "user", "content": text} for text in texts]}
+    sender.post("/api/v1/usage", failed("r", None, input=turns, billing=billing, **names, **more))
     record = sender.record("r")
-    assert {name: getattr(record, name) for name in names} == names
+    kept = {**names, **more}
+    assert {name: getattr(record, name) for name in kept} == kept
     assert (record.billing or {}).get("sent", record.billing) == billing
 
 
