@@ -2,35 +2,49 @@
 
 Providers repeat what was sent ("Invalid value: 'Dear Dr. Jones...'"). What repeats the content that came with
 a record is left out of its errors; ``[…]`` stands in its place. Errors have words of their own, which long
-content has too: so few words in a row are an echo only where a quote or a colon opens them.
+content has too: so few words in a row are an echo only where a quote or a colon opens them, or where the
+error says nothing else.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import Any
 
+from logs.error_forms import reads_as_error
+from routescope import prose
 from routescope.prose import LEFT_OUT, PROSE_WORDS, UNSPACED
 
 _QUIET = frozenset("role type model id object index finish_reason name status created".split())  # noqa: SIM905
 # A word, or one letter of a script that has no spaces; such a letter counts for half a word.
 _WORD = re.compile(r"[^\W_぀-鿿가-힯]+(?:['’][^\W_぀-鿿가-힯]+)?|[぀-鿿가-힯]")
 _MARKS = frozenset(":：=[({<|\\")
+_PATH_MARKS = _MARKS | {"/"}
+"""Marks in what an address holds."""
 _QUOTES = frozenset("\"'`“”‘’«»「」『』")
 _MARKED_WORDS, _ECHO_WORDS = 5, 8
 """So many words in a row are an echo: behind a colon or a bracket, and wherever they stand."""
 _SHORTEST_ECHO = 6
 _MOST_TEXTS = 2_000
 _NEAR = 40
-_CHEAP = 4_000_000
-"""Letters that may be compared for one record before an index is made: some milliseconds."""
+_CHEAP, _CALL = 60_000_000, 200
+"""Letters that may be gone through for one record before an index is made, which takes longer: some tens of
+milliseconds. To begin looking for something is as much work as so many letters.
+"""
 _MOST_SEARCHED, _MOST_INDEXED = 4 * 1024 * 1024, 512 * 1024
 """Letters of a record's content, the longest texts first."""
-_MOST_ALIKE = 8
+_MOST_ALIKE, _MOST_PLACES = 8, 100_000
+_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}|\w\+\w")
+# Of an address: bytes, however often they were encoded, and blanks.
+_ENCODED_PARTS = re.compile(r"(?:%(?:25){0,3}[0-9A-Fa-f]{2})++|\+")
+_ENCODED_BYTES = re.compile(r"%(?:25){0,3}([0-9A-Fa-f]{2})")
+_VERSION = re.compile(r"\w/\d")
+_SMALL = re.compile(r"\b[a-zà-ÿа-я]\w+")
 
 
 class Echoes:
@@ -47,25 +61,49 @@ class Echoes:
         self._haystack = "\n".join(self.texts)[:_MOST_SEARCHED]
         self._work = 0
 
-    def holds(self, text: str) -> bool:
-        """Whether a text is one of the content's, whole."""
-        return text in self._whole
-
     def without(self, message: str) -> str:
         """Leave out of an error's message what repeats one of the texts, and nothing of its own words."""
-        if message in self._haystack:
-            # It is the content that tells of this error: that of an agent, which has met it before.
-            return message
-        whole = self._whole_found(message)
-        spans = _merged([*whole, *self._runs(message)])
-        return _cut(message, _echoes(message, spans, {start for start, _ in whole}))
+        return _cut(message, self._found(message))
 
     def are_repeated_by(self, text: str) -> bool:
         """Whether a text repeats one of the content's: three words in a row, or a whole text."""
-        return bool(self._whole_found(text) or self._runs(text))
+        return any(self._whole_found(said) or self._runs(said) for said, _ in _readings(text))
+
+    def are_repeated_by_value(self, text: str) -> bool:
+        """Whether a value repeats the content, of which a word alone may be a name: of a unit, or a model."""
+        if prose.is_prose(text):
+            return self.are_repeated_by(text)
+        return any(said in self._whole and _is_more_than_a_word(said) for said, _ in _readings(text))
+
+    def are_repeated_by_name(self, name: str) -> bool:
+        """Whether what a program or a channel is called is said by the content.
+
+        Content may tell of programs, too: of their names and versions, which are no sentences.
+        """
+        if not prose.is_prose(name):
+            return False
+        for said, _ in _readings(name):
+            whole = self._whole_found(said)
+            beginnings = {start for start, _ in whole}
+            for start, end in _merged([*whole, *self._runs(said)]):
+                if _weight_of(said, start, end) < 2 * PROSE_WORDS or _VERSION.search(said, start, end):
+                    continue
+                if start in beginnings or _is_alone(said, start, end) or _is_spoken(said[start:end]):
+                    return True
+        return False
+
+    def _found(self, message: str) -> list[tuple[int, int]]:
+        found = []
+        for said, places in _readings(message):
+            whole = self._whole_found(said)
+            spans = _merged([*whole, *self._runs(said)])
+            marks = _MARKS if places is None else _PATH_MARKS
+            for start, end in _echoes(said, spans, {start for start, _ in whole}, marks):
+                found.append((start, end) if places is None else (places[start], places[end]))
+        return _merged(found)
 
     def _whole_found(self, message: str) -> list[tuple[int, int]]:
-        if not self._is_cheap(len(self.texts) * len(message)):
+        if not self._is_cheap(len(self.texts) * (len(message) + _CALL)):
             return self._whole_texts(message)
         spans = []
         for text in self.texts:
@@ -76,8 +114,10 @@ class Echoes:
         return spans
 
     def _is_cheap(self, work: int) -> bool:
+        if self._work + work > _CHEAP:
+            return False
         self._work += work
-        return self._work <= _CHEAP
+        return True
 
     def _whole_texts(self, message: str) -> list[tuple[int, int]]:
         spans = []
@@ -104,7 +144,8 @@ class Echoes:
 
     def _runs(self, message: str) -> list[tuple[int, int]]:
         words = [found.span() for found in _WORD.finditer(message)]
-        cheap = self._is_cheap(len(words) * len(self._haystack))
+        # It takes three words, or more letters, to look for anything.
+        cheap = self._is_cheap(max(len(words) - PROSE_WORDS + 1, 0) * (len(self._haystack) + _CALL))
         spans: list[tuple[int, int]] = []
         for number, first in enumerate(words):
             last = _third(message, words, number)
@@ -127,16 +168,26 @@ class Echoes:
 
     @cached_property
     def _by_middle(self) -> dict[str, list[tuple[int, int]]]:
-        """Where words stand in the content, by themselves and what separates them from their neighbours."""
+        """Where three words stand in the content, by what is between the first and the last of them.
+
+        Of letters without spaces these are as many as make up three words: see `_third`.
+        """
         found: dict[str, list[tuple[int, int]]] = {}
-        words = (word.span() for word in _WORD.finditer(self._haystack, 0, _MOST_INDEXED))
-        first, middle = next(words, None), next(words, None)
-        for last in words:
-            if first is not None:
-                places = found.setdefault(self._haystack[first[1] : last[0]], [])
-                if len(places) < _MOST_ALIKE:
-                    places.append((first[1], last[0]))
-            first, middle = middle, last
+        under_way: deque[tuple[int, int, int]] = deque()
+        weight = places = 0
+        for word in _WORD.finditer(self._haystack, 0, _MOST_INDEXED):
+            start, end = word.span()
+            under_way.append((start, end, _weight(self._haystack, (start, end))))
+            weight += under_way[-1][2]
+            while weight >= 2 * PROSE_WORDS:
+                _, ends, lightens = under_way.popleft()
+                weight -= lightens
+                alike = found.setdefault(self._haystack[ends:start], [])
+                if len(alike) < _MOST_ALIKE:
+                    alike.append((ends, start))
+                    places += 1
+            if places >= _MOST_PLACES:
+                break
         return found
 
 
@@ -176,6 +227,10 @@ def _third(message: str, words: Sequence[tuple[int, int]], first: int) -> tuple[
     return None
 
 
+def _weight_of(message: str, start: int, end: int) -> int:
+    return sum(_weight(message, one.span()) for one in _WORD.finditer(message, start, end))
+
+
 def _weight(message: str, word: tuple[int, int]) -> int:
     """In half words."""
     return 1 if word[1] - word[0] == 1 and UNSPACED.match(message, word[0]) else 2
@@ -191,7 +246,46 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return merged
 
 
-def _echoes(message: str, spans: list[tuple[int, int]], whole: set[int]) -> list[tuple[int, int]]:
+def _readings(message: str) -> Iterator[tuple[str, list[int] | None]]:
+    """Yield what a message says where something in it is encoded as in addresses, and the message itself.
+
+    With the first comes where each of its characters stands in the message, and where the message ends.
+    """
+    if not _ENCODED.search(message):
+        yield message, None
+        return
+    parts: list[str] = []
+    places: list[int] = []
+    at = 0
+    for found in _ENCODED_PARTS.finditer(message):
+        parts.append(message[at : found.start()])
+        places += range(at, found.start())
+        at = found.end()
+        if found[0] == "+":
+            parts.append(" ")
+            places.append(found.start())
+            continue
+        said = bytes.fromhex("".join(_ENCODED_BYTES.findall(found[0])))
+        # What is cut within a letter is still what it was, up to there.
+        text = said.decode(errors="surrogateescape")
+        parts.append(text)
+        starts = [found.start() + unit.start() for unit in _ENCODED_BYTES.finditer(found[0])]
+        if len(text) == len(said):
+            places += starts
+            continue
+        number = 0
+        for letter in text:
+            places.append(starts[number])
+            number += len(letter.encode(errors="surrogateescape"))
+    parts.append(message[at:])
+    places += range(at, len(message) + 1)
+    yield "".join(parts), places
+    yield message, None
+
+
+def _echoes(
+    message: str, spans: list[tuple[int, int]], whole: set[int], marks: frozenset[str]
+) -> list[tuple[int, int]]:
     """Return which of the spans, all in the content too, are echoes of it and not by chance the same words.
 
     ``whole`` are where whole texts of the content begin. What follows closely on an echo that a mark opens is
@@ -203,13 +297,14 @@ def _echoes(message: str, spans: list[tuple[int, int]], whole: set[int]) -> list
         if opened and start - found[-1][1] <= _NEAR:
             found[-1] = (found[-1][0], end)
             continue
-        before = message[:start].rstrip(" \t\n")[-1:]
-        after = message[end:].lstrip(" .…")[:1]
-        weight = sum(_weight(message, one.span()) for one in _WORD.finditer(message, start, end))
+        before = message[max(start - _NEAR, 0) : start].rstrip(" \t\n")[-1:]
+        after = message[end : end + _NEAR].lstrip(" .…")[:1]
+        weight = _weight_of(message, start, end)
         # In quotes a word or two are a value; behind a colon, some more, or a whole text.
         quoted = before in _QUOTES and (weight >= 2 * PROSE_WORDS or after in _QUOTES)
-        told = before in _MARKS and weight >= (2 * PROSE_WORDS if start in whole else 2 * _MARKED_WORDS)
-        if quoted or told or weight >= 2 * _ECHO_WORDS:
+        told = before in marks and weight >= (2 * PROSE_WORDS if start in whole else 2 * _MARKED_WORDS)
+        alone = weight >= 2 * PROSE_WORDS and _is_alone(message, start, end) and not reads_as_error(message)
+        if quoted or told or alone or weight >= 2 * _ECHO_WORDS:
             found.append((start, end))
             opened = quoted or told
         else:
@@ -217,12 +312,18 @@ def _echoes(message: str, spans: list[tuple[int, int]], whole: set[int]) -> list
     return found
 
 
-def is_said_by(text: str, message: str) -> bool:
-    """Whether a text of the output is the error itself, as of clients that give one for an answer."""
-    if message in text:
-        return True
-    at = message.find(text)
-    return at >= 0 and 2 * len(text) >= len(message) and message[max(at - 1, 0) : at] not in _QUOTES
+def _is_alone(message: str, start: int, end: int) -> bool:
+    """Whether a message has no other words."""
+    return _WORD.search(message, 0, start) is None and _WORD.search(message, end) is None
+
+
+def _is_spoken(text: str) -> bool:
+    """Whether words are those of a sentence, not of a name: these are written with capitals."""
+    return prose.has_sentence(text) or len(_SMALL.findall(text)) > 1
+
+
+def _is_more_than_a_word(text: str) -> bool:
+    return sum(1 for _ in islice(_WORD.finditer(text), 2)) > 1
 
 
 def _cut(text: str, spans: list[tuple[int, int]]) -> str:

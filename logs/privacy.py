@@ -8,7 +8,8 @@ numbers stay. An error keeps its words, unless the operator chose otherwise for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -16,16 +17,28 @@ import msgspec
 from accounts import error_texts
 from accounts.identities import Names
 from accounts.models import ErrorTexts
-from logs import contents, echoes
+from logs import contents, echoes, error_forms
 from logs.contents import Captured, Policies
 from logs.events import Failure, JSONObject, UsageEvent
 from logs.models import Level, UsageRecord
 from routescope import prose
 from routescope.ids import derived_id
 from routescope.reading import built
-from routescope.redaction import is_left_alone, mapped, redacted
+from routescope.redaction import is_left_alone, mapped, redacted, redacted_json
 
-_ERROR_NAMES = frozenset({"error", "message", "error_message", "detail", "reason"})
+_ERROR_NAMES = frozenset(
+    """
+    error errors message error_message error_msg errmsg msg err exception traceback detail details reason
+    error_description error_str
+    """.split()  # noqa: SIM905
+)
+"""What a gateway calls the error of an attempt."""
+_CODE_NAMES = frozenset(
+    """
+    type code status param status_code http_status http_code error_type error_code error_class error_status
+    """.split()  # noqa: SIM905
+)
+"""What in an error is a name, and stays one whatever is kept of its text."""
 
 
 def apply(
@@ -66,83 +79,170 @@ def apply(
 
 def _needs(event: UsageEvent, level: Level) -> bool:
     """Whether the content itself must be read: to be kept, or to know what repeats it."""
-    return level is not Level.OFF or any((event.error, event.parameters, event.metadata, event.attempts))
+    if level is not Level.OFF:
+        return True
+    if event.error or event.parameters or event.metadata or event.attempts or event.billing:
+        return True
+    named = (event.provider, event.channel, event.user_agent, event.endpoint)
+    return any(name is not None and prose.is_prose(name) for name in named)
 
 
 def _has_texts(event: UsageEvent) -> bool:
     """Whether something came with the record that may hold a secret, repeat its content or be prose."""
     if event.error or event.parameters or event.metadata or event.attempts:
         return True
-    if any(name and not name.isalnum() for name in (event.provider, event.channel, event.user_agent)):
+    names = (event.provider, event.channel, event.user_agent)
+    # A sentence in Chinese is letters alone, too.
+    if any(name and not (name.isascii() and name.isalnum()) for name in names):
         return True
     if event.endpoint and not prose.is_name(event.endpoint):
         return True
     return event.billing is not None and not is_left_alone(event.billing, prose.is_plain, prose.is_plain_name)
 
 
+@dataclass(frozen=True, slots=True)
+class _Cleaner:
+    """What is taken out of one record's texts. ``off``: prose goes, too, where it is no error's."""
+
+    content: echoes.Echoes
+    off: bool
+    has_content: bool
+
+    def without_echoes(self, text: str) -> str:
+        """Leave out a value, or the name of a field, that repeats the content; secrets stay."""
+        is_echo = self.has_content and self.content.are_repeated_by_value(text)
+        return prose.LEFT_OUT if is_echo else text
+
+    def name(self, name: str | None) -> str | None:
+        """Return what a provider, a channel or a program is called."""
+        if name and self.has_content and self.content.are_repeated_by_name(name):
+            return prose.LEFT_OUT
+        return prose.name_without_prose(name) if name and self.off else name
+
+    def address(self, address: str | None) -> str | None:
+        if address and self.has_content:
+            address = prose.address_of(address, lambda part: not self.content.are_repeated_by_value(part))
+        return prose.address_without_prose(address) if address and self.off else address
+
+    def fields(self, value: JSONObject | None) -> JSONObject | None:
+        """Return parameters or metadata."""
+        if value is None or (
+            not self.has_content and is_left_alone(value, prose.is_plain, prose.is_plain_key)
+        ):
+            return value
+        return self._without_either(prose.without_content(value) if self.off else value)
+
+    def billing(self, value: JSONObject | None) -> JSONObject | None:
+        if value is None or (
+            not self.has_content and is_left_alone(value, prose.is_plain, prose.is_plain_name)
+        ):
+            return value
+        return self._without_either(prose.without_prose(value) if self.off else value)
+
+    def _without_either(self, value: JSONObject) -> JSONObject:
+        cleaned: JSONObject = mapped(value, lambda text: redacted(self.without_echoes(text)))
+        return cleaned
+
+    def attempt(
+        self, attempt: JSONObject, told: Callable[[str], str], cut: Callable[[str], str]
+    ) -> JSONObject:
+        """Return an attempt: its errors under what is kept of errors, the rest as parameters are.
+
+        Secrets go from the whole of it: a field's name, or its neighbour's, may say that it holds one.
+        """
+        fields: JSONObject = {}
+        for key, value in attempt.items():
+            name = prose.LEFT_OUT if self.off and prose.is_prose(key) else self.without_echoes(key)
+            if _is_of_error(key):
+                fields[name] = _each(value, told)
+            else:
+                fields[name] = _each(prose.without_prose(value) if self.off else value, self.without_echoes)
+        cleaned: JSONObject = redacted_json(fields)
+        return {
+            key: _each_value(value, cut) if _is_of_error(key) else value for key, value in cleaned.items()
+        }
+
+
 def _clean(event: UsageEvent, level: Level, kept: ErrorTexts, given: Any, answered: Any) -> None:
-    off = level is Level.OFF
     message = event.error.message if event.error else None
-    said = echoes.texts_of(answered)
-    texts = echoes.texts_of(given) + [
-        text for text in said if message is None or not echoes.is_said_by(text, message)
-    ]
-    content = echoes.Echoes(sorted(texts, key=len, reverse=True))
+    asked, said = echoes.texts_of(given), echoes.texts_of(answered)
+    texts = sorted((*asked, *said), key=len, reverse=True)
+    content = echoes.Echoes(texts)
     cut = error_texts.cutter(kept)
+    clean = _Cleaner(content, level is Level.OFF, bool(texts))
+    # What only repeats this error is no content that the error repeats.
+    others = content if message is None else _besides(message, asked, said, content)
 
     def told(text: str) -> str:
-        return cut(redacted(content.without(text) if texts else text))
+        """Leave the content out of an error's text."""
+        if not texts:
+            return text
+        is_this = message is not None and text != "" and message.startswith(text)
+        return (others if is_this else content).without(text)
 
-    def named(text: str) -> str:
-        text = redacted(text)
-        if texts and (content.holds(text) or (prose.is_prose(text) and content.are_repeated_by(text))):
-            return prose.LEFT_OUT
-        return text
+    def word(text: str | None) -> str | None:
+        """A type, code or parameter is a name; one that reads like a sentence is treated as one."""
+        if text and (prose.is_prose(text) or clean.without_echoes(text) != text):
+            return cut(redacted(told(text)))
+        return redacted(text) if text else text
 
     if event.error is not None:
         error = event.error
         event.error = Failure(
-            type=_word(error.type, told),
-            code=_word(error.code, told),
-            message=told(error.message) if error.message else None,
-            param=_word(error.param, told),
+            type=word(error.type),
+            code=word(error.code),
+            message=cut(redacted(told(error.message))) if error.message else None,
+            param=word(error.param),
         )
-    event.parameters = _fields(event.parameters, named, off, bool(texts))
-    event.metadata = _fields(event.metadata, named, off, bool(texts))
+    event.parameters = clean.fields(event.parameters)
+    event.metadata = clean.fields(event.metadata)
     if event.attempts is not None:
-        event.attempts = [_attempt(attempt, told, named, off) for attempt in event.attempts]
-    if event.billing is not None and not is_left_alone(event.billing, prose.is_plain, prose.is_plain_name):
-        event.billing = mapped(prose.without_prose(event.billing) if off else event.billing, redacted)
-    if off:
-        _clean_names(event)
+        event.attempts = [clean.attempt(attempt, told, cut) for attempt in event.attempts]
+    event.billing = clean.billing(event.billing)
+    event.provider = clean.name(event.provider)
+    event.channel = clean.name(event.channel)
+    event.user_agent = clean.name(event.user_agent)
+    event.endpoint = clean.address(event.endpoint)
 
 
-def _clean_names(event: UsageEvent) -> None:
-    event.provider = event.provider and prose.name_without_prose(event.provider)
-    event.channel = event.channel and prose.name_without_prose(event.channel)
-    event.user_agent = event.user_agent and prose.name_without_prose(event.user_agent)
-    event.endpoint = event.endpoint and prose.address_without_prose(event.endpoint)
+def _besides(
+    message: str, asked: Sequence[str], said: Sequence[str], content: echoes.Echoes
+) -> echoes.Echoes:
+    """Return the content that an error may repeat: all of it but what itself repeats the error."""
+    others = [
+        *(text for text in asked if not error_forms.repeats_error(text, message)),
+        *(text for text in said if not error_forms.is_error_for_answer(text, message)),
+    ]
+    if len(others) == len(asked) + len(said):
+        return content
+    return echoes.Echoes(sorted(others, key=len, reverse=True))
 
 
-def _word(word: str | None, told: Any) -> str | None:
-    """A type, code or parameter is a name; one that reads like a sentence is treated as one."""
-    return told(word) if word and prose.is_prose(word) else redacted(word) if word else word
+def _is_of_error(key: str) -> bool:
+    return key.lower() in _ERROR_NAMES
 
 
-def _fields(value: JSONObject | None, named: Any, off: bool, has_texts: bool) -> JSONObject | None:
-    if value is None or (not has_texts and is_left_alone(value, prose.is_plain, prose.is_plain_key)):
-        return value
-    cleaned: JSONObject = mapped(prose.without_content(value) if off else value, named)
-    return cleaned
+def _each(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a JSON value with a change made to every text in it, and to the names of its fields."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {change(str(key)): _each(inner, change) for key, inner in value.items()}
+    return [_each(inner, change) for inner in value] if isinstance(value, list) else value
 
 
-def _attempt(attempt: JSONObject, told: Any, named: Any, off: bool) -> JSONObject:
-    return {
-        prose.LEFT_OUT if off and prose.is_prose(str(key)) else str(key): mapped(value, told)
-        if key in _ERROR_NAMES
-        else mapped(prose.without_prose(value) if off else value, named)
-        for key, value in attempt.items()
-    }
+def _each_value(value: Any, change: Callable[[str], str]) -> Any:
+    """Return an error with a change made to its texts; its type, its code and its fields' names stay."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {
+            change(key) if prose.is_prose(key) else key: inner
+            if isinstance(inner, str) and key.lower() in _CODE_NAMES and not prose.is_prose(inner)
+            else _each_value(inner, change)
+            for key, inner in value.items()
+        }
+    return [_each_value(inner, change) for inner in value] if isinstance(value, list) else value
 
 
 def _decoded(raw: msgspec.Raw | None) -> Any:

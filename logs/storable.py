@@ -16,6 +16,7 @@ import msgspec
 
 from logs.events import Failure, UsageEvent
 from logs.models import REQUEST_TYPES, RecordType
+from routescope.addresses import without_secrets_in_address
 from routescope.identifiers import kept, prose, shown, storable
 from routescope.json_parts import is_within
 from routescope.reading import (
@@ -31,7 +32,6 @@ from routescope.redaction import without_secrets, without_secrets_in_name
 
 _NAMES = ("token", "group", "model")
 _WORDS = ("provider", "channel")
-_TEXTS = ("endpoint", "user_agent")
 _COUNTS = struct.Struct("=10i1h")
 _JSON = ("parameters", "quantities", "billing", "attempts", "metadata")
 _MOST_PARTS = 100_000
@@ -53,8 +53,8 @@ def check(event: UsageEvent) -> None:
         _clean(event, name, value, without_secrets_in_name)
     for name in _WORDS:
         _clean(event, name, getattr(event, name), without_secrets_in_name)
-    for name in _TEXTS:
-        _clean(event, name, getattr(event, name), without_secrets)
+    _clean(event, "endpoint", event.endpoint, without_secrets_in_address)
+    _clean(event, "user_agent", event.user_agent, without_secrets)
     if event.quantities:
         event.quantities = {without_secrets_in_name(kind): count for kind, count in event.quantities.items()}
     if event.error is not None:

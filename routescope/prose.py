@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -65,9 +66,12 @@ def without_prose(value: Any) -> Any:
 @remembered(4096)
 def name_without_prose(name: str) -> str:
     """Return what a provider, a channel or a program is called; a sentence is no name."""
-    said = unquote_plus(name) if "%20" in name else name
-    is_sentence = _SENTENCE.search(said) or len(UNSPACED.findall(said)) > 2 * _MOST_UNSPACED
-    return LEFT_OUT if is_sentence else name
+    return LEFT_OUT if has_sentence(unquote_plus(name) if "%20" in name else name) else name
+
+
+def has_sentence(text: str) -> bool:
+    """Whether five words stand in a row, or as much Chinese: no program calls itself so, and no channel."""
+    return bool(_SENTENCE.search(text)) or len(UNSPACED.findall(text)) > 2 * _MOST_UNSPACED
 
 
 @remembered(4096)
@@ -75,9 +79,14 @@ def address_without_prose(address: str) -> str:
     """Return an address without the parts of its path and the values of its query that are prose."""
     if is_name(address):
         return address
+    return address_of(address, is_name)
+
+
+def address_of(address: str, stays: Callable[[str], bool]) -> str:
+    """Return an address with what may stay of the parts of its path, and of its query."""
     path, mark, query = address.partition("?")
-    parts = [part if is_name(part) else LEFT_OUT for part in path.split("/")]
-    pairs = [_pair_without_prose(pair) for pair in query.split("&")]
+    parts = [part if stays(part) else LEFT_OUT for part in path.split("/")]
+    pairs = ["=".join(said if stays(said) else LEFT_OUT for said in _pair(one)) for one in query.split("&")]
     return "/".join(parts) + mark + "&".join(pairs)
 
 
@@ -86,9 +95,8 @@ def is_name(text: str) -> bool:
     return not is_prose(text if "%" not in text and "+" not in text else unquote_plus(text))
 
 
-def _pair_without_prose(pair: str) -> str:
-    name, mark, value = pair.partition("=")
-    return f"{name if is_name(name) else LEFT_OUT}{mark}{value if is_name(value) else LEFT_OUT}"
+def _pair(pair: str) -> list[str]:
+    return pair.split("=", 1)
 
 
 def is_plain(text: str) -> bool:

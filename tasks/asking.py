@@ -32,12 +32,16 @@ class CannotAskError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A provider's answer. ``finding`` None: it was no answer about the task (see ``status``)."""
+    """A provider's answer. ``finding`` None: it was no answer about the task (see ``status``).
+
+    ``note`` says what is wrong with it, ``excerpt`` is its beginning.
+    """
 
     status: int
     finding: Finding | None
     retry_after: float | None
     note: str = ""
+    excerpt: str = ""
 
 
 def ask(task: AsyncTask, definition: Definition, credential: ProviderCredential | None) -> Asked:
@@ -52,11 +56,11 @@ def ask(task: AsyncTask, definition: Definition, credential: ProviderCredential 
     url = poll_url(task, poll, credential)
     answer = _get(url, definition, credential)
     if answer.status != 200:
-        return Asked(answer.status, None, answer.retry_after, _excerpt(answer))
+        return Asked(answer.status, None, answer.retry_after, excerpt=_excerpt(answer))
     try:
         document = answer.json()
     except JSONError as error:
-        return Asked(answer.status, None, answer.retry_after, f"no JSON ({error}): {_excerpt(answer)}")
+        return Asked(answer.status, None, answer.retry_after, f"no JSON ({error})", _excerpt(answer))
     finding = _finding(definition, document, task)
     if poll.follow and finding.status in (TaskStatus.SUCCEEDED, TaskStatus.PARTIALLY_SUCCEEDED):
         named = find_text(poll.follow.path, document, 2000)
@@ -64,12 +68,12 @@ def ask(task: AsyncTask, definition: Definition, credential: ProviderCredential 
             named = fill(poll.follow.url, _values(task, poll, credential))
         result = _get(named, definition, credential)
         if result.status == 429 or result.status >= 500:
-            return Asked(result.status, None, result.retry_after, _excerpt(result))
+            return Asked(result.status, None, result.retry_after, excerpt=_excerpt(result))
         try:
             first = document if isinstance(document, dict) else {}
             document = {**first, "_result": result.json(), "_result_status": result.status}
         except JSONError as error:
-            return Asked(result.status, None, None, f"no JSON ({error}): {_excerpt(result)}")
+            return Asked(result.status, None, None, f"no JSON ({error})", _excerpt(result))
         finding = _finding(definition, document, task)
     return Asked(answer.status, finding, answer.retry_after)
 

@@ -43,4 +43,7 @@ class Observation:
     duration_ms: int | None = None
     reason: EventReason | Literal[""] = ""
     note: str = ""
+    """What the console itself says of it."""
+    excerpt: str = ""
+    """What the provider answered where that could not be read, in its words."""
     refunded_states: tuple[TaskStatus, ...] = field(default=UNSUCCESSFUL_STATUSES)

@@ -166,7 +166,8 @@ def _ask(
         told = _Told(replace(blank, reason=EventReason.UNREADABLE, note=str(error)), answered=False)
     except ReadingError as error:
         logger.error("The definition of %s: %s", task.platform, error)
-        told = _Told(replace(blank, reason=EventReason.UNREADABLE, note=str(error)), answered=False)
+        # It quotes the answer.
+        told = _Told(replace(blank, reason=EventReason.UNREADABLE, excerpt=str(error)), answered=False)
     except OutboundError as error:
         seen = replace(blank, reason=EventReason.NO_ANSWER, note=str(error))
         told = _Told(seen, answered=False, unhealthy=str(error))
@@ -179,7 +180,7 @@ def _ask(
 
 
 def _answer(asked: Asked, blank: Observation, definition: Definition) -> _Told:
-    seen = replace(blank, http_status=asked.status, note=asked.note)
+    seen = replace(blank, http_status=asked.status, note=asked.note, excerpt=asked.excerpt)
     if asked.finding is not None and asked.finding.status is not None:
         return _Told(told_by(asked.finding, seen, definition), answered=True)
     return _unanswered(asked, seen)

@@ -8,23 +8,24 @@ stay: they are the provider's, and end with what it keeps.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 from uuid import UUID
 
 import msgspec
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
 from accounts import error_texts
 from accounts.models import ErrorTexts
 from routescope import content_store, prose, secret_shapes
+from routescope.addresses import decoded, has_secret, without_secrets_in_address
 from routescope.identifiers import kept
 from routescope.redaction import mapped, redacted, without_secrets
 from tasks import causes
-from tasks.models import AsyncTask
+from tasks.models import AsyncTask, EventKind
 from tasks.observations import Observation, Pieces
 
 # What signs an address for whoever has it, and ends soon: without them nothing could be looked at.
@@ -37,6 +38,10 @@ _SIGNS = frozenset(
 )
 
 
+_DIGEST = 32
+"""Hexadecimal digits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """The words and data that a task made, and under which level they may be kept."""
@@ -47,9 +52,12 @@ class Made:
 
 def cleaned(task: AsyncTask, seen: Observation) -> tuple[Observation, Made | None]:
     """Return an observation as it may be kept with the task, and what of its result is stored as content."""
-    if not (seen.result or seen.failure_message or seen.failure_code or seen.note or seen.word):
+    said = (seen.failure_message, seen.failure_code, seen.note, seen.excerpt, seen.word)
+    if not seen.result and not any(said):
         return replace(seen, provider_task_id=kept(seen.provider_task_id)), None
-    cut = error_texts.cutter(ErrorTexts(task.gateway.error_texts))
+    # What the console says itself is for whoever is to mend it, whatever is kept of a provider's errors.
+    own = seen.kind == EventKind.DEADLINE
+    cut = error_texts.cutter(ErrorTexts.KEEP if own else ErrorTexts(task.gateway.error_texts))
 
     def told(text: str) -> str:
         return cut(redacted(text))
@@ -65,7 +73,8 @@ def cleaned(task: AsyncTask, seen: Observation) -> tuple[Observation, Made | Non
     clean = replace(
         seen,
         word=prose.name_without_prose(without_secrets(seen.word)),
-        note=told(seen.note),
+        note=": ".join(filter(None, (redacted(seen.note), told(seen.excerpt)))),
+        excerpt="",
         failure_code=told(seen.failure_code)
         if prose.is_prose(seen.failure_code)
         else redacted(seen.failure_code),
@@ -83,14 +92,18 @@ def store(task: AsyncTask, made: Made) -> None:
 
 
 def address(url: str) -> str:
-    """Return a URL without secrets but what signs it: who has it may open it, and nothing else."""
+    """Return a URL without secrets but what signs it: who has it may open it, and nothing else.
+
+    What follows ``#`` goes: no server is sent it, and tokens are handed over in it.
+    """
+    url = url.partition("#")[0]
     try:
         parts = urlsplit(url)
     except ValueError:
-        return without_secrets(url)
+        return without_secrets_in_address(url)
     pairs = [pair for pair in parts.query.split("&") if _may_stay(pair)]
     host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, without_secrets(parts.path), "&".join(pairs), parts.fragment))
+    return urlunsplit((parts.scheme, host, without_secrets_in_address(parts.path), "&".join(pairs), ""))
 
 
 def results_of(tasks: Iterable[AsyncTask]) -> dict[UUID, Pieces]:
@@ -139,8 +152,7 @@ def _result(task: AsyncTask, pieces: Pieces | None) -> tuple[Pieces | None, Made
             continue
         value = piece.get("text", piece.get("data"))
         if level is not None:
-            digest = hashlib.blake2b(msgspec.json.encode(value), digest_size=8).hexdigest()
-            kept_pieces.append({"kind": piece["kind"], "stored": len(made), "digest": digest})
+            kept_pieces.append({"kind": piece["kind"], "stored": len(made), "digest": _digest(task, value)})
             made.append(value)
         elif isinstance(value, str):
             kept_pieces.append({"kind": piece["kind"], "withheld": "off"})
@@ -150,12 +162,22 @@ def _result(task: AsyncTask, pieces: Pieces | None) -> tuple[Pieces | None, Made
     return kept_pieces, Made(level, made) if made and level is not None else None
 
 
+def _digest(task: AsyncTask, value: Any) -> str:
+    """Return what tells whether a result is the one that is kept already, and nothing of it.
+
+    It stays when the content is gone: who has the database alone must not find the result by trying. Under a
+    new SECRET_KEY a result that comes again counts as another, and is kept instead of itself.
+    """
+    said = task.pk.bytes + msgspec.json.encode(value)
+    return salted_hmac("tasks.privacy.result", said, algorithm="sha256").hexdigest()[:_DIGEST]
+
+
 def _may_stay(pair: str) -> bool:
     """Whether a parameter is no secret, or signs the address: it then opens this alone, and not for long."""
     name, _mark, value = pair.partition("=")
-    name = name.lower()
+    name = unquote(name).lower()
     if not name.startswith(_SIGNING) and name not in _SIGNS:
-        return without_secrets(f"?{pair}") == f"?{pair}"
+        return not has_secret(pair)
     # Who signed is named by an ID that looks like a key; a web token may sign.
     is_id = name.endswith(("credential", "accesskeyid", "accessid")) or value.startswith("eyJ")
-    return is_id or not secret_shapes.found_in(value)
+    return is_id or not any(secret_shapes.found_in(said) for said in decoded(value))

@@ -35,7 +35,7 @@ LONG = (
 )
 
 
-def _reported() -> list[str]:
+def reported() -> list[str]:
     if not _REPORTS.is_file():
         return []
     return [one["record"]["error"]["message"] for one in json.loads(_REPORTS.read_text())]
@@ -63,12 +63,12 @@ def asked(text: str) -> dict[str, Any]:
 def test_there_are_seventy_messages() -> None:
     if not _REPORTS.is_file():
         pytest.skip("The reported errors (../shared/cases) are not on this machine: 35 of our own are tried.")
-    assert len(_reported()) + len(MESSAGES) >= 70
+    assert len(reported()) + len(MESSAGES) >= 70
 
 
 @pytest.mark.parametrize("given", [None, PROMPT, PROMPT_HAN, "tokens", "error", LONG[-30_000:]])
 def test_an_error_keeps_its_words_whatever_was_asked(sender: Sender, given: str | None) -> None:
-    messages = [*_reported(), *MESSAGES]
+    messages = [*reported(), *MESSAGES]
     content = {} if given is None else {"input": asked(given)}
     sender.post("/api/v1/usage", [failed(f"r{n}", text, **content) for n, text in enumerate(messages)])
     for number, text in enumerate(messages):
@@ -85,7 +85,7 @@ def test_an_echo_goes_and_the_words_around_it_stay(
     sender: Sender, prompt: str, around: str, level: Level
 ) -> None:
     policy(level, gateway=sender.gateway)
-    messages = [*_reported(), *MESSAGES]
+    messages = [*reported(), *MESSAGES]
     told = [around.format(error=error, prompt=prompt) for error in messages]
     sender.post("/api/v1/usage", [failed(f"r{n}", text, input=asked(prompt)) for n, text in enumerate(told)])
     for number, error in enumerate(messages):
@@ -147,12 +147,6 @@ def test_what_the_model_had_said_goes(sender: Sender) -> None:
     assert sender.record("r").error_message == f"The answer was filtered: '{LEFT_OUT}'"
 
 
-def test_an_agent_that_has_met_the_error_before_may_meet_it_again(sender: Sender) -> None:
-    message = MESSAGES[2]
-    sender.post("/api/v1/usage", failed("r", message, input=asked(f"Earlier I got: {message} What now?")))
-    assert sender.record("r").error_message == message
-
-
 # --- What the operator may choose
 
 
@@ -192,6 +186,58 @@ def test_attempts_follow_the_gateways_choice(sender: Sender) -> None:
     attempts = [{"channel": "a", "error": {"message": f"no: {PROMPT}"}}, {"error": f"400 {PROMPT}"}]
     sender.post("/api/v1/usage", failed("r", "no", attempts=attempts))
     assert b"velociraptor" not in dump()
+
+
+def test_type_and_code_of_attempts_are_kept_too(sender: Sender) -> None:
+    Gateway.objects.filter(pk=sender.gateway.pk).update(error_texts=ErrorTexts.CODES)
+    attempts: list[dict[str, Any]] = [
+        {
+            "channel": "7",
+            "status": "error",
+            "http_status": 429,
+            "error": {"type": "new_api_error", "code": "rate_limit", "message": f"Rate limit: {PROMPT}"},
+        },
+        {
+            "error": {
+                "status_code": 400,
+                "type": PROMPT,
+                "Code": "bad",
+                "more": {"param": "n", "said": PROMPT},
+            }
+        },
+        {"code": "rate_limit", "message": PROMPT, "error_msg": "no, no and no", "exception": [PROMPT]},
+        {"error": {PROMPT: 1}},
+    ]
+    sender.post("/api/v1/usage", failed("r", "no", attempts=attempts))
+    cut = error_texts.NOT_KEPT
+    assert sender.record("r").attempts == [
+        {**attempts[0], "error": {"type": "new_api_error", "code": "rate_limit", "message": cut}},
+        {"error": {"status_code": 400, "type": cut, "Code": "bad", "more": {"param": "n", "said": cut}}},
+        {"code": "rate_limit", "message": cut, "error_msg": cut, "exception": [cut]},
+        {"error": {cut: 1}},
+    ]
+    assert b"velociraptor" not in dump()
+
+
+@pytest.mark.parametrize("kept", list(ErrorTexts))
+@pytest.mark.parametrize("level", list(Level))
+def test_what_is_named_a_secret_is_none_of_an_attempts(
+    sender: Sender, kept: ErrorTexts, level: Level
+) -> None:
+    policy(level, gateway=sender.gateway)
+    Gateway.objects.filter(pk=sender.gateway.pk).update(error_texts=kept)
+    secrets = {
+        "api_key": "correcthorsebattery",
+        "password": "hunter2hunter",
+        "sk-proj-ABCD1234EFGH5678IJKL": "v",
+    }
+    pair = {"name": "password", "value": "swordfishing"}
+    attempts = [secrets, pair, {"error": secrets}, {"error": [pair]}, {"more": secrets}, {"message": pair}]
+    sender.post("/api/v1/usage", failed("r", "no", input=asked(PROMPT), attempts=attempts))
+    found = dump()
+    for secret in (b"correcthorsebattery", b"hunter2hunter", b"sk-proj-ABCD", b"swordfishing"):
+        assert secret not in found
+    assert len(sender.record("r").attempts) == len(attempts)
 
 
 def test_quotes_are_found_in_linear_time_and_apostrophes_are_none() -> None:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from django.conf import settings
-from django.test import Client
+from django.db import connection
+from django.test import Client, override_settings
 from django.utils import timezone
 
 from accounts.audit import AuditEntry
 from accounts.models import ErrorTexts, Gateway, User
 from logs.models import Level, UsageContent
-from tasks import privacy, retention
+from tasks import lifecycle, migrations, privacy, retention
 from tasks.causes import TaskCause, judge, verdict_on
-from tasks.models import AsyncTask, EarlyReport, TaskEvent
+from tasks.following import deadlines
+from tasks.models import AsyncTask, EarlyReport, EventKind, TaskEvent
+from tasks.observations import Observation
 from tasks.retention import Report
 from tests import secret_kinds
 from tests.cast import signed_in
@@ -145,6 +152,82 @@ def test_a_failure_keeps_its_words_or_what_the_operator_chose(sender: Sender) ->
         assert (found.failure_code, found.failure_message) == ("no", stored)
 
 
+def test_what_the_console_says_itself_stays_whatever_is_kept_of_errors(sender: Sender) -> None:
+    Gateway.objects.filter(pk=sender.gateway.pk).update(error_texts=ErrorTexts.CODES)
+    sender.post("/api/v1/tasks", task(status="running"))
+    found = AsyncTask.objects.get()
+    blank = Observation(key="", kind=EventKind.POLL)
+    said = (
+        replace(blank, key="a", note="api.example did not answer in time."),
+        replace(blank, key="b", note="The key was entered for 'another host': enter it again, if it may."),
+        replace(blank, key="c", note="no JSON (it is cut)", excerpt=f"<html>{PROSE}"),
+        replace(blank, key="d", excerpt=f"{PROSE} {KEYS[0]}"),
+        replace(blank, key="e", note=f"There is no 'id' to put into https://api.example/?key={KEYS[0]}."),
+    )
+    for one in said:
+        lifecycle.transition(found.pk, one)
+    notes = dict(TaskEvent.objects.filter(key__in="abcde").values_list("key", "note"))
+    assert notes == {
+        "a": said[0].note,
+        "b": said[1].note,
+        "c": "no JSON (it is cut): [not kept]",
+        "d": "[not kept]",
+        "e": "There is no 'id' to put into https://api.example/?key=[redacted secret].",
+    }
+    deadlines.expire(found, None)
+    found.refresh_from_db()
+    assert found.failure_message.startswith("No final answer from somebody within ")
+    assert b"velociraptor" not in dump()
+
+
+def test_a_short_result_cannot_be_guessed_from_what_stays_of_it(sender: Sender) -> None:
+    policy(Level.FULL, gateway=sender.gateway)
+    for name in ("task_1", "task_2"):
+        sender.post("/api/v1/tasks", task(task_id=name, status="succeeded", result="yes"))
+    digests = [(one.result or [])[0]["digest"] for one in AsyncTask.objects.all()]
+    assert len(set(digests)) == 2, "nor do two tell that they are of the same"
+    for size in range(1, 65):
+        for said in (b"yes", b'"yes"'):
+            assert hashlib.blake2b(said, digest_size=size).hexdigest()[:16] not in {d[:16] for d in digests}
+    with override_settings(SECRET_KEY="another"):
+        sender.post("/api/v1/tasks", task(task_id="task_3", status="succeeded", result="yes"))
+
+
+@pytest.mark.parametrize("status", ["running", "succeeded"])
+@pytest.mark.parametrize("before", ["same key", "another key", "no key"])
+def test_a_result_that_comes_again_is_kept_once_whatever_its_digest_was_made_with(
+    sender: Sender, status: str, before: str
+) -> None:
+    policy(Level.FULL, gateway=sender.gateway)
+    body = task(status=status, result=PROSE)
+    with override_settings(SECRET_KEY="before" if before == "another key" else settings.SECRET_KEY):
+        sender.post("/api/v1/tasks", body)
+    found = AsyncTask.objects.get()
+    if before == "no key":
+        found.result = [{**piece, "digest": "0" * 16} for piece in found.result or []]
+        found.save()
+    sender.post("/api/v1/tasks", {**body, "progress": 100})
+    sender.post("/api/v1/tasks", {**body, "progress": 100, "provider_task_id": "later"})
+    found.refresh_from_db()
+    assert found.status == status and UsageContent.objects.count() == 1
+    [piece] = privacy.results_of([found])[found.pk]
+    assert piece["text"] == PROSE
+
+
+def test_digests_that_were_made_without_a_key_are_forgotten(sender: Sender) -> None:
+    sender.post("/api/v1/tasks", [task(task_id=name, status="succeeded") for name in ("old", "new", "none")])
+    piece = {"kind": "text", "stored": 0, "digest": "0123456789abcdef"}
+    new = [{**piece, "digest": "0" * 32}, {"kind": "image", "url": "https://a/b"}]
+    AsyncTask.objects.filter(task_id="old").update(result=[piece, *new])
+    AsyncTask.objects.filter(task_id="new").update(result=new)
+    statement = Path(migrations.__file__ or "").parent / "0007_unkeyed_digests.sql"
+    with connection.cursor() as cursor:
+        for _ in range(2):
+            cursor.execute(statement.read_text())
+    results = dict(AsyncTask.objects.values_list("task_id", "result"))
+    assert results == {"old": [{"kind": "text", "stored": 0}, *new], "new": new, "none": None}
+
+
 def test_the_cause_is_judged_before_anything_is_cut(sender: Sender, alice: User) -> None:
     Gateway.objects.filter(pk=sender.gateway.pk).update(error_texts=ErrorTexts.CODES)
     error = {"code": "E7", "message": "Your account balance is insufficient. Please top up."}
@@ -169,6 +252,52 @@ def test_an_address_that_is_signed_still_opens() -> None:
     assert privacy.address(
         "https://u:hunter22@a.example/x?key=AIzaSyA1234567890abcdefghijklmnopqrstuv&n=1"
     ) == ("https://a.example/x?n=1")
+
+
+_KEY = secret_kinds.drawn(secret_kinds.BY_SHAPE["openai project"], "address")[0]
+_TOKEN = secret_kinds.drawn(secret_kinds.BY_SHAPE["json web token"], "address")[0]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://x.example/a.png#access_token={_TOKEN}",
+        f"https://x.example/a.png#{_KEY}",
+        f"https://x.example/a.png?x=1#/done?token={_TOKEN}",
+        f"https://x.example/a.png?x={_KEY.replace('-', '%2D')}",
+        f"https://x.example/a.png?x={_KEY.replace('-', '%2d')}&n=1",
+        f"https://x.example/a.png?x={_KEY.replace('-', '%252D')}",
+        f"https://x.example/a.png?sig={_KEY.replace('-', '%2D')}",
+        f"https://x.example/a.png?{_KEY.replace('-', '%2D')}",
+        f"https://x.example/{_KEY.replace('-', '%2D')}/a.png",
+        f"https://x.example/a.png?next={quote(f'https://y.example/?x={quote(_KEY)}', safe='')}",
+        "https://x.example/a.png?api%5Fkey=correcthorsebattery",
+        f"https://[x.example/{_KEY.replace('-', '%2D')}#{_KEY}",
+    ],
+)
+def test_no_part_of_an_address_hides_a_secret(sender: Sender, url: str) -> None:
+    kept = privacy.address(url)
+    for _ in range(3):
+        assert "sk-proj" not in kept and "eyJ" not in kept and "correcthorse" not in kept
+        kept = unquote(kept)
+    if "[" not in url:
+        sender.post("/api/v1/tasks", task(status="succeeded", result={"url": url}, poll={"url": url}))
+        assert AsyncTask.objects.get().result
+        endpoint = url.partition("#")[0].removeprefix("https://x.example")
+        record = task(request_id="r", endpoint=endpoint) | {"task_id": None, "type": "request"}
+        sender.post("/api/v1/usage", record)
+        assert sender.record("r").endpoint
+    found = unquote(unquote(dump().decode()))
+    assert "sk-proj" not in found and "eyJhbGci" not in found
+
+
+def test_what_is_encoded_in_an_address_and_no_secret_stays() -> None:
+    for url in (
+        "https://x.example/a%20b/%E7%8C%AB.png?response-content-disposition=attachment%3B%20filename%3D%22a.png%22",
+        "https://x.example/a.png?name=%E7%8C%AB&size=1024%2C1024",
+    ):
+        assert privacy.address(url) == url
+        assert privacy.address(f"{url}#t=10") == url
 
 
 def test_tasks_go_with_the_records_months_and_their_texts_with_the_days(sender: Sender) -> None:
