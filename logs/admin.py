@@ -37,12 +37,14 @@ from routescope.admin import (
     whole_hours,
     yes_or_no,
 )
+from routescope.admin.sections import Section
 from routescope.keyset import Cursor, Page
 from routescope.ranges import TimeRange
 
 
 @admin.register(UsageRecord)
 class UsageRecordAdmin(ContentViews, OwnerColumns, KeysetAdmin[UsageRecord]):
+    section, place = Section.RECORDS, 1
     filter_form = UsageRecordForm
     search_label = _lazy("Request ID")
     search_help_text = _lazy(

@@ -21,10 +21,12 @@ from accounts.rights import READ_CONTENT
 from logs import contents
 from logs.content_shown import ContentShown, shown
 from logs.models import ContentPolicy, Level, UsageRecord
+from routescope.admin.sections import Section
 
 
 @admin.register(ContentPolicy)
 class ContentPolicyAdmin(AuditedAdmin[ContentPolicy]):
+    section, place = Section.PRIVACY, 1
     audited_as = AuditEntry.Act.RETENTION
     list_display = ("scope", "level", "changed_at")
     list_select_related = ("gateway", "group", "token")

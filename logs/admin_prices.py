@@ -17,6 +17,7 @@ from logs.models import GroupRatio, ModelPrice
 from logs.models.prices import PIECE_KINDS, TOKEN_KINDS
 from logs.pricing import trial
 from routescope.admin import ReadOnlyAdmin
+from routescope.admin.sections import Section
 
 
 class ModelPriceForm(forms.ModelForm[ModelPrice]):
@@ -30,6 +31,7 @@ class ModelPriceForm(forms.ModelForm[ModelPrice]):
 
 @admin.register(ModelPrice)
 class ModelPriceAdmin(AuditedAdmin[ModelPrice]):
+    section, place = Section.PRICES, 1
     audited_as = AuditEntry.Act.PRICES
     form = ModelPriceForm
     list_display = ("model", "valid_from", "input", "cached_input", "output", "per_call", "per_image", "note")
@@ -64,6 +66,7 @@ class ModelPriceAdmin(AuditedAdmin[ModelPrice]):
 class GroupRatioAdmin(ReadOnlyAdmin[GroupRatio]):
     """The history of ratios; a ratio itself is changed at its group."""
 
+    section, place = Section.PRICES, 2
     list_display = ("group", "ratio", "valid_from")
     list_select_related = ("group",)
     search_fields = ("group__name",)

@@ -1,4 +1,10 @@
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin
+
+
+class AdminConfig(admin.AdminConfig):
+    default = False
+    default_site = "routescope.admin.site.Site"
 
 
 class RoutescopeConfig(AppConfig):

@@ -44,7 +44,7 @@ INSTALLED_APPS = [
     "logs",
     "tasks",
     "routescope",
-    "django.contrib.admin",
+    "routescope.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",

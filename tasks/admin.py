@@ -34,6 +34,7 @@ from routescope.admin import (
     pretty_json,
     yes_or_no,
 )
+from routescope.admin.sections import Section
 from routescope.ids import EPOCH
 from routescope.keyset import Cursor, Page
 from routescope.ranges import Preset
@@ -117,6 +118,7 @@ class TimelineInline(ShortInline[TaskEvent, AsyncTask]):
 
 @admin.register(AsyncTask)
 class AsyncTaskAdmin(OwnerColumns, KeysetAdmin[AsyncTask]):
+    section, place = Section.RECORDS, 2
     filter_form = AsyncTaskForm
     search_label = _lazy("Task ID")
     search_help_text = _lazy(

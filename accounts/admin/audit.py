@@ -6,10 +6,12 @@ from django.contrib import admin
 
 from accounts.audit import AuditEntry
 from routescope.admin import ReadOnlyAdmin
+from routescope.admin.sections import Section
 
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
+    section, place = Section.PRIVACY, 2
     list_display = ("at", "actor", "act", "subject", "object", "ip")
     list_filter = ("act",)
     list_select_related = ("actor", "subject")

@@ -28,6 +28,7 @@ from accounts.models import Gateway, GroupIdentity, IngestKey, TokenIdentity, Us
 from accounts.rights import reaches
 from routescope import formatting
 from routescope.admin import KeptAdmin, ShortInline, badge
+from routescope.admin.sections import Section
 
 _MOST_DAYS = 30
 
@@ -65,6 +66,7 @@ class IssueKeyForm(forms.Form):
 
 @admin.register(Gateway)
 class GatewayAdmin(AuditedAdmin[Gateway], KeptAdmin[Gateway]):
+    section, place = Section.GATEWAYS, 1
     audited_as = AuditEntry.Act.GATEWAYS
     change_form_template = "admin/accounts/gateway/change_form.html"
     list_display = ("name", "is_active", "active_keys", "last_used")
@@ -216,6 +218,7 @@ class UserIdentityForm(forms.ModelForm[UserIdentity]):
 
 @admin.register(UserIdentity)
 class UserIdentityAdmin(IdentityAdmin):
+    section, place = Section.GATEWAYS, 2
     form = UserIdentityForm
     list_display = ("name_at_gateway", "gateway", "user")
     list_select_related = ("gateway", "user")
@@ -244,6 +247,7 @@ class UserIdentityAdmin(IdentityAdmin):
 
 @admin.register(GroupIdentity)
 class GroupIdentityAdmin(IdentityAdmin):
+    section, place = Section.GATEWAYS, 4
     list_display = ("name", "gateway", "group")
     list_select_related = ("gateway", "group")
     search_fields = ("name", "group__name")
@@ -272,6 +276,7 @@ class TokenIdentityForm(forms.ModelForm[TokenIdentity]):
 
 @admin.register(TokenIdentity)
 class TokenIdentityAdmin(IdentityAdmin):
+    section, place = Section.GATEWAYS, 3
     form = TokenIdentityForm
     fixed = ("gateway", "user", "name")
     list_display = ("name", "gateway", "user", "token")

@@ -39,6 +39,7 @@ from accounts.oidc import claimed_rights
 from accounts.rights import reaches
 from routescope import formatting
 from routescope.admin import KeptAdmin, ReadOnlyAdmin, ShortInline, badge
+from routescope.admin.sections import Section
 from routescope.mail import SILENT
 
 logger = logging.getLogger(__name__)
@@ -150,6 +151,7 @@ class TokenInline(ShortInline[ApiToken, User]):
 
 @admin.register(User)
 class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[type-arg]
+    section, place = Section.PEOPLE, 1
     audited_as = AuditEntry.Act.PEOPLE
     form = EditUserForm
     add_form = AddUserForm
@@ -339,6 +341,7 @@ for _model in (Authenticator, UserSession, EmailAddress, PermissionGroup):
 
 @admin.register(Authenticator)
 class SecondFactorAdmin(AuditedAdmin[Authenticator], ReadOnlyAdmin[Authenticator]):
+    section, place = Section.PEOPLE, 4
     audited_as = AuditEntry.Act.PEOPLE
     list_display = ("user", "type", "created_at", "last_used_at")
     list_select_related = ("user",)

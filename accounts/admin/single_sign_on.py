@@ -15,6 +15,7 @@ from accounts.admin.audited import AuditedAdmin
 from accounts.audit import AuditEntry
 from accounts.models import LinkedIdentity, User
 from routescope.admin import ReadOnlyAdmin
+from routescope.admin.sections import Section
 
 # The provider is set up by the environment and no token is kept: pages for either would only be a place to
 # put a secret. Identities are shown below, without what allauth would keep of their claims.
@@ -24,6 +25,7 @@ for _model in (SocialApp, SocialToken, SocialAccount):
 
 @admin.register(LinkedIdentity)
 class LinkedIdentityAdmin(AuditedAdmin[LinkedIdentity], ReadOnlyAdmin[LinkedIdentity]):
+    section, place = Section.PEOPLE, 5
     audited_as = AuditEntry.Act.PEOPLE
     list_display = ("user", "uid", "provider", "date_joined", "last_login")
     list_select_related = ("user",)
@@ -43,6 +45,8 @@ class LinkedIdentityAdmin(AuditedAdmin[LinkedIdentity], ReadOnlyAdmin[LinkedIden
 class PermissionGroupAdmin(AuditedAdmin[PermissionGroup]):
     """Permissions that a claim gives as one (``OIDC_GROUPS``). Superusers change them, as anybody's."""
 
+    section, place = Section.PEOPLE, 6
+    index_name = _lazy("Permission groups")
     audited_as = AuditEntry.Act.PEOPLE
     list_display = ("name",)
     search_fields = ("name",)

@@ -16,6 +16,7 @@ from accounts.admin.pickers import token_label
 from accounts.audit import AuditEntry
 from accounts.models import AIModel, ApiToken, Group, User
 from routescope.admin import KeptAdmin, badge
+from routescope.admin.sections import Section
 
 _KINDS = {
     ApiToken.Status.ACTIVE: "success",
@@ -45,6 +46,7 @@ class ApiTokenForm(forms.ModelForm[ApiToken]):
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(MergeViews, KeptAdmin[ApiToken]):
+    section, place = Section.PEOPLE, 2
     audited_as = AuditEntry.Act.NAMES
     form = ApiTokenForm
     list_display = ("name", "owner", "group", "masked_key", "rpm_limit", "tpm_limit", "state")
@@ -78,6 +80,7 @@ class ApiTokenAdmin(MergeViews, KeptAdmin[ApiToken]):
 
 @admin.register(Group)
 class GroupAdmin(MergeViews, KeptAdmin[Group]):
+    section, place = Section.PEOPLE, 3
     audited_as = AuditEntry.Act.PRICES
     list_display = ("name", "ratio", "description", "part_of")
     list_select_related = ("merged_into",)
@@ -89,6 +92,7 @@ class GroupAdmin(MergeViews, KeptAdmin[Group]):
 
 @admin.register(AIModel)
 class AIModelAdmin(AuditedAdmin[AIModel], KeptAdmin[AIModel]):
+    section, place = Section.GATEWAYS, 5
     audited_as = AuditEntry.Act.NAMES
     list_display = ("name",)
     search_fields = ("name",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
@@ -13,8 +13,10 @@ from django.db import models, transaction
 from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.functional import Promise
 
 from routescope import identifiers, pasted
+from routescope.admin.sections import Section
 from routescope.web.asking import SEARCH, address, asked
 
 _Row = TypeVar("_Row", bound=models.Model)
@@ -33,6 +35,13 @@ class GuardedAdmin(admin.ModelAdmin[_Row]):
     4. A form offers, and takes, of another model only what its viewer may see there, beside what is set
        already: an answer that tells one key from another tells what exists.
     """
+
+    section: ClassVar[Section | None] = None
+    """Where the index has it; None: under its app, after the sections."""
+    place: ClassVar[int] = 0
+    """Within its section, the lowest first."""
+    index_name: ClassVar[str | Promise] = ""
+    """What the index calls it, where the model's own name stands there already."""
 
     # Django's page for it leads to any object of any model, whatever the viewer's rights.
     view_on_site = False

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 
 from routescope.admin import ReadOnlyAdmin, badge
+from routescope.admin.sections import Section
 from routescope.formatting import duration
 from routescope.models import JobRun
 from routescope.run.overdue import due
@@ -25,6 +26,7 @@ _KINDS = {
 class JobRunAdmin(ReadOnlyAdmin[JobRun]):
     """Each job's last run and last success; no rows of history, so that there is nothing to clear away."""
 
+    section, place = Section.SYSTEM, 1
     list_display = ("name", "state", "started_at", "took", "succeeded_at", "lateness", "failed_at", "error")
 
     @admin.display(description=_l("Last run"))
