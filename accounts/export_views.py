@@ -24,7 +24,7 @@ from accounts.audit import AuditEntry, note
 from accounts.models import Export
 from routescope.exports.downloads import send
 from routescope.exports.formats import COMPRESSIBLE, format_named
-from routescope.exports.sources import SOURCES, Source
+from routescope.exports.sources import SOURCES, ExportSource
 from routescope.formatting import when
 from routescope.snapshot import snapshot
 from routescope.web.unavailable import answers_json
@@ -43,7 +43,7 @@ class ExportForm(forms.Form):
     gzip = forms.BooleanField(label=_l("Compress with gzip (CSV and JSON lines)"), required=False)
     columns = forms.MultipleChoiceField(label=_l("Columns"), widget=forms.CheckboxSelectMultiple)
 
-    def __init__(self, data: QueryDict | None, *, source: Source) -> None:
+    def __init__(self, data: QueryDict | None, *, source: ExportSource) -> None:
         super().__init__(data, initial={"columns": [one.name for one in source.columns if one.usual]})
         field = self.fields["columns"]
         assert isinstance(field, forms.MultipleChoiceField)  # noqa: S101  # declared above
@@ -102,7 +102,7 @@ def new(request: AuthenticatedRequest) -> HttpResponse:
 
 
 def _ask(
-    request: AuthenticatedRequest, source: Source, query: QueryDict, chosen: dict[str, Any]
+    request: AuthenticatedRequest, source: ExportSource, query: QueryDict, chosen: dict[str, Any]
 ) -> HttpResponse:
     export = exporting.ask(
         request.user, source.name, chosen["format"], chosen["columns"], query, gzipped=chosen["gzip"]

@@ -32,7 +32,7 @@ _Make = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class ResolvedNames:
     """The ids behind a batch's names. An empty name of a token, group or model is none of them.
 
     ``led_elsewhere``: one of the users' names led to somebody else before, who may have records of it.
@@ -91,7 +91,7 @@ def resolve(
     users_and_tokens: Iterable[tuple[str, str]],
     groups: Iterable[str],
     models: Iterable[str],
-) -> Names:
+) -> ResolvedNames:
     """Return the ids of all the names in a batch, making users, tokens, groups and models not seen before.
 
     Names that this process has seen cost one query, others four more, however many they are. Two batches
@@ -106,7 +106,7 @@ def resolve(
     make = partial(resolve, gateway, users_and_tokens=pairs, groups=groups, models=models)
     users = _users(gateway, {user for user, _ in pairs}, known, make)
     user_ids = {name: user_id for name, (user_id, _) in users.items()}
-    return Names(
+    return ResolvedNames(
         users=user_ids,
         tokens=_tokens(gateway, {(user_ids[user], token) for user, token in pairs if token}, known, make),
         groups=_groups(gateway, {name for name in groups if name}, known, make),

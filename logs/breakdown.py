@@ -37,7 +37,7 @@ _COLUMNS = {By.MODEL: "model_id", By.TOKEN: "token_id", By.GROUP: "group_id", By
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class BreakdownLine:
     """One value and its sums.
 
     ``value`` is the id of a model, token or group (0 for records without one), a `Cause`, or a day of the
@@ -49,7 +49,7 @@ class Line:
     stretch: TimeRange | None = None
 
 
-def breakdown(user: User, selection: Selection, by: By) -> list[Line]:
+def breakdown(user: User, selection: Selection, by: By) -> list[BreakdownLine]:
     """Return a line for each value that has records in a selection, in the values' order.
 
     Their sums are those of the header, under bounds those of the newest records (`logs.lookback.newest`).
@@ -63,7 +63,7 @@ def breakdown(user: User, selection: Selection, by: By) -> list[Line]:
     column = _COLUMNS[by]
     rows = rollups.grouped(user, selection, column)
     gathered = _gathered(_canonical(rows, column, user), column)
-    return [Line(value or 0, totals) for value, totals in gathered.items()]
+    return [BreakdownLine(value or 0, totals) for value, totals in gathered.items()]
 
 
 def _canonical(rows: Iterable[dict[str, Any]], column: str, user: User) -> Iterator[dict[str, Any]]:
@@ -78,7 +78,7 @@ def _canonical(rows: Iterable[dict[str, Any]], column: str, user: User) -> Itera
         yield row | {column: merged.get(row[column], row[column])}
 
 
-def _by_day(user: User, selection: Selection) -> list[Line]:
+def _by_day(user: User, selection: Selection) -> list[BreakdownLine]:
     chosen = _bounded(user, selection.covered)
     if chosen is None or chosen.start is None or chosen.end is None or chosen.start >= chosen.end:
         return []
@@ -94,7 +94,7 @@ def _by_day(user: User, selection: Selection) -> list[Line]:
         start = moments[part - 1]
         day = starts[start]
         whole = TimeRange(start, midnight(day + timedelta(days=1), zone))
-        lines.append(Line(day, totals, whole.clipped(selection.covered)))
+        lines.append(BreakdownLine(day, totals, whole.clipped(selection.covered)))
     return lines
 
 

@@ -86,7 +86,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ChartRow:
     """A line of the table that says the same as the chart."""
 
     start: datetime
@@ -194,7 +194,7 @@ class Chart:
         return Mark(self._percent(peak.at + MINUTE / 2), anchor, self.requests.pixel(peak.value), label)
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[ChartRow]:
         """The chart as at most 31 lines: buckets folded together, those without a call left out."""
         size = math.ceil(self.count / _MOST_ROWS)
         folded: dict[int, list[Bucket]] = {}
@@ -203,7 +203,7 @@ class Chart:
         length = size * self.traffic.step
         chosen = self.traffic.chosen
         return [
-            Row(
+            ChartRow(
                 start=max(self.start + index * length, chosen.start or self.start),
                 end=min(self.start + (index + 1) * length, self.end),
                 requests=sum(bucket.requests for bucket in buckets),

@@ -15,7 +15,7 @@ from django_stubs_ext import StrPromise
 
 from accounts.models import User
 from logs import rollups
-from logs.breakdown import By, Line, breakdown
+from logs.breakdown import BreakdownLine, By, breakdown
 from logs.models import Cause
 from logs.rollups import Totals
 from logs.selection import Selection
@@ -41,7 +41,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ComparisonRow:
     """A line of the table. ``query`` leads to its records; nothing where no filter can name them.
 
     ``share`` is of the cost of all lines; None where that is nothing.
@@ -64,10 +64,10 @@ class Comparison:
 
     by: By
     columns: Sequence[Column]
-    rows: Sequence[Row]
-    others: Row | None
+    rows: Sequence[ComparisonRow]
+    others: ComparisonRow | None
     count: int
-    total: Row
+    total: ComparisonRow
 
 
 _FIGURES: Mapping[str, Callable[[Totals], _Value]] = {
@@ -119,9 +119,14 @@ def comparison(user: User, filters: UsageFilter, selection: Selection) -> Compar
     others = None
     if rest := lines[MOST_ROWS:]:
         added = sum((line.totals for line in rest), rollups.NOTHING)
-        others = Row("", "", added, _share(added, total))
+        others = ComparisonRow("", "", added, _share(added, total))
     return Comparison(
-        by, _columns(filters, by), rows, others, len(lines), Row("", "", total, _share(total, total))
+        by,
+        _columns(filters, by),
+        rows,
+        others,
+        len(lines),
+        ComparisonRow("", "", total, _share(total, total)),
     )
 
 
@@ -139,7 +144,9 @@ def _columns(filters: UsageFilter, by: By) -> list[Column]:
     return columns
 
 
-def _sorted(lines: list[Line], sort: str, label: Callable[[Line], str]) -> list[Line]:
+def _sorted(
+    lines: list[BreakdownLine], sort: str, label: Callable[[BreakdownLine], str]
+) -> list[BreakdownLine]:
     """Sort by a column, equals by name; what has no figure in it comes last either way."""
     key, downwards = sort.removeprefix("-"), sort.startswith("-")
     named = sorted(lines, key=lambda line: (not line.value, label(line).casefold(), str(line.value)))
@@ -164,7 +171,7 @@ def _names(filters: UsageFilter, by: By) -> dict[int, str]:
     }.get(by, {})
 
 
-def _label(line: Line, by: By, names: Mapping[int, str]) -> str:
+def _label(line: BreakdownLine, by: By, names: Mapping[int, str]) -> str:
     if isinstance(line.value, date):
         return date_format(line.value, "Y-m-d")
     if by is By.CAUSE:
@@ -178,14 +185,19 @@ def _label(line: Line, by: By, names: Mapping[int, str]) -> str:
     }[by]
 
 
-def _cause(line: Line) -> Cause:
+def _cause(line: BreakdownLine) -> Cause:
     return next(cause for cause in Cause if cause == line.value)
 
 
 def _row(
-    filters: UsageFilter, selection: Selection, by: By, names: Mapping[int, str], line: Line, total: Totals
-) -> Row:
-    return Row(
+    filters: UsageFilter,
+    selection: Selection,
+    by: By,
+    names: Mapping[int, str],
+    line: BreakdownLine,
+    total: Totals,
+) -> ComparisonRow:
+    return ComparisonRow(
         _label(line, by, names),
         _query(filters, selection, by, names, line),
         line.totals,
@@ -193,7 +205,9 @@ def _row(
     )
 
 
-def _query(filters: UsageFilter, selection: Selection, by: By, names: Mapping[int, str], line: Line) -> str:
+def _query(
+    filters: UsageFilter, selection: Selection, by: By, names: Mapping[int, str], line: BreakdownLine
+) -> str:
     """Return the query string of the list of a line's records.
 
     Where only the newest were looked at, it is narrowed to their time: it would list more else.

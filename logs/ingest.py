@@ -22,7 +22,7 @@ from django.utils import timezone
 from psycopg import errors
 from psycopg.types.json import Jsonb
 
-from accounts.identities import Names, resolve
+from accounts.identities import ResolvedNames, resolve
 from accounts.models import AIModel, Gateway
 from logs import contents, pending, privacy, storable
 from logs.causes import judge
@@ -190,7 +190,7 @@ def _complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEv
     contents.complete({r.pk: r.user_id for r, _ in completions}, moves, captured)
 
 
-def _keep_what_is_known(names: Names, record: UsageRecord, event: UsageEvent) -> None:
+def _keep_what_is_known(names: ResolvedNames, record: UsageRecord, event: UsageEvent) -> None:
     """Have the event name the record's token, group and model, where it says none or may not say one.
 
     By these it is priced, and by these its policies apply. No gateway's name begins with NUL.
@@ -267,7 +267,7 @@ def _commit(gateway: Gateway, events: Sequence[UsageEvent]) -> tuple[int, dict[i
         return _store_named(gateway.pk, _names(gateway, events), events)
 
 
-def store_named(gateway_id: int, names: Names, events: Sequence[UsageEvent]) -> int:
+def store_named(gateway_id: int, names: ResolvedNames, events: Sequence[UsageEvent]) -> int:
     """Store events whose names are resolved; return how many are new. All of them are kept, or none.
 
     Takes part in the caller's transaction, if there is one. Raises RecordError or DataError for a value that
@@ -281,7 +281,9 @@ def store_named(gateway_id: int, names: Names, events: Sequence[UsageEvent]) -> 
     return new
 
 
-def _store_named(gateway_id: int, names: Names, events: Sequence[UsageEvent]) -> tuple[int, dict[int, str]]:
+def _store_named(
+    gateway_id: int, names: ResolvedNames, events: Sequence[UsageEvent]
+) -> tuple[int, dict[int, str]]:
     months = {(at.year, at.month) for event in events if (at := event.created_at.astimezone(UTC))}
     partitions.ensure(TABLE, {Month(year, month) for year, month in months})
     _judge(events)
@@ -304,7 +306,7 @@ def _judge(events: Iterable[UsageEvent]) -> None:
         event.cause = judge(event)
 
 
-def _names(gateway: Gateway, events: Sequence[UsageEvent]) -> Names:
+def _names(gateway: Gateway, events: Sequence[UsageEvent]) -> ResolvedNames:
     return resolve(
         gateway,
         users_and_tokens=((event.user, event.token) for event in events),
@@ -392,7 +394,7 @@ def _copy(table: str, rows: Sequence[_Values]) -> None:
             copy.write_row(row)
 
 
-def _row(gateway_id: int, names: Names, event: UsageEvent) -> _Values:
+def _row(gateway_id: int, names: ResolvedNames, event: UsageEvent) -> _Values:
     """Return the record's values in the order of ``_COLUMNS``. Raises RecordError."""
     user_id = names.users[event.user]
     error = event.error or _NO_FAILURE

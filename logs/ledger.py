@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from accounts.identities import Names
+from accounts.identities import ResolvedNames
 from accounts.models import User
 from logs import ingest
 from logs.events import UsageEvent
@@ -76,7 +76,7 @@ class UsageLedger:
         )
         # Of the same user, token, model and group as the charge, whatever the gateway's names lead to by
         # now: only then does it net out under every filter.
-        names = Names(
+        names = ResolvedNames(
             users={"user": record.user_id},
             tokens={(record.user_id, "token"): record.token_id} if record.token_id is not None else {},
             groups={"group": record.group_id} if record.group_id is not None else {},

@@ -25,7 +25,7 @@ from django.db.models import Q, Sum
 
 from accounts.models import User
 from logs.models import UsageDay, UsageHour, UsageRecord
-from logs.selection import Looked, Selection, Span
+from logs.selection import IdSpan, Looked, Selection
 from routescope.ids import first_id, moment_of
 from routescope.keyset import Cursor
 from routescope.ranges import DAY, HOUR, TimeRange, floor
@@ -40,7 +40,7 @@ MOST_SPANS = 200
 MOST_DAYS = 100
 _EMPTY_LOOKS = 10
 
-_ALL = Span(UUID(int=0), UUID(int=2**128 - 1))
+_ALL = IdSpan(UUID(int=0), UUID(int=2**128 - 1))
 Sql = tuple[str, list[Any]]
 
 
@@ -187,7 +187,7 @@ def table(
 # --- How far ---------------------------------------------------------------------------------------------
 
 
-def _among_others(user: User, selection: Selection, within: Span, newest_first: bool, most: int) -> Looked:
+def _among_others(user: User, selection: Selection, within: IdSpan, newest_first: bool, most: int) -> Looked:
     """Look where other filters leave a part of the records."""
     spans, entries, reached = _holding(user, selection, within, newest_first, most)
     if entries > MOST_ENTRIES and len(spans) == 1:
@@ -212,8 +212,8 @@ def _among_others(user: User, selection: Selection, within: Span, newest_first: 
 
 
 def _holding(
-    user: User, selection: Selection, within: Span, newest_first: bool, most: int
-) -> tuple[list[Span], int, UUID | None]:
+    user: User, selection: Selection, within: IdSpan, newest_first: bool, most: int
+) -> tuple[list[IdSpan], int, UUID | None]:
     """Return the hours that hold what the other filters leave, nearest first, up to ``most`` of it.
 
     With them: how many entries of the index they have, and the id that the search reached where it stopped
@@ -230,21 +230,21 @@ def _holding(
         taken.append(start)
     reached = None
     if len(taken) < len(days):
-        reached = _far_end(Span(first_id(taken[-1]), first_id(taken[-1] + DAY)), within, newest_first)
-    spans: list[Span] = []
+        reached = _far_end(IdSpan(first_id(taken[-1]), first_id(taken[-1] + DAY)), within, newest_first)
+    spans: list[IdSpan] = []
     entries = 0
     hours = _periods(UsageHour, user, selection, _moments(within), newest_first, len(taken) * 24, taken)
     for start, _, volume in hours:
-        span = _clipped(Span(first_id(start), first_id(start + HOUR)), within)
+        span = _clipped(IdSpan(first_id(start), first_id(start + HOUR)), within)
         if span.first >= span.last:
             continue
         if spans and (entries + volume > MOST_ENTRIES or len(spans) >= MOST_SPANS):
             return spans, entries, _far_end(spans[-1], within, newest_first)
         entries += volume
         if spans and spans[-1].first == span.last:
-            spans[-1] = Span(span.first, spans[-1].last)
+            spans[-1] = IdSpan(span.first, spans[-1].last)
         elif spans and spans[-1].last == span.first:
-            spans[-1] = Span(spans[-1].first, span.last)
+            spans[-1] = IdSpan(spans[-1].first, span.last)
         else:
             spans.append(span)
     return spans, entries, reached
@@ -281,7 +281,7 @@ def _periods(
     return list(sums.filter(held__gt=0).order_by(order).values_list("start", "held", "volume")[:most])
 
 
-def _counts(user: User, selection: Selection, spans: Sequence[Span]) -> list[int]:
+def _counts(user: User, selection: Selection, spans: Sequence[IdSpan]) -> list[int]:
     """Return how many records the other filters leave in each span, from the index alone."""
     if not spans:
         return []
@@ -298,7 +298,7 @@ def _counts(user: User, selection: Selection, spans: Sequence[Span]) -> list[int
         return [row[1] for row in database.fetchall()]
 
 
-def _nth(user: User, selection: Selection, span: Span, newest_first: bool, n: int) -> UUID | None:
+def _nth(user: User, selection: Selection, span: IdSpan, newest_first: bool, n: int) -> UUID | None:
     """Return the id of the n-th record of a span that the other filters leave; None where none follows it."""
     others, values = _others(selection)
     order = _order(newest_first)
@@ -348,7 +348,7 @@ def _condition(bounds: Q) -> Sql:
     return sql, list(values)
 
 
-def _within(chosen: TimeRange, cursor: Cursor) -> Span:
+def _within(chosen: TimeRange, cursor: Cursor) -> IdSpan:
     """Return the ids of a range that lie on the cursor's far side."""
     first = _ALL.first if chosen.start is None else first_id(chosen.start)
     last = _ALL.last if chosen.end is None else first_id(chosen.end)
@@ -356,30 +356,30 @@ def _within(chosen: TimeRange, cursor: Cursor) -> Span:
         first = max(first, _after(cursor.newer))
     elif cursor.older:
         last = min(last, cursor.older)
-    return Span(first, last)
+    return IdSpan(first, last)
 
 
-def _moments(within: Span) -> TimeRange:
+def _moments(within: IdSpan) -> TimeRange:
     """Return the range of time that holds some ids."""
     end = None if within.last == _ALL.last else moment_of(within.last) + timedelta(milliseconds=1)
     return TimeRange(None if within.first == _ALL.first else moment_of(within.first), end)
 
 
-def _clipped(span: Span, within: Span) -> Span:
-    return Span(max(span.first, within.first), min(span.last, within.last))
+def _clipped(span: IdSpan, within: IdSpan) -> IdSpan:
+    return IdSpan(max(span.first, within.first), min(span.last, within.last))
 
 
-def _cut(span: Span, nth: UUID, newest_first: bool) -> Span:
+def _cut(span: IdSpan, nth: UUID, newest_first: bool) -> IdSpan:
     """Return the near part of a span, up to a record and with it."""
-    return Span(nth, span.last) if newest_first else Span(span.first, _after(nth))
+    return IdSpan(nth, span.last) if newest_first else IdSpan(span.first, _after(nth))
 
 
-def _beyond(within: Span, reached: UUID, newest_first: bool) -> Span:
+def _beyond(within: IdSpan, reached: UUID, newest_first: bool) -> IdSpan:
     """Return what lies beyond the cursor that a look reached."""
-    return Span(within.first, reached) if newest_first else Span(_after(reached), within.last)
+    return IdSpan(within.first, reached) if newest_first else IdSpan(_after(reached), within.last)
 
 
-def _far_end(span: Span, within: Span, newest_first: bool) -> UUID:
+def _far_end(span: IdSpan, within: IdSpan, newest_first: bool) -> UUID:
     """Return the cursor that goes on beyond a span."""
     span = _clipped(span, within)
     return span.first if newest_first else UUID(int=span.last.int - 1)

@@ -20,13 +20,13 @@ import msgspec
 from accounts.models import Gateway
 from logs import ingest
 from logs.events import Batch, UsageEvent
-from logs.formats.newapi import QUOTA_PER_USD, TYPES, Call, Row, fold, together
+from logs.formats.newapi import QUOTA_PER_USD, TYPES, Call, NewApiRow, fold, together
 from logs.models import REQUEST_TYPES, ImportPosition, Status, UsageRecord
 from logs.spans import event_of
 from routescope.data import apart, limits, room
 from routescope.identifiers import former, shown
 from routescope.ids import EPOCH, first_id
-from routescope.newapi_source import Source, Unreadable
+from routescope.newapi_source import NewApiSource, Unreadable
 
 TABLE = "logs"
 SLICE = 5_000
@@ -61,7 +61,9 @@ class Progress:
             self.reasons.append(reason)
 
 
-def run(source: Source, gateway: Gateway, *, quota_per_usd: Decimal = QUOTA_PER_USD) -> Iterator[Progress]:
+def run(
+    source: NewApiSource, gateway: Gateway, *, quota_per_usd: Decimal = QUOTA_PER_USD
+) -> Iterator[Progress]:
     """Import what lies after the position kept; yield after each slice, which is then committed.
 
     Raises SourceError, and NoRoomError between two slices.
@@ -69,7 +71,7 @@ def run(source: Source, gateway: Gateway, *, quota_per_usd: Decimal = QUOTA_PER_
     progress = Progress()
     position, _ = ImportPosition.objects.get_or_create(gateway=gateway, source=source.name[:500], table=TABLE)
     while True:
-        found = source.read(TABLE, Row, after=position.last_id, limit=SLICE)
+        found = source.read(TABLE, NewApiRow, after=position.last_id, limit=SLICE)
         rows = list(takewhile(_is_settled, found))
         keys = [key for row in rows if (key := _key(row)) is not None]
         if not keys:
@@ -86,7 +88,7 @@ def run(source: Source, gateway: Gateway, *, quota_per_usd: Decimal = QUOTA_PER_
 def _slice(
     gateway: Gateway,
     position: ImportPosition,
-    rows: Sequence[Row | Unreadable],
+    rows: Sequence[NewApiRow | Unreadable],
     keys: Sequence[int],
     quota_per_usd: Decimal,
     before: Progress,
@@ -103,11 +105,11 @@ def _slice(
     return position, progress
 
 
-def _key(row: Row | Unreadable) -> int | None:
+def _key(row: NewApiRow | Unreadable) -> int | None:
     return row.key if isinstance(row, Unreadable) else row.id
 
 
-def _is_settled(row: Row | Unreadable) -> bool:
+def _is_settled(row: NewApiRow | Unreadable) -> bool:
     """Tell whether all rows before this one are there: rows get ids in one order and appear in another."""
     if isinstance(row, Unreadable):
         return True
@@ -116,16 +118,16 @@ def _is_settled(row: Row | Unreadable) -> bool:
 
 
 def _take(
-    gateway: Gateway, found: Sequence[Row | Unreadable], quota_per_usd: Decimal, progress: Progress
+    gateway: Gateway, found: Sequence[NewApiRow | Unreadable], quota_per_usd: Decimal, progress: Progress
 ) -> None:
-    rows = [row for row in found if isinstance(row, Row)]
+    rows = [row for row in found if isinstance(row, NewApiRow)]
     progress.rows += len(found)
     progress.other += sum(row.type not in TYPES for row in rows)
     for row in found:
         if isinstance(row, Unreadable):
             progress.refuse(f"row {row.key}: {row.reason}")
 
-    def refuse(row: Row, reason: str) -> None:
+    def refuse(row: NewApiRow, reason: str) -> None:
         progress.refuse(f"{shown(row.request_id or '')}: {reason} (row {row.id})")
 
     calls = fold(_clean(rows), quota_per_usd, refuse)
@@ -169,7 +171,7 @@ def _take(
     )
 
 
-def _clean(rows: Sequence[Row]) -> Iterator[Row]:
+def _clean(rows: Sequence[NewApiRow]) -> Iterator[NewApiRow]:
     """Leave out what PostgreSQL cannot store, which MySQL and SQLite can."""
     for row in rows:
         for name in ("content", "other", "request_id", "upstream_request_id"):

@@ -118,7 +118,7 @@ class Consumed:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ChargeLine:
     """``quantity`` x ``unit_price`` USD / ``per``, times the group's ratio, is ``amount`` USD."""
 
     item: str
@@ -137,7 +137,7 @@ class Quote:
     """
 
     total: Decimal
-    lines: tuple[Line, ...]
+    lines: tuple[ChargeLine, ...]
     rounding: Decimal
     ratio: Decimal
     source: str
@@ -274,7 +274,7 @@ def _quote(used: Consumed, override: ModelPrice | None, ratio: Decimal) -> Quote
     for item, quantity, price, per in priced:
         amount = WIDE.divide(WIDE.multiply(WIDE.multiply(quantity, price), ratio), Decimal(per))
         exact = WIDE.add(exact, amount)
-        lines.append(Line(item, quantity, price, per, amount.quantize(UNIT, context=WIDE)))
+        lines.append(ChargeLine(item, quantity, price, per, amount.quantize(UNIT, context=WIDE)))
     total = exact.quantize(UNIT, context=WIDE)
     return Quote(
         total=total,

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from accounts import error_texts
-from accounts.identities import Names
+from accounts.identities import ResolvedNames
 from accounts.models import ErrorTexts
 from logs import contents, echoes, error_forms
 from logs.contents import Captured, Policies
@@ -42,7 +42,10 @@ _CODE_NAMES = frozenset(
 
 
 def apply(
-    gateway_id: int, names: Names, events: Sequence[UsageEvent], records: Sequence[UsageRecord] | None = None
+    gateway_id: int,
+    names: ResolvedNames,
+    events: Sequence[UsageEvent],
+    records: Sequence[UsageRecord] | None = None,
 ) -> list[Captured]:
     """Clean the events for keeping, and return the content that may be stored.
 

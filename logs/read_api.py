@@ -12,11 +12,19 @@ from django.http import Http404
 from accounts.read_api import ReadRequest, endpoint
 from logs import breakdown as breakdowns
 from logs import details, listing, lookback, read_bodies, rollups, traffic
-from logs.breakdown import By, Line
+from logs.breakdown import BreakdownLine, By
 from logs.filters import UsageFilter
 from logs.listing import Found
 from logs.models import Cause
-from logs.read_bodies import Breakdown, BreakdownLine, ByWord, RecordDetail, Records, Series, Statistics
+from logs.read_bodies import (
+    BreakdownBody,
+    BreakdownLineBody,
+    ByWord,
+    RecordDetailBody,
+    RecordsBody,
+    SeriesBody,
+    StatisticsBody,
+)
 from logs.views import MOST_OF_ONE_ID
 from routescope.keyset import Cursor
 from routescope.ranges import TimeRange
@@ -60,23 +68,23 @@ _TAG = "Usage records"
         "List usage records",
         "Your usage records under the given filters, newest first. Follow `next` until it is null.",
         _TAG,
-        Records,
+        RecordsBody,
         (*FILTERS, *PAGING),
         "range=7d&model=gpt-5&limit=100",
     )
 )
-def usage(request: ReadRequest) -> Records:
+def usage(request: ReadRequest) -> RecordsBody:
     filters = _filters(request)
     selection = filters.selection
     if filters.searched_id:
         rows = filters.qs.select_related("model", *details.CALLED).order_by("-id")[:MOST_OF_ONE_ID]
-        return Records([read_bodies.record(row) for row in rows], range_of(TimeRange()), None, None, None)
+        return RecordsBody([read_bodies.record(row) for row in rows], range_of(TimeRange()), None, None, None)
     size = int(request.query.get("limit", DEFAULT_LIMIT))
     page = listing.page(request.user, selection, Cursor.parse(request.query), size)
     rows = [read_bodies.record(row) for row in page.rows]
     onward = next_url(request.url, filters, selection.chosen, size, page.older)
     looked = page.looked if isinstance(page, Found) else None
-    return Records(
+    return RecordsBody(
         rows, range_of(selection.chosen), page.older, page.newer, onward, read_bodies.looked_at(looked)
     )
 
@@ -88,12 +96,12 @@ def usage(request: ReadRequest) -> Records:
         "Sum up usage records",
         "The figures over the list: consumption, requests, tokens, success, RPM and TPM.",
         _TAG,
-        Statistics,
+        StatisticsBody,
         FILTERS,
         "range=30d",
     )
 )
-def statistics(request: ReadRequest) -> Statistics:
+def statistics(request: ReadRequest) -> StatisticsBody:
     filters = _filters(request)
     if filters.searched_id:
         found = rollups.Totals.of(filters.qs.order_by("-id")[:MOST_OF_ONE_ID])
@@ -114,7 +122,7 @@ def statistics(request: ReadRequest) -> Statistics:
         "Break the sums down",
         "The statistics by model, token, group, day of your time zone, or cause; what cost most first.",
         _TAG,
-        Breakdown,
+        BreakdownBody,
         (
             Parameter("by", kinds.one_of(By.values), "What there is a line for; `model` if not given."),
             *_OF_SELECTION,
@@ -122,7 +130,7 @@ def statistics(request: ReadRequest) -> Statistics:
         "by=model&range=30d",
     )
 )
-def breakdown(request: ReadRequest) -> Breakdown:
+def breakdown(request: ReadRequest) -> BreakdownBody:
     filters = _filters(request)
     by = By(request.query.get("by", By.MODEL))
     names = {
@@ -132,11 +140,11 @@ def breakdown(request: ReadRequest) -> Breakdown:
     }.get(by, {})
     selection = lookback.newest(request.user, filters.selection)
     lines = [
-        BreakdownLine(_value(line.value, by, names), read_bodies.sums(line.totals))
+        BreakdownLineBody(_value(line.value, by, names), read_bodies.sums(line.totals))
         for line in _in_order(breakdowns.breakdown(request.user, selection, by), by)
     ]
     of_newest = read_bodies.looked_at(selection.looked)
-    return Breakdown(range_of(selection.chosen), cast(ByWord, by.value), lines, of_newest)
+    return BreakdownBody(range_of(selection.chosen), cast(ByWord, by.value), lines, of_newest)
 
 
 @endpoint(
@@ -146,12 +154,12 @@ def breakdown(request: ReadRequest) -> Breakdown:
         "Follow usage over time",
         "The chart's figures: requests, errors and tokens against request time, with each stretch's peaks.",
         _TAG,
-        Series,
+        SeriesBody,
         _OF_SELECTION,
         "range=24h&status=error",
     )
 )
-def series(request: ReadRequest) -> Series:
+def series(request: ReadRequest) -> SeriesBody:
     filters = _filters(request)
     selection = lookback.newest(request.user, filters.selection)
     return read_bodies.series(traffic.traffic(request.user, selection, filters.now), selection.looked)
@@ -164,12 +172,12 @@ def series(request: ReadRequest) -> Series:
         "Show one usage record",
         "A record with its parameters, attempts, verdict and receipt. Another person's is 404, as none is.",
         _TAG,
-        RecordDetail,
+        RecordDetailBody,
         (Parameter("id", kinds.uuid(), "The record's `id`.", is_path=True),),
         can_miss=True,
     )
 )
-def record(request: ReadRequest, record_id: str) -> RecordDetail:
+def record(request: ReadRequest, record_id: str) -> RecordDetailBody:
     try:
         return read_bodies.detail(details.of_one(request.user, UUID(record_id)))
     except (ValueError, Http404):
@@ -180,7 +188,7 @@ def _filters(request: ReadRequest) -> UsageFilter:
     return UsageFilter(request.query, user=request.user)
 
 
-def _in_order(lines: list[Line], by: By) -> list[Line]:
+def _in_order(lines: list[BreakdownLine], by: By) -> list[BreakdownLine]:
     if by is By.DAY:
         return sorted(lines, key=lambda line: str(line.value), reverse=True)
     return sorted(lines, key=lambda line: (-line.totals.cost, str(line.value)))

@@ -37,7 +37,7 @@ ByWord = Literal["model", "token", "group", "day", "cause"]
 StatusWord = Literal["success", "error"]
 
 
-class Failure(msgspec.Struct, frozen=True):
+class FailureBody(msgspec.Struct, frozen=True):
     """What the gateway said about the failure."""
 
     type: str | None
@@ -46,7 +46,7 @@ class Failure(msgspec.Struct, frozen=True):
     param: str | None
 
 
-class Record(msgspec.Struct, frozen=True):
+class RecordBody(msgspec.Struct, frozen=True):
     """One usage record. Input tokens include cached ones, output tokens include reasoning."""
 
     id: UUID
@@ -76,10 +76,10 @@ class Record(msgspec.Struct, frozen=True):
     task_id: str | None
     provider: str | None
     channel: str | None
-    error: Failure | None
+    error: FailureBody | None
 
 
-class ReceiptLine(msgspec.Struct, frozen=True):
+class ReceiptLineBody(msgspec.Struct, frozen=True):
     """quantity x unit_price / per x the receipt's ratio is amount; money alone has only an amount."""
 
     item: str
@@ -89,7 +89,7 @@ class ReceiptLine(msgspec.Struct, frozen=True):
     amount: Money
 
 
-class Difference(msgspec.Struct, frozen=True):
+class DifferenceBody(msgspec.Struct, frozen=True):
     """One cause of the difference between the charge and the catalogue's price."""
 
     cause: str
@@ -97,19 +97,19 @@ class Difference(msgspec.Struct, frozen=True):
     amount: Money
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class ReceiptBody(msgspec.Struct, frozen=True):
     """How the charge came about. Its lines add up to total exactly."""
 
     total: Money | None
     ratio: Ratio | None
     source: str
     version: str
-    lines: list[ReceiptLine]
+    lines: list[ReceiptLineBody]
     catalogue_total: Money | None
-    differences: list[Difference]
+    differences: list[DifferenceBody]
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class VerdictBody(msgspec.Struct, frozen=True):
     """Why a failed call failed: the field that decided, and what to do."""
 
     cause: CauseWord
@@ -118,7 +118,7 @@ class Verdict(msgspec.Struct, frozen=True):
     next_step: str
 
 
-class RecordDetail(Record, frozen=True):
+class RecordDetailBody(RecordBody, frozen=True):
     """One usage record with all that its details show on the page."""
 
     ip: str | None
@@ -127,11 +127,11 @@ class RecordDetail(Record, frozen=True):
     quantities: dict[str, Any] | None
     attempts: Any
     metadata: dict[str, Any] | None
-    receipt: Receipt
-    verdict: Verdict | None
+    receipt: ReceiptBody
+    verdict: VerdictBody | None
 
 
-class LookedAt(msgspec.Struct, frozen=True):
+class LookedAtBody(msgspec.Struct, frozen=True):
     """How many records were looked at, one by one, newest first, and back to which time."""
 
     records: int
@@ -139,7 +139,7 @@ class LookedAt(msgspec.Struct, frozen=True):
 
 
 OfNewest = Annotated[
-    LookedAt | None,
+    LookedAtBody | None,
     msgspec.Meta(
         description="Thresholds, `stream` and `endpoint` are looked up record by record: the answer is then"
         " of so many of the newest records. Null: of all of the range."
@@ -147,40 +147,40 @@ OfNewest = Annotated[
 ]
 
 
-class Records(msgspec.Struct, frozen=True):
+class RecordsBody(msgspec.Struct, frozen=True):
     """A page of usage records, newest first.
 
     Thresholds, `stream` and `endpoint` are looked up record by record, a bounded number of them a page: it
     may hold fewer than `limit`, or none, and yet have a `next`, which looks further back.
     """
 
-    data: list[Record]
+    data: list[RecordBody]
     range: Range
     older: Annotated[UUID | None, msgspec.Meta(description="The cursor of the next page; null at the end.")]
     newer: Annotated[UUID | None, msgspec.Meta(description="The cursor of the page before; null at the top.")]
     next: Annotated[str | None, msgspec.Meta(description="The next page's URL, its range of time fixed.")]
     looked_at: Annotated[
-        LookedAt | None,
+        LookedAtBody | None,
         msgspec.Meta(description="How far was looked, where the page ends for that before it is full."),
     ] = None
 
 
-class PeakMinute(msgspec.Struct, frozen=True):
+class PeakMinuteBody(msgspec.Struct, frozen=True):
     """The busiest minute."""
 
     value: int
     at: datetime
 
 
-class Rate(msgspec.Struct, frozen=True):
+class RateBody(msgspec.Struct, frozen=True):
     """A rate per minute: of the last 60 seconds, on average, and in the busiest minute."""
 
     now: int
     average: Ratio
-    peak: PeakMinute | None
+    peak: PeakMinuteBody | None
 
 
-class Sums(msgspec.Struct, frozen=True):
+class SumsBody(msgspec.Struct, frozen=True):
     """Sums of records. Cost is netted of refunds; unpriced records add nothing to it."""
 
     records: int
@@ -194,18 +194,18 @@ class Sums(msgspec.Struct, frozen=True):
     refunds: Money
 
 
-class Statistics(msgspec.Struct, frozen=True):
+class StatisticsBody(msgspec.Struct, frozen=True):
     """The figures over the page's list. Rates are null where one ID is searched for."""
 
     range: Range
-    totals: Sums
+    totals: SumsBody
     success_rate: Annotated[Ratio | None, msgspec.Meta(description="0 to 1; null without requests.")]
-    rpm: Rate | None
-    tpm: Rate | None
+    rpm: RateBody | None
+    tpm: RateBody | None
     of_newest: OfNewest = None
 
 
-class SeriesBucket(msgspec.Struct, frozen=True):
+class SeriesBucketBody(msgspec.Struct, frozen=True):
     """A stretch of time that had calls. Errors are among requests, rate-limited ones among errors."""
 
     start: datetime
@@ -213,44 +213,44 @@ class SeriesBucket(msgspec.Struct, frozen=True):
     errors: int
     rate_limited: int
     tokens: int
-    peak_rpm: PeakMinute
-    peak_tpm: PeakMinute
+    peak_rpm: PeakMinuteBody
+    peak_tpm: PeakMinuteBody
 
 
-class Series(msgspec.Struct, frozen=True):
+class SeriesBody(msgspec.Struct, frozen=True):
     """The chart's figures. Stretches without a call are left out."""
 
     range: Range
     step_seconds: int
-    buckets: list[SeriesBucket]
+    buckets: list[SeriesBucketBody]
     of_newest: OfNewest = None
 
 
-class BreakdownLine(msgspec.Struct, frozen=True):
+class BreakdownLineBody(msgspec.Struct, frozen=True):
     """One value and its sums. Null is what has none: no token, say, or no failure. Days are YYYY-MM-DD."""
 
     value: str | None
-    totals: Sums
+    totals: SumsBody
 
 
-class Breakdown(msgspec.Struct, frozen=True):
+class BreakdownBody(msgspec.Struct, frozen=True):
     """The statistics broken down: the lines add up to them."""
 
     range: Range
     by: ByWord
-    lines: list[BreakdownLine]
+    lines: list[BreakdownLineBody]
     of_newest: OfNewest = None
 
 
-def looked_at(looked: Looked | None) -> LookedAt | None:
+def looked_at(looked: Looked | None) -> LookedAtBody | None:
     """Say how far was looked; None where all of the range was."""
     if looked is None or looked.back_to is None:
         return None
-    return LookedAt(looked.records, utc(looked.back_to))
+    return LookedAtBody(looked.records, utc(looked.back_to))
 
 
-def sums(totals: Totals) -> Sums:
-    return Sums(
+def sums(totals: Totals) -> SumsBody:
+    return SumsBody(
         records=totals.records,
         requests=totals.requests,
         errors=totals.errors,
@@ -265,17 +265,17 @@ def sums(totals: Totals) -> Sums:
 
 def statistics(
     chosen: TimeRange, totals: Totals, traffic: Traffic | None, looked: Looked | None = None
-) -> Statistics:
+) -> StatisticsBody:
     rpm = tpm = None
     if traffic is not None:
-        rpm = Rate(traffic.now_rpm, plain(traffic.avg_rpm), _peak(traffic.peak_rpm))
-        tpm = Rate(traffic.now_tpm, plain(traffic.avg_tpm), _peak(traffic.peak_tpm))
+        rpm = RateBody(traffic.now_rpm, plain(traffic.avg_rpm), _peak(traffic.peak_rpm))
+        tpm = RateBody(traffic.now_tpm, plain(traffic.avg_tpm), _peak(traffic.peak_tpm))
     rate = _money(totals.success_rate)
-    return Statistics(range_of(chosen), sums(totals), rate, rpm, tpm, looked_at(looked))
+    return StatisticsBody(range_of(chosen), sums(totals), rate, rpm, tpm, looked_at(looked))
 
 
-def series(traffic: Traffic, looked: Looked | None = None) -> Series:
-    return Series(
+def series(traffic: Traffic, looked: Looked | None = None) -> SeriesBody:
+    return SeriesBody(
         range_of(traffic.chosen),
         int(traffic.step.total_seconds()),
         [_bucket(one) for one in traffic.buckets],
@@ -283,15 +283,15 @@ def series(traffic: Traffic, looked: Looked | None = None) -> Series:
     )
 
 
-def record(row: UsageRecord) -> Record:
-    return Record(**_fields(row))
+def record(row: UsageRecord) -> RecordBody:
+    return RecordBody(**_fields(row))
 
 
-def detail(row: UsageRecord) -> RecordDetail:
+def detail(row: UsageRecord) -> RecordDetailBody:
     """Return a record with its details, which must be attached."""
     details = cast(Details, row.details)
     receipt, verdict = details.receipt, details.verdict
-    return RecordDetail(
+    return RecordDetailBody(
         **_fields(row),
         ip=row.ip,
         user_agent=row.user_agent,
@@ -299,25 +299,25 @@ def detail(row: UsageRecord) -> RecordDetail:
         quantities=row.quantities,
         attempts=row.attempts,
         metadata=row.metadata,
-        receipt=Receipt(
+        receipt=ReceiptBody(
             total=_money(receipt.total),
             ratio=_money(receipt.ratio),
             source=receipt.source,
             version=receipt.version,
             lines=[
-                ReceiptLine(
+                ReceiptLineBody(
                     line.item, _money(line.quantity), _money(line.unit_price), line.per, plain(line.amount)
                 )
                 for line in receipt.lines
             ],
             catalogue_total=_money(receipt.by_catalogue.total if receipt.by_catalogue else None),
             differences=[
-                Difference(one.cause, str(one.sentence), plain(one.amount)) for one in receipt.differences
+                DifferenceBody(one.cause, str(one.sentence), plain(one.amount)) for one in receipt.differences
             ],
         ),
         verdict=None
         if verdict is None
-        else Verdict(
+        else VerdictBody(
             cause=cast(CauseWord, verdict.cause.name.lower()),
             evidence_field=verdict.evidence.field if verdict.evidence else None,
             evidence=str(verdict.evidence.value) if verdict.evidence else None,
@@ -347,7 +347,7 @@ def _fields(row: UsageRecord) -> dict[str, Any]:
         "model": model.name if model else None,
         "group": group.called if group else None,
         "cost": _money(row.cost),
-        "error": Failure(*said) if any(said) else None,
+        "error": FailureBody(*said) if any(said) else None,
     }
 
 
@@ -355,17 +355,17 @@ def _money(amount: Decimal | None) -> str | None:
     return None if amount is None else plain(amount)
 
 
-def _peak(peak: Peak | None) -> PeakMinute | None:
-    return None if peak is None else PeakMinute(peak.value, utc(peak.at))
+def _peak(peak: Peak | None) -> PeakMinuteBody | None:
+    return None if peak is None else PeakMinuteBody(peak.value, utc(peak.at))
 
 
-def _bucket(one: Bucket) -> SeriesBucket:
-    return SeriesBucket(
+def _bucket(one: Bucket) -> SeriesBucketBody:
+    return SeriesBucketBody(
         start=utc(one.start),
         requests=one.requests,
         errors=one.errors,
         rate_limited=one.rate_limited,
         tokens=one.tokens,
-        peak_rpm=PeakMinute(one.peak_rpm.value, utc(one.peak_rpm.at)),
-        peak_tpm=PeakMinute(one.peak_tpm.value, utc(one.peak_tpm.at)),
+        peak_rpm=PeakMinuteBody(one.peak_rpm.value, utc(one.peak_rpm.at)),
+        peak_tpm=PeakMinuteBody(one.peak_tpm.value, utc(one.peak_tpm.at)),
     )

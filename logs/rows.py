@@ -54,7 +54,7 @@ class Listed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ListRow:
     """A row of the list: ``cells`` are a class and a text each.
 
     ``day`` is the heading before it, where its day begins; ``record`` is the whole record where the row
@@ -76,7 +76,7 @@ def rows_of(
     columns: Iterable[str],
     names: Vocabulary,
     day_before: date | None = None,
-) -> Iterator[Row]:
+) -> Iterator[ListRow]:
     """Yield the rows of records in order, with the chosen columns (`logs.display.COLUMNS`).
 
     They follow rows of ``day_before``, whose heading stands already.
@@ -91,7 +91,7 @@ def rows_of(
         at = one.created_at
         day = timezone.localdate(at)
         short = formatting.short_id(one.request_id)
-        yield Row(
+        yield ListRow(
             day=formatting.day(day) if day != last else "",
             url=f"{before}{one.id}{after}",
             label=details % {"id": short},

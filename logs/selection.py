@@ -13,7 +13,7 @@ from routescope.ranges import TimeRange
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class IdSpan:
     """A half-open range of ids, ``first <= id < last``."""
 
     first: UUID
@@ -28,7 +28,7 @@ class Looked:
     all of it was looked at, and nothing needs to be said. ``is_dense``: most records of the spans are meant.
     """
 
-    spans: tuple[Span, ...]
+    spans: tuple[IdSpan, ...]
     records: int = 0
     reached: UUID | None = None
     is_dense: bool = False
@@ -40,14 +40,14 @@ class Looked:
 
     def before(self, identifier: UUID) -> Looked:
         """Return what lies before an id, in time, of the same records."""
-        return self._clipped(Span(UUID(int=0), identifier))
+        return self._clipped(IdSpan(UUID(int=0), identifier))
 
     def after(self, identifier: UUID) -> Looked:
         """Return what lies after an id of the same records."""
-        return self._clipped(Span(UUID(int=identifier.int + 1), UUID(int=2**128 - 1)))
+        return self._clipped(IdSpan(UUID(int=identifier.int + 1), UUID(int=2**128 - 1)))
 
-    def _clipped(self, within: Span) -> Looked:
-        spans = (Span(max(span.first, within.first), min(span.last, within.last)) for span in self.spans)
+    def _clipped(self, within: IdSpan) -> Looked:
+        spans = (IdSpan(max(span.first, within.first), min(span.last, within.last)) for span in self.spans)
         return replace(self, spans=tuple(span for span in spans if span.first < span.last))
 
 

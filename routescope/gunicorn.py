@@ -12,7 +12,7 @@ from django.urls import get_resolver
 
 from routescope import env, mail
 from routescope.run.health import load_migrations
-from routescope.run.limits import Limits
+from routescope.run.limits import ServerLimits
 
 wsgi_app = "routescope.run.front:application"
 
@@ -21,7 +21,7 @@ bind = f"{f'[{_host}]' if ':' in _host else _host}:{env.integer('PORT', 8000)}"
 
 worker_class = "routescope.run.worker.Worker"
 workers = env.integer("WEB_WORKERS", 2, minimum=1)
-Limits.from_environment()  # A value that cannot be used stops the start, with a sentence.
+ServerLimits.from_environment()  # A value that cannot be used stops the start, with a sentence.
 
 # Loaded once and shared by the workers: half the time to start, and half the memory.
 preload_app = True

@@ -24,7 +24,7 @@ NAMES = tuple(
 """What a text must hold, in small letters, to have a named secret in it."""
 
 
-class Kind(enum.Enum):
+class SecretKind(enum.Enum):
     """What a name says of its value."""
 
     PASSWORD = enum.auto()
@@ -111,7 +111,7 @@ _SPOKEN_HAN = re.compile(
     r"(?P<name>密码|密碼|密钥|密鑰|秘钥|秘鑰|口令|令牌|验证码|授权码)(?P<closed>[\\\"'`”」]*+)"
     r"(?P<by>\s{0,3}(?:[:：=＝]|是|为|為)\s{0,3})(?P<opened>[\\\"'`“「]*+)(?=[!-~])"
 )
-_HAN_KINDS = {"令牌": Kind.PERHAPS, "验证码": Kind.CODE}
+_HAN_KINDS = {"令牌": SecretKind.PERHAPS, "验证码": SecretKind.CODE}
 _PAIR = re.compile(
     r"""[\\"'](?P<name>[A-Za-z][\w.-]*+)(?P<closed>[\\"']++)[,\s]{1,3}[\\"']*+(?:value|val|content)[\\"']*+
     (?P<by>\s{0,3}[=:]\s{0,3})(?P<opened>[\\"']++)""",
@@ -179,7 +179,7 @@ def _named_in(text: str, lowered: str) -> Iterator[Named]:
     for pattern, kinds in ((_FLAG, None), (_PAIR, None), (_SPOKEN_HAN, _HAN_KINDS)):
         done = 0
         for found in pattern.finditer(text):
-            kind = kind_of(found["name"]) if kinds is None else kinds.get(found["name"], Kind.PASSWORD)
+            kind = kind_of(found["name"]) if kinds is None else kinds.get(found["name"], SecretKind.PASSWORD)
             if kind is None or found.start() < done:
                 continue
             if value := _value(text, found["name"], found, kind, sure=kinds is None):
@@ -216,7 +216,7 @@ def _separated(text: str, lowered: str) -> Iterator[Named]:
         if kind is None:
             if not (start and _IN_QUERY.match(text, start - 1)):
                 continue
-            kind = Kind.PERHAPS
+            kind = SecretKind.PERHAPS
         if value := _value(text, name, found, kind, runs=runs):
             done = value.end
             yield value
@@ -250,14 +250,14 @@ class _Runs:
         return start <= self._drawn
 
 
-def kind_of(name: str, before: str = "") -> Kind | None:
+def kind_of(name: str, before: str = "") -> SecretKind | None:
     """Return what a name says of its value; None for a name of no secret. ``before``: what precedes it."""
     # Its end tells, and the name of a JSON field may be of any length.
     return _kind_of(name[-_LONGEST_NAME:], before)
 
 
 @lru_cache(maxsize=4096)
-def _kind_of(name: str, before: str) -> Kind | None:
+def _kind_of(name: str, before: str) -> SecretKind | None:
     plain = _NAME_PARTS.sub("", name.lower())
     if plain in _AFTER and (earlier := _LAST_WORD.search(before)) and earlier[1].lower() in _BEFORE:
         plain = earlier[1].lower().replace("-", "") + plain
@@ -265,17 +265,17 @@ def _kind_of(name: str, before: str) -> Kind | None:
     if plain.endswith(_NO_SECRETS):
         return None
     if plain.endswith(_PASSWORDS) or (plain == "pass" and name.islower()) or name.upper().endswith("_PASS"):
-        return Kind.PASSWORD
+        return SecretKind.PASSWORD
     if plain.endswith(_KEYS):
-        return Kind.KEY
+        return SecretKind.KEY
     last = _NAME_PARTS.split(name.lower())[-1]
     if last in _CODES or plain in _CODES:
-        return Kind.CODE
-    return Kind.PERHAPS if plain.endswith(_PERHAPS) else None
+        return SecretKind.CODE
+    return SecretKind.PERHAPS if plain.endswith(_PERHAPS) else None
 
 
 def is_one(
-    value: str, kind: Kind, sure: bool, told: bool = False, drawn: Callable[[], bool] | None = None
+    value: str, kind: SecretKind, sure: bool, told: bool = False, drawn: Callable[[], bool] | None = None
 ) -> bool:
     """Whether a value is a secret. ``sure``: it is certainly assigned; ``told``: a word alone is a value.
 
@@ -285,12 +285,12 @@ def is_one(
     bare = value.rstrip(".:!?")
     if not bare or _PLACEHOLDER.match(value) or _is_masked(value) or bare.lower() in _NO_VALUES:
         return False
-    if kind is Kind.CODE:
+    if kind is SecretKind.CODE:
         return bare.isdecimal() and 3 <= len(bare) <= 8
     drawn = drawn or partial(is_random, bare)
-    if kind is Kind.PERHAPS:
+    if kind is SecretKind.PERHAPS:
         return len(bare) >= 12 and drawn()
-    if kind is Kind.PASSWORD:
+    if kind is SecretKind.PASSWORD:
         if sure:
             return len(bare) >= 4
         return len(bare) >= 4 and (told or drawn() or not _is_words(bare))
@@ -312,7 +312,7 @@ def _value(
     text: str,
     name: str,
     found: re.Match[str],
-    kind: Kind,
+    kind: SecretKind,
     *,
     sure: bool = False,
     runs: _Runs | None = None,

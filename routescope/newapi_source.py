@@ -43,7 +43,7 @@ class _Cursor(Protocol):
     def close(self) -> None: ...
 
 
-class Source:
+class NewApiSource:
     """An open source. Only ever reads."""
 
     def __init__(self, connection: Any, name: str, quote: str, mark: str) -> None:
@@ -132,7 +132,7 @@ def _text(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def open_source(dsn: str) -> Iterator[Source]:
+def open_source(dsn: str) -> Iterator[NewApiSource]:
     """Open a source for reading.
 
     ``postgresql://user:password@host/name``, ``mysql://user:password@host/name``, ``sqlite:///path`` or the
@@ -150,7 +150,7 @@ def open_source(dsn: str) -> Iterator[Source]:
             source._connection.close()
 
 
-def _open(dsn: str) -> Source:
+def _open(dsn: str) -> NewApiSource:
     if go := _GO_MYSQL.fullmatch(dsn.partition("?")[0]):
         host, _, port = go["address"].partition(":")
         return _mysql(host, int(port or _MYSQL_PORT), go["user"], go["password"] or "", go["name"])
@@ -163,7 +163,7 @@ def _open(dsn: str) -> Source:
         info = connection.info
         schema = connection.execute("SELECT current_schema()").fetchone()
         name = f"postgresql://{info.host}:{info.port}/{info.dbname}/{schema[0] if schema else ''}"
-        return Source(connection, name, quote='"', mark="%s")
+        return NewApiSource(connection, name, quote='"', mark="%s")
     if scheme in ("mysql", "mariadb"):
         parts = urlsplit(dsn)
         [socket, *_] = [*parse_qs(parts.query).get("unix_socket", []), None]
@@ -185,10 +185,12 @@ def _open(dsn: str) -> Source:
     # Not immutable: the living system may be writing to it.
     connection_ = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
     connection_.text_factory = _text
-    return Source(connection_, f"sqlite://{path.resolve()}", quote='"', mark="?")
+    return NewApiSource(connection_, f"sqlite://{path.resolve()}", quote='"', mark="?")
 
 
-def _mysql(host: str, port: int, user: str, password: str, name: str, socket: str | None = None) -> Source:
+def _mysql(
+    host: str, port: int, user: str, password: str, name: str, socket: str | None = None
+) -> NewApiSource:
     connection = pymysql.connect(
         host=host,
         port=port,
@@ -200,4 +202,4 @@ def _mysql(host: str, port: int, user: str, password: str, name: str, socket: st
         connect_timeout=_CONNECT_SECONDS,
         autocommit=True,
     )
-    return Source(connection, f"mysql://{host}:{port}/{name}", quote="`", mark="%s")
+    return NewApiSource(connection, f"mysql://{host}:{port}/{name}", quote="`", mark="%s")

@@ -28,7 +28,7 @@ from psycopg import errors, sql
 
 from routescope.data import limits
 from routescope.data.apart import must_be_there
-from routescope.data.limits import Limits, limited
+from routescope.data.limits import WorkLimits, limited
 from routescope.data.troubles import Trouble, trouble_of
 from routescope.ids import first_id, moment_of
 
@@ -41,8 +41,8 @@ _MOST_STRAYS_BESIDE = 1_000
 _TRIES = 5
 _PAUSE = 1.0
 """Seconds between the job's tries, in which those who queued behind it go first."""
-_DROP = Limits(statement=timedelta(minutes=2), lock=timedelta(seconds=1), idle=timedelta(minutes=1))
-_MOVE = Limits(statement=timedelta(minutes=10), lock=timedelta(seconds=1), idle=timedelta(minutes=1))
+_DROP = WorkLimits(statement=timedelta(minutes=2), lock=timedelta(seconds=1), idle=timedelta(minutes=1))
+_MOVE = WorkLimits(statement=timedelta(minutes=10), lock=timedelta(seconds=1), idle=timedelta(minutes=1))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -242,7 +242,7 @@ def _drop(table: str, partition: Partition, note: Callable[[], object]) -> bool:
     return True
 
 
-def _create(table: str, name: str, period: Month | Day, within: Limits, most: int | None = None) -> bool:
+def _create(table: str, name: str, period: Month | Day, within: WorkLimits, most: int | None = None) -> bool:
     """Make a partition and move its rows there; return whether it was missing.
 
     False too where more than ``most`` rows had to move. Raises OperationalError past the limits.

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from routescope import named_secrets, secret_shapes
-from routescope.named_secrets import Kind, kind_of
+from routescope.named_secrets import SecretKind, kind_of
 from routescope.remembering import remembered
 from routescope.secret_shapes import BLOCK, HOOK
 
@@ -171,13 +171,13 @@ def _mapped_field(key: str, value: Any, change: Callable[[str], str], named: str
         return SECRET if _is_secret_field(value, kind) else change(value)
     if isinstance(value, list):
         return [_mapped_field(name, one, change, named) for one in value]
-    if isinstance(value, int) and kind in (Kind.PASSWORD, Kind.CODE) and abs(value) >= 100:
+    if isinstance(value, int) and kind in (SecretKind.PASSWORD, SecretKind.CODE) and abs(value) >= 100:
         return SECRET
     return mapped(value, change, name)
 
 
-def _is_secret_field(value: str, kind: Kind) -> bool:
-    if kind in (Kind.PASSWORD, Kind.KEY):
+def _is_secret_field(value: str, kind: SecretKind) -> bool:
+    if kind in (SecretKind.PASSWORD, SecretKind.KEY):
         return bool(value)
     return named_secrets.is_one(value, kind, sure=True)
 

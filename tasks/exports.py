@@ -16,7 +16,7 @@ from django.http import QueryDict
 
 from accounts.models import User
 from accounts.rights import may_read_content
-from routescope.exports.sources import Column, Expected, Kind, Row, Value, fix_range
+from routescope.exports.sources import Column, ColumnKind, Expected, Row, Value, fix_range
 from routescope.keyset import Cursor
 from tasks.filters import TaskFilter
 from tasks.listing import READ_AT_MOST
@@ -26,26 +26,26 @@ from tasks.querysets import AsyncTaskQuerySet
 
 _CHUNK = 2_000
 COLUMNS = (
-    Column("submitted_at", Kind.MOMENT),
-    Column("started_at", Kind.MOMENT),
-    Column("finished_at", Kind.MOMENT),
-    Column("task_id", Kind.TEXT),
-    Column("type", Kind.TEXT),
-    Column("status", Kind.TEXT),
-    Column("platform", Kind.TEXT),
-    Column("model", Kind.TEXT),
-    Column("token", Kind.TEXT),
-    Column("cost", Kind.DECIMAL),
-    Column("refund", Kind.DECIMAL),
-    Column("failure_code", Kind.TEXT),
-    Column("failure_message", Kind.TEXT),
-    Column("request_id", Kind.TEXT),
-    Column("provider_task_id", Kind.TEXT),
-    Column("provider_status", Kind.TEXT),
-    Column("result_expires_at", Kind.MOMENT),
-    Column("progress", Kind.INTEGER, usual=False),
-    Column("id", Kind.TEXT, usual=False),
-    Column("result", Kind.TEXT, usual=False),
+    Column("submitted_at", ColumnKind.MOMENT),
+    Column("started_at", ColumnKind.MOMENT),
+    Column("finished_at", ColumnKind.MOMENT),
+    Column("task_id", ColumnKind.TEXT),
+    Column("type", ColumnKind.TEXT),
+    Column("status", ColumnKind.TEXT),
+    Column("platform", ColumnKind.TEXT),
+    Column("model", ColumnKind.TEXT),
+    Column("token", ColumnKind.TEXT),
+    Column("cost", ColumnKind.DECIMAL),
+    Column("refund", ColumnKind.DECIMAL),
+    Column("failure_code", ColumnKind.TEXT),
+    Column("failure_message", ColumnKind.TEXT),
+    Column("request_id", ColumnKind.TEXT),
+    Column("provider_task_id", ColumnKind.TEXT),
+    Column("provider_status", ColumnKind.TEXT),
+    Column("result_expires_at", ColumnKind.MOMENT),
+    Column("progress", ColumnKind.INTEGER, usual=False),
+    Column("id", ColumnKind.TEXT, usual=False),
+    Column("result", ColumnKind.TEXT, usual=False),
 )
 _FIELDS: dict[str, str | Coalesce] = {
     "model": "model__name",

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from accounts.models import Gateway
-from routescope.newapi_source import Source, Unreadable
+from routescope.newapi_source import NewApiSource, Unreadable
 from routescope.wire import strict_json
 from routescope.wire.strict_json import JSONError
 from tasks.models import AsyncTask, TaskStatus
@@ -90,7 +90,9 @@ class Progress:
             self.reasons.append(reason)
 
 
-def run(source: Source, gateway: Gateway, *, quota_per_usd: Decimal, after: int = 0) -> Iterator[Progress]:
+def run(
+    source: NewApiSource, gateway: Gateway, *, quota_per_usd: Decimal, after: int = 0
+) -> Iterator[Progress]:
     """Take in all tasks above ``after``; yield after each slice, which is then committed.
 
     Raises SourceError.

@@ -93,7 +93,9 @@ def _poll(task: AsyncTask, lease: UUID, definition: Definition | None, catalogue
     told = _ask(task, lease, definition, credential, trouble)
     if told is not None:
         _, task = lifecycle.transition(task.pk, told.observation)
-        seen = health.Poll(answered=told.reached, took=told.took, failure=told.unhealthy, pause=told.pause)
+        seen = health.PollOutcome(
+            answered=told.reached, took=told.took, failure=told.unhealthy, pause=told.pause
+        )
         health.note(host, seen, clock.now())
         if task.is_final:
             AsyncTask.objects.filter(pk=task.pk).update(polls=F("polls") + 1)

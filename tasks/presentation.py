@@ -28,7 +28,7 @@ _QUIET = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ShownPiece:
     """A piece of a result. ``shown``: it can be shown in the page, in a sandbox."""
 
     kind: str
@@ -76,12 +76,12 @@ class Details:
     """All that a task's details show. ``withheld``: there is a result, and the reader may not see it."""
 
     verdict: Verdict | None
-    pieces: list[Piece]
+    pieces: list[ShownPiece]
     timeline: list[Entry]
     expired: bool
     playground_url: str
     reference_url: str
-    media: list[Piece] = field(default_factory=list)
+    media: list[ShownPiece] = field(default_factory=list)
     withheld: bool = False
     failure_note: StrPromise | None = None
     """What of the failure's reason was not kept."""
@@ -124,7 +124,7 @@ def details_of(task: AsyncTask, catalogue: Catalogue, reader: User) -> Details:
     )
 
 
-def pieces_of(task: AsyncTask) -> list[Piece]:
+def pieces_of(task: AsyncTask) -> list[ShownPiece]:
     """Return the pieces of a task's result."""
     return [_piece(raw) for raw in privacy.results_of([task]).get(task.pk, ())]
 
@@ -145,12 +145,12 @@ def _quiet(event: TaskEvent) -> tuple[bool, str]:
     return quiet, event.reason if quiet else ""
 
 
-def _piece(raw: dict[str, Any]) -> Piece:
+def _piece(raw: dict[str, Any]) -> ShownPiece:
     kind, url = str(raw.get("kind", "file")), str(raw.get("url", ""))
     needs_key = bool(raw.get("needs_key"))
     shown = kind in MEDIA_KINDS and not needs_key and outbound.may_be_shown(url)
     text, withheld = str(raw.get("text", "")), str(raw.get("withheld", ""))
-    return Piece(kind, url, text, raw.get("data"), withheld, needs_key, shown)
+    return ShownPiece(kind, url, text, raw.get("data"), withheld, needs_key, shown)
 
 
 def _filled(template: str, task: AsyncTask) -> str:

@@ -20,7 +20,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from accounts.identities import Names, resolve
+from accounts.identities import ResolvedNames, resolve
 from accounts.models import Gateway
 from routescope.encryption import DecryptionError
 from routescope.ids import derived_id
@@ -231,7 +231,7 @@ def _note_submissions(ids: Sequence[UUID]) -> set[UUID]:
         return {task_id for (task_id,) in cursor.fetchall()}
 
 
-def _row(gateway: Gateway, names: Names, one: Report, now: datetime) -> AsyncTask:
+def _row(gateway: Gateway, names: ResolvedNames, one: Report, now: datetime) -> AsyncTask:
     assert one.submitted_at is not None  # noqa: S101
     user_id = names.users[one.user]
     next_poll_at, deadline_at = first_poll(one.definition, one.submitted_at, now)

@@ -34,7 +34,7 @@ _WITHOUT_TEXT = """
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class RetentionReport:
     """How many tasks, and texts of tasks, a run deleted; or would, if it is dry."""
 
     dry: bool
@@ -49,7 +49,7 @@ class Report:
         return [f"{what}: {count:,} {would}deleted" for what, count in counted if count]
 
 
-def run(*, dry: bool = False, now: datetime | None = None, by: str = SCHEDULER) -> Report:
+def run(*, dry: bool = False, now: datetime | None = None, by: str = SCHEDULER) -> RetentionReport:
     """Delete tasks that are older than records are kept, and texts that are older than content is.
 
     What is deleted stands in the audit log; ``by`` says in words who ran it. May be broken off and run again.
@@ -64,7 +64,7 @@ def run(*, dry: bool = False, now: datetime | None = None, by: str = SCHEDULER) 
     """
     deleted = _each(_OLD, oldest, gone, f"tasks of before {oldest:%Y-%m-%d}: %s deleted", dry, by)
     told = f"texts of tasks of before {oldest_text:%Y-%m-%d}: %s deleted"
-    return Report(dry, deleted, _each(_WITH_TEXT, oldest_text, _WITHOUT_TEXT, told, dry, by))
+    return RetentionReport(dry, deleted, _each(_WITH_TEXT, oldest_text, _WITHOUT_TEXT, told, dry, by))
 
 
 def _each(found: str, before: datetime, statement: str, told: str, dry: bool, by: str) -> int:

@@ -29,7 +29,7 @@ from time_machine import TimeMachineFixture
 from accounts.models import IngestKey
 from logs.models import RecordType, UsageRecord
 from routescope.demo import DEMO_USER_EMAIL
-from routescope.demo.delivery import AwayError, Client, RefusedError
+from routescope.demo.delivery import AwayError, Client, DeliveryRefusedError
 from routescope.demo.history import load
 from routescope.demo.live import LONGEST_STEP, Live, Message
 from routescope.demo.people import demo_gateway
@@ -230,13 +230,13 @@ def test_a_server_in_trouble_is_away(console: HTTPServer, status: int) -> None:
 @pytest.mark.parametrize("status", [400, 401, 404, 413])
 def test_a_server_that_does_not_want_it_refuses(console: HTTPServer, status: int) -> None:
     console.RequestHandlerClass.status = status  # type: ignore[attr-defined]
-    with pytest.raises(RefusedError, match=str(status)):
+    with pytest.raises(DeliveryRefusedError, match=str(status)):
         Client(address(console), "rsk_1").send(MESSAGE)
 
 
 def test_another_server_on_the_port_is_noticed(console: HTTPServer) -> None:
     console.RequestHandlerClass.answer = b"<html>"  # type: ignore[attr-defined]
-    with pytest.raises(RefusedError, match="is not the API's"):
+    with pytest.raises(DeliveryRefusedError, match="is not the API's"):
         Client(address(console), "rsk_1").send(MESSAGE)
 
 

@@ -24,7 +24,7 @@ from django.db.models import Sum
 
 from accounts.models import Gateway
 from logs import newapi_import
-from logs.formats.newapi import CONSUME, ERROR, REFUND, Row, fold
+from logs.formats.newapi import CONSUME, ERROR, REFUND, NewApiRow, fold
 from logs.models import Cause, ImportPosition, RecordType, Status, UsageRecord
 from routescope.newapi_source import SourceError, open_source
 from tasks.models import AsyncTask, TaskStatus
@@ -280,7 +280,7 @@ def test_money_per_quota_is_configurable(installation: Installation) -> None:
     ],
 )  # fmt: skip
 def test_ratios_become_lines_that_add_up(other: dict[str, Any], quota: int, kinds: dict[str, str]) -> None:
-    row = Row(**{**CALL, "id": 1, "created_at": NOW, "other": json.dumps(other), "quota": quota})
+    row = NewApiRow(**{**CALL, "id": 1, "created_at": NOW, "other": json.dumps(other), "quota": quota})
     [call] = fold([row])
     assert call.event.billing is not None
     lines = {line["kind"]: Decimal(line["amount"]) for line in call.event.billing["lines"]}
@@ -290,7 +290,7 @@ def test_ratios_become_lines_that_add_up(other: dict[str, Any], quota: int, kind
 
 def test_what_stands_in_the_other_column_never_costs_the_charge() -> None:
     for other in ("{", "[]", "null", '{"admin_info": 5}', '{"model_ratio": "x"}', '{"frt": -1000}', ""):
-        [call] = fold([Row(**{**CALL, "id": 1, "created_at": NOW, "other": other})])
+        [call] = fold([NewApiRow(**{**CALL, "id": 1, "created_at": NOW, "other": other})])
         assert call.event.cost == Decimal("0.0015")
 
 

@@ -29,7 +29,7 @@ from accounts.models import Gateway, IngestKey, User
 from logs import listing
 from logs.models import UsageRecord
 from routescope.data import limits, troubles
-from routescope.data.limits import COMMAND, INGEST, PAGE, Limits, limited
+from routescope.data.limits import COMMAND, INGEST, PAGE, WorkLimits, limited
 from routescope.data.postgresql.base import DatabaseWrapper
 from routescope.data.troubles import Trouble, trouble_of
 from routescope.ranges import Preset
@@ -37,7 +37,7 @@ from tests.cast import NOON, event, store
 from tests.locking import held
 
 USAGE = "/records/usage/"
-QUICK = Limits(timedelta(milliseconds=300), timedelta(milliseconds=100), timedelta(seconds=5))
+QUICK = WorkLimits(timedelta(milliseconds=300), timedelta(milliseconds=100), timedelta(seconds=5))
 
 
 def in_force() -> dict[str, timedelta]:
@@ -54,7 +54,7 @@ def run(statement: str) -> None:
         cursor.execute(statement)
 
 
-def of(work: Limits) -> dict[str, timedelta]:
+def of(work: WorkLimits) -> dict[str, timedelta]:
     return {
         "statement_timeout": work.statement,
         "lock_timeout": work.lock,
@@ -65,7 +65,7 @@ def of(work: Limits) -> dict[str, timedelta]:
 @contextmanager
 def hurried() -> Iterator[None]:
     """Pages and ingest with limits that a test can wait for, of the same order: a lock before a statement."""
-    quick = Limits(timedelta(seconds=2), timedelta(milliseconds=100), timedelta(seconds=5))
+    quick = WorkLimits(timedelta(seconds=2), timedelta(milliseconds=100), timedelta(seconds=5))
     with patch.object(limits, "PAGE", quick), patch.object(limits, "INGEST", quick):
         yield
 
@@ -86,10 +86,10 @@ def test_nothing_is_without_limit() -> None:
 
 @pytest.mark.django_db
 def test_nothing_is_sent_while_the_work_stays_of_one_kind() -> None:
-    sent: list[Limits] = []
+    sent: list[WorkLimits] = []
     keep = DatabaseWrapper._keep_to
 
-    def counted(self: DatabaseWrapper, wanted: Limits) -> None:
+    def counted(self: DatabaseWrapper, wanted: WorkLimits) -> None:
         sent.append(wanted)
         keep(self, wanted)
 

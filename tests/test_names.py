@@ -7,7 +7,7 @@ from django.db import transaction
 from pytest_django import DjangoAssertNumQueries
 
 from accounts import identities
-from accounts.identities import Names, resolve
+from accounts.identities import ResolvedNames, resolve
 from accounts.models import (
     AIModel,
     ApiToken,
@@ -22,7 +22,7 @@ from accounts.models import (
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def look(gateway: Gateway) -> Names:
+def look(gateway: Gateway) -> ResolvedNames:
     return resolve(gateway, users_and_tokens=[("team", "bot"), ("", "")], groups=["vip"], models=["gpt-5"])
 
 

@@ -223,9 +223,9 @@ def test_a_slow_host_is_known_for_one_and_gets_its_share(
 
 def test_a_host_that_is_quick_again_is_slow_no_more(db: None) -> None:
     quick, slow = timedelta(milliseconds=50), timedelta(seconds=5)
-    health.note("h.example", health.Poll(answered=True, took=slow), NOW)
+    health.note("h.example", health.PollOutcome(answered=True, took=slow), NOW)
     assert health.is_slow(health.of("h.example"), NOW)
-    health.note("h.example", health.Poll(answered=True, took=quick), NOW)
+    health.note("h.example", health.PollOutcome(answered=True, took=quick), NOW)
     assert not health.is_slow(health.of("h.example"), NOW)
 
 
@@ -273,8 +273,8 @@ def test_a_poll_that_finds_no_place_is_let_go_and_is_no_try(
 
 
 def test_hosts_that_are_well_are_not_remembered(db: None) -> None:
-    health.note("h.example", health.Poll(answered=True, took=timedelta(seconds=1)), NOW)
-    health.note("", health.Poll(answered=False, took=timedelta(seconds=1), failure="down"), NOW)
+    health.note("h.example", health.PollOutcome(answered=True, took=timedelta(seconds=1)), NOW)
+    health.note("", health.PollOutcome(answered=False, took=timedelta(seconds=1), failure="down"), NOW)
     assert not HostHealth.objects.exists()
 
 
@@ -282,7 +282,7 @@ def test_no_more_hosts_are_remembered_than_there_is_room_for(
     db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "MAX_HOSTS", 5)
-    down = health.Poll(answered=False, took=timedelta(seconds=1), failure="down")
+    down = health.PollOutcome(answered=False, took=timedelta(seconds=1), failure="down")
     for number in range(3):
         health.note("down.example", down, NOW + timedelta(seconds=number))
     for number in range(20):

@@ -24,7 +24,7 @@ from tasks.causes import TaskCause, judge, verdict_on
 from tasks.following import deadlines
 from tasks.models import AsyncTask, EarlyReport, EventKind, TaskEvent
 from tasks.observations import Observation
-from tasks.retention import Report
+from tasks.retention import RetentionReport
 from tests import secret_kinds
 from tests.cast import signed_in
 from tests.sending import Sender, sender
@@ -308,9 +308,9 @@ def test_tasks_go_with_the_records_months_and_their_texts_with_the_days(sender: 
     AsyncTask.objects.update(
         result=[{"kind": "text", "text": PROSE}, {"kind": "image", "url": "https://a/b"}]
     )
-    assert retention.run(dry=True) == Report(True, 0, 1)
+    assert retention.run(dry=True) == RetentionReport(True, 0, 1)
     assert AsyncTask.objects.filter(result__0__text=PROSE).count() == 2
-    assert retention.run() == Report(False, 0, 1)
+    assert retention.run() == RetentionReport(False, 0, 1)
     assert AuditEntry.objects.filter(object__contains="1 deleted", act=AuditEntry.Act.RETENTION).exists()
     assert AsyncTask.objects.get(task_id="texts").result[1]["url"] == "https://a/b"
     assert AsyncTask.objects.get(task_id="new").result[0]["text"] == PROSE

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from routescope.run.limits import Limits
+from routescope.run.limits import ServerLimits
 from routescope.run.pools import FullError, GoneError, LateError, Pool
 from routescope.run.turns import Turns
-from routescope.run.uploads import RefusedError, Uploads
+from routescope.run.uploads import UploadRefusedError, Uploads
 
 MANY = 10**6
 
@@ -190,7 +190,7 @@ def test_one_client_leaves_a_thread_to_the_others() -> None:
 
 def test_where_bodies_are_too_much_together_the_slowest_gives_way() -> None:
     async def test() -> None:
-        uploads = Uploads(Limits(bodies=3000))
+        uploads = Uploads(ServerLimits(bodies=3000))
         slow: asyncio.Queue[dict[str, object]] = asyncio.Queue()
 
         async def at_once() -> dict[str, object]:
@@ -203,10 +203,10 @@ def test_where_bodies_are_too_much_together_the_slowest_gives_way() -> None:
         await asyncio.sleep(0.01)
         body = await uploads.take_in(at_once, None, 5000)  # type: ignore[arg-type]
         assert body.file.read() == b"x" * 2500
-        with pytest.raises(RefusedError) as refused:
+        with pytest.raises(UploadRefusedError) as refused:
             await coming
         assert refused.value.status == 503
-        with pytest.raises(RefusedError):
+        with pytest.raises(UploadRefusedError):
             await uploads.take_in(at_once, None, 5000)  # type: ignore[arg-type]
         body.close()
         assert uploads._held == 0

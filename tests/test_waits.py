@@ -20,7 +20,7 @@ from logs.contents import Captured
 from logs.models import Level, UsageContent, UsagePending, UsageRecord
 from routescope import partitions
 from routescope.data import apart, limits
-from routescope.data.limits import Limits, limited
+from routescope.data.limits import WorkLimits, limited
 from routescope.ids import derived_id
 from routescope.partitions import Day, Month
 from tests.cast import NOON, event, store
@@ -38,7 +38,7 @@ def february() -> datetime:
     return FEBRUARY + timedelta(minutes=next(_minutes))
 
 
-QUICK = Limits(timedelta(seconds=5), timedelta(milliseconds=100), timedelta(seconds=10))
+QUICK = WorkLimits(timedelta(seconds=5), timedelta(milliseconds=100), timedelta(seconds=10))
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +97,7 @@ def test_whoever_comes_meanwhile_waits_but_a_moment(gateway: Gateway, no_februar
         storing = beside.submit(ingest_of_february)
         while not storing.done():
             # Everything, the default partition too: as a reader behind an ATTACH that waits would be.
-            with limited(Limits(timedelta(seconds=9), timedelta(seconds=3), timedelta(seconds=9))):
+            with limited(WorkLimits(timedelta(seconds=9), timedelta(seconds=3), timedelta(seconds=9))):
                 assert rows_of("usage_record") >= 1
         storing.result()
     assert rows_of("usage_record") == 2
@@ -167,7 +167,7 @@ def test_its_indexes_are_the_tables_own_and_no_more(gateway: Gateway, no_februar
 def test_dropping_a_month_that_is_read_is_left_for_the_next_run(gateway: Gateway, no_february: None) -> None:
     store(gateway, event(created_at=february()))
     [old] = [one for one in partitions.existing("usage_record") if one.name.endswith("2025_02")]
-    quick = Limits(timedelta(seconds=2), timedelta(milliseconds=50), timedelta(seconds=2))
+    quick = WorkLimits(timedelta(seconds=2), timedelta(milliseconds=50), timedelta(seconds=2))
     with held("SELECT * FROM usage_record"), patch.object(partitions, "_DROP", quick):
         started = monotonic()
         with pytest.raises(OperationalError):
@@ -182,7 +182,7 @@ def test_dropping_a_month_that_is_read_is_left_for_the_next_run(gateway: Gateway
 
 def test_a_long_transaction_holds_no_persons_row(gateway: Gateway, alice: User) -> None:
     """Names that it brings are made before it: a profile is saved while it goes on."""
-    quick = Limits(timedelta(seconds=2), timedelta(milliseconds=200), timedelta(seconds=9))
+    quick = WorkLimits(timedelta(seconds=2), timedelta(milliseconds=200), timedelta(seconds=9))
     saved: list[int] = []
 
     def save_profile() -> None:

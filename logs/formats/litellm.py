@@ -153,7 +153,7 @@ class _Answer(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Payload, strict=False).decode
-_decode_breakdown = msgspec.json.Decoder(litellm_cost.Breakdown, strict=False).decode
+_decode_breakdown = msgspec.json.Decoder(litellm_cost.CostBreakdown, strict=False).decode
 _decode_answer = msgspec.json.Decoder(_Answer).decode
 _NO_ERROR = _ErrorInformation()
 _NO_METADATA = _Metadata()

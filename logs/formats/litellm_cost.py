@@ -22,7 +22,7 @@ _NOISE = Decimal("1e-9")
 """Below this a difference is the binary rounding of LiteLLM's floats: a billionth of a dollar."""
 
 
-class Breakdown(msgspec.Struct):
+class CostBreakdown(msgspec.Struct):
     """Amounts in USD."""
 
     input_cost: Decimal | None = None
@@ -42,7 +42,7 @@ class Breakdown(msgspec.Struct):
     service_tier: str | None = None
 
 
-def billing(given: Breakdown, event: UsageEvent) -> JSONObject | None:
+def billing(given: CostBreakdown, event: UsageEvent) -> JSONObject | None:
     """Return ``{"source", "lines": [{"kind", "amount", "tokens"?}], ...}``: amounts are USD in decimal text.
 
     The lines add up to ``event.cost``; what LiteLLM charged beyond its own parts is a line "other". None

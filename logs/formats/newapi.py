@@ -74,7 +74,7 @@ class _Other(msgspec.Struct):
     request_path: str | None = None
 
 
-class Row(msgspec.Struct):
+class NewApiRow(msgspec.Struct):
     """A row; what the source's version of the table does not have keeps its default."""
 
     id: int
@@ -115,9 +115,9 @@ _NO_OTHER = _Other()
 
 
 def fold(
-    rows: Iterable[Row],
+    rows: Iterable[NewApiRow],
     quota_per_usd: Decimal = QUOTA_PER_USD,
-    refuse: Callable[[Row, str], None] | None = None,
+    refuse: Callable[[NewApiRow, str], None] | None = None,
 ) -> list[Call]:
     """Fold rows, in the order of their ids, into one call for each request.
 
@@ -127,7 +127,7 @@ def fold(
     """
     calls: list[Call] = []
 
-    def take(row: Row, failed: Sequence[Row], *, is_further: bool = False) -> bool:
+    def take(row: NewApiRow, failed: Sequence[NewApiRow], *, is_further: bool = False) -> bool:
         try:
             calls.append(_call(row, failed, quota_per_usd, is_further=is_further))
         except Exception as error:
@@ -139,7 +139,7 @@ def fold(
             return False
         return True
 
-    attempts: dict[str, list[Row]] = {}
+    attempts: dict[str, list[NewApiRow]] = {}
     charged: set[str] = set()
     for row in rows:
         request_id = (row.request_id or "").strip()
@@ -172,7 +172,9 @@ def together(known: UsageEvent, known_charge: int | None, call: Call) -> UsageEv
     return msgspec.structs.replace(base, attempts=attempts if len(attempts) > 1 else base.attempts)
 
 
-def _call(row: Row, failed: Sequence[Row], quota_per_usd: Decimal, *, is_further: bool = False) -> Call:
+def _call(
+    row: NewApiRow, failed: Sequence[NewApiRow], quota_per_usd: Decimal, *, is_further: bool = False
+) -> Call:
     other = _other(row)
     request_id = (row.request_id or "").strip()
     is_error = row.type == ERROR
@@ -229,7 +231,7 @@ def _call(row: Row, failed: Sequence[Row], quota_per_usd: Decimal, *, is_further
     )
 
 
-def _other(row: Row) -> _Other:
+def _other(row: NewApiRow) -> _Other:
     if not row.other:
         return _NO_OTHER
     try:
@@ -242,7 +244,7 @@ def _other(row: Row) -> _Other:
             return _NO_OTHER
 
 
-def _record_type(row: Row, other: _Other) -> RecordType:
+def _record_type(row: NewApiRow, other: _Other) -> RecordType:
     if row.type == REFUND:
         return RecordType.REFUND
     if row.type == CONSUME and (row.quota or 0) < 0:
@@ -254,12 +256,12 @@ def _record_type(row: Row, other: _Other) -> RecordType:
     return RecordType.TASK if other.is_task and row.type == CONSUME else RecordType.REQUEST
 
 
-def _cost(row: Row, quota_per_usd: Decimal) -> Decimal | None:
+def _cost(row: NewApiRow, quota_per_usd: Decimal) -> Decimal | None:
     usd = Decimal(row.quota or 0) / quota_per_usd
     return amount(-abs(usd) if row.type == REFUND else usd)
 
 
-def _billing(row: Row, other: _Other, event: UsageEvent, quota_per_usd: Decimal) -> JSONObject | None:
+def _billing(row: NewApiRow, other: _Other, event: UsageEvent, quota_per_usd: Decimal) -> JSONObject | None:
     """Return the group's ratio, and the lines that the model's ratios make, in USD."""
     if row.type != CONSUME or not event.cost:
         return None
@@ -315,7 +317,7 @@ def _plain(value: Decimal) -> str:
     return f"{value.normalize():f}"
 
 
-def _failure(row: Row, other: _Other) -> Failure:
+def _failure(row: NewApiRow, other: _Other) -> Failure:
     return Failure(
         type=_name(other.error_type) or None,
         code=_name(str(other.error_code)) if other.error_code not in (None, "") else None,
@@ -323,7 +325,7 @@ def _failure(row: Row, other: _Other) -> Failure:
     )
 
 
-def _attempts(row: Row, other: _Other, failed: Sequence[Row]) -> list[JSONObject] | None:
+def _attempts(row: NewApiRow, other: _Other, failed: Sequence[NewApiRow]) -> list[JSONObject] | None:
     """Return the attempts with the rows they come from, None for a request that had only one.
 
     Without rows of failed attempts, which new-api writes only where it is told to, the retry chain names the
@@ -339,7 +341,7 @@ def _attempts(row: Row, other: _Other, failed: Sequence[Row]) -> list[JSONObject
     return None
 
 
-def _attempt(row: Row, other: _Other) -> JSONObject:
+def _attempt(row: NewApiRow, other: _Other) -> JSONObject:
     attempt: JSONObject = {
         "log_id": row.id,
         "channel": str(row.channel_id or ""),
@@ -357,7 +359,7 @@ def _attempt(row: Row, other: _Other) -> JSONObject:
     return {name: value for name, value in attempt.items() if value not in (None, "")}
 
 
-def _duration(row: Row) -> int | None:
+def _duration(row: NewApiRow) -> int | None:
     """new-api counts seconds, one-api milliseconds."""
     milliseconds = row.elapsed_time if row.elapsed_time is not None else (row.use_time or 0) * 1000
     return round(min(milliseconds, MAX_COUNT)) if milliseconds >= 0 else None

@@ -21,7 +21,7 @@ from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class WorkLimits:
     """What one kind of work may take.
 
     ``statement``: one statement, from its arrival to its end. ``lock``: the wait for one lock, advisory ones
@@ -48,27 +48,29 @@ def _milliseconds(limit: timedelta) -> int:
     return max(1, limit // timedelta(milliseconds=1))
 
 
-PAGE = Limits(statement=timedelta(seconds=5), lock=timedelta(seconds=1), idle=timedelta(seconds=30))
+PAGE = WorkLimits(statement=timedelta(seconds=5), lock=timedelta(seconds=1), idle=timedelta(seconds=30))
 """What a person waits for, in a browser or by the read API."""
 
-INGEST = Limits(statement=timedelta(seconds=20), lock=timedelta(seconds=2), idle=timedelta(seconds=30))
+INGEST = WorkLimits(statement=timedelta(seconds=20), lock=timedelta(seconds=2), idle=timedelta(seconds=30))
 """What a gateway sends. Past a limit it is asked to send the same again."""
 
-IMPORT = Limits(statement=timedelta(minutes=10), lock=timedelta(seconds=30), idle=timedelta(minutes=5))
+IMPORT = WorkLimits(statement=timedelta(minutes=10), lock=timedelta(seconds=30), idle=timedelta(minutes=5))
 """History from another system, in slices that each are one transaction."""
 
-COMMAND = Limits(statement=timedelta(hours=12), lock=timedelta(seconds=10), idle=timedelta(minutes=15))
+COMMAND = WorkLimits(statement=timedelta(hours=12), lock=timedelta(seconds=10), idle=timedelta(minutes=15))
 """What somebody runs by hand, and a migration: its index over a large table may take hours, but whoever
 waits for a lock of a table holds up all who come after.
 """
 
-BESIDE = Limits(statement=timedelta(seconds=2), lock=timedelta(milliseconds=250), idle=timedelta(seconds=10))
+BESIDE = WorkLimits(
+    statement=timedelta(seconds=2), lock=timedelta(milliseconds=250), idle=timedelta(seconds=10)
+)
 """What a request does in passing and can leave to a job: it must not keep anybody waiting."""
 
 
-def of_job(limit: timedelta, lock: timedelta = timedelta(seconds=5)) -> Limits:
+def of_job(limit: timedelta, lock: timedelta = timedelta(seconds=5)) -> WorkLimits:
     """Return the limits of a job that may take ``limit`` as a whole."""
-    return Limits(statement=limit, lock=lock, idle=min(limit, timedelta(minutes=5)))
+    return WorkLimits(statement=limit, lock=lock, idle=min(limit, timedelta(minutes=5)))
 
 
 CONNECTION: dict[str, int | str] = {
@@ -85,16 +87,16 @@ CONNECTION: dict[str, int | str] = {
 """libpq's parameters of every connection. Those in DATABASE_URL come before them."""
 
 
-_at_hand: ContextVar[Limits] = ContextVar("limits of the work at hand", default=COMMAND)
+_at_hand: ContextVar[WorkLimits] = ContextVar("limits of the work at hand", default=COMMAND)
 
 
-def at_hand() -> Limits:
+def at_hand() -> WorkLimits:
     """Return the limits of what this thread is doing."""
     return _at_hand.get()
 
 
 @contextmanager
-def limited(limits: Limits) -> Iterator[None]:
+def limited(limits: WorkLimits) -> Iterator[None]:
     """Do what is inside under these limits, on whichever connection of this thread it asks."""
     token = _at_hand.set(limits)
     try:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from logs.events import JSONObject, UsageEvent
-from routescope.demo.cast import Work, Workload
+from routescope.demo.cast import WorkKind, Workload
 from routescope.demo.prices import MODELS, Model, Tariff, tariff
 
 CHANNELS = {
@@ -232,13 +232,13 @@ def _voice(
     return Usage(input_tokens, output_tokens, audio_input=heard, audio_output=said)
 
 
-_USES: dict[Work, Callable[[random.Random, Workload, Model, JSONObject, int, int], Usage]] = {
-    Work.CHAT: _chat,
-    Work.EMBEDDING: _embedding,
-    Work.IMAGE: _image,
-    Work.SPEECH: _speech,
-    Work.TRANSCRIPTION: _transcription,
-    Work.VOICE: _voice,
+_USES: dict[WorkKind, Callable[[random.Random, Workload, Model, JSONObject, int, int], Usage]] = {
+    WorkKind.CHAT: _chat,
+    WorkKind.EMBEDDING: _embedding,
+    WorkKind.IMAGE: _image,
+    WorkKind.SPEECH: _speech,
+    WorkKind.TRANSCRIPTION: _transcription,
+    WorkKind.VOICE: _voice,
 }
 
 
@@ -254,30 +254,30 @@ def _times(rng: random.Random, model: Model, usage: Usage) -> tuple[int, int]:
     return int(first), int(first + (usage.output_tokens - reasoning) * 1000 / speed) + 1
 
 
-def _endpoint(work: Work, model: Model, streamed: bool) -> str:
-    if work is Work.CHAT and model.provider == "anthropic":
+def _endpoint(work: WorkKind, model: Model, streamed: bool) -> str:
+    if work is WorkKind.CHAT and model.provider == "anthropic":
         return "/v1/messages"
     if model.provider == "google":
-        if work is Work.EMBEDDING:
+        if work is WorkKind.EMBEDDING:
             return f"/v1beta/models/{model.name}:embedContent"
         return f"/v1beta/models/{model.name}:{'streamGenerateContent' if streamed else 'generateContent'}"
     return _ENDPOINTS[work]
 
 
 _ENDPOINTS = {
-    Work.CHAT: "/v1/chat/completions",
-    Work.EMBEDDING: "/v1/embeddings",
-    Work.IMAGE: "/v1/images/generations",
-    Work.SPEECH: "/v1/audio/speech",
-    Work.TRANSCRIPTION: "/v1/audio/transcriptions",
-    Work.VOICE: "/v1/chat/completions",
+    WorkKind.CHAT: "/v1/chat/completions",
+    WorkKind.EMBEDDING: "/v1/embeddings",
+    WorkKind.IMAGE: "/v1/images/generations",
+    WorkKind.SPEECH: "/v1/audio/speech",
+    WorkKind.TRANSCRIPTION: "/v1/audio/transcriptions",
+    WorkKind.VOICE: "/v1/chat/completions",
 }
 
 
-def _upstream_id(rng: random.Random, work: Work, model: Model) -> str:
+def _upstream_id(rng: random.Random, work: WorkKind, model: Model) -> str:
     bits = rng.getrandbits(96)
     if model.provider == "anthropic":
         return f"msg_01{bits:024x}"
     if model.provider == "google":
         return f"{bits:024x}"
-    return f"chatcmpl-{bits:024x}" if work in (Work.CHAT, Work.VOICE) else f"req_up{bits:024x}"
+    return f"chatcmpl-{bits:024x}" if work in (WorkKind.CHAT, WorkKind.VOICE) else f"req_up{bits:024x}"

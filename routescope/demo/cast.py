@@ -40,7 +40,7 @@ class Token:
     status: ApiToken.Status = ApiToken.Status.ACTIVE
 
 
-class Work(enum.Enum):
+class WorkKind(enum.Enum):
     CHAT = enum.auto()
     EMBEDDING = enum.auto()
     IMAGE = enum.auto()
@@ -61,7 +61,7 @@ class Workload:
     token: Token
     per_day: float
     models: dict[str, float]
-    work: Work = Work.CHAT
+    work: WorkKind = WorkKind.CHAT
     rhythm: Rhythm = OFFICE
     utc_offset: int = 0
     career: Career = field(default_factory=Career)
@@ -157,7 +157,7 @@ WORKLOADS = (
         token=STUDIO,
         per_day=46,
         models={"gpt-image-2": 1},
-        work=Work.IMAGE,
+        work=WorkKind.IMAGE,
         rhythm=CONSUMER,
         utc_offset=1,
         input_tokens=(70, 0.6),
@@ -174,7 +174,7 @@ WORKLOADS = (
         token=STUDIO,
         per_day=24,
         models={"gpt-4o-mini-tts": 1},
-        work=Work.SPEECH,
+        work=WorkKind.SPEECH,
         rhythm=CONSUMER,
         utc_offset=1,
         input_tokens=(160, 0.7),
@@ -203,7 +203,7 @@ WORKLOADS = (
         token=SEARCH_INDEX,
         per_day=250,
         models={"text-embedding-3-small": 1},
-        work=Work.EMBEDDING,
+        work=WorkKind.EMBEDDING,
         rhythm=STEADY,
         input_tokens=(610, 0.7),
         failing=0.004,
@@ -239,7 +239,7 @@ WORKLOADS = (
         token=VOICE_LINE,
         per_day=60,
         models={"gpt-4o-transcribe": 1},
-        work=Work.TRANSCRIPTION,
+        work=WorkKind.TRANSCRIPTION,
         utc_offset=-5,
         input_tokens=(700, 0.8),
         output_tokens=(150, 0.8),
@@ -254,7 +254,7 @@ WORKLOADS = (
         token=VOICE_LINE,
         per_day=40,
         models={"gpt-audio-mini": 1},
-        work=Work.VOICE,
+        work=WorkKind.VOICE,
         utc_offset=-5,
         input_tokens=(420, 0.6),
         output_tokens=(260, 0.6),
@@ -282,7 +282,7 @@ WORKLOADS = (
         token=CORPUS,
         per_day=180,
         models={"gemini-embedding-001": 1},
-        work=Work.EMBEDDING,
+        work=WorkKind.EMBEDDING,
         rhythm=NIGHTLY,
         input_tokens=(780, 0.5),
         clients=("google-genai-sdk/1.52.0 gl-python/3.12.7",),

@@ -21,7 +21,7 @@ class AwayError(Exception):
     """Nobody answers, or not now: the same message may be sent again."""
 
 
-class RefusedError(Exception):
+class DeliveryRefusedError(Exception):
     """The server does not want what is sent, and will not want it the next time."""
 
 
@@ -56,11 +56,13 @@ class Client:
         if response.status in _TRY_AGAIN:
             raise AwayError(f"{response.status} {response.reason}")
         if response.status != 200:
-            raise RefusedError(f"{response.status} {response.reason}: {body[:300].decode(errors='replace')}")
+            raise DeliveryRefusedError(
+                f"{response.status} {response.reason}: {body[:300].decode(errors='replace')}"
+            )
         try:
             return msgspec.json.decode(body, type=dict[str, Any])
         except msgspec.DecodeError as error:
-            raise RefusedError(f"the answer to {message.path} is not the API's: {error}") from error
+            raise DeliveryRefusedError(f"the answer to {message.path} is not the API's: {error}") from error
 
 
 def _reason(error: Exception) -> str:

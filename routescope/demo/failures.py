@@ -17,7 +17,7 @@ from routescope.demo.cast import EVALS, NOTEBOOK, TRIAL, Token
 from routescope.demo.prices import MODELS
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class FailedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """An error as a provider or the gateway words it. ``{...}`` is filled in from the call."""
 
     cause: str
@@ -30,13 +30,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Answers(msgspec.Struct):
-    answers: list[Answer]
+    answers: list[FailedAnswer]
 
 
-def _answers() -> dict[Cause, dict[str, list[Answer]]]:
+def _answers() -> dict[Cause, dict[str, list[FailedAnswer]]]:
     """Return the answers by cause, then by who gives them."""
     text = (Path(__file__).parent / "answers.toml").read_bytes()
-    known: dict[Cause, dict[str, list[Answer]]] = {}
+    known: dict[Cause, dict[str, list[FailedAnswer]]] = {}
     for answer in msgspec.toml.decode(text, type=_Answers).answers:
         known.setdefault(Cause[answer.cause.upper()], {}).setdefault(answer.by, []).append(answer)
     return known
@@ -191,7 +191,7 @@ def refund(rng: random.Random, event: UsageEvent) -> UsageEvent | None:
     )
 
 
-def fail(rng: random.Random, event: UsageEvent, answer: Answer) -> None:
+def fail(rng: random.Random, event: UsageEvent, answer: FailedAnswer) -> None:
     """Write an answer's words and HTTP status over a call."""
     model = MODELS.get(event.model)
     context = model.context if model else 128_000

@@ -46,7 +46,7 @@ class Complaint(NamedTuple):
     message: str
 
 
-class Service(msgspec.Struct, frozen=True, kw_only=True):
+class MediaService(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of task that a platform does. ``words`` are the platform's for our statuses.
 
     ``price`` is USD per ``item``; ``quantities`` are the usual sizes of an order. ``seconds`` are the
@@ -76,7 +76,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Services(msgspec.Struct):
-    services: list[Service]
+    services: list[MediaService]
 
 
 SERVICES = msgspec.toml.decode(
@@ -102,7 +102,7 @@ class Order:
 
     task_id: str
     request_id: str
-    service: Service
+    service: MediaService
     token: Token
     submitted_at: datetime
     started_at: datetime
@@ -225,7 +225,7 @@ def orders_of_hour(traffic: Traffic, hour: datetime) -> list[Order]:
 
 
 def _order(
-    rng: random.Random, service: Service, submitted_at: datetime, outcome: TaskStatus | None = None
+    rng: random.Random, service: MediaService, submitted_at: datetime, outcome: TaskStatus | None = None
 ) -> Order:
     token = rng.choice(_TOKENS.get(service.type, _OTHERS))
     if outcome is None:

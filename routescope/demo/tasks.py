@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from accounts.identities import Names, resolve
+from accounts.identities import ResolvedNames, resolve
 from accounts.models import Gateway
 from logs.models import RecordType
 from routescope.demo.media import Order
@@ -57,7 +57,7 @@ def store_tasks(gateway: Gateway, placed: Sequence[Order], now: datetime) -> int
     return len(new)
 
 
-def _row(gateway: Gateway, names: Names, order: Order, now: datetime) -> AsyncTask:
+def _row(gateway: Gateway, names: ResolvedNames, order: Order, now: datetime) -> AsyncTask:
     status, service, token = order.status(now), order.service, order.token
     user_id = names.users[token.user]
     ended = now >= order.finished_at

@@ -38,7 +38,7 @@ class Engine(Protocol):
         """Stop it cleanly, in bounded time; nothing to do where it does not run."""
 
 
-class Keeper(Protocol):
+class EngineKeeper(Protocol):
     """What looks after the engines from their first user to their last. Called under the start lock only."""
 
     def begin(self, wanted: Sequence[Engine], *, anew: bool) -> None:
@@ -49,7 +49,9 @@ class Keeper(Protocol):
 
 
 @contextlib.contextmanager
-def held(state: Path, wanted: Sequence[Engine], every: Sequence[Engine], keeper: Keeper) -> Iterator[None]:
+def held(
+    state: Path, wanted: Sequence[Engine], every: Sequence[Engine], keeper: EngineKeeper
+) -> Iterator[None]:
     """Have the wanted engines running inside the block; the last user to leave stops every one there is.
 
     Raises EmbeddedError where one cannot be started.

@@ -17,7 +17,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo
 
-from routescope.exports.sources import Column, Kind, Value
+from routescope.exports.sources import Column, ColumnKind, Value
 from routescope.exports.texts import is_formula
 from routescope.formatting import plain
 
@@ -66,7 +66,7 @@ class ExcelFormat:
         self.zone = zone
         names: list[str] = []
         for column in columns:
-            if column.kind is Kind.MOMENT:
+            if column.kind is ColumnKind.MOMENT:
                 names += [f"{column.name} ({zone.key})", f"{column.name} UTC offset"]
             else:
                 names.append(column.name)

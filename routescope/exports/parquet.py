@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from routescope.exports.sources import Column, Kind, Value
+from routescope.exports.sources import Column, ColumnKind, Value
 
 _BATCH = 2_000
 
@@ -24,11 +24,11 @@ class ParquetFormat:
 
     def __init__(self, columns: Sequence[Column], zone: ZoneInfo) -> None:
         kinds = {
-            Kind.TEXT: pa.string(),
-            Kind.INTEGER: pa.int64(),
-            Kind.DECIMAL: pa.decimal128(24, 12),
-            Kind.MOMENT: pa.timestamp("us", tz=zone.key),
-            Kind.BOOLEAN: pa.bool_(),
+            ColumnKind.TEXT: pa.string(),
+            ColumnKind.INTEGER: pa.int64(),
+            ColumnKind.DECIMAL: pa.decimal128(24, 12),
+            ColumnKind.MOMENT: pa.timestamp("us", tz=zone.key),
+            ColumnKind.BOOLEAN: pa.bool_(),
         }
         self.schema = pa.schema([(column.name, kinds[column.kind]) for column in columns])
 

@@ -15,7 +15,7 @@ from django.http import QueryDict
 from routescope.ranges import TimeRange
 
 
-class Kind(Enum):
+class ColumnKind(Enum):
     """The type of a column's values: str, int, Decimal (24 digits, 12 decimals), datetime (UTC), bool."""
 
     TEXT = "text"
@@ -30,7 +30,7 @@ class Column:
     """A column. ``name`` heads it in every format; ``usual``: chosen unless somebody chooses otherwise."""
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     usual: bool = True
 
 
@@ -75,7 +75,7 @@ class Selected(Protocol):
         ...
 
 
-class Source(Protocol):
+class ExportSource(Protocol):
     """One kind of rows. ``select`` raises nothing for a query that selects nothing."""
 
     name: str
@@ -88,10 +88,10 @@ class Source(Protocol):
         ...
 
 
-SOURCES: dict[str, Source] = {}
+SOURCES: dict[str, ExportSource] = {}
 
 
-def provide(source: Source) -> None:
+def provide(source: ExportSource) -> None:
     """Make a source known. An app does so when it is ready."""
     SOURCES[source.name] = source
 

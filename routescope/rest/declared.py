@@ -12,7 +12,7 @@ from django.http import QueryDict
 
 from routescope.filtering import MomentFilter, NamesFilter, RangeFilterSet
 from routescope.rest import kinds
-from routescope.rest.kinds import Kind
+from routescope.rest.kinds import ParameterKind
 from routescope.rest.problems import Invalid, ProblemError
 
 DEFAULT_LIMIT = 50
@@ -24,7 +24,7 @@ class Parameter:
     """A query parameter. ``many``: it may be repeated. ``is_path``: it stands in the path."""
 
     name: str
-    kind: Kind
+    kind: ParameterKind
     description: str
     many: bool = False
     is_path: bool = False
@@ -148,7 +148,7 @@ def _filters_of(filters: type[RangeFilterSet]) -> Mapping[str, django_filters.Fi
     return cast("Mapping[str, django_filters.Filter]", vars(filters)["base_filters"])
 
 
-def _kind(one: django_filters.Filter) -> Kind:
+def _kind(one: django_filters.Filter) -> ParameterKind:
     if isinstance(one, MomentFilter):
         return kinds.moment()
     if isinstance(one, NamesFilter):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Sequence
 from functools import cache
 from hashlib import blake2b
 from typing import Any
@@ -17,6 +20,7 @@ from routescope.rest.problems import CONTENT_TYPE, Problem
 
 VERSION = "1.0.0"
 _REF = "#/components/schemas/{name}"
+_OF_A_BODY = re.compile(r'("(?:#/components/schemas/|title": ")\w+?)Body"')
 _LIMIT_HEADERS = {
     "RateLimit-Limit": "Requests that may be made in a minute.",
     "RateLimit-Remaining": "Requests left of this minute.",
@@ -51,11 +55,22 @@ def openapi(request: HttpRequest) -> HttpResponse:
     return response if found is None else found
 
 
+def _schemas(types: Sequence[Any]) -> dict[str, Any]:
+    """Return the types' schemas by what they are of: a `RecordBody` is a record."""
+    _, named = msgspec.json.schema_components(types, ref_template=_REF)
+    of_what = json.loads(_OF_A_BODY.sub(r'\1"', json.dumps(named)))
+    return {_of_what(name): one for name, one in of_what.items()}
+
+
+def _of_what(body: str) -> str:
+    return body.removesuffix("Body")
+
+
 @cache
 def document() -> dict[str, Any]:
     """Return the document. Endpoints are declared as their modules are imported, with the URLs."""
     types = [*(endpoint.answer for endpoint in ENDPOINTS.values()), Problem]
-    _, schemas = msgspec.json.schema_components(types, ref_template=_REF)
+    schemas = _schemas(types)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in ENDPOINTS.values():
         paths.setdefault(endpoint.path, {})["get"] = _read(endpoint)
@@ -174,4 +189,4 @@ def _header(meaning: str, kind: str) -> dict[str, Any]:
 
 
 def _ref(body: type[msgspec.Struct]) -> dict[str, str]:
-    return {"$ref": _REF.format(name=body.__name__)}
+    return {"$ref": _REF.format(name=_of_what(body.__name__))}

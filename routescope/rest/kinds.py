@@ -23,7 +23,7 @@ _MOMENT = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ParameterKind:
     """``check`` answers what is wrong with a value, or nothing. ``word`` names the kind for people."""
 
     schema: Schema
@@ -31,25 +31,25 @@ class Kind:
     word: str
 
 
-def one_of(values: Iterable[str]) -> Kind:
+def one_of(values: Iterable[str]) -> ParameterKind:
     allowed = list(values)
 
     def check(value: str) -> str:
         return "" if value in allowed else f"It is none of {', '.join(allowed)}."
 
-    return Kind({"type": "string", "enum": allowed}, check, " | ".join(allowed))
+    return ParameterKind({"type": "string", "enum": allowed}, check, " | ".join(allowed))
 
 
-def integer(least: int, most: int) -> Kind:
+def integer(least: int, most: int) -> ParameterKind:
     def check(value: str) -> str:
         if re.fullmatch(r"-?\d{1,18}", value, re.ASCII) and least <= int(value) <= most:
             return ""
         return f"It is not a whole number from {least:,} to {most:,}."
 
-    return Kind({"type": "integer", "minimum": least, "maximum": most}, check, f"{least}–{most}")
+    return ParameterKind({"type": "integer", "minimum": least, "maximum": most}, check, f"{least}–{most}")
 
 
-def number(least: int | None = None) -> Kind:
+def number(least: int | None = None) -> ParameterKind:
     """A decimal number, at most 12 digits before the point."""
     bound = 10**12
     lowest = -bound if least is None else least
@@ -61,10 +61,10 @@ def number(least: int | None = None) -> Kind:
             fits = False
         return "" if fits else f"It is not a number from {lowest:,} to {bound:,}."
 
-    return Kind({"type": "number", "minimum": lowest, "maximum": bound}, check, "number")
+    return ParameterKind({"type": "number", "minimum": lowest, "maximum": bound}, check, "number")
 
 
-def uuid() -> Kind:
+def uuid() -> ParameterKind:
     def check(value: str) -> str:
         try:
             UUID(value)
@@ -72,31 +72,31 @@ def uuid() -> Kind:
             return "It is not a UUID."
         return ""
 
-    return Kind({"type": "string", "format": "uuid"}, check, "UUID")
+    return ParameterKind({"type": "string", "format": "uuid"}, check, "UUID")
 
 
-def text(most: int = 4000) -> Kind:
+def text(most: int = 4000) -> ParameterKind:
     def check(value: str) -> str:
         if len(value) > most:
             return f"It is longer than {most:,} characters."
         return "It holds a null character." if "\x00" in value else ""
 
-    return Kind({"type": "string", "maxLength": most, "pattern": "^[^\\u0000]*$"}, check, "text")
+    return ParameterKind({"type": "string", "maxLength": most, "pattern": "^[^\\u0000]*$"}, check, "text")
 
 
-def name(most: int = 255) -> Kind:
+def name(most: int = 255) -> ParameterKind:
     """A name in a path: one line that is not empty."""
     schema = {"type": "string", "minLength": 1, "maxLength": most, "pattern": "^[^\\u0000\\n]+$"}
-    return Kind(schema, text(most).check, "text")
+    return ParameterKind(schema, text(most).check, "text")
 
 
-def moment() -> Kind:
+def moment() -> ParameterKind:
     """A time as RFC 3339 writes it. Without an offset it is in the person's own zone, as on the page."""
 
     def check(value: str) -> str:
         return "" if read_moment(value) else "It is not a time such as 2025-01-31T09:30:00Z."
 
-    return Kind({"type": "string", "format": "date-time"}, check, "RFC 3339")
+    return ParameterKind({"type": "string", "format": "date-time"}, check, "RFC 3339")
 
 
 def read_moment(value: str) -> str | None:

@@ -18,7 +18,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from routescope.run.limits import Limits
+from routescope.run.limits import ServerLimits
 
 _MOST_PIPELINED = 16
 _MOST_FRAMING = 64 * 1024
@@ -30,7 +30,7 @@ _AT_ONCE = struct.pack("ii", 1, 0)
 class Connections:
     """The connections of a process: makes them, and ends those that keep it waiting."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ServerLimits) -> None:
         """Raise the process's limit of open files for them."""
         self.limits = limits
         self._most = limits.make_room()
@@ -275,7 +275,7 @@ class _Unread:
         self._started = self._progressed = now
         self._before = self._read = read
 
-    def is_late(self, now: float, read: int, limits: Limits) -> bool:
+    def is_late(self, now: float, read: int, limits: ServerLimits) -> bool:
         if read > self._read:
             self._read, self._progressed = read, now
         return now > limits.response_deadline(self._started, self._progressed, read - self._before)

@@ -17,12 +17,12 @@ from django.conf import settings
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 from routescope.run.health import OK, Health
-from routescope.run.kinds import Kind, body_limit, kind_of
-from routescope.run.limits import Limits
+from routescope.run.kinds import RequestKind, body_limit, kind_of
+from routescope.run.limits import ServerLimits
 from routescope.run.pools import FullError, GoneError, LateError, Pool
 from routescope.run.static_files import StaticFiles
-from routescope.run.uploads import RefusedError, Uploads
-from routescope.run.wsgi_calls import Answer, FilePart, WsgiApplication, call, environ
+from routescope.run.uploads import UploadRefusedError, Uploads
+from routescope.run.wsgi_calls import FilePart, WholeResponse, WsgiApplication, call, environ
 from routescope.wsgi import application as django
 
 _BUSY = "The console is busy. Try again in some seconds."
@@ -38,14 +38,14 @@ _COOKIES = [
 class Front:
     """What answers requests in one process."""
 
-    def __init__(self, application: WsgiApplication, static_files: StaticFiles, limits: Limits) -> None:
+    def __init__(self, application: WsgiApplication, static_files: StaticFiles, limits: ServerLimits) -> None:
         """Start the threads: in the process that serves, since a fork would leave them behind."""
         self._application = application
         self._static_files = static_files
         self._limits = limits
         self._uploads = Uploads(limits)
         self._health = Health()
-        self._pools: dict[Kind, Pool[Answer]] = {
+        self._pools: dict[RequestKind, Pool[WholeResponse]] = {
             kind: Pool(
                 kind.name.lower(),
                 limits.threads,
@@ -54,7 +54,7 @@ class Front:
                 most_each=kind.rules.most_waiting // 4,
                 patience=kind.rules.patience,
             )
-            for kind in Kind
+            for kind in RequestKind
         }
 
     async def answer(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -67,16 +67,16 @@ class Front:
         else:
             await self._through_django(scope, receive, send)
 
-    async def _healthy(self, method: str, path: str) -> Answer:
+    async def _healthy(self, method: str, path: str) -> WholeResponse:
         headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
         if method not in ("GET", "HEAD"):
-            return Answer(405, [*headers, (b"allow", b"GET, HEAD")], b"{}\n")
+            return WholeResponse(405, [*headers, (b"allow", b"GET, HEAD")], b"{}\n")
         if path == "/livez":
-            return Answer(200, headers, b'{"process": "ok"}\n')
+            return WholeResponse(200, headers, b'{"process": "ok"}\n')
         found = await self._health.readiness()
         parts = {"database": found.database, "migrations": found.migrations}
         status = 200 if set(parts.values()) == {OK} else 503
-        return Answer(status, headers, json.dumps(parts).encode() + b"\n")
+        return WholeResponse(status, headers, json.dumps(parts).encode() + b"\n")
 
     async def _through_django(
         self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
@@ -87,7 +87,7 @@ class Front:
         declared = int(headers[b"content-length"]) if b"content-length" in headers else None
         try:
             body = await self._uploads.take_in(receive, declared, body_limit(kind, scope["path"]))
-        except RefusedError as error:
+        except UploadRefusedError as error:
             await refuse(error.status, str(error), is_unread=error.status != 408)
             return
         except GoneError:
@@ -129,7 +129,9 @@ class Application:
 
     async def _live(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         await receive()
-        self._front = Front(cast(WsgiApplication, django), self._static_files, Limits.from_environment())
+        self._front = Front(
+            cast(WsgiApplication, django), self._static_files, ServerLimits.from_environment()
+        )
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await send({"type": "lifespan.shutdown.complete"})
@@ -138,10 +140,10 @@ class Application:
 application = Application()
 
 
-def _client(kind: Kind, scope: HTTPScope, headers: dict[bytes, bytes]) -> str:
+def _client(kind: RequestKind, scope: HTTPScope, headers: dict[bytes, bytes]) -> str:
     """Return whose line a request waits in: the bearer of its credentials, or else its address."""
     credentials = headers.get(b"authorization")
-    if kind is Kind.PAGES:
+    if kind is RequestKind.PAGES:
         sent = headers.get(b"cookie", b"")
         credentials = next((found[1] for cookie in _COOKIES if (found := cookie.search(sent))), None)
     if credentials:
@@ -155,14 +157,14 @@ async def _disconnected(receive: ASGIReceiveCallable) -> None:
         pass
 
 
-async def _start(answer: Answer, scope: HTTPScope, send: ASGISendCallable, length: int) -> None:
+async def _start(answer: WholeResponse, scope: HTTPScope, send: ASGISendCallable, length: int) -> None:
     has_length = any(name.lower() == b"content-length" for name, _ in answer.headers)
     if not has_length and scope["method"] != "HEAD" and answer.status not in (204, 304):
         answer.headers.append((b"content-length", str(length).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
 
 
-async def _send_bytes(answer: Answer, scope: HTTPScope, send: ASGISendCallable) -> None:
+async def _send_bytes(answer: WholeResponse, scope: HTTPScope, send: ASGISendCallable) -> None:
     """Hand an answer over whole: it is the server's to wait for a slow reader."""
     assert isinstance(answer.content, bytes)  # noqa: S101
     await _start(answer, scope, send, len(answer.content))
@@ -170,7 +172,7 @@ async def _send_bytes(answer: Answer, scope: HTTPScope, send: ASGISendCallable) 
 
 
 async def _send_file(
-    answer: Answer, part: FilePart, scope: HTTPScope, send: ASGISendCallable, watch: asyncio.Task[None]
+    answer: WholeResponse, part: FilePart, scope: HTTPScope, send: ASGISendCallable, watch: asyncio.Task[None]
 ) -> None:
     """Send a file block by block, as fast as the client reads; the server ends who reads too slowly."""
     try:
@@ -183,7 +185,7 @@ async def _send_file(
 
 
 async def _refuse(
-    kind: Kind,
+    kind: RequestKind,
     scope: HTTPScope,
     receive: ASGIReceiveCallable,
     send: ASGISendCallable,

@@ -9,7 +9,7 @@ from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from routescope.run.pools import Job, Pool
+from routescope.run.pools import Pool, PoolJob
 
 LIMIT_SECONDS = 1.0
 """The database has to answer within."""
@@ -34,7 +34,7 @@ class Health:
 
     def __init__(self) -> None:
         self._pool: Pool[Readiness] = Pool("health", 1, most=1, most_each=1, patience=LIMIT_SECONDS)
-        self._job: Job[Readiness] | None = None
+        self._job: PoolJob[Readiness] | None = None
 
     async def readiness(self) -> Readiness:
         """Return how it stands now, within ``LIMIT_SECONDS``."""

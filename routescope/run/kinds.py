@@ -20,7 +20,7 @@ class _Rules:
     error_type: str
 
 
-class Kind(Enum):
+class RequestKind(Enum):
     """Each has threads and a queue of its own."""
 
     PAGES = _Rules(400, 30, "text/plain; charset=utf-8")
@@ -38,30 +38,32 @@ class Kind(Enum):
 
         They share one interpreter, and each more makes a batch wait longer for its turn there: records first.
         """
-        return threads if self is Kind.INGEST else max(1, threads // 2)
+        return threads if self is RequestKind.INGEST else max(1, threads // 2)
 
     def error(self, status: int, message: str) -> bytes:
         """Return the body of an error, as this kind's clients expect it."""
-        if self is Kind.PAGES:
+        if self is RequestKind.PAGES:
             return f"{message}\n".encode()
-        if self is Kind.INGEST:
+        if self is RequestKind.INGEST:
             return json.dumps({"error": message}).encode()
         return json.dumps(
             {"title": "Refused by the web server", "status": status, "detail": message}
         ).encode()
 
 
-def kind_of(method: str, path: str) -> Kind:
+def kind_of(method: str, path: str) -> RequestKind:
     """Return the kind of a request."""
     if path.startswith(("/hooks/", "/v1/")):
-        return Kind.INGEST
+        return RequestKind.INGEST
     if path.startswith("/api/"):
-        return Kind.READS if method in _READING else Kind.INGEST
-    return Kind.PAGES
+        return RequestKind.READS if method in _READING else RequestKind.INGEST
+    return RequestKind.PAGES
 
 
-def body_limit(kind: Kind, path: str) -> int:
+def body_limit(kind: RequestKind, path: str) -> int:
     """Return how many bytes a request's body may have, as it is sent."""
     if path.startswith("/hooks/"):
         return 4 * MEBIBYTE  # Anybody may send these; what a provider sends is small.
-    return {Kind.PAGES: 3 * MEBIBYTE, Kind.INGEST: 64 * MEBIBYTE, Kind.READS: 64 * 1024}[kind]
+    return {RequestKind.PAGES: 3 * MEBIBYTE, RequestKind.INGEST: 64 * MEBIBYTE, RequestKind.READS: 64 * 1024}[
+        kind
+    ]

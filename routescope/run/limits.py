@@ -15,7 +15,7 @@ _FILES_OF_OUR_OWN = 256
 
 
 @dataclass(frozen=True)
-class Limits:
+class ServerLimits:
     """Of one process of the web server."""
 
     threads: int = 4

@@ -18,7 +18,7 @@ T = TypeVar("T")
 _SLOW_SECONDS = 0.5
 """Who runs that long waits for the database, most likely."""
 
-__all__ = ["FullError", "GoneError", "Job", "LateError", "Pool"]
+__all__ = ["FullError", "GoneError", "LateError", "Pool", "PoolJob"]
 
 
 class LateError(Exception):
@@ -52,7 +52,9 @@ class Pool(Generic[T]):
         """
         self._at_once = at_once or threads
         self._begun: dict[int, float] = {}
-        self._turns: Turns[Job[T]] = Turns(most=most, most_each=most_each, at_once_each=max(1, threads - 1))
+        self._turns: Turns[PoolJob[T]] = Turns(
+            most=most, most_each=most_each, at_once_each=max(1, threads - 1)
+        )
         self._patience = patience
         self._changed = threading.Condition()
         for number in range(threads):
@@ -60,20 +62,20 @@ class Pool(Generic[T]):
             serve = partial(with_room, self._serve)
             threading.Thread(target=serve, name=f"{name}-{number}", daemon=True).start()
 
-    def submit(self, client: str, work: Callable[[], T]) -> Job[T]:
+    def submit(self, client: str, work: Callable[[], T]) -> PoolJob[T]:
         """Queue work; what becomes of it is the job's ``outcome``. Raises FullError.
 
         The outcome is what the work returns or raises; LateError where its turn did not come in time,
         GoneError where it was withdrawn before.
         """
-        job = Job(self, client, work)
+        job = PoolJob(self, client, work)
         with self._changed:
             self._turns.put(client, job)
             self._changed.notify()
         job.expiry = job.loop.call_later(self._patience, self.withdraw, job, LateError())
         return job
 
-    def withdraw(self, job: Job[T], reason: Exception) -> None:
+    def withdraw(self, job: PoolJob[T], reason: Exception) -> None:
         """Take a job out of the queue, if its turn has not come."""
         with self._changed:
             waited = self._turns.withdraw(job.client, job)
@@ -97,7 +99,7 @@ class Pool(Generic[T]):
                 job.loop.call_soon_threadsafe(job.end, outcome)
             del job, outcome
 
-    def _next(self) -> tuple[str, Job[T]]:
+    def _next(self) -> tuple[str, PoolJob[T]]:
         """Wait for the next job."""
         with self._changed:
             while True:
@@ -117,7 +119,7 @@ class Pool(Generic[T]):
         return quick[-self._at_once] - slow_since if len(quick) >= self._at_once else None
 
 
-class Job(Generic[T]):
+class PoolJob(Generic[T]):
     """Work that was submitted."""
 
     def __init__(self, pool: Pool[T], client: str, work: Callable[[], T]) -> None:

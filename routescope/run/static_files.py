@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.security import SecurityMiddleware
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-from routescope.run.wsgi_calls import Answer
+from routescope.run.wsgi_calls import WholeResponse
 
 _Headers = list[tuple[bytes, bytes]]
 
@@ -34,11 +34,13 @@ class StaticFiles:
         self._known = WhiteNoiseMiddleware(_nothing)
         self._secure = _security_headers()
 
-    def answer(self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]]) -> Answer:
+    def answer(self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]]) -> WholeResponse:
         """Return the response to a request for a path under the prefix."""
         known = self._known.files.get(path)
         if known is None:
-            return Answer(404, [*self._secure, (b"content-type", b"text/plain")], b"There is no such file.\n")
+            return WholeResponse(
+                404, [*self._secure, (b"content-type", b"text/plain")], b"There is no such file.\n"
+            )
         asked = {
             f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}": value.decode("latin-1")
             for name, value in headers
@@ -48,7 +50,7 @@ class StaticFiles:
         if found.file is not None:
             with closing(found.file) as file:
                 content = file.read()
-        return Answer(found.status, [*self._secure, *_encoded(found.headers)], content)
+        return WholeResponse(found.status, [*self._secure, *_encoded(found.headers)], content)
 
 
 def _security_headers() -> _Headers:

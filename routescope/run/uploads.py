@@ -14,13 +14,13 @@ from typing import IO
 
 from uvicorn._types import ASGIReceiveCallable
 
-from routescope.run.limits import MEBIBYTE, Limits
+from routescope.run.limits import MEBIBYTE, ServerLimits
 from routescope.run.pools import GoneError
 
 _IN_MEMORY = MEBIBYTE
 
 
-class RefusedError(Exception):
+class UploadRefusedError(Exception):
     """A body that is not taken. ``status`` is the HTTP status to answer with."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -31,7 +31,7 @@ class RefusedError(Exception):
 class Uploads:
     """The bodies that a process holds."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ServerLimits) -> None:
         self._limits = limits
         self._held = 0
         self._coming: set[Body] = set()
@@ -72,7 +72,7 @@ class Uploads:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
-                raise RefusedError(408, "The body came too slowly. Send it again.") from None
+                raise UploadRefusedError(408, "The body came too slowly. Send it again.") from None
             if message["type"] != "http.request":
                 raise GoneError
             part = message.get("body", b"")
@@ -151,12 +151,12 @@ class Body:
         self.size = 0
 
 
-def _too_large(limit: int) -> RefusedError:
-    return RefusedError(413, f"The body is larger than {_measure(limit)}. Send smaller batches.")
+def _too_large(limit: int) -> UploadRefusedError:
+    return UploadRefusedError(413, f"The body is larger than {_measure(limit)}. Send smaller batches.")
 
 
-def _no_room() -> RefusedError:
-    return RefusedError(503, "Too much is being sent at once. Send it again in some seconds.")
+def _no_room() -> UploadRefusedError:
+    return UploadRefusedError(503, "Too much is being sent at once. Send it again in some seconds.")
 
 
 def _measure(count: int) -> str:

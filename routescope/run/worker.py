@@ -15,7 +15,7 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 from routescope.run.connections import Connections
-from routescope.run.limits import Limits
+from routescope.run.limits import ServerLimits
 from routescope.run.log_lines import LogLines
 
 _WAITING_FOR_ACCEPT = 2048
@@ -26,7 +26,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         """Serve until a signal."""
-        self.connections = Connections(Limits.from_environment())
+        self.connections = Connections(ServerLimits.from_environment())
         config = self.config
         config.http = self.connections.protocol
         config.ws, config.lifespan, config.loop = "none", "on", "asyncio"

@@ -52,7 +52,7 @@ class FilePart:
 
 
 @dataclass
-class Answer:
+class WholeResponse:
     """A whole response."""
 
     status: int
@@ -100,9 +100,9 @@ def environ(scope: HTTPScope, body: IO[bytes], size: int) -> dict[str, object]:
     return found
 
 
-def call(application: WsgiApplication, environ: dict[str, object]) -> Answer:
+def call(application: WsgiApplication, environ: dict[str, object]) -> WholeResponse:
     """Return the application's whole answer. Raises whatever it raises."""
-    answer = Answer(500)
+    answer = WholeResponse(500)
     spool = _Spool()
 
     def start_response(

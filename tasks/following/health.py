@@ -29,7 +29,7 @@ SLOW_KEPT = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Poll:
+class PollOutcome:
     """What one poll told about its host. ``answered``: whether it said anything, be it about another task or
     nothing that can be read; ``failure``: why the poll counts against the host; ``pause``: what it asked for.
     """
@@ -66,7 +66,7 @@ def is_slow(health: HostHealth | None, now: datetime) -> bool:
     return health.slow_until > now and health.noted_at <= now + SLACK
 
 
-def note(host: str, poll: Poll, now: datetime) -> None:
+def note(host: str, poll: PollOutcome, now: datetime) -> None:
     """Remember what a poll told. From three failures in a row on the host is paused, longer each time."""
     if not host:
         return

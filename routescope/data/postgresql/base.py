@@ -8,7 +8,7 @@ from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
 
 from routescope.data import limits
-from routescope.data.limits import Limits
+from routescope.data.limits import WorkLimits
 
 _CAN_BE_SET = (TransactionStatus.IDLE, TransactionStatus.INTRANS)
 
@@ -21,7 +21,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     refuse.
     """
 
-    _in_force: Limits | None = None
+    _in_force: WorkLimits | None = None
     """What the session has; None where that is not known."""
 
     def connect(self) -> None:
@@ -35,7 +35,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self._keep_to(wanted)
         return super()._cursor(name)  # type: ignore[misc]  # left out of the stubs
 
-    def _keep_to(self, wanted: Limits) -> None:
+    def _keep_to(self, wanted: WorkLimits) -> None:
         if self.connection.info.transaction_status not in _CAN_BE_SET:
             # A transaction that failed takes nothing but its end, which this cursor is for.
             return

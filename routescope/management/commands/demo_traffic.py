@@ -16,7 +16,7 @@ from django.db import InterfaceError, OperationalError, connections
 from django.utils import timezone
 
 from accounts.models import Gateway, IngestKey
-from routescope.demo.delivery import AwayError, Client, RefusedError
+from routescope.demo.delivery import AwayError, Client, DeliveryRefusedError
 from routescope.demo.live import Live, Message
 from routescope.demo.people import demo_gateway
 from routescope.demo.tasks import open_tasks
@@ -74,7 +74,7 @@ class Command(BaseCommand):
                 if not away:
                     away = str(error)
                     self.stdout.write(f"{url} does not answer ({away}); the same records will be sent again.")
-            except RefusedError as error:
+            except DeliveryRefusedError as error:
                 raise CommandError(f"{url} refuses what is sent: {error}") from error
             else:
                 pause = EVERY

@@ -17,7 +17,7 @@ from logs.formats.newapi import QUOTA_PER_USD
 from logs.newapi_import import Progress
 from routescope.data.room import NoRoomError
 from routescope.data.troubles import trouble_of
-from routescope.newapi_source import Source, SourceError, open_source
+from routescope.newapi_source import NewApiSource, SourceError, open_source
 from routescope.progress import Bar
 from tasks import newapi_import as tasks_import
 
@@ -70,7 +70,7 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             self.stderr.write("Stopped. The next run goes on from here.")
 
-    def _import(self, source: Source, gateway: Gateway, quota_per_usd: Decimal) -> Progress:
+    def _import(self, source: NewApiSource, gateway: Gateway, quota_per_usd: Decimal) -> Progress:
         done = Progress()
         bar = Bar(self.stderr, total=source.last(newapi_import.TABLE))
         for progress in newapi_import.run(source, gateway, quota_per_usd=quota_per_usd):
@@ -79,7 +79,7 @@ class Command(BaseCommand):
         bar.finish()
         return done
 
-    def _import_tasks(self, source: Source, gateway: Gateway, quota_per_usd: Decimal) -> int:
+    def _import_tasks(self, source: NewApiSource, gateway: Gateway, quota_per_usd: Decimal) -> int:
         """Import the tasks, where there are any; return the row up to which all are final."""
         if not source.has(tasks_import.TABLE):
             return 0
