@@ -20,8 +20,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts import exporting, jobs
 from accounts.access import AuthenticatedRequest
-from accounts.audit import AuditEntry, note
-from accounts.models import Export
+from accounts.audit import note
+from accounts.models import AuditEntry, Export
 from routescope.exports.downloads import send
 from routescope.exports.formats import COMPRESSIBLE, format_named
 from routescope.exports.sources import SOURCES, ExportSource

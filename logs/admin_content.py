@@ -15,8 +15,7 @@ from django.utils.translation import gettext_lazy as _lazy
 
 from accounts import audit
 from accounts.admin.audited import AuditedAdmin
-from accounts.audit import AuditEntry
-from accounts.models import User
+from accounts.models import AuditEntry, User
 from accounts.rights import READ_CONTENT
 from logs import contents
 from logs.content_shown import ContentShown, shown

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _lazy
 
 from accounts.admin.audited import AuditedAdmin
-from accounts.audit import AuditEntry
+from accounts.models import AuditEntry
 from logs.models import GroupRatio, ModelPrice
 from logs.models.prices import PIECE_KINDS, TOKEN_KINDS
 from logs.pricing import trial

@@ -18,7 +18,8 @@ from django.utils import timezone
 from psycopg import sql
 
 from accounts import audit
-from accounts.audit import SCHEDULER, AuditEntry
+from accounts.audit import SCHEDULER
+from accounts.models import AuditEntry
 from logs import pending
 from logs.ingest import TABLE as RECORDS
 from logs.models.content import TABLE as CONTENT

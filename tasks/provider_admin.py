@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.admin.audited import AuditedAdmin
-from accounts.audit import AuditEntry
+from accounts.models import AuditEntry
 from routescope.admin.guards import GuardedAdmin
 from routescope.wire import strict_json
 from routescope.wire.strict_json import JSONError

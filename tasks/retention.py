@@ -15,7 +15,8 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from accounts import audit
-from accounts.audit import SCHEDULER, AuditEntry
+from accounts.audit import SCHEDULER
+from accounts.models import AuditEntry
 from routescope.ids import first_id
 from routescope.partitions import Day, Month
 

@@ -14,10 +14,8 @@ from django.db import DatabaseError, models
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from accounts import audit
 from accounts.admin.audited import AuditedAdmin
-from accounts.audit import AuditEntry
-from accounts.models import AIModel, ApiToken, Gateway, Group, IngestKey, UserIdentity
+from accounts.models import AIModel, ApiToken, AuditEntry, Gateway, Group, IngestKey, UserIdentity
 from accounts.models import User as Person
 from logs.models import ContentPolicy, Level, ModelPrice
 from tasks.models import Provider, ProviderCredential
@@ -192,7 +190,7 @@ def test_what_cannot_be_written_down_is_not_done(
     def full(*args: object, **kwargs: object) -> None:
         raise DatabaseError("the audit log cannot be written")
 
-    monkeypatch.setattr(audit.AuditEntry.objects, "create", full)
+    monkeypatch.setattr(AuditEntry.objects, "create", full)
     with pytest.raises(DatabaseError):
         client.post(url, body)
     assert _everything() == before

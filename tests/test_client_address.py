@@ -13,9 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 from django.urls import reverse
 
-from accounts.audit import AuditEntry
 from accounts.demo_accounts import DEMO_PASSWORD
-from accounts.models import User
+from accounts.models import AuditEntry, User
 from routescope import env
 from routescope import settings as product
 from routescope.reading import address

@@ -11,8 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.audit import AuditEntry
-from accounts.models import AIModel, Gateway, User
+from accounts.models import AIModel, AuditEntry, Gateway, User
 from logs.models import ContentPolicy, Level, ModelPrice, UsageRecord
 from tests.cast import event, signed_in, store
 

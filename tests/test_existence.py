@@ -26,6 +26,7 @@ from accounts import audit
 from accounts.models import (
     AIModel,
     ApiToken,
+    AuditEntry,
     Export,
     Gateway,
     Group,
@@ -75,7 +76,7 @@ def everything(alice: Person, gateway: Gateway) -> None:
     UserIdentity.objects.get_or_create(gateway=gateway, name="agent-7", defaults={"user": alice})
     GroupIdentity.objects.get_or_create(gateway=gateway, name="vip", defaults={"group": group})
     TokenIdentity.objects.get_or_create(gateway=gateway, user=alice, name="t", defaults={"token": token})
-    audit.note_unattended(audit.AuditEntry.Act.RETENTION, "what", "nobody")
+    audit.note_unattended(AuditEntry.Act.RETENTION, "what", "nobody")
     JobRun.objects.get_or_create(name="logs.fold")
     TOTP.activate(alice, generate_totp_secret())
     SavedView.objects.create(user=alice, tab=SavedView.Tab.USAGE, name="mine", query="model=secret")

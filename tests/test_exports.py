@@ -29,8 +29,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
 from accounts import exporting, jobs
-from accounts.audit import AuditEntry
-from accounts.models import Export, Gateway, User
+from accounts.models import AuditEntry, Export, Gateway, User
 from logs import rollups
 from logs.exports import COLUMNS
 from logs.filters import UsageFilter

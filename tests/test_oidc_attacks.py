@@ -14,8 +14,7 @@ from django.test import Client
 from django.urls import reverse
 from time_machine import TimeMachineFixture
 
-from accounts.audit import AuditEntry
-from accounts.models import LinkedIdentity, User
+from accounts.models import AuditEntry, LinkedIdentity, User
 from routescope.env import SecretText
 from tests.oidc_cast import CALLBACK, answer, change, question, sign_in, who
 from tests.oidc_provider import OpenIDProvider

@@ -14,8 +14,7 @@ from django.conf import LazySettings
 from django.test import Client
 from django.urls import reverse
 
-from accounts.audit import AuditEntry
-from accounts.models import User
+from accounts.models import AuditEntry, User
 from accounts.oidc.issuer import asked
 from tests.oidc_cast import CALLBACK, change, question, who
 from tests.oidc_provider import OpenIDProvider

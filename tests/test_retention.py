@@ -14,8 +14,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test import override_settings
 from time_machine import TimeMachineFixture
 
-from accounts.audit import AuditEntry
-from accounts.models import Gateway, User
+from accounts.models import AuditEntry, Gateway, User
 from logs import contents, pending, retention, rollups
 from logs.contents import Captured
 from logs.models import Level, UsageContent, UsageDay, UsageRecord

@@ -21,8 +21,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import audit, invites
-from accounts.audit import AuditEntry
-from accounts.models import LinkedIdentity, User
+from accounts.models import AuditEntry, LinkedIdentity, User
 from tests.cast import code_of, signed_in
 from tests.oidc_cast import answer, change, save_in_admin, sign_in, who
 from tests.oidc_provider import OpenIDProvider

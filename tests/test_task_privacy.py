@@ -16,8 +16,7 @@ from django.db import connection
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from accounts.audit import AuditEntry
-from accounts.models import ErrorTexts, Gateway, User
+from accounts.models import AuditEntry, ErrorTexts, Gateway, User
 from logs.models import Level, UsageContent
 from tasks import lifecycle, migrations, privacy, retention
 from tasks.causes import TaskCause, judge, verdict_on

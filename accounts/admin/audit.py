@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from accounts.audit import AuditEntry
+from accounts.models import AuditEntry
 from routescope.admin import ReadOnlyAdmin
 from routescope.admin.sections import Section
 

@@ -11,8 +11,7 @@ from django.http import HttpRequest
 from django.utils import translation
 
 from accounts import audit
-from accounts.audit import AuditEntry
-from accounts.models import User
+from accounts.models import AuditEntry, User
 from routescope.admin.guards import GuardedAdmin
 
 _Row = TypeVar("_Row", bound=models.Model)

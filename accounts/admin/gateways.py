@@ -20,11 +20,18 @@ from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.admin.audited import AuditedAdmin
-from accounts.audit import AuditEntry
 from accounts.deliveries import KEEP_REFUSALS, summary
 from accounts.first_steps import curl, ingest_url
-from accounts.identity_models import Identity
-from accounts.models import Gateway, GroupIdentity, IngestKey, TokenIdentity, User, UserIdentity
+from accounts.models import (
+    AuditEntry,
+    Gateway,
+    GroupIdentity,
+    Identity,
+    IngestKey,
+    TokenIdentity,
+    User,
+    UserIdentity,
+)
 from accounts.rights import reaches
 from routescope import formatting
 from routescope.admin import KeptAdmin, ShortInline, badge

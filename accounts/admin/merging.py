@@ -20,9 +20,8 @@ from django.utils.translation import gettext_lazy as _lazy
 
 from accounts import merging
 from accounts.admin.audited import AuditedAdmin
-from accounts.audit import AuditEntry
 from accounts.merging import MergeError
-from accounts.models import ApiToken, Group, User
+from accounts.models import ApiToken, AuditEntry, Group, User
 
 
 class MergeForm(forms.Form):

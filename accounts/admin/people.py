@@ -32,9 +32,8 @@ from accounts import closing, invites, time_zones
 from accounts.admin.audited import AuditedAdmin
 from accounts.admin.merging import MergeViews
 from accounts.admin.pickers import person_label
-from accounts.audit import AuditEntry
 from accounts.languages import offered
-from accounts.models import ApiToken, LinkedIdentity, User, UserIdentity
+from accounts.models import ApiToken, AuditEntry, LinkedIdentity, User, UserIdentity
 from accounts.oidc import claimed_rights
 from accounts.rights import reaches
 from routescope import formatting

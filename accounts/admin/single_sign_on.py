@@ -12,8 +12,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _lazy
 
 from accounts.admin.audited import AuditedAdmin
-from accounts.audit import AuditEntry
-from accounts.models import LinkedIdentity, User
+from accounts.models import AuditEntry, LinkedIdentity, User
 from routescope.admin import ReadOnlyAdmin
 from routescope.admin.sections import Section
 

@@ -13,8 +13,7 @@ from django.utils.translation import gettext_lazy as _lazy
 from accounts.admin.audited import AuditedAdmin
 from accounts.admin.merging import MergeViews
 from accounts.admin.pickers import token_label
-from accounts.audit import AuditEntry
-from accounts.models import AIModel, ApiToken, Group, User
+from accounts.models import AIModel, ApiToken, AuditEntry, Group, User
 from routescope.admin import KeptAdmin, badge
 from routescope.admin.sections import Section
 

@@ -20,8 +20,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts import audit, invites
-from accounts.audit import AuditEntry
-from accounts.models import LinkedIdentity, User
+from accounts.models import AuditEntry, LinkedIdentity, User
 from accounts.oidc.identity import ClaimedIdentity, folded
 
 

@@ -12,8 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from accounts import audit
-from accounts.audit import AuditEntry
-from accounts.models import User
+from accounts.models import AuditEntry, User
 from accounts.oidc import admission, claimed_rights
 from accounts.oidc.admission import SignInRefusal, SignInRefusedError
 from accounts.oidc.identity import ClaimedIdentity

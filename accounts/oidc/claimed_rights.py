@@ -14,8 +14,7 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from accounts import audit
-from accounts.audit import AuditEntry
-from accounts.models import ClaimedRight, User
+from accounts.models import AuditEntry, ClaimedRight, User
 from accounts.oidc.identity import ClaimedIdentity
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from accounts import audit
-from accounts.audit import AuditEntry
+from accounts.models import AuditEntry
 from accounts.oidc.admission import SignInRefusedError
 from accounts.oidc.identity import ClaimedIdentity
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 from routescope.outbound import host_of
-from tasks.provider_models import ProviderCredential
+from tasks.models import ProviderCredential
 from tasks.providers.definition import Auth, Definition
 
 _WILD = "*."

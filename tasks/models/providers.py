@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from routescope.encryption import EncryptedTextField
@@ -78,3 +79,32 @@ class ProviderCredential(models.Model):
 
     def __str__(self) -> str:
         return f"{self.platform} ({self.gateway})" if self.gateway_id else self.platform
+
+
+class HostHealth(models.Model):
+    """How a host that is polled has answered lately, whichever providers are asked there.
+
+    While it is paused, one task at a time probes it. Only hosts that failed, asked to wait or were slow are
+    here (``following.health``), and so many at most.
+    """
+
+    host = models.CharField(_("host"), max_length=260, primary_key=True)
+    failures = models.PositiveIntegerField(_("failures in a row"), default=0)
+    paused_until = models.DateTimeField(_("paused until"), null=True, blank=True)
+    slow_until = models.DateTimeField(
+        _("slow until"),
+        null=True,
+        blank=True,
+        help_text=_("Its polls take so long that they share half of the places until then."),
+    )
+    last_error = models.CharField(_("last error"), max_length=500, blank=True)
+    last_answer_at = models.DateTimeField(_("last answer"), null=True, blank=True)
+    noted_at = models.DateTimeField(_("noted"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("host health")
+        verbose_name_plural = _("host health")
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return self.host
