@@ -12,7 +12,6 @@ class TasksConfig(AppConfig):
         from accounts.models import User
         from routescope import elsewhere
         from routescope.exports import sources
-        from tasks import provider_admin  # noqa: F401  (registers itself; the admin looks for `admin` alone)
         from tasks.exports import TaskSource
         from tasks.models import AsyncTask
 

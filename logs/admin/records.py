@@ -17,9 +17,9 @@ from django.utils.translation import gettext_lazy as _lazy
 
 from accounts import error_texts
 from accounts.admin.columns import OwnerColumns
-from logs import admin_prices, everyone, listing, rollups, totals  # noqa: F401  (prices register)
-from logs.admin_content import ContentViews
-from logs.admin_filters import UsageRecordForm
+from logs import everyone, listing, rollups, totals
+from logs.admin.content import ContentViews
+from logs.admin.filters import UsageRecordForm
 from logs.details import CALLED
 from logs.models import UsageRecord
 from logs.rollups import Totals
