@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 from functools import cache
 from hashlib import blake2b
@@ -20,7 +18,6 @@ from routescope.rest.problems import CONTENT_TYPE, Problem
 
 VERSION = "1.0.0"
 _REF = "#/components/schemas/{name}"
-_OF_A_BODY = re.compile(r'("(?:#/components/schemas/|title": ")\w+?)Body"')
 _LIMIT_HEADERS = {
     "RateLimit-Limit": "Requests that may be made in a minute.",
     "RateLimit-Remaining": "Requests left of this minute.",
@@ -58,8 +55,19 @@ def openapi(request: HttpRequest) -> HttpResponse:
 def _schemas(types: Sequence[Any]) -> dict[str, Any]:
     """Return the types' schemas by what they are of: a `RecordBody` is a record."""
     _, named = msgspec.json.schema_components(types, ref_template=_REF)
-    of_what = json.loads(_OF_A_BODY.sub(r'\1"', json.dumps(named)))
-    return {_of_what(name): one for name, one in of_what.items()}
+    return {_of_what(name): _renamed(one) for name, one in named.items()}
+
+
+def _renamed(schema: Any) -> Any:
+    """Return a schema in which it and what it refers to are called so."""
+    if isinstance(schema, list):
+        return [_renamed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _of_what(one) if key in ("$ref", "title") and isinstance(one, str) else _renamed(one)
+        for key, one in schema.items()
+    }
 
 
 def _of_what(body: str) -> str:
