@@ -32,7 +32,7 @@ run: $(VENV)/run.stamp
 	@exec $(BIN)/python manage.py up --port $(PORT) $(ARGS)
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest --numprocesses auto $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxschedchunk 1 $(ARGS)
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.bench --rows $(ROWS)
