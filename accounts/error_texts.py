@@ -20,7 +20,6 @@ NOT_KEPT = "[not kept]"
 
 _MOST_QUOTED_WORDS = 5
 _CUT = re.compile(r"\[… \d+ words\]")
-_MOST_QUOTED_LETTERS = 10
 # An apostrophe within a word opens and closes nothing.
 _OPENING = re.compile(r"(?<!\w)[\"'`](?=\S)|[“‘«「『](?=\S)")
 _CLOSES = {"“": "”", "‘": "’", "«": "»", "「": "」", "『": "』"}

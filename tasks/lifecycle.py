@@ -28,7 +28,6 @@ from tasks.models import (
 )
 from tasks.observations import Observation
 
-_RANK = {TaskStatus.UNKNOWN: 0, TaskStatus.QUEUED: 1, TaskStatus.RUNNING: 2}
 MAX_CODE = 100
 MAX_MESSAGE = 8_000
 
