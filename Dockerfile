@@ -26,5 +26,5 @@ RUN SECRET_KEY=$(python -c 'import secrets; print(secrets.token_urlsafe(50))') D
     python manage.py collectstatic --no-input --verbosity 0
 USER routescope
 EXPOSE 8000
-HEALTHCHECK --interval=15s --timeout=5s --start-period=30s CMD ["python", "-m", "routescope.listening"]
-CMD ["gunicorn", "-c", "routescope/gunicorn.py"]
+HEALTHCHECK --interval=15s --timeout=5s --start-period=30s CMD ["python", "-m", "routescope.config.listening"]
+CMD ["gunicorn", "-c", "routescope/run/gunicorn.py"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from accounts.models import User
-from routescope.middleware import HtmxHttpRequest
+from routescope.web.middleware import HtmxHttpRequest
 
 
 class AuthenticatedRequest(HtmxHttpRequest):

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts import demo_accounts
 from accounts.models import User
 from accounts.oidc import arrival
-from routescope.web.client_address import network_of
+from routescope.wire.client_address import network_of
 
 _MOST_SESSIONS = 100
 

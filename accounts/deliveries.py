@@ -17,11 +17,11 @@ from django.utils import timezone
 
 from accounts.error_texts import without_long_quotes
 from accounts.models import Delivery, Gateway, Refusal
-from routescope import identifiers
 from routescope.data import troubles
-from routescope.identifiers import shown
-from routescope.prose import PROSE_WORDS
-from routescope.redaction import without_secrets
+from routescope.text import identifiers
+from routescope.text.identifiers import shown
+from routescope.text.prose import PROSE_WORDS
+from routescope.text.redaction import without_secrets
 
 logger = logging.getLogger(__name__)
 

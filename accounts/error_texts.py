@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrPromise
 
 from accounts.models import ErrorTexts
-from routescope.prose import LEFT_OUT
+from routescope.text.prose import LEFT_OUT
 
 NOT_KEPT = "[not kept]"
 """Stands for the message where type and code alone are kept."""

@@ -22,11 +22,11 @@ from accounts import exporting, jobs
 from accounts.access import AuthenticatedRequest
 from accounts.audit import note
 from accounts.models import AuditEntry, Export
+from routescope.data.snapshot import snapshot
 from routescope.exports.downloads import send
 from routescope.exports.formats import COMPRESSIBLE, format_named
 from routescope.exports.sources import SOURCES, ExportSource
-from routescope.formatting import when
-from routescope.snapshot import snapshot
+from routescope.text.formatting import when
 from routescope.web.unavailable import answers_json
 
 SHOWN = 50

@@ -27,12 +27,12 @@ from accounts import time_zones
 from accounts.models import Export, User
 from routescope.data import room, troubles
 from routescope.data.private_files import private_files
+from routescope.data.snapshot import SharedSnapshot
 from routescope.exports.formats import COMPRESSIBLE, format_named
 from routescope.exports.parts import TooLargeError, sha256_of, write_parts
 from routescope.exports.sources import SOURCES
 from routescope.exports.texts import compress
-from routescope.formatting import plain
-from routescope.snapshot import SharedSnapshot
+from routescope.text.formatting import plain
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from accounts.models import (
     UserIdentity,
 )
 from routescope.data.apart import must_be_there
-from routescope.identifiers import shown
+from routescope.text.identifiers import shown
 
 MOST_KEPT = 100_000
 """Names that a process keeps; over them, it begins anew."""

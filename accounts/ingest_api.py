@@ -15,9 +15,9 @@ from django.views.decorators.csrf import csrf_exempt
 from accounts import deliveries
 from accounts.ingest_keys import authenticate
 from accounts.models import Gateway
-from routescope.bodies import BodyError
 from routescope.data import limits, room, troubles
-from routescope.reading import FormatError
+from routescope.wire.bodies import BodyError
+from routescope.wire.reading import FormatError
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from django.utils.http import int_to_base36
 from accounts.languages import offered
 from accounts.link_tokens import LinkTokens
 from accounts.models import User
-from routescope.mail import UNSENT
+from routescope.config.mail import UNSENT
 
 
 class InviteTokens(LinkTokens):

@@ -14,12 +14,12 @@ from accounts import access_tokens
 from accounts.models import User
 from accounts.time_zones import zone_of
 from routescope.data import troubles
+from routescope.data.snapshot import snapshot
 from routescope.data.troubles import Trouble
 from routescope.rest import declared, problems
 from routescope.rest.answers import View, respond
 from routescope.rest.declared import Endpoint
 from routescope.rest.problems import ProblemError
-from routescope.snapshot import snapshot
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 

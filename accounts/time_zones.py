@@ -8,7 +8,7 @@ from functools import cache
 from importlib import resources
 
 from accounts.models import User
-from routescope.formatting import zone_label
+from routescope.text.formatting import zone_label
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts import invites, time_zones
 from accounts.forms import AcceptInviteForm, ProfileForm, ThemeForm
 from accounts.models import User
-from routescope.context import THEME_COOKIE
+from routescope.web.context import THEME_COOKIE
 
 
 @login_required

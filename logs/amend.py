@@ -23,7 +23,7 @@ from logs.events import JSONObject
 from logs.models import UsageHour, UsageRecord, UsageTotalHour
 from logs.querysets import id_range
 from routescope.data import room
-from routescope.ranges import HOUR, TimeRange, floor
+from routescope.data.ranges import HOUR, TimeRange, floor
 
 CHUNK = 1_000
 _AMEND = (Path(__file__).parent / "sql" / "amend.sql").read_text() + pending.APPEND

@@ -13,8 +13,8 @@ from accounts.models import Gateway
 from logs import ingest
 from logs.events import Batch
 from logs.formats import litellm, native
-from routescope.bodies import read_body
 from routescope.rest.declared import Write, declare_write
+from routescope.wire.bodies import read_body
 
 
 @require_POST

@@ -13,9 +13,9 @@ from accounts.ingest_api import FAULT, RETRY_AFTER_SECONDS
 from accounts.ingest_keys import authenticate
 from logs import spans
 from logs.formats import otlp
-from routescope.bodies import BodyError, read_body
 from routescope.data import limits, room, troubles
-from routescope.reading import FormatError
+from routescope.wire.bodies import BodyError, read_body
+from routescope.wire.reading import FormatError
 
 logger = logging.getLogger(__name__)
 

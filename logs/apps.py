@@ -15,7 +15,7 @@ class LogsConfig(AppConfig):
         from logs.exports import UsageSource
         from logs.ledger import UsageLedger
         from logs.models import UsageRecord
-        from routescope import content_store, elsewhere, ledger
+        from routescope.contracts import content_store, elsewhere, ledger
         from routescope.exports import sources
 
         def find(user: User, identifier: str) -> str:

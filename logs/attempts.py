@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from logs.facts import number
-from routescope import formatting
+from routescope.text import formatting
 
 _ERROR_FIELDS = ("message", "code", "type", "error")
 

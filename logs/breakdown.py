@@ -19,7 +19,7 @@ from logs import lookback, rollups
 from logs.models import UsageDay
 from logs.rollups import Totals
 from logs.selection import Selection
-from routescope.ranges import DAY, Cover, TimeRange, cover
+from routescope.data.ranges import DAY, Cover, TimeRange, cover
 
 
 class By(models.TextChoices):

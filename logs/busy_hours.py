@@ -18,8 +18,8 @@ from django.utils import timezone
 from logs import pending, traffic
 from logs.models import TrafficHour, UsageHour, UsageRecord
 from logs.selection import Selection
-from routescope.partitions import Month
-from routescope.ranges import HOUR, MINUTE, TimeRange, floor
+from routescope.data.partitions import Month
+from routescope.data.ranges import HOUR, MINUTE, TimeRange, floor
 
 BUSY = 100
 """Records of a user in an hour from which on it is kept."""

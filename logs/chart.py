@@ -18,8 +18,8 @@ from django.utils.timezone import get_current_timezone
 from django.utils.translation import gettext as _
 
 from logs.traffic import Bucket, Peak, Traffic, origin
-from routescope.formatting import minute
-from routescope.ranges import DAY, HOUR, MINUTE
+from routescope.data.ranges import DAY, HOUR, MINUTE
+from routescope.text.formatting import minute
 
 _GAPS_UP_TO = 150  # more bars than this stand without a gap
 _STEPS = re.compile(r"(?:h1){2,}")  # equal bars side by side

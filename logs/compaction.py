@@ -16,8 +16,7 @@ from psycopg import sql
 
 from logs.ingest import TABLE
 from logs.retention import SUMS
-from routescope import partitions
-from routescope.data import room
+from routescope.data import partitions, room
 
 logger = logging.getLogger(__name__)
 

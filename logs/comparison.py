@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from logs.facts import INPUT_ITEMS, OUTPUT_ITEMS, Facts
 from logs.models import UsageRecord
 from logs.pricing import ONE, UNIT, WIDE, Consumed, PriceBook, Quote
-from routescope import formatting
+from routescope.text import formatting
 
 ZERO = Decimal(0)
 _SMALL = Decimal("1e-9")

@@ -13,7 +13,7 @@ from logs import contents
 from logs.chat import Turn, conversation
 from logs.contents import Content
 from logs.models import Level, UsageRecord
-from routescope import formatting
+from routescope.text import formatting
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""The content of work that is no record, in the store of records' content: see `routescope.content_store`."""
+"""The content of work that is no record, in the store of records' content.
+
+See `routescope.contracts.content_store`.
+"""
 
 from __future__ import annotations
 

@@ -22,12 +22,12 @@ from django.utils import timezone
 
 from accounts.models import ApiToken, ErrorTexts, Group
 from logs.models.content import TABLE, Level, UsageContent
-from routescope import encryption, partitions
-from routescope.data import room
-from routescope.ids import moment_of
-from routescope.partitions import Day
-from routescope.reading import cut, shortened
-from routescope.redaction import redacted_json
+from routescope import encryption
+from routescope.data import partitions, room
+from routescope.data.ids import moment_of
+from routescope.data.partitions import Day
+from routescope.text.redaction import redacted_json
+from routescope.wire.reading import cut, shortened
 
 _CUTS = (20_000, 4_000, 1_000, 200)
 _INSERT = f"""

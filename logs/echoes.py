@@ -17,8 +17,8 @@ from itertools import islice
 from typing import Any
 
 from logs.error_forms import reads_as_error
-from routescope import prose
-from routescope.prose import LEFT_OUT, PROSE_WORDS, UNSPACED
+from routescope.text import prose
+from routescope.text.prose import LEFT_OUT, PROSE_WORDS, UNSPACED
 
 _QUIET = frozenset("role type model id object index finish_reason name status created".split())  # noqa: SIM905
 # A word, or one letter of a script that has no spaces; such a letter counts for half a word.

@@ -19,10 +19,10 @@ from logs.details import CALLED
 from logs.models import UsageRecord
 from logs.querysets import UsageRecordQuerySet
 from logs.selection import Selection
-from routescope import sparse
-from routescope.ids import MILLISECOND, first_id, moment_of
-from routescope.keyset import Cursor, Page
-from routescope.ranges import TimeRange
+from routescope.data import sparse
+from routescope.data.ids import MILLISECOND, first_id, moment_of
+from routescope.data.keyset import Cursor, Page
+from routescope.data.ranges import TimeRange
 
 MOST_OF_ONE_ID = 100
 """Records that carry one request ID: the call, its refunds and adjustments. More is no ID of one call."""

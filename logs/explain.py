@@ -24,14 +24,15 @@ from logs.breakdown import midnight
 from logs.listing import Found
 from logs.models import UsageHour, UsageRecord
 from logs.selection import Looked, Selection
-from routescope import elsewhere, pasted
-from routescope.formatting import day as written_day
-from routescope.formatting import exact
-from routescope.formatting import when as written
-from routescope.ids import first_id, moment_of
-from routescope.keyset import Cursor, Page
-from routescope.partitions import Month
-from routescope.ranges import HOUR, TimeRange, floor
+from routescope.contracts import elsewhere
+from routescope.data.ids import first_id, moment_of
+from routescope.data.keyset import Cursor, Page
+from routescope.data.partitions import Month
+from routescope.data.ranges import HOUR, TimeRange, floor
+from routescope.text import pasted
+from routescope.text.formatting import day as written_day
+from routescope.text.formatting import exact
+from routescope.text.formatting import when as written
 
 if TYPE_CHECKING:
     from logs.filters import UsageFilter

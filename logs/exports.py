@@ -22,10 +22,10 @@ from logs.filters import UsageFilter
 from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.querysets import UsageRecordQuerySet
 from logs.selection import Looked
+from routescope.data.keyset import Cursor
 from routescope.exports.parts import PART_ROWS
 from routescope.exports.sources import Column, ColumnKind, Expected, Row, Value, fix_range
-from routescope.formatting import plain
-from routescope.keyset import Cursor
+from routescope.text.formatting import plain
 
 RECEIPT = "receipt"
 _CHUNK = 2_000

@@ -25,8 +25,9 @@ from logs.models import Cause, Status, UsageDay, UsageRecord
 from logs.querysets import UsageRecordQuerySet
 from logs.selection import Selection
 from logs.vocabulary import Vocabulary
-from routescope import pasted
-from routescope.filtering import (
+from routescope.data.keyset import Cursor
+from routescope.data.ranges import MINUTE, Preset, floor
+from routescope.filters.filter_set import (
     RANGE_CHOICES,
     MomentFilter,
     NamesFilter,
@@ -34,8 +35,7 @@ from routescope.filtering import (
     Pill,
     RangeFilterSet,
 )
-from routescope.keyset import Cursor
-from routescope.ranges import MINUTE, Preset, floor
+from routescope.text import pasted
 
 STATUS_WORDS = {"success": Status.SUCCESS, "error": Status.ERROR}
 CAUSE_WORDS = {cause.name.lower(): cause for cause in Cause if cause is not Cause.NONE}

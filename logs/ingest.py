@@ -30,11 +30,11 @@ from logs.contents import Captured
 from logs.events import Batch, Failure, Rejection, UsageEvent
 from logs.models import UsageRecord
 from logs.pricing import price_events
-from routescope import partitions
+from routescope.data import partitions
 from routescope.data.apart import NotThereError
-from routescope.ids import derived_bytes, moved_id
-from routescope.partitions import Month
-from routescope.reading import RecordError
+from routescope.data.ids import derived_bytes, moved_id
+from routescope.data.partitions import Month
+from routescope.wire.reading import RecordError
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""The ledger that other apps ask (`routescope.ledger`), kept in usage records."""
+"""The ledger that other apps ask (`routescope.contracts.ledger`), kept in usage records."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from accounts.models import User
 from logs import ingest
 from logs.events import UsageEvent
 from logs.models import RecordType, UsageRecord
-from routescope.ids import derived_id
-from routescope.ledger import Charge, Work
+from routescope.contracts.ledger import Charge, Work
+from routescope.data.ids import derived_id
 
 _CHARGING = (RecordType.TASK, RecordType.REQUEST)
 _MOST_RECORDS = 100
@@ -22,7 +22,7 @@ _MOST_RECORDS = 100
 
 
 class UsageLedger:
-    """See ``routescope.ledger.Ledger``."""
+    """See ``routescope.contracts.ledger.Ledger``."""
 
     def charge_for(self, work: Work) -> Charge | None:
         # A charge may have come before the user was merged, and its refund after.

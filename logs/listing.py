@@ -16,10 +16,10 @@ from logs.models import UsageRecord
 from logs.querysets import UsageRecordQuerySet, any_range
 from logs.rows import Listed
 from logs.selection import Looked, Selection
-from routescope import keyset, sparse
-from routescope.ids import first_id, moment_of
-from routescope.keyset import Cursor, Page
-from routescope.ranges import TimeRange
+from routescope.data import keyset, sparse
+from routescope.data.ids import first_id, moment_of
+from routescope.data.keyset import Cursor, Page
+from routescope.data.ranges import TimeRange
 
 Row = TypeVar("Row")
 

@@ -26,9 +26,9 @@ from django.db.models import Q, Sum
 from accounts.models import User
 from logs.models import UsageDay, UsageHour, UsageRecord
 from logs.selection import IdSpan, Looked, Selection
-from routescope.ids import first_id, moment_of
-from routescope.keyset import Cursor
-from routescope.ranges import DAY, HOUR, TimeRange, floor
+from routescope.data.ids import first_id, moment_of
+from routescope.data.keyset import Cursor
+from routescope.data.ranges import DAY, HOUR, TimeRange, floor
 
 MOST_RECORDS = 20_000
 """Records that one page looks at. Warm, so many take some 20 ms. Cold, each may be a read of its own: some

@@ -24,9 +24,9 @@ from logs.formats.newapi import QUOTA_PER_USD, TYPES, Call, NewApiRow, fold, tog
 from logs.models import REQUEST_TYPES, ImportPosition, Status, UsageRecord
 from logs.spans import event_of
 from routescope.data import apart, limits, room
-from routescope.identifiers import former, shown
-from routescope.ids import EPOCH, first_id
+from routescope.data.ids import EPOCH, first_id
 from routescope.newapi_source import NewApiSource, Unreadable
+from routescope.text.identifiers import former, shown
 
 TABLE = "logs"
 SLICE = 5_000

@@ -16,7 +16,7 @@ from logs.models import UsageHour, UsageRecord
 from logs.querysets import id_range
 from logs.rollups import NOTHING, Totals
 from logs.selection import Selection
-from routescope.ranges import HOUR, Preset, TimeRange, preset_range
+from routescope.data.ranges import HOUR, Preset, TimeRange, preset_range
 
 KINDS = {
     ApiToken.Status.ACTIVE: "success",

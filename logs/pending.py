@@ -18,9 +18,9 @@ from typing import Any
 from django.db import DatabaseError, connection, transaction
 
 from routescope.data import limits, troubles
+from routescope.data.ids import EPOCH
 from routescope.data.limits import limited
-from routescope.ids import EPOCH
-from routescope.reading import SUM_DIGITS
+from routescope.wire.reading import SUM_DIGITS
 
 FOLD_AT = 10_000
 """So many rows appended by this process make it fold: all users' sums read whatever waits."""

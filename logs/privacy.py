@@ -21,10 +21,10 @@ from logs import contents, echoes, error_forms
 from logs.contents import Captured, Policies
 from logs.events import Failure, JSONObject, UsageEvent
 from logs.models import Level, UsageRecord
-from routescope import prose
-from routescope.ids import derived_id
-from routescope.reading import built
-from routescope.redaction import is_left_alone, mapped, redacted, redacted_json
+from routescope.data.ids import derived_id
+from routescope.text import prose
+from routescope.text.redaction import is_left_alone, mapped, redacted, redacted_json
+from routescope.wire.reading import built
 
 _ERROR_NAMES = frozenset(
     """

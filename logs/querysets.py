@@ -11,10 +11,10 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Cast
 
-from routescope.identifiers import former, kept
-from routescope.ids import first_id, moment_of
-from routescope.keyset import Cursor, nearest
-from routescope.ranges import TimeRange
+from routescope.data.ids import first_id, moment_of
+from routescope.data.keyset import Cursor, nearest
+from routescope.data.ranges import TimeRange
+from routescope.text.identifiers import former, kept
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -62,7 +62,7 @@ class UsageRecordQuerySet(models.QuerySet[_Record]):
         )
 
     def newest(self, cursor: Cursor, limit: int) -> Self:
-        """Return at most ``limit`` rows from the cursor on, nearest first (see ``routescope.keyset``)."""
+        """Return at most ``limit`` rows from the cursor on, nearest first."""
         return nearest(self, cursor, limit, self._owners)
 
 

@@ -26,8 +26,8 @@ from logs.read_bodies import (
     StatisticsBody,
 )
 from logs.views import MOST_OF_ONE_ID
-from routescope.keyset import Cursor
-from routescope.ranges import TimeRange
+from routescope.data.keyset import Cursor
+from routescope.data.ranges import TimeRange
 from routescope.rest import kinds
 from routescope.rest.answers import range_of
 from routescope.rest.declared import DEFAULT_LIMIT, PAGING, Endpoint, Parameter, parameters_of

@@ -15,9 +15,9 @@ from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.rollups import Totals
 from logs.selection import Looked
 from logs.traffic import Bucket, Peak, Traffic
-from routescope.formatting import plain
-from routescope.ranges import TimeRange
+from routescope.data.ranges import TimeRange
 from routescope.rest.answers import Money, Range, Ratio, range_of, utc
+from routescope.text.formatting import plain
 
 CauseWord = Literal[
     "parameters",

@@ -23,10 +23,10 @@ from accounts.models import AuditEntry
 from logs import pending
 from logs.ingest import TABLE as RECORDS
 from logs.models.content import TABLE as CONTENT
-from routescope import partitions
+from routescope.data import partitions
+from routescope.data.ids import first_id, moment_of
+from routescope.data.partitions import Day, Month, Partition, Period
 from routescope.data.troubles import Trouble, trouble_of
-from routescope.ids import first_id, moment_of
-from routescope.partitions import Day, Month, Partition, Period
 
 logger = logging.getLogger(__name__)
 

@@ -22,10 +22,10 @@ from accounts.models import User
 from logs import lookback
 from logs.models import REQUEST_TYPES, RecordType, Status, UsageHour, UsageRecord
 from logs.selection import Looked, Selection
-from routescope.ids import first_id, moment_of
-from routescope.keyset import Cursor
-from routescope.ranges import HOUR, Cover, TimeRange, cover, floor
-from routescope.reading import SUM_DIGITS
+from routescope.data.ids import first_id, moment_of
+from routescope.data.keyset import Cursor
+from routescope.data.ranges import HOUR, Cover, TimeRange, cover, floor
+from routescope.wire.reading import SUM_DIGITS
 
 _COUNTED = ("records", "unpriced", "input_tokens", "output_tokens", "cached_tokens", "cost")
 _RANGES_AT_ONCE = 64

@@ -20,8 +20,8 @@ from django.utils.translation import gettext as _
 
 from logs.models import REQUEST_TYPES, Cause, RecordType, Status, UsageRecord
 from logs.vocabulary import Vocabulary
-from routescope import formatting
-from routescope.ids import moment_of
+from routescope.data.ids import moment_of
+from routescope.text import formatting
 
 
 class Listed(NamedTuple):

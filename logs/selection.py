@@ -8,8 +8,8 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from routescope.ids import moment_of
-from routescope.ranges import TimeRange
+from routescope.data.ids import moment_of
+from routescope.data.ranges import TimeRange
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,9 @@ from logs.ingest import Outcome
 from logs.models import RecordType, SpanHalf, Status, UsageRecord
 from logs.pricing import is_priced_here
 from routescope.data.apart import together
-from routescope.identifiers import former
-from routescope.ids import EPOCH, derived_id, first_id
-from routescope.reading import MAX_COUNT, RecordError
+from routescope.data.ids import EPOCH, derived_id, first_id
+from routescope.text.identifiers import former
+from routescope.wire.reading import MAX_COUNT, RecordError
 
 SAME_CALL = timedelta(minutes=10)
 """How far apart the spans of one response begin. An ID that comes again later is a cached answer's."""

@@ -16,10 +16,11 @@ import msgspec
 
 from logs.events import Failure, UsageEvent
 from logs.models import REQUEST_TYPES, RecordType
-from routescope.addresses import without_secrets_in_address
-from routescope.identifiers import kept, prose, shown, storable
-from routescope.json_parts import is_within
-from routescope.reading import (
+from routescope.text.addresses import without_secrets_in_address
+from routescope.text.identifiers import kept, prose, shown, storable
+from routescope.text.redaction import without_secrets, without_secrets_in_name
+from routescope.wire.json_parts import is_within
+from routescope.wire.reading import (
     LONG_NUMBER,
     MAX_DEPTH,
     MAX_DIGITS,
@@ -28,7 +29,6 @@ from routescope.reading import (
     RecordError,
     has_long_number,
 )
-from routescope.redaction import without_secrets, without_secrets_in_name
 
 _NAMES = ("token", "group", "model")
 _WORDS = ("provider", "channel")

@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 from accounts.models import AIModel, ApiToken, Group
 from logs.causes import Verdict
 from logs.models import UsageRecord
-from routescope import formatting
-from routescope.redaction import redacted
+from routescope.text import formatting
+from routescope.text.redaction import redacted
 
 
 def note(record: UsageRecord, verdict: Verdict | None) -> str:

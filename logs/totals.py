@@ -17,7 +17,7 @@ from django.db.models import Q, Sum
 from logs.models import REQUEST_TYPES, RecordType, Status, UsageTotalDay, UsageTotalHour
 from logs.rollups import Totals
 from logs.selection import Selection
-from routescope.ranges import DAY, HOUR, TimeRange, cover, floor
+from routescope.data.ranges import DAY, HOUR, TimeRange, cover, floor
 
 READ_AT_MOST = 200_000
 """Raw records that the search for one page of a rare value may read; the page after it goes on from there."""

@@ -25,7 +25,7 @@ from logs import lookback, querysets
 from logs.models import REQUEST_TYPES, Cause, Status, TrafficHour, UsageHour, UsagePending, UsageRecord
 from logs.querysets import UsageRecordQuerySet, any_range
 from logs.selection import Looked, Selection
-from routescope.ranges import DAY, HOUR, MINUTE, TimeRange, ceil, floor
+from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange, ceil, floor
 
 MOST_BUCKETS = 400
 MOST_COUNTED = 1_000_000

@@ -26,9 +26,9 @@ from logs.models import UsageRecord
 from logs.own_tokens import own_tokens
 from logs.rows import rows_of
 from logs.selection import Selection
-from routescope.ids import first_id, moment_of
-from routescope.keyset import Cursor, Page
-from routescope.snapshot import snapshot
+from routescope.data.ids import first_id, moment_of
+from routescope.data.keyset import Cursor, Page
+from routescope.data.snapshot import snapshot
 from routescope.web.asking import asked, asked_by_form
 from routescope.web.unavailable import answers_json
 

@@ -15,9 +15,12 @@ class RoutescopeConfig(AppConfig):
         from django.core import checks
         from django.db.backends.signals import connection_created
 
-        from routescope import lookups, mail  # noqa: F401
-        from routescope.data import version
-        from routescope.run import admin  # noqa: F401
+        from routescope.admin import jobs  # noqa: F401
+        from routescope.config import mail
+        from routescope.data import (
+            lookups,  # noqa: F401
+            version,
+        )
 
         checks.register(version.check, checks.Tags.database)
         checks.register(mail.check, checks.Tags.security, deploy=True)

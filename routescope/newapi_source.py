@@ -15,7 +15,7 @@ import psycopg
 import pymysql
 from psycopg.types.json import set_json_loads
 
-from routescope.reading import readable
+from routescope.wire.reading import readable
 
 _Record = TypeVar("_Record", bound=msgspec.Struct)
 _GO_MYSQL = re.compile(r"(?P<user>[^:@/]*)(?::(?P<password>.*))?@tcp\((?P<address>[^)]*)\)/(?P<name>[^?]*)")

@@ -12,11 +12,11 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from routescope import embedded, env, mail
+from routescope import embedded
+from routescope.config import env, mail, oidc
+from routescope.config.listening import is_this_machine
 from routescope.data import limits
 from routescope.embedded import place
-from routescope.listening import is_this_machine
-from routescope.web import oidc_settings
 
 django_stubs_ext.monkeypatch()
 
@@ -65,7 +65,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "routescope.web.client_address.client_address",
+    "routescope.wire.client_address.client_address",
     "routescope.web.unavailable.within_limits",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.gzip.GZipMiddleware",
@@ -82,7 +82,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "accounts.middleware.preferences",
-    "routescope.middleware.htmx_sign_in",
+    "routescope.web.middleware.htmx_sign_in",
 ]
 
 TEMPLATES = [
@@ -95,7 +95,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "routescope.context.console",
+                "routescope.web.context.console",
             ],
         },
     },
@@ -142,7 +142,7 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # Of all workers together: how many polls can be under way, of which slow hosts get half.
 WORKER_PROCESSES = env.integer("WORKER_PROCESSES", 2, minimum=1)
-CELERY_WORKER_CONSUMER = "routescope.consumer:Consumer"
+CELERY_WORKER_CONSUMER = "routescope.run.consumer:Consumer"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 # Redis delivers a job again that was not acknowledged in this time: longer than the longest may take
@@ -238,7 +238,7 @@ MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_ADAPTER = "accounts.second_factors.MFAAdapter"
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
 
-OIDC = oidc_settings.from_environment()
+OIDC = oidc.from_environment()
 SOCIALACCOUNT_STORE_TOKENS = False
 PASSWORD_SIGN_IN = env.flag("PASSWORD_SIGN_IN", True)
 if not PASSWORD_SIGN_IN and OIDC is None:

@@ -4,10 +4,10 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from routescope import guides
 from routescope.rest.answers import by_method
 from routescope.rest.document import openapi
 from routescope.rest.problems import not_found
+from routescope.web import guides
 
 # Also what no view caught: 503 while the database is away.
 handler500 = "routescope.web.unavailable.failed"

@@ -9,9 +9,9 @@ from django.views.decorators.http import require_http_methods
 from accounts import deliveries
 from accounts.ingest_api import for_gateways
 from accounts.models import Gateway
-from routescope.bodies import read_body
 from routescope.rest import kinds
 from routescope.rest.declared import Parameter, Write, declare_write
+from routescope.wire.bodies import read_body
 from tasks import registration, reports
 from tasks.models import MAX_ID_BYTES
 from tasks.providers.catalogue import catalogue

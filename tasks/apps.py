@@ -10,7 +10,7 @@ class TasksConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.models import User
-        from routescope import elsewhere
+        from routescope.contracts import elsewhere
         from routescope.exports import sources
         from tasks.exports import TaskSource
         from tasks.models import AsyncTask

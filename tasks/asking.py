@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from urllib.parse import quote, urlencode, urlsplit
 
-from routescope import outbound
-from routescope.outbound import Answer, OutboundError
+from routescope.wire import outbound
+from routescope.wire.outbound import Answer, OutboundError
 from routescope.wire.strict_json import JSON, JSONError
 from tasks.models import AsyncTask, ProviderCredential, TaskStatus
 from tasks.providers import key_binding

@@ -16,8 +16,8 @@ from django.http import QueryDict
 
 from accounts.models import User
 from accounts.rights import may_read_content
+from routescope.data.keyset import Cursor
 from routescope.exports.sources import Column, ColumnKind, Expected, Row, Value, fix_range
-from routescope.keyset import Cursor
 from tasks.filters import TaskFilter
 from tasks.listing import READ_AT_MOST
 from tasks.models import AsyncTask

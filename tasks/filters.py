@@ -17,8 +17,9 @@ from django.utils.translation import gettext_lazy as _l
 
 from accounts.models import AIModel, User
 from accounts.names import Names, token_names
-from routescope import pasted
-from routescope.filtering import (
+from routescope.data.keyset import Cursor
+from routescope.data.ranges import Preset
+from routescope.filters.filter_set import (
     RANGE_CHOICES,
     MomentFilter,
     NamesFilter,
@@ -26,9 +27,8 @@ from routescope.filtering import (
     Pill,
     RangeFilterSet,
 )
-from routescope.identifiers import kept
-from routescope.keyset import Cursor
-from routescope.ranges import Preset
+from routescope.text import pasted
+from routescope.text.identifiers import kept
 from tasks.models import AsyncTask, TaskStatus, TaskType
 from tasks.providers.catalogue import Catalogue
 from tasks.querysets import AsyncTaskQuerySet

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from django.db.models import Q
 
-from routescope import sparse
-from routescope.keyset import Cursor, Page
+from routescope.data import sparse
+from routescope.data.keyset import Cursor, Page
 from tasks.models import AsyncTask
 from tasks.querysets import AsyncTaskQuerySet
 

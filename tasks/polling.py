@@ -13,7 +13,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.models import F
 
 from routescope.encryption import DecryptionError
-from routescope.outbound import (
+from routescope.wire.outbound import (
     ForbiddenAddressError,
     OutboundError,
     UnsendableError,

@@ -16,7 +16,7 @@ from django_stubs_ext import StrPromise
 from accounts import error_texts
 from accounts.models import User
 from accounts.rights import may_read_content
-from routescope import outbound
+from routescope.wire import outbound
 from tasks import privacy
 from tasks.causes import Verdict, verdict_on
 from tasks.models import AsyncTask, EventKind, TaskEvent, TaskStatus

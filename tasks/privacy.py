@@ -2,8 +2,8 @@
 
 As of records: no field holds a secret; a failure keeps its own words, or what the operator chose for its
 gateway; text and data that a task made are content. Content is kept encrypted, apart and for its days
-(`routescope.content_store`, under the task's id), or not at all: then names and numbers stay of data. Links
-stay: they are the provider's, and end with what it keeps.
+(`routescope.contracts.content_store`, under the task's id), or not at all: then names and numbers stay of
+data. Links stay: they are the provider's, and end with what it keeps.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from django.utils.translation import gettext as _
 
 from accounts import error_texts
 from accounts.models import ErrorTexts
-from routescope import content_store, prose, secret_shapes
-from routescope.addresses import decoded, has_secret, without_secrets_in_address
-from routescope.identifiers import kept
-from routescope.redaction import mapped, redacted, without_secrets
+from routescope.contracts import content_store
+from routescope.text import prose, secret_shapes
+from routescope.text.addresses import decoded, has_secret, without_secrets_in_address
+from routescope.text.identifiers import kept
+from routescope.text.redaction import mapped, redacted, without_secrets
 from tasks import causes
 from tasks.models import AsyncTask, EventKind
 from tasks.observations import Observation, Pieces

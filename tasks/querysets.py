@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, TypeVar
 from django.db import models
 from django.db.models import Q
 
-from routescope.identifiers import kept
-from routescope.ids import first_id
-from routescope.keyset import Cursor, nearest
-from routescope.ranges import TimeRange
+from routescope.data.ids import first_id
+from routescope.data.keyset import Cursor, nearest
+from routescope.data.ranges import TimeRange
+from routescope.text.identifiers import kept
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -52,7 +52,7 @@ class AsyncTaskQuerySet(models.QuerySet[_Model]):
         )
 
     def newest(self, cursor: Cursor, limit: int) -> AsyncTaskQuerySet[_Model]:
-        """Return at most ``limit`` rows from the cursor on, nearest first (see ``routescope.keyset``)."""
+        """Return at most ``limit`` rows from the cursor on, nearest first."""
         return nearest(self, cursor, limit, self._owners)
 
 

@@ -13,13 +13,13 @@ from django.db.models import Q
 
 from accounts.read_api import ReadRequest, endpoint
 from accounts.rights import may_read_content
-from routescope.formatting import plain
-from routescope.keyset import Cursor
-from routescope.ranges import TimeRange
+from routescope.data.keyset import Cursor
+from routescope.data.ranges import TimeRange
 from routescope.rest.answers import Money, Range, range_of, utc
 from routescope.rest.declared import DEFAULT_LIMIT, PAGING, Endpoint, parameters_of
 from routescope.rest.paging import next_url
 from routescope.rest.problems import ProblemError
+from routescope.text.formatting import plain
 from tasks import listing, privacy
 from tasks.api import TASK_ID
 from tasks.causes import verdict_on

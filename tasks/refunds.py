@@ -10,8 +10,8 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
-from routescope import ledger
-from routescope.ledger import Work
+from routescope.contracts import ledger
+from routescope.contracts.ledger import Work
 from tasks.models import AsyncTask, EventKind, EventReason, TaskEvent, TaskStatus
 
 logger = logging.getLogger(__name__)

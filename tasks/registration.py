@@ -22,9 +22,9 @@ from django.utils import timezone
 
 from accounts.identities import ResolvedNames, resolve
 from accounts.models import Gateway
+from routescope.data.ids import derived_id
+from routescope.data.partitions import Month
 from routescope.encryption import DecryptionError
-from routescope.ids import derived_id
-from routescope.partitions import Month
 from routescope.wire import strict_json
 from tasks import lifecycle
 from tasks.asking import host_asked

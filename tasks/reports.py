@@ -11,9 +11,11 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from routescope.identifiers import kept
-from routescope.prose import without_prose
-from routescope.reading import (
+from routescope.text.identifiers import kept
+from routescope.text.prose import without_prose
+from routescope.text.redaction import mapped, without_secrets, without_secrets_in_name
+from routescope.wire import strict_json
+from routescope.wire.reading import (
     FormatError,
     amount,
     bounded,
@@ -23,8 +25,6 @@ from routescope.reading import (
     shortened,
     split,
 )
-from routescope.redaction import mapped, without_secrets, without_secrets_in_name
-from routescope.wire import strict_json
 from routescope.wire.strict_json import JSON, JSONError
 from tasks.models import MAX_ID_BYTES, UNSUCCESSFUL_STATUSES, EventKind, TaskStatus, TaskType
 from tasks.observations import Observation

@@ -17,8 +17,8 @@ from django.utils import timezone
 from accounts import audit
 from accounts.audit import SCHEDULER
 from accounts.models import AuditEntry
-from routescope.ids import first_id
-from routescope.partitions import Day, Month
+from routescope.data.ids import first_id
+from routescope.data.partitions import Day, Month
 
 _AT_ONCE = 5_000
 _OLD = "SELECT id FROM tasks_asynctask WHERE id < %s ORDER BY id LIMIT %s"

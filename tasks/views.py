@@ -17,9 +17,9 @@ from django.views.decorators.http import require_GET
 from accounts import saved_views
 from accounts.access import AuthenticatedRequest
 from accounts.models import SavedView
-from routescope import elsewhere
-from routescope.keyset import Cursor, Page
-from routescope.snapshot import snapshot
+from routescope.contracts import elsewhere
+from routescope.data.keyset import Cursor, Page
+from routescope.data.snapshot import snapshot
 from routescope.web.asking import asked, asked_by_form
 from tasks import listing, presentation
 from tasks.filters import TaskFilter

@@ -14,8 +14,8 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from routescope.bodies import BodyError, read_body
 from routescope.wire import strict_json
+from routescope.wire.bodies import BodyError, read_body
 from routescope.wire.strict_json import JSON, JSONError
 from tasks.intake import early_webhooks, hints, signatures
 from tasks.intake.callbacks import take_in

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     from django.core.management import call_command
     from django.db import connection
 
-    from routescope import statics
+    from routescope.run import statics
     from tests.bench.serving import served
 
     call_command("migrate", verbosity=0)

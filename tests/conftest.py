@@ -32,8 +32,8 @@ from pytest_django.live_server_helper import LiveServer
 
 from accounts import identities, languages
 from logs import pending
-from routescope import embedded, partitions
-from routescope.data import outages, troubles
+from routescope import embedded
+from routescope.data import outages, partitions, troubles
 from routescope.embedded import place
 from tests.cast import admin, alice, alice_client, bob, charlie, gateway, ingest_key, standing_clock
 from tests.moments import distinct_moments

@@ -13,8 +13,8 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
-from routescope.env import SecretText
-from routescope.web.oidc_settings import OidcSettings
+from routescope.config.env import SecretText
+from routescope.config.oidc import OidcSettings
 from tests.cast import signed_in
 from tests.oidc_provider import OpenIDProvider, path_of, running
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import Gateway, IngestKey, User, UserIdentity
-from routescope.ids import derived_id
+from routescope.data.ids import derived_id
 from tasks.models import AsyncTask, ProviderCredential, TaskStatus, TaskType
 from tasks.providers.catalogue import catalogue
 from tasks.providers.key_binding import enter_key

@@ -22,7 +22,7 @@ from playwright.sync_api import Page, expect
 from accounts.models import AIModel, ApiToken, Gateway, Group, User
 from logs.events import Failure, UsageEvent
 from logs.models import Cause, RecordType, Status, UsageRecord
-from routescope.ids import derived_id
+from routescope.data.ids import derived_id
 from tasks import listing as tasks_listing
 from tasks.models import AsyncTask, EventKind, TaskEvent, TaskStatus, TaskType
 from tests.cast import NOON, event, just_now, signed_in, store

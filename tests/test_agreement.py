@@ -17,8 +17,8 @@ from logs import listing, rollups
 from logs.events import UsageEvent
 from logs.models import REQUEST_TYPES, RecordType, Status, UsageRecord
 from logs.selection import Selection
-from routescope.keyset import Cursor
-from routescope.ranges import TimeRange
+from routescope.data.keyset import Cursor
+from routescope.data.ranges import TimeRange
 from tests.cast import NOON, event, store
 
 TOKENS, MODELS, GROUPS = ("t0", "t1", "t2"), ("m0", "m1", "m2", "m3"), ("g0", "g1")

@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts.models import Gateway, IngestKey
 from logs import ingest
 from logs.models import UsageHour, UsageRecord
-from routescope import bodies
+from routescope.wire import bodies
 
 if TYPE_CHECKING:
     from django.test.client import _MonkeyPatchedWSGIResponse as Answer

@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 
 from accounts.models import Gateway, User
 from logs import views as usage_views
-from routescope import pasted
+from routescope.text import pasted
 from tasks import views as task_views
 from tests.cast import event, signed_in, store
 from tests.e2e import hands

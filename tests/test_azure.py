@@ -26,7 +26,7 @@ from pytest_django.fixtures import Settings
 from accounts.models import ApiToken, Gateway, IngestKey, User
 from logs.rollups import totals
 from logs.selection import Selection
-from routescope.ranges import TimeRange
+from routescope.data.ranges import TimeRange
 
 TRACES = Path(django_settings.BASE_DIR).parent / "shared" / "data" / "azure-llm-2023"
 EMAIL = "azure@example.com"

@@ -21,7 +21,7 @@ from logs.events import UsageEvent
 from logs.models import REQUEST_TYPES, RecordType, Status
 from logs.rollups import Totals
 from logs.selection import Selection
-from routescope.ranges import TimeRange
+from routescope.data.ranges import TimeRange
 from tests.cast import NOON, event, store
 from tests.test_agreement import BOUNDS, GROUPS, MODELS, TOKENS, World, world
 

@@ -8,7 +8,7 @@ from logs.cause_rules import RULES
 from logs.causes import judge, verdict
 from logs.events import Failure, UsageEvent
 from logs.models import Cause, Status
-from routescope.ids import EPOCH
+from routescope.data.ids import EPOCH
 from tests.error_bodies import BODIES, Sent
 
 _KNOWN = [sent for sent in BODIES if sent.cause is not Cause.UNKNOWN]

@@ -15,10 +15,10 @@ from django.urls import reverse
 
 from accounts.demo_accounts import DEMO_PASSWORD
 from accounts.models import AuditEntry, User
-from routescope import env
 from routescope import settings as product
-from routescope.reading import address
-from routescope.web.client_address import client_of, network_of
+from routescope.config import env
+from routescope.wire.client_address import client_of, network_of
+from routescope.wire.reading import address
 
 PROXY = "10.0.0.1"
 PASSWORD = "alice-password"

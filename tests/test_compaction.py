@@ -11,7 +11,7 @@ from accounts.models import Gateway
 from logs import compaction
 from logs.ingest import TABLE
 from logs.models import UsageRecord
-from routescope import partitions
+from routescope.data import partitions
 from tests.cast import NOON, event, store
 from tests.sums import check_rollups
 

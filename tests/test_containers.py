@@ -143,7 +143,7 @@ def test_the_health_check_asks_whether_the_console_is_ready(
 
 
 def test_the_health_check_fails_where_nothing_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    command = [sys.executable, "-m", "routescope.listening"]
+    command = [sys.executable, "-m", "routescope.config.listening"]
     # Held, so that nobody else listens there, and not listened on.
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))

@@ -53,7 +53,7 @@ class Server:
             "WEB_WORKERS": "2",
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", "routescope/gunicorn.py"],
+            [sys.executable, "-m", "gunicorn", "-c", "routescope/run/gunicorn.py"],
             cwd=settings.BASE_DIR,
             env=environment,
             start_new_session=True,

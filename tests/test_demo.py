@@ -23,6 +23,7 @@ from logs.formats import native
 from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.rollups import totals
 from logs.selection import Selection
+from routescope.data.ranges import DAY, HOUR, floor
 from routescope.demo import (
     DEMO_ADMIN_EMAIL,
     DEMO_GATEWAY,
@@ -38,7 +39,6 @@ from routescope.demo.media import SERVICES, Order, orders
 from routescope.demo.prices import MODELS
 from routescope.demo.shares import Tally
 from routescope.demo.traffic import Traffic, ended, scale_for, welcome
-from routescope.ranges import DAY, HOUR, floor
 from tasks.models import OPEN_STATUSES, UNSUCCESSFUL_STATUSES, AsyncTask, TaskEvent, TaskStatus
 
 END = datetime(2026, 3, 11, 16, 20, tzinfo=UTC)

@@ -28,6 +28,7 @@ from time_machine import TimeMachineFixture
 
 from accounts.models import IngestKey
 from logs.models import RecordType, UsageRecord
+from routescope.data.ranges import DAY
 from routescope.demo import DEMO_USER_EMAIL
 from routescope.demo.delivery import AwayError, Client, DeliveryRefusedError
 from routescope.demo.history import load
@@ -35,7 +36,6 @@ from routescope.demo.live import LONGEST_STEP, Live, Message
 from routescope.demo.people import demo_gateway
 from routescope.demo.provider import DevelopmentProvider, plan
 from routescope.demo.tasks import open_tasks
-from routescope.ranges import DAY
 from tasks.models import AsyncTask, TaskEvent, TaskStatus
 
 START = datetime(2026, 3, 11, 16, 20, tzinfo=UTC)

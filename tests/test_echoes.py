@@ -13,7 +13,7 @@ import pytest
 from logs.echoes import Echoes
 from logs.error_forms import reads_as_error
 from logs.models import Level
-from routescope.prose import LEFT_OUT
+from routescope.text.prose import LEFT_OUT
 from tests.error_messages import MESSAGES
 from tests.sending import Sender, sender
 from tests.test_content_privacy import ANSWER, dump, policy

@@ -15,7 +15,7 @@ from accounts import error_texts
 from accounts.models import ErrorTexts, Gateway, User
 from logs.models import Cause, Level, Status, UsageRecord
 from logs.rejudging import rejudge
-from routescope.prose import LEFT_OUT
+from routescope.text.prose import LEFT_OUT
 from tests import secret_kinds
 from tests.error_messages import MESSAGES
 from tests.sending import Sender, sender

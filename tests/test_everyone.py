@@ -21,8 +21,8 @@ from logs.events import UsageEvent
 from logs.models import REQUEST_TYPES, RecordType, Status, UsageRecord
 from logs.rollups import Totals
 from logs.selection import Selection
-from routescope.keyset import Cursor, Page
-from routescope.ranges import HOUR, TimeRange
+from routescope.data.keyset import Cursor, Page
+from routescope.data.ranges import HOUR, TimeRange
 from tests.cast import NOON, event, store
 
 MODELS, GROUPS = ("m0", "m1", "m2", "rare"), ("g0", "g1")

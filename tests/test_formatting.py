@@ -13,8 +13,8 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routescope import formatting
-from routescope.formatting import Number
+from routescope.text import formatting
+from routescope.text.formatting import Number
 
 MOMENT = dt.datetime(2026, 7, 14, 6, 2, 11, 482_999, tzinfo=dt.UTC)
 

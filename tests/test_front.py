@@ -65,7 +65,7 @@ class Server:
         }
         with self.said.open("w") as said:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", "routescope/gunicorn.py"],
+                [sys.executable, "-m", "gunicorn", "-c", "routescope/run/gunicorn.py"],
                 cwd=settings.BASE_DIR,
                 env=environment,
                 stdout=said,

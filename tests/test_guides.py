@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import Resolver404, resolve, reverse
 
 from accounts.models import User
-from routescope.guides import EXAMPLE_URL, guides
+from routescope.web.guides import EXAMPLE_URL, guides
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
 from accounts.models import Gateway, User
-from routescope import outbound
+from routescope.wire import outbound
 from tasks import jobs, registration, webhooks
 from tasks.following import clock
 from tasks.intake import early_webhooks, published_keys

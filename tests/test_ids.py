@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routescope.ids import EPOCH, derived_id, first_id, milliseconds, moment_of
+from routescope.data.ids import EPOCH, derived_id, first_id, milliseconds, moment_of
 
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
 

@@ -24,7 +24,7 @@ from logs.models import (
     UsageTotalDay,
     UsageTotalHour,
 )
-from routescope import partitions
+from routescope.data import partitions
 from tests.cast import NOON, event, store
 
 pytestmark = pytest.mark.django_db

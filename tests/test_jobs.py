@@ -23,7 +23,7 @@ from accounts.models import User
 from logs import jobs as logs_jobs
 from routescope import celery, jobs
 from routescope.celery import app
-from routescope.listening import Address
+from routescope.config.listening import Address
 from routescope.management.commands import up
 from routescope.models import JobRun
 from routescope.run import jobs as declared

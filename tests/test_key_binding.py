@@ -18,7 +18,7 @@ from django.conf import LazySettings
 from django.test import Client
 
 from accounts.models import Gateway, User
-from routescope import outbound
+from routescope.wire import outbound
 from tasks import claims, polling
 from tasks.models import AsyncTask, EventReason, Provider, ProviderCredential, TaskEvent
 from tasks.providers import key_binding

@@ -31,8 +31,8 @@ from logs.models import UsageRecord
 from routescope.data import limits, troubles
 from routescope.data.limits import COMMAND, INGEST, PAGE, WorkLimits, limited
 from routescope.data.postgresql.base import DatabaseWrapper
+from routescope.data.ranges import Preset
 from routescope.data.troubles import Trouble, trouble_of
-from routescope.ranges import Preset
 from tests.cast import NOON, event, store
 from tests.locking import held
 

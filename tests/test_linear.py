@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from accounts import error_texts
-from routescope import named_secrets, pasted, prose, redaction
+from routescope.text import named_secrets, pasted, prose, redaction
 from tasks import privacy as task_privacy
 from tasks.filters import clean_id
 from tests import discovery, linear

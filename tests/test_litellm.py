@@ -14,7 +14,7 @@ import pytest
 from logs.events import UsageEvent
 from logs.formats import litellm
 from logs.models import Cause, RecordType, Status, UsageHour, UsageRecord
-from routescope.reading import FormatError
+from routescope.wire.reading import FormatError
 from tests import captures
 from tests.sending import Sender, sender
 

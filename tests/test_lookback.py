@@ -25,8 +25,8 @@ from logs.breakdown import By, breakdown
 from logs.events import UsageEvent
 from logs.models import REQUEST_TYPES, RecordType, Status, UsageRecord
 from logs.selection import Looked, Selection
-from routescope.keyset import Cursor, Page
-from routescope.ranges import HOUR, MINUTE, TimeRange, floor
+from routescope.data.keyset import Cursor, Page
+from routescope.data.ranges import HOUR, MINUTE, TimeRange, floor
 from tests.cast import NOON, event, store
 
 pytestmark = pytest.mark.django_db

@@ -16,7 +16,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
-from routescope import mail
+from routescope.config import mail
 from tests.cast import signed_in
 
 _ASK = "from django.conf import settings; print(settings.EMAIL_BACKEND)"

@@ -26,9 +26,9 @@ from logs.ledger import UsageLedger
 from logs.models import ContentPolicy, Level, RecordType, UsageContent, UsageRecord
 from logs.selection import Selection
 from logs.spans import event_of
-from routescope.keyset import Cursor
-from routescope.ledger import Charge, Work
-from routescope.ranges import MINUTE, TimeRange, floor
+from routescope.contracts.ledger import Charge, Work
+from routescope.data.keyset import Cursor
+from routescope.data.ranges import MINUTE, TimeRange, floor
 from tasks.models import AsyncTask
 from tests.cast import NOON, event, just_now, signed_in, store
 from tests.sums import check_rollups

@@ -11,8 +11,8 @@ import pytest
 from accounts.models import User
 from logs.formats import native
 from logs.models import UsageRecord
-from routescope import identifiers
-from routescope.ids import derived_id
+from routescope.data.ids import derived_id
+from routescope.text import identifiers
 from tests import everything
 from tests.cast import signed_in
 from tests.sending import Sender, sender

@@ -15,7 +15,7 @@ from django.urls import reverse
 from time_machine import TimeMachineFixture
 
 from accounts.models import AuditEntry, LinkedIdentity, User
-from routescope.env import SecretText
+from routescope.config.env import SecretText
 from tests.oidc_cast import CALLBACK, answer, change, question, sign_in, who
 from tests.oidc_provider import OpenIDProvider
 

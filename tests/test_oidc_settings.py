@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from routescope.web import oidc_settings
+from routescope.config import oidc
 
 WHOLE = {
     "OIDC_ISSUER": "https://login.example.com",
@@ -41,12 +41,12 @@ def test_settings_that_could_let_anybody_in_stop_the_start(
     for name, value in (WHOLE | changes).items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ImproperlyConfigured, match=said) as error:
-        oidc_settings.from_environment()
+        oidc.from_environment()
     assert "the-secret-itself" not in str(error.value)
 
 
 def test_the_environment_is_read_as_the_docs_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert oidc_settings.from_environment() is None
+    assert oidc.from_environment() is None
     variables = WHOLE | {
         "OIDC_DOMAINS": "Example.com, @example.org",
         "OIDC_GROUP_CLAIM": "realm_access.roles",
@@ -54,7 +54,7 @@ def test_the_environment_is_read_as_the_docs_say(monkeypatch: pytest.MonkeyPatch
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    found = oidc_settings.from_environment()
+    found = oidc.from_environment()
     assert found
     assert found.domains == {"example.com", "example.org"}
     assert found.groups == {"support": "Support desk", "leads": "leads"}

@@ -19,7 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from logs.formats import genai, otlp
 from logs.models import Cause, Status, UsageRecord
-from routescope.ids import moment_of
+from routescope.data.ids import moment_of
 from tests import captures
 from tests.sending import Sender, sender
 from tests.sums import check_rollups

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings as SettingsWrapper
 
-from routescope import outbound
-from routescope.outbound import ForbiddenAddressError, OutboundError
+from routescope.wire import outbound
+from routescope.wire.outbound import ForbiddenAddressError, OutboundError
 
 SPECIAL = [
     "127.0.0.1",

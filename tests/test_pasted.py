@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from routescope import pasted
+from routescope.text import pasted
 
 KEY = "sk-proj-abcdefghijklmnopqrstuvwx1234"
 

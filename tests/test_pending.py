@@ -15,8 +15,8 @@ from logs import busy_hours, ingest, listing, pending, rollups, traffic
 from logs.breakdown import By, breakdown
 from logs.models import TrafficHour, UsageDay, UsageHour, UsagePending, UsageRecord
 from logs.selection import Selection
-from routescope.keyset import Cursor
-from routescope.ranges import DAY, HOUR, MINUTE, TimeRange
+from routescope.data.keyset import Cursor
+from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange
 from tests.cast import NOON, event, store
 from tests.sums import check_rollups
 

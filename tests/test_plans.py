@@ -21,11 +21,11 @@ from logs import listing, lookback, pending, rollups, traffic
 from logs.breakdown import By, breakdown
 from logs.models import UsageRecord
 from logs.selection import Selection
-from routescope import partitions
-from routescope.ids import first_id
-from routescope.keyset import Cursor
-from routescope.partitions import Month
-from routescope.ranges import DAY, TimeRange
+from routescope.data import partitions
+from routescope.data.ids import first_id
+from routescope.data.keyset import Cursor
+from routescope.data.partitions import Month
+from routescope.data.ranges import DAY, TimeRange
 from tests.cast import NOON, event, store
 
 Node = dict[str, Any]

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from routescope import outbound
 from routescope.encryption import decrypt, encrypt
+from routescope.wire import outbound
 from tasks.asking import CannotAskError, ask, fill, poll_url
 from tasks.models import AsyncTask, Provider, ProviderCredential, TaskStatus
 from tasks.providers.catalogue import built_in, built_in_source, catalogue

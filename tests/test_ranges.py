@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routescope.ranges import DAY, HOUR, Preset, TimeRange, ceil, cover, floor, preset_range
+from routescope.data.ranges import DAY, HOUR, Preset, TimeRange, ceil, cover, floor, preset_range
 
 NOW = datetime(2026, 3, 29, 10, 17, 42, tzinfo=UTC)
 MOMENTS = st.datetimes(datetime(2023, 1, 1), datetime(2023, 1, 8), timezones=st.just(UTC))

@@ -18,7 +18,7 @@ from logs.models import ModelPrice, RecordType, Status, UsageRecord
 from logs.models.prices import BEGINNING
 from logs.pricing import UNIT, WIDE, PriceBook
 from logs.receipts import Receipt, receipt
-from routescope.ids import derived_id
+from routescope.data.ids import derived_id
 from tests.cast import NOON, event, signed_in, store
 from tests.test_details import details
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from routescope.redaction import redacted, redacted_json, without_secrets_in_name
-from routescope.remembering import LONGEST, remembered
+from routescope.text.redaction import redacted, redacted_json, without_secrets_in_name
+from routescope.text.remembering import LONGEST, remembered
 from tests import linear, secret_kinds
 
 PLANTED = [

@@ -19,9 +19,9 @@ from logs import contents, pending, retention, rollups
 from logs.contents import Captured
 from logs.models import Level, UsageContent, UsageDay, UsageRecord
 from logs.selection import Selection
-from routescope import partitions
-from routescope.ids import derived_id
-from routescope.partitions import Day, Month
+from routescope.data import partitions
+from routescope.data.ids import derived_id
+from routescope.data.partitions import Day, Month
 from tests.cast import event, store
 from tests.work import Work, so_far
 

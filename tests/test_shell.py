@@ -18,7 +18,7 @@ from django.views import defaults
 from playwright.sync_api import Page, Route, expect
 
 from accounts.models import Gateway, User
-from routescope import context
+from routescope.web import context
 from tests.cast import event, signed_in, store
 from tests.e2e import hands
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from routescope import sparse
-from routescope.keyset import Cursor, Page
+from routescope.data import sparse
+from routescope.data.keyset import Cursor, Page
 
 NOTHING: list[UUID] = []
 

@@ -115,9 +115,11 @@ def _without_texts(value: object) -> object:
 
 _OWN = {
     Path("routescope/wire/strict_json.py"): "the one place",
-    Path("routescope/reading.py"): "takes bodies of records apart, of which each is then read strictly",
+    Path("routescope/wire/reading.py"): "takes bodies of records apart, of which each is then read strictly",
     Path("routescope/embedded/keeper.py"): "reads what it wrote itself",
-    Path("routescope/json_parts.py"): "takes bodies of records apart, of which each is then read strictly",
+    Path(
+        "routescope/wire/json_parts.py"
+    ): "takes bodies of records apart, of which each is then read strictly",
 }
 """Who may call a bare reader of JSON. The formats of records under ``logs/`` have one of their own."""
 

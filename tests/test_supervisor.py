@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from routescope import supervisor
 from routescope.embedded import running
-from routescope.output import Lines
-from routescope.supervisor import Service, ServiceFailedError, Supervisor, run_once
+from routescope.processes import supervisor
+from routescope.processes.output import Lines
+from routescope.processes.supervisor import Service, ServiceFailedError, Supervisor, run_once
 
 Record = list[tuple[str, str]]
 LIMIT = 120  # seconds
@@ -166,7 +166,7 @@ def test_a_failed_preparation_tells_what_it_said(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="Only Linux ties a child to its parent.")
 def test_children_end_with_a_killed_parent() -> None:
     program = (
-        "import pathlib; from routescope.supervisor import *\n"
+        "import pathlib; from routescope.processes.supervisor import *\n"
         "ready = lambda: False\n"
         "s = Service('clock', ['/bin/sh', '-c', 'echo $$; exec sleep 60'], {}, ready=ready)\n"
         "Supervisor([s], lambda name, line: print(line, flush=True), pathlib.Path('/')).run(lambda: None)"

@@ -24,7 +24,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings as SettingsWrapper
 
 from accounts.models import Gateway, User
-from routescope import outbound
+from routescope.wire import outbound
 from tasks import claims, jobs, lifecycle, polling, refunds
 from tasks.following import clock, waits
 from tasks.models import (

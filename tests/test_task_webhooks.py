@@ -19,7 +19,7 @@ from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
 from accounts.models import Gateway, User
-from routescope import outbound
+from routescope.wire import outbound
 from tasks.intake import hints
 from tasks.models import AsyncTask, EventKind, ProviderCredential, TaskEvent, TaskStatus, WebhookDelivery
 from tasks.providers.catalogue import catalogue

@@ -25,7 +25,7 @@ from logs.chart import Chart, nice
 from logs.events import UsageEvent
 from logs.models import RecordType, Status
 from logs.selection import Selection
-from routescope.ranges import DAY, HOUR, MINUTE, TimeRange, floor
+from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange, floor
 from tests.cast import NOON, event, signed_in, store
 from tests.test_azure import TRACES
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from time_machine import TimeMachineFixture
 
 from accounts.models import Gateway, User
-from routescope import outbound
+from routescope.wire import outbound
 from tasks import claims, polling
 from tasks.following import clock
 from tasks.intake import hints

@@ -13,10 +13,10 @@ import pytest
 from django.core.management import call_command
 
 from accounts.models import User
+from routescope.config.listening import Address, AddressTakenError
 from routescope.demo import DEMO_USER_EMAIL
-from routescope.listening import Address, AddressTakenError
 from routescope.management.commands import up as up_command
-from routescope.output import Lines
+from routescope.processes.output import Lines
 from tests.runs import LIMIT, MANAGE, Up, environment, made_state, processes, start, state, wait
 
 __all__ = ["made_state", "start", "state"]

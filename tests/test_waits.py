@@ -18,11 +18,10 @@ from accounts.models import Delivery, Gateway, IngestKey, User
 from logs import contents, pending, retention
 from logs.contents import Captured
 from logs.models import Level, UsageContent, UsagePending, UsageRecord
-from routescope import partitions
-from routescope.data import apart, limits
+from routescope.data import apart, limits, partitions
+from routescope.data.ids import derived_id
 from routescope.data.limits import WorkLimits, limited
-from routescope.ids import derived_id
-from routescope.partitions import Day, Month
+from routescope.data.partitions import Day, Month
 from tests.cast import NOON, event, store
 from tests.locking import held
 from tests.sums import check_rollups

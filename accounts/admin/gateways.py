@@ -33,9 +33,9 @@ from accounts.models import (
     UserIdentity,
 )
 from accounts.rights import reaches
-from routescope import formatting
 from routescope.admin import KeptAdmin, ShortInline, badge
 from routescope.admin.sections import Section
+from routescope.text import formatting
 
 _MOST_DAYS = 30
 

@@ -36,10 +36,10 @@ from accounts.languages import offered
 from accounts.models import ApiToken, AuditEntry, LinkedIdentity, User, UserIdentity
 from accounts.oidc import claimed_rights
 from accounts.rights import reaches
-from routescope import formatting
 from routescope.admin import KeptAdmin, ReadOnlyAdmin, ShortInline, badge
 from routescope.admin.sections import Section
-from routescope.mail import SILENT
+from routescope.config.mail import SILENT
+from routescope.text import formatting
 
 logger = logging.getLogger(__name__)
 

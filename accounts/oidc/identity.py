@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from accounts.oidc.issuer import Claims
-from routescope.web.oidc_settings import OidcSettings
+from routescope.config.oidc import OidcSettings
 
 _LONGEST_NAME = 200
 _LONGEST_EMAIL = 254

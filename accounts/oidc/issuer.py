@@ -17,9 +17,9 @@ from urllib.parse import quote_plus, urlencode
 
 import jwt
 
-from routescope import outbound
-from routescope.outbound import Answer, OutboundError
-from routescope.web.oidc_settings import OidcSettings
+from routescope.config.oidc import OidcSettings
+from routescope.wire import outbound
+from routescope.wire.outbound import Answer, OutboundError
 from routescope.wire.strict_json import JSONError
 
 SECONDS = 10.0

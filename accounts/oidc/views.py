@@ -29,7 +29,7 @@ from accounts.oidc.arrival import carrying
 from accounts.oidc.identity import ClaimedIdentity, identity_of, needs_user_info
 from accounts.oidc.issuer import IssuerAnswerError, IssuerError, asked
 from accounts.oidc.refusal import refused, within
-from routescope.web.oidc_settings import OidcSettings
+from routescope.config.oidc import OidcSettings
 
 logger = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from accounts.admin.pickers import PersonField, TokenField
 from accounts.models import AIModel, ApiToken, Group, Mergeable, User
 from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.selection import Selection
-from routescope import pasted
 from routescope.admin import RangeForm, look_up
-from routescope.partitions import Month
+from routescope.data.partitions import Month
+from routescope.text import pasted
 
 
 class UsageRecordForm(RangeForm):

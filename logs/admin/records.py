@@ -23,7 +23,6 @@ from logs.admin.filters import UsageRecordForm
 from logs.details import CALLED
 from logs.models import UsageRecord
 from logs.rollups import Totals
-from routescope import formatting
 from routescope.admin import (
     PAGE_SIZE,
     Figure,
@@ -38,8 +37,9 @@ from routescope.admin import (
     yes_or_no,
 )
 from routescope.admin.sections import Section
-from routescope.keyset import Cursor, Page
-from routescope.ranges import TimeRange
+from routescope.data.keyset import Cursor, Page
+from routescope.data.ranges import TimeRange
+from routescope.text import formatting
 
 
 @admin.register(UsageRecord)

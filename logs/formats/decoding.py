@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from logs.events import Batch, Rejection, UsageEvent
-from routescope.json_parts import BrokenError, Steps, members
-from routescope.reading import FormatError, RecordError, is_utf8, mended, readable
+from routescope.wire.json_parts import BrokenError, Steps, members
+from routescope.wire.reading import FormatError, RecordError, is_utf8, mended, readable
 
 logger = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ import msgspec
 from logs.events import JSONObject, UsageEvent
 from logs.formats import parameters, span_content, span_errors
 from logs.models import Status
-from routescope.identifiers import kept, shown
-from routescope.ids import EPOCH
-from routescope.reading import MAX_COUNT, MAX_NAME, MAX_TEXT, RecordError, address, amount, built
+from routescope.data.ids import EPOCH
+from routescope.text.identifiers import kept, shown
+from routescope.wire.reading import MAX_COUNT, MAX_NAME, MAX_TEXT, RecordError, address, amount, built
 
 MODEL_OPERATIONS = frozenset({
     "chat", "completion", "text_completion", "generate_content", "generate", "embedding", "embeddings", "llm",

@@ -25,9 +25,9 @@ from logs.events import Batch, Failure, JSONObject, UsageEvent
 from logs.formats import litellm_cost, parameters, tolerant
 from logs.formats.decoding import decode_each
 from logs.models import RecordType, Status
-from routescope.identifiers import kept, shown
-from routescope.json_parts import is_within
-from routescope.reading import (
+from routescope.text.identifiers import kept, shown
+from routescope.wire.json_parts import is_within
+from routescope.wire.reading import (
     MAX_COUNT,
     MAX_DEPTH,
     MAX_JSON_BYTES,

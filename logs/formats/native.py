@@ -15,8 +15,8 @@ import msgspec
 from logs.events import Batch, Failure, JSONObject, UsageEvent
 from logs.formats.decoding import decode_each
 from logs.models import REQUEST_TYPES, RecordType, Status
-from routescope.identifiers import kept, shown
-from routescope.reading import RecordError, address, amount, kept_json, moment, shortened, split
+from routescope.text.identifiers import kept, shown
+from routescope.wire.reading import RecordError, address, amount, kept_json, moment, shortened, split
 
 _Name = Annotated[str, msgspec.Meta(max_length=200)]
 _Text = Annotated[str, msgspec.Meta(max_length=1000)]

@@ -18,18 +18,9 @@ from logs.events import Failure, JSONObject, UsageEvent
 from logs.formats import tolerant
 from logs.formats.receipt import line, settled
 from logs.models import RecordType, Status
-from routescope.identifiers import kept
-from routescope.json_parts import BrokenError
-from routescope.reading import (
-    MAX_COUNT,
-    MAX_NAME,
-    RecordError,
-    address,
-    amount,
-    cut,
-    moment,
-    shortened,
-)
+from routescope.text.identifiers import kept
+from routescope.wire.json_parts import BrokenError
+from routescope.wire.reading import MAX_COUNT, MAX_NAME, RecordError, address, amount, cut, moment, shortened
 
 logger = logging.getLogger(__name__)
 

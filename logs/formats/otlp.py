@@ -17,7 +17,7 @@ from logs.events import Rejection
 from logs.formats import genai, otlp_json, otlp_protobuf
 from logs.formats.genai import Reading
 from logs.formats.otlp_protobuf import varint
-from routescope.reading import MAX_RECORDS, FormatError, RecordError
+from routescope.wire.reading import MAX_RECORDS, FormatError, RecordError
 
 logger = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 from logs.events import Rejection
 from logs.formats import tolerant
 from logs.formats.genai import Span, SpanEvent
-from routescope.json_parts import BrokenError, Steps, chosen, elements, is_within
-from routescope.reading import (
+from routescope.wire.json_parts import BrokenError, Steps, chosen, elements, is_within
+from routescope.wire.reading import (
     MAX_DEPTH,
     MAX_SPANS,
     Counted,

@@ -18,8 +18,8 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 
 from logs.events import Rejection
 from logs.formats.genai import Span, SpanEvent
-from routescope.json_parts import BrokenError, Steps
-from routescope.reading import MAX_SPANS, FormatError
+from routescope.wire.json_parts import BrokenError, Steps
+from routescope.wire.reading import MAX_SPANS, FormatError
 
 MOST_FIELDS = 20_000
 """Of one span, at all its levels: each takes some 100 bytes when parsed. Semantic conventions use some 60."""

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from logs.events import JSONObject
-from routescope.reading import MAX_JSON_BYTES
+from routescope.wire.reading import MAX_JSON_BYTES
 
 _CONTENT = frozenset({
     "audio", "contents", "documents", "extra_body", "extra_headers", "extra_query", "file", "files",

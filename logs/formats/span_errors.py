@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from logs.events import Failure
-from routescope.reading import MAX_NAME, shortened
+from routescope.wire.reading import MAX_NAME, shortened
 
 if TYPE_CHECKING:
     from logs.formats.genai import Span

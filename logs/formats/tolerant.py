@@ -10,8 +10,8 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
-from routescope.json_parts import Steps, members
-from routescope.reading import mended, without_no_numbers
+from routescope.wire.json_parts import Steps, members
+from routescope.wire.reading import mended, without_no_numbers
 
 _Object = TypeVar("_Object", bound=msgspec.Struct)
 _MOST_NAMED = 20

@@ -76,8 +76,8 @@ def _reference(to: str, label: StrPromise, *, null: bool = False) -> models.Fore
 class UsageRecord(models.Model):
     """One call through the gateway (or a refund or adjustment of one), as the gateway reported it.
 
-    ``id`` sorts by request time and is derived from gateway, request ID and type (`routescope.ids`), so the
-    same record delivered twice is the same row. Input tokens include cached ones; output tokens include
+    ``id`` sorts by request time and is derived from gateway, request ID and type (`routescope.data.ids`), so
+    the same record delivered twice is the same row. Input tokens include cached ones; output tokens include
     reasoning. ``cost`` is what was charged in USD; NULL means that no price is known.
     """
 

@@ -15,8 +15,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.functional import Promise
 
-from routescope import identifiers, pasted
 from routescope.admin.sections import Section
+from routescope.text import identifiers, pasted
 from routescope.web.asking import SEARCH, address, asked
 
 _Row = TypeVar("_Row", bound=models.Model)

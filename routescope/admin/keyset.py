@@ -22,10 +22,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from routescope.admin.bases import ReadOnlyAdmin
-from routescope.filtering import MomentField
-from routescope.keyset import Cursor, Page
-from routescope.ranges import HOUR, Preset, TimeRange, ceil, floor, preset_range
-from routescope.snapshot import snapshot
+from routescope.data.keyset import Cursor, Page
+from routescope.data.ranges import HOUR, Preset, TimeRange, ceil, floor, preset_range
+from routescope.data.snapshot import snapshot
+from routescope.filters.filter_set import MomentField
 
 PAGE_SIZE = 50
 CUSTOM = "custom"

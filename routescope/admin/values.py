@@ -9,7 +9,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from routescope import formatting
+from routescope.text import formatting
 
 
 def pretty_json(value: object) -> str | SafeString:

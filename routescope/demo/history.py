@@ -12,6 +12,8 @@ from logs import ingest
 from logs.events import Batch, UsageEvent
 from logs.models import UsageRecord
 from routescope.data import room
+from routescope.data.ids import EPOCH
+from routescope.data.ranges import DAY, HOUR, MINUTE, floor
 from routescope.demo import DEMO_USER_EMAIL
 from routescope.demo.failures import REFUNDED_WITHIN
 from routescope.demo.media import LONGEST, orders
@@ -19,8 +21,6 @@ from routescope.demo.people import demo_gateway, make_cast
 from routescope.demo.shares import Tally, cores, store_in_two
 from routescope.demo.tasks import store_tasks
 from routescope.demo.traffic import Traffic, adjustments, ended, scale_for, welcome
-from routescope.ids import EPOCH
-from routescope.ranges import DAY, HOUR, MINUTE, floor
 
 BATCH = 4_000
 _WORTH_A_PROCESS = 20_000

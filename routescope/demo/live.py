@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from logs.events import JSONObject, UsageEvent
+from routescope.data.ranges import DAY, HOUR, floor
 from routescope.demo import wire
 from routescope.demo.media import LONGEST, Order, orders, orders_of_hour
 from routescope.demo.traffic import CALLS_PER_DAY, Traffic, ended
-from routescope.ranges import DAY, HOUR, floor
 
 STREAM = "live"
 LONGEST_STEP = timedelta(minutes=10)

@@ -17,10 +17,10 @@ from accounts.models import Gateway
 from logs import ingest
 from logs.events import Batch, UsageEvent
 from logs.models import RecordType
+from routescope.data.ids import derived_id
 from routescope.demo import DEMO_GATEWAY
 from routescope.demo.cast import STUDIO
 from routescope.demo.provider import ENDS, plan
-from routescope.ids import derived_id
 from tasks import registration, reports
 from tasks.models import ProviderCredential
 from tasks.providers.catalogue import catalogue

@@ -14,11 +14,11 @@ import msgspec
 
 from logs.events import JSONObject, UsageEvent
 from logs.models import RecordType
+from routescope.data.ranges import DAY, HOUR, floor
 from routescope.demo.cast import MEDIA, NIGHTLY_JOBS, STUDIO, Token
 from routescope.demo.prices import charge_units
 from routescope.demo.rhythm import poisson
 from routescope.demo.traffic import Traffic
-from routescope.ranges import DAY, HOUR, floor
 from tasks.models import UNSUCCESSFUL_STATUSES, TaskStatus, TaskType
 from tasks.observations import Pieces
 

@@ -9,10 +9,10 @@ from django.db import transaction
 from accounts.demo_accounts import DEMO_PASSWORD
 from accounts.identities import resolve
 from accounts.models import ApiToken, Gateway, Group, User
+from routescope.data.ids import derived_id
 from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_GATEWAY, DEMO_USER_EMAIL
 from routescope.demo.cast import GROUPS, TOKENS, WORKLOADS
 from routescope.demo.prices import MODELS
-from routescope.ids import derived_id
 
 _AGES = {workload.token: workload.career.begins for workload in WORKLOADS}
 """For how many days before the end of the history a token has been in use."""

@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from routescope.ranges import DAY, HOUR
+from routescope.data.ranges import DAY, HOUR
 
 _HISTORY = 90 * DAY
 _MICROSECOND = timedelta(microseconds=1)

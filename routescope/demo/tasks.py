@@ -14,8 +14,8 @@ from django.db import transaction
 from accounts.identities import ResolvedNames, resolve
 from accounts.models import Gateway
 from logs.models import RecordType
+from routescope.data.ids import derived_id
 from routescope.demo.media import Order
-from routescope.ids import derived_id
 from tasks.models import OPEN_STATUSES, AsyncTask, EventKind, EventReason, TaskEvent, TaskStatus
 
 _CHANGING = (

@@ -9,11 +9,11 @@ from decimal import Decimal
 
 from logs.events import UsageEvent
 from logs.models import RecordType, Status
+from routescope.data.ranges import HOUR
 from routescope.demo import DEMO_USER_EMAIL, failures
 from routescope.demo.calls import Caller
 from routescope.demo.cast import PRODUCTION, WORKLOADS, Workload
 from routescope.demo.rhythm import BURST_MEAN, arrivals, burst
-from routescope.ranges import HOUR
 
 _TOKENS = {(workload.token.user, workload.token.name): workload.token for workload in WORKLOADS}
 CALLS_PER_DAY = sum(

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from routescope.embedded import keeper, leases, place, postgres, programs, secret, signals, valkey
 from routescope.embedded.errors import EmbeddedError
-from routescope.supervisor import Say
+from routescope.processes.supervisor import Say
 
 __all__ = [
     "EmbeddedError",

@@ -26,7 +26,7 @@ from routescope.embedded.account import Server, begun
 from routescope.embedded.errors import EmbeddedError
 from routescope.embedded.postgres import Postgres
 from routescope.embedded.valkey import Valkey
-from routescope.supervisor import Say
+from routescope.processes.supervisor import Say
 
 _ENGINES: dict[str, type[Postgres] | type[Valkey]] = {Postgres.name: Postgres, Valkey.name: Valkey}
 _MODULE = "routescope.embedded"

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 from routescope.exports.sources import Column, ColumnKind, Value
 from routescope.exports.texts import is_formula
-from routescope.formatting import plain
+from routescope.text.formatting import plain
 
 MOST_ROWS = 1_048_575
 """Rows of a sheet beside its heading: Excel's limit is 1,048,576."""

@@ -21,7 +21,7 @@ import msgspec
 
 from routescope.exports.formats import Format
 from routescope.exports.sources import Row, Selected, Value
-from routescope.reading import SUM_DIGITS
+from routescope.wire.reading import SUM_DIGITS
 
 PART_ROWS = 25_000
 _WIDE = Context(prec=SUM_DIGITS)

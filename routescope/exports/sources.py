@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.http import QueryDict
 
-from routescope.ranges import TimeRange
+from routescope.data.ranges import TimeRange
 
 
 class ColumnKind(Enum):

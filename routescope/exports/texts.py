@@ -12,7 +12,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from routescope.exports.sources import Column, Value
-from routescope.formatting import plain
+from routescope.text.formatting import plain
 
 # OWASP, CSV injection: a cell that begins with one of these is a formula to some spreadsheet.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import get_conditional_response
 from django.views.decorators.csrf import csrf_exempt
 
-from routescope.ranges import TimeRange
+from routescope.data.ranges import TimeRange
 from routescope.rest.problems import ProblemError
 from routescope.rest.problems import answer as problem
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from routescope.filtering import RangeFilterSet
-from routescope.ranges import TimeRange
+from routescope.data.ranges import TimeRange
+from routescope.filters.filter_set import RangeFilterSet
 from routescope.rest.answers import utc
 
 

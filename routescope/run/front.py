@@ -14,6 +14,7 @@ from functools import partial
 from typing import cast
 
 from django.conf import settings
+from django.core.servers.basehttp import get_internal_wsgi_application
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 from routescope.run.health import OK, Health
@@ -23,7 +24,6 @@ from routescope.run.pools import FullError, GoneError, LateError, Pool
 from routescope.run.static_files import StaticFiles
 from routescope.run.uploads import UploadRefusedError, Uploads
 from routescope.run.wsgi_calls import FilePart, WholeResponse, WsgiApplication, call, environ
-from routescope.wsgi import application as django
 
 _BUSY = "The console is busy. Try again in some seconds."
 _RETRY_AFTER = b"5"  # seconds
@@ -130,7 +130,9 @@ class Application:
     async def _live(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         await receive()
         self._front = Front(
-            cast(WsgiApplication, django), self._static_files, ServerLimits.from_environment()
+            cast(WsgiApplication, get_internal_wsgi_application()),
+            self._static_files,
+            ServerLimits.from_environment(),
         )
         await send({"type": "lifespan.startup.complete"})
         await receive()

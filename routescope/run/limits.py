@@ -6,7 +6,7 @@ import resource
 from dataclasses import dataclass
 from typing import Self
 
-from routescope import env
+from routescope.config import env
 
 MEBIBYTE = 1024 * 1024
 

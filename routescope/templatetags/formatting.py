@@ -1,10 +1,13 @@
-"""Template filters over `routescope.formatting`: ``{% load formatting %} {{ record.cost|money_call }}``."""
+"""Template filters over `routescope.text.formatting`.
+
+``{% load formatting %} {{ record.cost|money_call }}``
+"""
 
 from __future__ import annotations
 
 from django import template
 
-from routescope import formatting
+from routescope.text import formatting
 
 register = template.Library()
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from django import template
 from django.utils.safestring import SafeString, mark_safe
 
-from routescope.filtering import RangeFilterSet
+from routescope.filters.filter_set import RangeFilterSet
 
 register = template.Library()
 _LINES = re.compile(r">\s*\n\s*<")

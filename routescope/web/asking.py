@@ -14,7 +14,7 @@ from django.urls import Resolver404, resolve
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from routescope import pasted
+from routescope.text import pasted
 
 SEARCH = "_search"
 """What tells a search of the Django admin from its other forms, which are sent to the same address."""

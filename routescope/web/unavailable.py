@@ -22,9 +22,9 @@ from django.utils.translation import gettext_lazy as _l
 from django.views import defaults
 
 from routescope.data import limits
+from routescope.data.ranges import Preset
 from routescope.data.troubles import Trouble, trouble_of
-from routescope.filtering import CUSTOM, with_shown_range
-from routescope.ranges import Preset
+from routescope.filters.filter_set import CUSTOM, with_shown_range
 from routescope.rest.problems import CONTENT_TYPE, Problem
 from routescope.web.asking import address_of
 

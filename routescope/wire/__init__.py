@@ -1,0 +1,1 @@
+"""What comes in from others and goes out to them: bodies, JSON, requests of our own."""

@@ -20,7 +20,6 @@ from accounts.admin.columns import OwnerColumns
 from accounts.admin.pickers import PersonField
 from accounts.models import User
 from accounts.rights import READ_CONTENT
-from routescope import formatting
 from routescope.admin import (
     PAGE_SIZE,
     KeysetAdmin,
@@ -35,9 +34,10 @@ from routescope.admin import (
     yes_or_no,
 )
 from routescope.admin.sections import Section
-from routescope.ids import EPOCH
-from routescope.keyset import Cursor, Page
-from routescope.ranges import Preset
+from routescope.data.ids import EPOCH
+from routescope.data.keyset import Cursor, Page
+from routescope.data.ranges import Preset
+from routescope.text import formatting
 from tasks import listing
 from tasks.models import AsyncTask, TaskEvent, TaskStatus, TaskType
 from tasks.querysets import AsyncTaskQuerySet

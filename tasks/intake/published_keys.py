@@ -14,8 +14,8 @@ from collections.abc import Iterator
 
 from django.core.cache import cache
 
-from routescope import outbound
-from routescope.outbound import OutboundError
+from routescope.wire import outbound
+from routescope.wire.outbound import OutboundError
 from routescope.wire.strict_json import JSON, JSONError
 
 logger = logging.getLogger(__name__)

@@ -89,8 +89,8 @@ class EventReason(models.TextChoices):
 class AsyncTask(models.Model):
     """One async task, from its submission to its end.
 
-    ``id`` sorts by submission time and is derived from gateway and task ID (`routescope.ids`): the same task
-    registered twice is the same row. ``request_id`` is the usage record that submitted it. Money is USD.
+    ``id`` sorts by submission time and is derived from gateway and task ID (`routescope.data.ids`): the same
+    task registered twice is the same row. ``request_id`` is the usage record that submitted it. Money is USD.
 
     The fields from ``status`` on change only in ``lifecycle.transition()``; those of polling are kept by
     ``claims`` and ``polling``.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
-from routescope.outbound import host_of
+from routescope.wire.outbound import host_of
 from tasks.models import ProviderCredential
 from tasks.providers.definition import Auth, Definition
 

@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
-from routescope.reading import shortened
 from routescope.wire import strict_json
+from routescope.wire.reading import shortened
 from routescope.wire.strict_json import JSONError
 from tasks.models import MAX_ID_BYTES, TaskStatus, TaskType
 from tasks.providers.definition import Piece, PieceKind, Reading, duration

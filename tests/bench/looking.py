@@ -27,8 +27,8 @@ def rows() -> list[Any]:
     from accounts.models import UserIdentity
     from logs import listing, lookback, rollups, traffic
     from logs.selection import Selection
-    from routescope.keyset import Cursor
-    from routescope.ranges import DAY, TimeRange
+    from routescope.data.keyset import Cursor
+    from routescope.data.ranges import DAY, TimeRange
     from tests.bench.reading import END, PAGE, in_database, rare_model
 
     heavy = UserIdentity.objects.get(name="user1").user

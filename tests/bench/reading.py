@@ -15,8 +15,8 @@ from logs.breakdown import By, breakdown
 from logs.models import UsageRecord
 from logs.retention import SUMS
 from logs.selection import Selection
-from routescope.keyset import Cursor
-from routescope.ranges import DAY, TimeRange
+from routescope.data.keyset import Cursor
+from routescope.data.ranges import DAY, TimeRange
 from tests.bench.table import Row, Work, faster, within
 
 FIRST, DAYS = datetime.fromtimestamp(1764547200, UTC), 90

@@ -49,7 +49,7 @@ def served(database: str) -> Iterator[int]:
         "DJANGO_SETTINGS_MODULE": "routescope.settings",
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "-c", "routescope/gunicorn.py"],
+        [sys.executable, "-m", "gunicorn", "-c", "routescope/run/gunicorn.py"],
         cwd=settings.BASE_DIR,
         env=environment,
         start_new_session=True,

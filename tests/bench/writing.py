@@ -30,7 +30,7 @@ from accounts.models import Gateway, IngestKey
 from logs import ingest, pending
 from logs.events import Batch, UsageEvent
 from logs.retention import SUMS
-from routescope import partitions
+from routescope.data import partitions
 from tests.bench import serving
 from tests.bench.fill import BATCH, disconnect, source_batches
 from tests.bench.reading import DAYS, FIRST

@@ -21,14 +21,16 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connections
 
 from accounts.demo_accounts import DEMO_PASSWORD
-from routescope import embedded, env, mail, statics
+from routescope import embedded
+from routescope.config import env, mail
+from routescope.config.listening import Address, AddressTakenError
 from routescope.data import version
 from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_USER_EMAIL
 from routescope.embedded import place, private
-from routescope.listening import Address, AddressTakenError
-from routescope.output import Lines
+from routescope.processes.output import Lines
+from routescope.processes.supervisor import Service, ServiceFailedError, Supervisor, run_once
+from routescope.run import statics
 from routescope.run.jobs import Queue
-from routescope.supervisor import Service, ServiceFailedError, Supervisor, run_once
 
 # Celery says so at every start; an operator who runs as root knows.
 _AS_ROOT = "ignore:You're running the worker with superuser privileges"

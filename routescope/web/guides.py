@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
@@ -19,7 +18,7 @@ from markdown_it import MarkdownIt
 EXAMPLE_URL = "https://routescope.example"
 """What the guides call the console's address."""
 
-_DOCS = Path(__file__).resolve().parent.parent / "docs"
+_DOCS = settings.BASE_DIR / "docs"
 SECTIONS: dict[str, str | Promise] = {"gateways": _("Connect a gateway")}
 """Folders of ``docs/`` that are shown, in this order."""
 

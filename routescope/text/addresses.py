@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from routescope.redaction import SECRET, without_secrets
+from routescope.text.redaction import SECRET, without_secrets
 
 _PART = re.compile(r"[^/?&#]+")
 _MOST_TIMES = 3

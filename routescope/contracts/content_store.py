@@ -18,7 +18,7 @@ class ContentStore(Protocol):
     def keep(self, identifier: UUID, user_id: int, level: int, made: list[Any]) -> None:
         """Keep what was made under an id, instead of what was, in the caller's transaction.
 
-        The id tells the time by which it expires (`routescope.ids`).
+        The id tells the time by which it expires (`routescope.data.ids`).
         """
 
     def load(self, user_id: int, identifiers: Iterable[UUID]) -> dict[UUID, list[Any] | None]:

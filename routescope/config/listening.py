@@ -9,7 +9,7 @@ import socket
 import time
 from dataclasses import dataclass
 
-from routescope import env
+from routescope.config import env
 
 _ASKED = "/readyz"
 

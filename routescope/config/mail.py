@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 _DJANGO = "django.core.mail.backends"
 PRINTING = {f"{_DJANGO}.{name}.EmailBackend" for name in ("console", "filebased", "locmem")}
 """Keep a mail's text where others find it, or in memory without end."""
-WITHHOLDING = "routescope.mail.Withheld"
+WITHHOLDING = "routescope.config.mail.Withheld"
 SILENT = {WITHHOLDING, f"{_DJANGO}.dummy.EmailBackend"}
 """Send nothing, and keep nothing."""
 REFUSED = (

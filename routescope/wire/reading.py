@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 from django.conf import settings
 
-from routescope.ids import EPOCH
-from routescope.json_parts import BrokenError, Steps, elements, is_one_value, is_within
-from routescope.web.client_address import client_of
+from routescope.data.ids import EPOCH
+from routescope.wire.client_address import client_of
+from routescope.wire.json_parts import BrokenError, Steps, elements, is_one_value, is_within
 
 MAX_RECORDS = 10_000
 MAX_SPANS = 50_000

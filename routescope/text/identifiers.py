@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from routescope.redaction import without_secrets_in_name
+from routescope.text.redaction import without_secrets_in_name
 
 MAX_BYTES = 2_500
 """Of an ID in UTF-8. LiteLLM's for the Responses API have up to some 2,300; a row of an index holds 2,704."""

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.http import QueryDict
 
-from routescope.ids import moment_of
+from routescope.data.ids import moment_of
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
-from routescope.keyset import Cursor, Page
+from routescope.data.keyset import Cursor, Page
 
 Row = TypeVar("Row")
 Found = TypeVar("Found", bound=Page[Any])

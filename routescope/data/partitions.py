@@ -28,9 +28,9 @@ from psycopg import errors, sql
 
 from routescope.data import limits
 from routescope.data.apart import must_be_there
+from routescope.data.ids import first_id, moment_of
 from routescope.data.limits import WorkLimits, limited
 from routescope.data.troubles import Trouble, trouble_of
-from routescope.ids import first_id, moment_of
 
 logger = logging.getLogger(__name__)
 

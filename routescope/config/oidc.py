@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from routescope import env
-from routescope.env import SecretText
-from routescope.listening import is_this_machine
+from routescope.config import env
+from routescope.config.env import SecretText
+from routescope.config.listening import is_this_machine
 
 _LONGEST_ISSUER = 200
 """Characters that allauth's table of linked identities has for it."""

@@ -18,10 +18,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_filters import Filter, FilterSet
 
-from routescope import pasted
-from routescope.ids import EPOCH
-from routescope.keyset import Cursor
-from routescope.ranges import Preset, TimeRange, preset_range
+from routescope.data.ids import EPOCH
+from routescope.data.keyset import Cursor
+from routescope.data.ranges import Preset, TimeRange, preset_range
+from routescope.text import pasted
 
 CUSTOM = "custom"
 SHOWN_RANGE = "shown_range"

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_plus
 
-from routescope.redaction import is_no_secret
-from routescope.remembering import remembered
+from routescope.text.redaction import is_no_secret
+from routescope.text.remembering import remembered
 
 LEFT_OUT = "[…]"
 _NAMES = frozenset(

@@ -1,4 +1,4 @@
-"""What the frame itself keeps: how its jobs fare."""
+"""How the jobs of Celery fare."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the console is served, here and in a container: ``gunicorn -c routescope/gunicorn.py``.
+"""How the console is served, here and in a container: ``gunicorn -c routescope/run/gunicorn.py``.
 
 gunicorn keeps the processes running. What runs in them is in ``routescope/run/``.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from django.conf import settings
 from django.urls import get_resolver
 
-from routescope import env, mail
+from routescope.config import env, mail
 from routescope.run.health import load_migrations
 from routescope.run.limits import ServerLimits
 

@@ -10,9 +10,9 @@ from django.utils.translation import gettext_lazy as _l
 
 from routescope.admin import ReadOnlyAdmin, badge
 from routescope.admin.sections import Section
-from routescope.formatting import duration
 from routescope.models import JobRun
 from routescope.run.overdue import due
+from routescope.text.formatting import duration
 
 _KINDS = {
     JobRun.Outcome.SUCCEEDED: "success",

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from itertools import chain
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from routescope import named_secrets, secret_shapes
-from routescope.identifiers import kept
+from routescope.text import named_secrets, secret_shapes
+from routescope.text.identifiers import kept
 
 LONGEST = 4_000
 """Characters of what is pasted that are looked at: as much as the boxes take."""

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
-from routescope import named_secrets, secret_shapes
-from routescope.named_secrets import SecretKind, kind_of
-from routescope.remembering import remembered
-from routescope.secret_shapes import BLOCK, HOOK
+from routescope.text import named_secrets, secret_shapes
+from routescope.text.named_secrets import SecretKind, kind_of
+from routescope.text.remembering import remembered
+from routescope.text.secret_shapes import BLOCK, HOOK
 
 SECRET = "[redacted secret]"  # noqa: S105 - what stands in its place
 _EMAIL = re.compile(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from typing import NamedTuple
 
-from routescope.secret_shapes import is_random, last_drawn
+from routescope.text.secret_shapes import is_random, last_drawn
 
 NAMES = tuple(
     """

@@ -1,0 +1,1 @@
+"""Several processes as one: started, watched and ended together, with one terminal."""

@@ -1,0 +1,1 @@
+"""Texts: what may be shown of them, and how values are written."""
