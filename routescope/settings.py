@@ -44,6 +44,8 @@ INSTALLED_APPS = [
     "logs",
     "tasks",
     "routescope",
+    "routescope.demo",
+    "routescope.newapi",
     "routescope.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -23,10 +23,10 @@ from django.db import connection
 from django.db.models import Sum
 
 from accounts.models import Gateway
-from logs import newapi_import
 from logs.formats.newapi import CONSUME, ERROR, REFUND, NewApiRow, fold
 from logs.models import Cause, ImportPosition, RecordType, Status, UsageRecord
-from routescope.newapi_source import SourceError, open_source
+from routescope.newapi import usage
+from routescope.newapi.source import SourceError, open_source
 from tasks.models import AsyncTask, TaskStatus
 from tests.sums import check_rollups
 
@@ -130,7 +130,7 @@ def test_a_charge_becomes_a_record_with_its_reckoning(installation: Installation
 def test_failed_attempts_and_the_charge_are_one_record_wherever_slices_end(
     installation: Installation, monkeypatch: pytest.MonkeyPatch, slice_size: int
 ) -> None:
-    monkeypatch.setattr(newapi_import, "SLICE", slice_size)
+    monkeypatch.setattr(usage, "SLICE", slice_size)
     installation.log(**FAILED, request_id="r1")
     installation.log(**CALL, request_id="other")
     installation.log(**FAILED, request_id="r1", created_at=NOW + 1)
@@ -153,7 +153,7 @@ def test_failed_attempts_and_the_charge_are_one_record_wherever_slices_end(
 def test_a_request_that_failed_everywhere_is_one_error(
     installation: Installation, monkeypatch: pytest.MonkeyPatch, slice_size: int
 ) -> None:
-    monkeypatch.setattr(newapi_import, "SLICE", slice_size)
+    monkeypatch.setattr(usage, "SLICE", slice_size)
     installation.log(**FAILED, request_id="r1")
     installation.log(**FAILED, request_id="r1")
     installation.imported()
@@ -168,7 +168,7 @@ def test_a_request_that_failed_everywhere_is_one_error(
 def test_a_session_billed_in_parts_loses_no_part(
     installation: Installation, monkeypatch: pytest.MonkeyPatch, slice_size: int
 ) -> None:
-    monkeypatch.setattr(newapi_import, "SLICE", slice_size)
+    monkeypatch.setattr(usage, "SLICE", slice_size)
     for _ in range(3):
         installation.log(**CALL, request_id="realtime")
     installation.imported()

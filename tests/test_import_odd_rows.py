@@ -154,7 +154,7 @@ def test_what_can_be_kept_of_an_odd_row_is_kept(source: Source, row: dict[str, A
 def test_a_slice_of_nothing_but_bad_rows_is_passed_over(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("logs.newapi_import.SLICE", 3)
+    monkeypatch.setattr("routescope.newapi.usage.SLICE", 3)
     for number in range(7):
         source.log(request_id=f"odd-{number}", created_at=None)
     source.log(request_id="good")

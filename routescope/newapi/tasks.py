@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from accounts.models import Gateway
-from routescope.newapi_source import NewApiSource, Unreadable
+from routescope.newapi.source import NewApiSource, Unreadable
 from routescope.wire import strict_json
 from routescope.wire.strict_json import JSONError
 from tasks.models import AsyncTask, TaskStatus

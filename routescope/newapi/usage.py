@@ -25,7 +25,7 @@ from logs.models import REQUEST_TYPES, ImportPosition, Status, UsageRecord
 from logs.spans import event_of
 from routescope.data import apart, limits, room
 from routescope.data.ids import EPOCH, first_id
-from routescope.newapi_source import NewApiSource, Unreadable
+from routescope.newapi.source import NewApiSource, Unreadable
 from routescope.text.identifiers import former, shown
 
 TABLE = "logs"

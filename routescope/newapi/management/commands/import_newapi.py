@@ -12,14 +12,14 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, close_old_connections
 
 from accounts.models import Gateway
-from logs import newapi_import
 from logs.formats.newapi import QUOTA_PER_USD
-from logs.newapi_import import Progress
 from routescope.data.room import NoRoomError
 from routescope.data.troubles import trouble_of
-from routescope.newapi_source import NewApiSource, SourceError, open_source
-from routescope.progress import Bar
-from tasks import newapi_import as tasks_import
+from routescope.newapi import tasks as tasks_import
+from routescope.newapi import usage
+from routescope.newapi.progress import Bar
+from routescope.newapi.source import NewApiSource, SourceError, open_source
+from routescope.newapi.usage import Progress
 
 _MAX_PAUSE = 60
 
@@ -58,8 +58,8 @@ class Command(BaseCommand):
         gateway, _ = Gateway.objects.get_or_create(name=options["gateway"])
         try:
             with open_source(options["source"]) as source:
-                if not source.has(newapi_import.TABLE):
-                    raise CommandError(f"{source.name} has no table {newapi_import.TABLE!r}.")
+                if not source.has(usage.TABLE):
+                    raise CommandError(f"{source.name} has no table {usage.TABLE!r}.")
                 self._report(self._import(source, gateway, quota_per_usd))
                 settled = self._import_tasks(source, gateway, quota_per_usd)
             if options["follow"]:
@@ -72,8 +72,8 @@ class Command(BaseCommand):
 
     def _import(self, source: NewApiSource, gateway: Gateway, quota_per_usd: Decimal) -> Progress:
         done = Progress()
-        bar = Bar(self.stderr, total=source.last(newapi_import.TABLE))
-        for progress in newapi_import.run(source, gateway, quota_per_usd=quota_per_usd):
+        bar = Bar(self.stderr, total=source.last(usage.TABLE))
+        for progress in usage.run(source, gateway, quota_per_usd=quota_per_usd):
             done = progress
             bar.show(progress.last_id, f"{progress.rows:,} rows")
         bar.finish()
@@ -105,7 +105,7 @@ class Command(BaseCommand):
             try:
                 # A connection of its own for each look: the source may restart meanwhile.
                 with open_source(dsn) as source:
-                    runs = newapi_import.run(source, gateway, quota_per_usd=quota_per_usd)
+                    runs = usage.run(source, gateway, quota_per_usd=quota_per_usd)
                     for progress in runs:
                         self.stderr.write(f"{progress.rows:,} rows, {progress.records:,} new records")
                     if source.has(tasks_import.TABLE):

@@ -1,0 +1,1 @@
+"""Records and tasks of a new-api installation, imported from its database."""
