@@ -1,9 +1,11 @@
-"""Pages about oneself. Signing in, passwords, MFA and sessions are in `accounts.sign_in_urls`."""
+"""Pages about oneself. Signing in, passwords, MFA and sessions are in `accounts.sign_in.urls`."""
 
 from django.urls import path
 from django.views.generic import RedirectView
 
-from accounts import export_views, read_views, saved_views, views
+from accounts.access import views as access_views
+from accounts.exports import views as export_views
+from accounts.people import saved_views, views
 
 urlpatterns = [
     path("profile/", views.profile, name="profile"),
@@ -11,9 +13,9 @@ urlpatterns = [
     path("records/views/<int:view_id>/rename/", saved_views.rename, name="view-rename"),
     path("records/views/<int:view_id>/delete/", saved_views.delete, name="view-delete"),
     path("profile/theme/", views.theme, name="theme"),
-    path("profile/access-tokens/", read_views.access_tokens, name="access-tokens"),
-    path("profile/access-tokens/<int:pk>/revoke/", read_views.revoke, name="access-token-revoke"),
-    path("profile/read-api/", read_views.read_api, name="read-api"),
+    path("profile/access-tokens/", access_views.access_tokens, name="access-tokens"),
+    path("profile/access-tokens/<int:pk>/revoke/", access_views.revoke, name="access-token-revoke"),
+    path("profile/read-api/", access_views.read_api, name="read-api"),
     path("exports/", export_views.exports, name="exports"),
     path("exports/results/", export_views.results, name="exports-results"),
     path("exports/new/", export_views.new, name="export-new"),

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_POST
 
-from accounts import deliveries
-from accounts.ingest_api import FAULT, for_gateways, unavailable
+from accounts.gateways import deliveries
+from accounts.gateways.endpoint import FAULT, for_gateways, unavailable
 from accounts.models import Gateway
 from logs import ingest
 from logs.events import Batch

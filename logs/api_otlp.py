@@ -8,9 +8,9 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from accounts import deliveries
-from accounts.ingest_api import FAULT, RETRY_AFTER_SECONDS
-from accounts.ingest_keys import authenticate
+from accounts.gateways import deliveries
+from accounts.gateways.endpoint import FAULT, RETRY_AFTER_SECONDS
+from accounts.gateways.keys import authenticate
 from logs import spans
 from logs.formats import otlp
 from routescope.data import limits, room, troubles

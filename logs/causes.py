@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrPromise
 
-from accounts import error_texts
+from accounts.gateways import error_texts
 from logs.cause_rules import RULES, Rule
 from logs.events import Failure, UsageEvent
 from logs.models import Cause, Status, UsageRecord

@@ -32,7 +32,7 @@ class ContentShown:
 def shown(record: UsageRecord, loaded: dict[UUID, Content | None], *, withheld: bool = False) -> ContentShown:
     """Return what to show of a record's content, given what could be loaded.
 
-    ``withheld``: nothing was, since the viewer lacks the right (``accounts.rights.may_read_content``).
+    ``withheld``: nothing was, since the viewer lacks the right (``accounts.staff.rights.may_read_content``).
     """
     if record.content is None:
         return ContentShown("none", _("Never captured: the gateway sent neither input nor output."))

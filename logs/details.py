@@ -11,9 +11,9 @@ from django.db.models import Q
 from django.shortcuts import get_object_or_404
 from django_stubs_ext import StrPromise
 
-from accounts import error_texts
+from accounts.gateways import error_texts
 from accounts.models import User
-from accounts.rights import may_read_content
+from accounts.staff.rights import may_read_content
 from logs import contents
 from logs.attempts import Attempt, timeline
 from logs.causes import Verdict, verdict_on

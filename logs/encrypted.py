@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from accounts import second_factors
+from accounts.sign_in import second_factors
 from logs import contents
 from routescope import encryption
 

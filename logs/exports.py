@@ -14,8 +14,8 @@ from django.db.models import Count, Sum
 from django.db.models.expressions import RawSQL
 from django.http import QueryDict
 
+from accounts.identities.names import CALLED
 from accounts.models import AIModel, ApiToken, Group, User
-from accounts.names import CALLED
 from logs import details, lookback, rollups
 from logs.details import Details
 from logs.filters import UsageFilter

@@ -17,8 +17,8 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 
+from accounts.identities.names import Names
 from accounts.models import ApiToken, User
-from accounts.names import Names
 from logs.breakdown import By
 from logs.compare import SORTS, default_sort
 from logs.models import Cause, Status, UsageDay, UsageRecord

@@ -22,7 +22,7 @@ from django.utils import timezone
 from psycopg import errors
 from psycopg.types.json import Jsonb
 
-from accounts.identities import ResolvedNames, resolve
+from accounts.identities.resolving import ResolvedNames, resolve
 from accounts.models import AIModel, Gateway
 from logs import contents, pending, privacy, storable
 from logs.causes import judge

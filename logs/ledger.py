@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from accounts.identities import ResolvedNames
+from accounts.identities.resolving import ResolvedNames
 from accounts.models import User
 from logs import ingest
 from logs.events import UsageEvent

@@ -3,7 +3,7 @@
 Whatever the policy, the record itself holds no secret, and nothing that repeats its content: that is in the
 store of content or nowhere. Where nothing may be kept, prose goes from all that is no error too; names and
 numbers stay. An error keeps its words, unless the operator chose otherwise for its gateway
-(`accounts.error_texts`).
+(`accounts.gateways.error_texts`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from accounts import error_texts
-from accounts.identities import ResolvedNames
+from accounts.gateways import error_texts
+from accounts.identities.resolving import ResolvedNames
 from accounts.models import ErrorTexts
 from logs import contents, echoes, error_forms
 from logs.contents import Captured, Policies

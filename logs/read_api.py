@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.http import Http404
 
-from accounts.read_api import ReadRequest, endpoint
+from accounts.access.endpoint import ReadRequest, endpoint
 from logs import breakdown as breakdowns
 from logs import details, listing, lookback, read_bodies, rollups, traffic
 from logs.breakdown import BreakdownLine, By

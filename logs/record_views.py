@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from accounts.access import AuthenticatedRequest
+from accounts.people.signed_in import AuthenticatedRequest
 from logs import details, reprice_form
 
 

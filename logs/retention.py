@@ -17,9 +17,9 @@ from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from psycopg import sql
 
-from accounts import audit
-from accounts.audit import SCHEDULER
 from accounts.models import AuditEntry
+from accounts.staff import audit
+from accounts.staff.audit import SCHEDULER
 from logs import pending
 from logs.ingest import TABLE as RECORDS
 from logs.models.content import TABLE as CONTENT

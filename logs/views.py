@@ -15,9 +15,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts import saved_views
-from accounts.access import AuthenticatedRequest
 from accounts.models import SavedView
+from accounts.people import saved_views
+from accounts.people.signed_in import AuthenticatedRequest
 from logs import compare, details, explain, listing, lookback, rollups, traffic
 from logs.chart import Chart
 from logs.display import Display

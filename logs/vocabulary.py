@@ -7,8 +7,8 @@ from typing import Self
 
 from django.db.models import Q
 
+from accounts.identities.names import CALLED, Names, token_names
 from accounts.models import AIModel, Group, User
-from accounts.names import CALLED, Names, token_names
 from logs.models import UsageDay
 
 

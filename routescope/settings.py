@@ -83,7 +83,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
-    "accounts.middleware.preferences",
+    "accounts.people.middleware.preferences",
     "routescope.web.middleware.htmx_sign_in",
 ]
 
@@ -218,7 +218,7 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/records/usage/"
 LOGOUT_REDIRECT_URL = "account_login"
 
-# Failures count by address and network (`accounts.adapter`); those of all strangers together by address.
+# Failures count by address and network (`accounts.sign_in.adapter`), all strangers' together by address.
 # Coming back from the OpenID provider has a limit of its own: each sign-in is one of `login` already.
 ACCOUNT_RATE_LIMITS = {
     "login_failed": "10/m/ip,5/300s/key",
@@ -226,8 +226,8 @@ ACCOUNT_RATE_LIMITS = {
     "oidc_callback": "60/m/ip",
     "oidc_refused": "10/m/ip",
 }
-ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "accounts.link_tokens.ResetTokens"  # noqa: S105  # a class
-ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "accounts.people.link_tokens.ResetTokens"  # noqa: S105  # a class
+ACCOUNT_ADAPTER = "accounts.sign_in.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
@@ -237,7 +237,7 @@ ACCOUNT_SESSION_REMEMBER = True
 USERSESSIONS_TRACK_ACTIVITY = True
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
-MFA_ADAPTER = "accounts.second_factors.MFAAdapter"
+MFA_ADAPTER = "accounts.sign_in.second_factors.MFAAdapter"
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
 
 OIDC = oidc.from_environment()

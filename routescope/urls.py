@@ -23,6 +23,6 @@ urlpatterns = [
     path("api/v1/openapi.json", by_method(GET=openapi), name="openapi"),
     # Not <path:>, which stops at a line end.
     re_path(r"^api/(?P<rest>[\s\S]*)\Z", not_found),
-    path("accounts/", include("accounts.sign_in_urls")),
+    path("accounts/", include("accounts.sign_in.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -6,8 +6,8 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from accounts import deliveries
-from accounts.ingest_api import for_gateways
+from accounts.gateways import deliveries
+from accounts.gateways.endpoint import for_gateways
 from accounts.models import Gateway
 from routescope.rest import kinds
 from routescope.rest.declared import Parameter, Write, declare_write

@@ -9,7 +9,7 @@ from django.db import models
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from accounts import error_texts
+from accounts.gateways import error_texts
 from tasks.models import AsyncTask, TaskStatus
 
 

@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce
 from django.http import QueryDict
 
 from accounts.models import User
-from accounts.rights import may_read_content
+from accounts.staff.rights import may_read_content
 from routescope.data.keyset import Cursor
 from routescope.exports.sources import Column, ColumnKind, Expected, Row, Value, fix_range
 from tasks.filters import TaskFilter

@@ -15,8 +15,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 
+from accounts.identities.names import Names, token_names
 from accounts.models import AIModel, User
-from accounts.names import Names, token_names
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import Preset
 from routescope.filters.filter_set import (

@@ -13,9 +13,9 @@ from django.conf import settings
 from django.utils import timezone
 from django_stubs_ext import StrPromise
 
-from accounts import error_texts
+from accounts.gateways import error_texts
 from accounts.models import User
-from accounts.rights import may_read_content
+from accounts.staff.rights import may_read_content
 from routescope.wire import outbound
 from tasks import privacy
 from tasks.causes import Verdict, verdict_on

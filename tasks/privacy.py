@@ -18,7 +18,7 @@ import msgspec
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
-from accounts import error_texts
+from accounts.gateways import error_texts
 from accounts.models import ErrorTexts
 from routescope.contracts import content_store
 from routescope.text import prose, secret_shapes

@@ -11,8 +11,8 @@ from uuid import UUID
 import msgspec
 from django.db.models import Q
 
-from accounts.read_api import ReadRequest, endpoint
-from accounts.rights import may_read_content
+from accounts.access.endpoint import ReadRequest, endpoint
+from accounts.staff.rights import may_read_content
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import TimeRange
 from routescope.rest.answers import Money, Range, range_of, utc

@@ -20,7 +20,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from accounts.identities import ResolvedNames, resolve
+from accounts.identities.resolving import ResolvedNames, resolve
 from accounts.models import Gateway
 from routescope.data.ids import derived_id
 from routescope.data.partitions import Month

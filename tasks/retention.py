@@ -14,9 +14,9 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
-from accounts import audit
-from accounts.audit import SCHEDULER
 from accounts.models import AuditEntry
+from accounts.staff import audit
+from accounts.staff.audit import SCHEDULER
 from routescope.data.ids import first_id
 from routescope.data.partitions import Day, Month
 

@@ -14,9 +14,9 @@ from django.urls import reverse
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET
 
-from accounts import saved_views
-from accounts.access import AuthenticatedRequest
 from accounts.models import SavedView
+from accounts.people import saved_views
+from accounts.people.signed_in import AuthenticatedRequest
 from routescope.contracts import elsewhere
 from routescope.data.keyset import Cursor, Page
 from routescope.data.snapshot import snapshot

@@ -30,7 +30,8 @@ from playwright.sync_api import (
 from playwright.sync_api import Error as PlaywrightError
 from pytest_django.live_server_helper import LiveServer
 
-from accounts import identities, languages
+from accounts.identities import resolving
+from accounts.people import languages
 from logs import pending
 from routescope import embedded
 from routescope.data import outages, partitions, troubles
@@ -110,7 +111,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def fresh_process() -> None:
     """Forget what the product keeps in a process: nothing of one test reaches the next."""
-    identities._latest = identities._Known()
+    resolving._latest = resolving._Known()
     pending._appended.rows = 0
     languages.offered.cache_clear()
     outages.database.forget()

@@ -15,7 +15,8 @@ from django.http import QueryDict
 from django.test import Client, override_settings
 from django.urls import reverse
 
-from accounts import access_tokens, exporting
+from accounts.access import personal_tokens
+from accounts.exports import exporting
 from accounts.models import ApiToken, Export, User
 from logs.exports import COLUMNS
 from logs.models import UsageRecord
@@ -60,7 +61,7 @@ def _pages(client: Client, mine: list[UsageRecord]) -> None:
 
 @override_settings(READ_API_REQUESTS_PER_MINUTE=10**6)
 def _api(user: User, mine: list[UsageRecord]) -> None:
-    _, key = access_tokens.issue(user, "reader", 1)
+    _, key = personal_tokens.issue(user, "reader", 1)
     client = Client(headers={"Authorization": f"Bearer {key}"})
     for path in ("", "/statistics", "/series", "/breakdown?by=token", "/breakdown?by=day"):
         json.loads(opened(client, f"{reverse('api-usage')}{path}{'&' if '?' in path else '?'}{ALL}").content)
@@ -107,7 +108,7 @@ def found(user: User, admin: User, pasted: str, record: UsageRecord) -> None:
     page = opened(client, address)
     assert [row.record.pk for row in page.context["rows"]] == [record.pk], pasted
     opened(client, record.permalink, 200, 302)
-    _, key = access_tokens.issue(user, "finder", 1)
+    _, key = personal_tokens.issue(user, "finder", 1)
     answer = opened(Client(headers={"Authorization": f"Bearer {key}"}), f"{reverse('api-usage')}?{query}")
     assert [row["id"] for row in answer.json()["data"]] == [str(record.pk)], pasted
     searched = f"{reverse('admin:logs_usagerecord_changelist')}?{urlencode({'q': pasted})}"

@@ -17,9 +17,9 @@ from django.test import Client
 from django.urls import reverse
 from time_machine import TimeMachineFixture
 
-from accounts.forms import ThemeForm
 from accounts.models import AuditEntry, ClaimedRight, User
-from accounts.oidc import claimed_rights
+from accounts.people.forms import ThemeForm
+from accounts.sign_in.oidc import claimed_rights
 from tests.cast import code_of, signed_in
 from tests.oidc_cast import change, save_in_admin, sign_in, who
 from tests.oidc_provider import OpenIDProvider

@@ -13,8 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 from django.urls import reverse
 
-from accounts.demo_accounts import DEMO_PASSWORD
 from accounts.models import AuditEntry, User
+from accounts.sign_in.demo_accounts import DEMO_PASSWORD
 from routescope import settings as product
 from routescope.config import env
 from routescope.wire.client_address import client_of, network_of

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from accounts.error_texts import NOT_KEPT
+from accounts.gateways.error_texts import NOT_KEPT
 from accounts.models import ApiToken, ErrorTexts, Gateway, Group, User
 from logs import contents, ingest
 from logs.events import Failure

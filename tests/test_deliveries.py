@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import deliveries
+from accounts.gateways import deliveries
 from accounts.models import Delivery, Refusal, User, UserIdentity
 from logs.models import UsageRecord
 from tests.sending import Sender, sender

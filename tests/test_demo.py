@@ -14,8 +14,8 @@ from django.db.models import Count, F, Sum
 from pytest_django.fixtures import Settings
 from time_machine import TimeMachineFixture
 
-from accounts.demo_accounts import DEMO_PASSWORD
 from accounts.models import ApiToken, Gateway, Group, User
+from accounts.sign_in.demo_accounts import DEMO_PASSWORD
 from logs import ingest
 from logs.causes import judge
 from logs.events import UsageEvent

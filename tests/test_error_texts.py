@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts import error_texts
+from accounts.gateways import error_texts
 from accounts.models import ErrorTexts, Gateway, User
 from logs.models import Cause, Level, Status, UsageRecord
 from logs.rejudging import rejudge

@@ -22,7 +22,6 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from accounts import audit
 from accounts.models import (
     AIModel,
     ApiToken,
@@ -38,6 +37,7 @@ from accounts.models import (
     UserIdentity,
 )
 from accounts.models import User as Person
+from accounts.staff import audit
 from logs.models import ContentPolicy, GroupRatio, Level, ModelPrice
 from routescope.models import JobRun
 from tasks.models import EarlyWebhook, HostHealth, Provider, ProviderCredential

@@ -28,7 +28,7 @@ from django.test import Client
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
-from accounts import exporting, jobs
+from accounts.exports import exporting, jobs
 from accounts.models import AuditEntry, Export, Gateway, User
 from logs import rollups
 from logs.exports import COLUMNS

@@ -22,7 +22,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from accounts import exporting
+from accounts.exports import exporting
 from accounts.models import Export, Gateway, IngestKey, User
 from logs.models import UsageRecord
 from tests.bench.serving import session

@@ -24,7 +24,7 @@ from django.db import (
 from django.test import Client
 from playwright.sync_api import Page, expect
 
-from accounts import access_tokens
+from accounts.access import personal_tokens
 from accounts.models import Gateway, IngestKey, User
 from logs import listing
 from logs.models import UsageRecord
@@ -354,7 +354,7 @@ def test_the_shortest_range_offers_no_shorter_one_and_every_preset_ends_there(cl
 
 @pytest.mark.django_db(transaction=True)
 def test_the_read_api_says_the_same(alice: User) -> None:
-    _, key = access_tokens.issue(alice, "mine", 7)
+    _, key = personal_tokens.issue(alice, "mine", 7)
     api = Client(headers={"Authorization": f"Bearer {key}"})
     with patch.object(limits, "PAGE", QUICK), patch.object(listing, "page", slow):
         answer = api.get("/api/v1/usage?range=all")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from accounts import error_texts
+from accounts.gateways import error_texts
 from routescope.text import named_secrets, pasted, prose, redaction
 from tasks import privacy as task_privacy
 from tasks.filters import clean_id

@@ -18,7 +18,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from accounts import merging
+from accounts.identities import merging
 from accounts.models import AIModel, ApiToken, Gateway, User
 from logs import listing, lookback, rollups, traffic
 from logs.breakdown import By, breakdown

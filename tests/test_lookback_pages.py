@@ -17,7 +17,7 @@ from django.db import connection
 from django.http import QueryDict
 from django.test import Client
 
-from accounts import exporting, jobs
+from accounts.exports import exporting, jobs
 from accounts.models import ApiToken, Export, Gateway, User
 from logs import exports, lookback
 from logs.models import Status, UsageRecord

@@ -13,7 +13,8 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from accounts import exporting, merging
+from accounts.exports import exporting
+from accounts.identities import merging
 from accounts.models import Export, Gateway
 from accounts.models import User as Person
 from logs.models import ContentPolicy, Level, UsageRecord

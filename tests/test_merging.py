@@ -15,8 +15,9 @@ from django.urls import reverse
 from msgspec import Raw
 from msgspec.structs import replace
 
-from accounts import access_tokens, merging
-from accounts.merging import MergeError
+from accounts.access import personal_tokens
+from accounts.identities import merging
+from accounts.identities.merging import MergeError
 from accounts.models import ApiToken, Gateway, Group, User, UserIdentity
 from logs import busy_hours, details, exports, ingest, listing, own_tokens, pending, rollups, traffic
 from logs.breakdown import By, breakdown
@@ -399,7 +400,7 @@ def test_lists_name_what_was_merged_without_a_query_each(
         task = a_task(named("team"), gateway, task_id=f"task_{number}")
         AsyncTask.objects.filter(pk=task.pk).update(token=theirs)
     store(gateway, *(event("team", group="vip") for _ in range(30)))
-    reader = Client(headers={"Authorization": f"Bearer {access_tokens.issue(alice, 'reader', 1)[1]}"})
+    reader = Client(headers={"Authorization": f"Bearer {personal_tokens.issue(alice, 'reader', 1)[1]}"})
     with django_assert_max_num_queries(20):
         answer = reader.get("/api/v1/tasks", {"range": "all"})
     assert [row["token"] for row in answer.json()["data"]] == ["prod"] * 30

@@ -6,8 +6,8 @@ import pytest
 from django.db import transaction
 from pytest_django import DjangoAssertNumQueries
 
-from accounts import identities
-from accounts.identities import ResolvedNames, resolve
+from accounts.identities import resolving
+from accounts.identities.resolving import ResolvedNames, resolve
 from accounts.models import (
     AIModel,
     ApiToken,
@@ -82,8 +82,8 @@ def test_it_is_not_known_before_the_change_is_committed(gateway: Gateway) -> Non
 
 
 def test_no_more_is_kept_than_fits(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identities, "MOST_KEPT", 3)
+    monkeypatch.setattr(resolving, "MOST_KEPT", 3)
     first = look(gateway)
     for _ in range(3):
         assert look(gateway) == first
-        assert identities._latest.size <= 5
+        assert resolving._latest.size <= 5

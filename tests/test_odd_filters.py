@@ -12,7 +12,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts import access_tokens
+from accounts.access import personal_tokens
 from accounts.models import Gateway, User
 from logs.models import UsageRecord
 from tests.cast import event, signed_in, store
@@ -80,7 +80,7 @@ def clients(alice: User, admin: User, gateway: Gateway) -> dict[str, Client]:
     """Somebody with records and a task, an admin, and a program, by whom each address is for."""
     store(gateway, *(event(minutes=n, cost=None if n else Decimal(1)) for n in range(3)))
     a_task(alice, gateway)
-    _, key = access_tokens.issue(alice, "filters", 1)
+    _, key = personal_tokens.issue(alice, "filters", 1)
     return {
         "admin": signed_in(admin),
         "api": Client(headers={"Authorization": f"Bearer {key}"}),

@@ -15,7 +15,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import AuditEntry, User
-from accounts.oidc.issuer import asked
+from accounts.sign_in.oidc.issuer import asked
 from tests.oidc_cast import CALLBACK, change, question, who
 from tests.oidc_provider import OpenIDProvider
 
@@ -96,7 +96,7 @@ def test_a_provider_that_goes_away_in_between_gets_the_same_page(
 def test_a_provider_that_hangs_is_left_when_the_time_is_over(
     client: Client, provider: OpenIDProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("accounts.oidc.issuer.SECONDS", 1.0)
+    monkeypatch.setattr("accounts.sign_in.oidc.issuer.SECONDS", 1.0)
     provider.lie(seconds={DISCOVERY: 3})
     began = time.monotonic()
     assert client.post(reverse("oidc_begin")).status_code == 503
@@ -106,7 +106,7 @@ def test_a_provider_that_hangs_is_left_when_the_time_is_over(
 def test_a_provider_that_hangs_holds_two_sign_ins_of_a_process_at_most(
     client: Client, provider: OpenIDProvider, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("accounts.oidc.issuer._WAIT", 0.1)
+    monkeypatch.setattr("accounts.sign_in.oidc.issuer._WAIT", 0.1)
     assert settings.OIDC
     configured = settings.OIDC
     with asked(configured), asked(configured):
@@ -117,7 +117,7 @@ def test_a_provider_that_hangs_holds_two_sign_ins_of_a_process_at_most(
 def test_a_byte_now_and_then_does_not_hold_a_sign_in(
     client: Client, provider: OpenIDProvider, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("accounts.oidc.issuer.SECONDS", 1.0)
+    monkeypatch.setattr("accounts.sign_in.oidc.issuer.SECONDS", 1.0)
     with dripping() as url:
         change(settings, issuer=url)
         began = time.monotonic()

@@ -16,7 +16,9 @@ from django.db import connection
 from django.db.models import Model, UniqueConstraint
 from django.utils import timezone
 
-from accounts import access_tokens, deliveries, merging
+from accounts.access import personal_tokens
+from accounts.gateways import deliveries
+from accounts.identities import merging
 from accounts.models import ApiToken, Gateway, IngestKey, PersonalAccessToken, User, UserIdentity
 from logs import own_tokens
 from logs.breakdown import By
@@ -30,7 +32,7 @@ KEYS = {"pk", "id"}
 
 UNIQUE_OTHERWISE = {
     ("accounts/admin/gateways.py", "endpoint"): "with the day, one row of a gateway",
-    ("accounts/deliveries.py", "endpoint"): "one line of a gateway",
+    ("accounts/gateways/deliveries.py", "endpoint"): "one line of a gateway",
     ("logs/models/prices.py", "valid_from"): "of one group, one version a moment",
     ("logs/explain.py", "start"): "distinct",
     ("logs/pricing.py", "valid_from"): "of one model or group, one version a moment",
@@ -108,7 +110,7 @@ def test_keys_tokens_and_exports_of_one_moment_keep_their_places(alice: User, ga
     now = timezone.now()
     for number in range(20):
         IngestKey.issue(gateway, f"key {number}")
-        access_tokens.issue(alice, f"token {number}", 30)
+        personal_tokens.issue(alice, f"token {number}", 30)
     for model, name in ((IngestKey, "label"), (PersonalAccessToken, "name")):
         model.objects.update(created_at=now)
         expected = [row.pk for row in model.objects.order_by("-pk")]

@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts import merging
+from accounts.identities import merging
 from accounts.models import AIModel, ApiToken, Gateway, User, UserIdentity
 from logs import listing, lookback, pending, rollups, traffic
 from logs.breakdown import By, breakdown

@@ -14,8 +14,10 @@ from django.core.mail import EmailMessage
 from django.test import Client
 from django.urls import reverse
 
-from accounts import access_tokens, exporting, invites
+from accounts.access import personal_tokens
+from accounts.exports import exporting
 from accounts.models import Export, Gateway, User
+from accounts.people import invites
 from routescope.run.log_lines import LogLines
 from tests.cast import event, signed_in, store
 
@@ -106,8 +108,8 @@ def read(key: str) -> int:
 
 def test_a_changed_password_ends_access_tokens(alice: User, admin: User) -> None:
     by_hand = {"oldpassword": PASSWORD, "password1": NEW, "password2": NEW}
-    _, key = access_tokens.issue(alice, "laptop", 30)
-    _, others = access_tokens.issue(admin, "other", 30)
+    _, key = personal_tokens.issue(alice, "laptop", 30)
+    _, others = personal_tokens.issue(admin, "other", 30)
     assert read(key) == 200
     client = Client()
     client.post(reverse("account_login"), {"login": alice.email, "password": PASSWORD})
@@ -115,14 +117,14 @@ def test_a_changed_password_ends_access_tokens(alice: User, admin: User) -> None
     assert client.post(reverse("account_change_password"), by_hand).status_code == 302
     assert read(key) == 401
     assert read(others) == 200
-    _, key = access_tokens.issue(alice, "laptop", 30)
+    _, key = personal_tokens.issue(alice, "laptop", 30)
     by_admin = {"password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
     signed_in(admin).post(f"/admin/accounts/user/{alice.pk}/password/", by_admin)
     assert read(key) == 401
 
 
 def test_other_changes_of_a_person_leave_their_tokens(alice: User) -> None:
-    _, key = access_tokens.issue(alice, "laptop", 30)
+    _, key = personal_tokens.issue(alice, "laptop", 30)
     alice = User.objects.get(pk=alice.pk)
     alice.name = "Alice B."
     alice.save()

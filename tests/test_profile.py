@@ -14,8 +14,10 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 from time_machine import TimeMachineFixture
 
-from accounts import access_tokens, closing, invites, languages, merging, time_zones, views
+from accounts.access import personal_tokens
+from accounts.identities import merging
 from accounts.models import User
+from accounts.people import closing, invites, languages, time_zones, views
 from tests.cast import signed_in
 from tests.e2e import hands
 from tests.oidc_cast import save_in_admin
@@ -283,7 +285,7 @@ def test_nothing_that_led_into_a_closed_account_does_so_when_it_is_open_again(
     alice: User, admin: User, mailoutbox: list[EmailMessage]
 ) -> None:
     session = signed_in(alice)
-    _row, key = access_tokens.issue(alice, "notebook", 90)
+    _row, key = personal_tokens.issue(alice, "notebook", 90)
     api = {"Authorization": f"Bearer {key}"}
     Client().post(reverse("account_reset_password"), {"email": alice.email})
     reset = re.search(r"(/accounts/password/reset/key/\S+)", str(mailoutbox[-1].body))

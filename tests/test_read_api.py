@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 from time_machine import TimeMachineFixture
 
-from accounts import access_tokens
+from accounts.access import personal_tokens
 from accounts.models import Gateway, PersonalAccessToken, User
 from logs.models import RecordType, Status, UsageRecord
 from routescope.rest.document import document
@@ -28,7 +28,7 @@ DAY = {"start": "2026-03-10T00:00:00Z", "end": "2026-03-11T00:00:00Z"}
 
 
 def reader(user: User) -> Client:
-    return Client(headers={"Authorization": f"Bearer {access_tokens.issue(user, 'test', 30)[1]}"})
+    return Client(headers={"Authorization": f"Bearer {personal_tokens.issue(user, 'test', 30)[1]}"})
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_expired_and_revoked_tokens_and_barred_people_are_refused(api: Client, a
     User.objects.update(is_active=False)
     assert api.get(USAGE).status_code == 401
     User.objects.update(is_active=True)
-    access_tokens.revoke(alice, token.pk)
+    personal_tokens.revoke(alice, token.pk)
     assert api.get(USAGE).status_code == 401
 
 
@@ -282,7 +282,9 @@ def test_over_the_limit_all_tokens_of_a_person_wait(
 ) -> None:
     # PostgreSQL counts by its own clock, which stands still within the test's transaction.
     monkeypatch.setattr(
-        access_tokens, "_COUNT", access_tokens._COUNT.replace("clock_timestamp()", "transaction_timestamp()")
+        personal_tokens,
+        "_COUNT",
+        personal_tokens._COUNT.replace("clock_timestamp()", "transaction_timestamp()"),
     )
     settings.READ_API_REQUESTS_PER_MINUTE = 3
     answers = [api.get(USAGE) for _ in range(4)] + [reader(alice).get(USAGE)]
@@ -320,7 +322,7 @@ def test_the_database_away_is_a_503(api: Client, monkeypatch: pytest.MonkeyPatch
 
         raise OperationalError("gone")
 
-    monkeypatch.setattr(access_tokens, "count_request", away)
+    monkeypatch.setattr(personal_tokens, "count_request", away)
     answer = api.get(USAGE)
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
 
@@ -362,7 +364,7 @@ def test_a_token_is_shown_once_and_revoked_by_its_owner_alone(
 def test_a_person_has_a_bounded_number_of_tokens(
     alice_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(access_tokens, "MOST", 1)
+    monkeypatch.setattr(personal_tokens, "MOST", 1)
     for status in (200, 422):
         page = alice_client.post("/profile/access-tokens/", {"name": "n", "days": "7"})
         assert page.status_code == status

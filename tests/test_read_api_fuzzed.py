@@ -15,7 +15,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from accounts import access_tokens
+from accounts.access import personal_tokens
 from accounts.models import Gateway, User
 from tests.cast import event, store
 from tests.task_cast import a_task
@@ -32,7 +32,7 @@ def token(alice: User, gateway: Gateway, settings: Any) -> Iterator[str]:
     # As Django's test client does: the connection of the test stays open between requests.
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
-    yield access_tokens.issue(alice, "fuzz", 30)[1]
+    yield personal_tokens.issue(alice, "fuzz", 30)[1]
     for signal in (request_started, request_finished):
         signal.connect(close_old_connections)
 

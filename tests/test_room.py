@@ -16,7 +16,7 @@ from django.db import OperationalError, connection
 from django.http import QueryDict
 from django.test import Client
 
-from accounts import exporting
+from accounts.exports import exporting
 from accounts.models import Export, Gateway, User
 from logs import compaction
 from logs.amend import Amendment, amend

@@ -9,8 +9,8 @@ from html import unescape
 import pytest
 from django.test import Client
 
-from accounts import saved_views
 from accounts.models import Gateway, SavedView, User
+from accounts.people import saved_views
 from logs.models import Status
 from tests.cast import event, signed_in, store
 from tests.test_usage_tab import DAY, PAGE, get, listed, text

@@ -20,8 +20,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import audit, invites
 from accounts.models import AuditEntry, LinkedIdentity, User
+from accounts.people import invites
+from accounts.staff import audit
 from tests.cast import code_of, signed_in
 from tests.oidc_cast import answer, change, save_in_admin, sign_in, who
 from tests.oidc_provider import OpenIDProvider

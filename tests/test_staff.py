@@ -18,9 +18,9 @@ from django.db import connection, models
 from django.test import Client
 from django.urls import reverse
 
-from accounts import second_factors
 from accounts.models import ApiToken, Gateway, UserIdentity
 from accounts.models import User as Person
+from accounts.sign_in import second_factors
 from logs import encrypted
 from logs.models import UsageRecord
 from routescope.admin.guards import GuardedAdmin

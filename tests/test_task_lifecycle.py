@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, connections
 from django.utils import timezone
 
-from accounts.identities import resolve
+from accounts.identities.resolving import resolve
 from accounts.models import Gateway, User
 from logs.events import UsageEvent
 from logs.ingest import store_named

@@ -13,8 +13,8 @@ from django.http import QueryDict
 from django.test import Client
 from django.utils import timezone
 
-from accounts import exporting, jobs
-from accounts.access_tokens import issue
+from accounts.access.personal_tokens import issue
+from accounts.exports import exporting, jobs
 from accounts.models import Export, Gateway, User
 from tasks.models import AsyncTask, TaskStatus
 from tests import task_cast as cast

@@ -17,8 +17,8 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from accounts import invites
 from accounts.models import User
+from accounts.people import invites
 from tests.cast import signed_in
 from tests.oidc_cast import sign_in, who
 from tests.oidc_provider import OpenIDProvider

@@ -10,8 +10,8 @@ from django.db import models, transaction
 from django.http import HttpRequest
 from django.utils import translation
 
-from accounts import audit
 from accounts.models import AuditEntry, User
+from accounts.staff import audit
 from routescope.admin.guards import GuardedAdmin
 
 _Row = TypeVar("_Row", bound=models.Model)

@@ -20,8 +20,8 @@ from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.admin.audited import AuditedAdmin
-from accounts.deliveries import KEEP_REFUSALS, summary
-from accounts.first_steps import curl, ingest_url
+from accounts.gateways.deliveries import KEEP_REFUSALS, summary
+from accounts.gateways.first_steps import curl, ingest_url
 from accounts.models import (
     AuditEntry,
     Gateway,
@@ -32,7 +32,7 @@ from accounts.models import (
     User,
     UserIdentity,
 )
-from accounts.rights import reaches
+from accounts.staff.rights import reaches
 from routescope.admin import KeptAdmin, ShortInline, badge
 from routescope.admin.sections import Section
 from routescope.text import formatting

@@ -18,9 +18,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
-from accounts import merging
 from accounts.admin.audited import AuditedAdmin
-from accounts.merging import MergeError
+from accounts.identities import merging
+from accounts.identities.merging import MergeError
 from accounts.models import ApiToken, AuditEntry, Group, User
 
 

@@ -28,14 +28,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django.utils.translation import ngettext
 
-from accounts import closing, invites, time_zones
 from accounts.admin.audited import AuditedAdmin
 from accounts.admin.merging import MergeViews
 from accounts.admin.pickers import person_label
-from accounts.languages import offered
 from accounts.models import ApiToken, AuditEntry, LinkedIdentity, User, UserIdentity
-from accounts.oidc import claimed_rights
-from accounts.rights import reaches
+from accounts.people import closing, invites, time_zones
+from accounts.people.languages import offered
+from accounts.sign_in.oidc import claimed_rights
+from accounts.staff.rights import reaches
 from routescope.admin import KeptAdmin, ReadOnlyAdmin, ShortInline, badge
 from routescope.admin.sections import Section
 from routescope.config.mail import SILENT

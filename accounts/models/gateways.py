@@ -117,7 +117,7 @@ class Delivery(models.Model):
 
 
 class Refusal(models.Model):
-    """Why something a gateway sent was not kept. Only the last ones are (``accounts.deliveries``)."""
+    """Why something a gateway sent was not kept. Only the last ones are: `accounts.gateways.deliveries`."""
 
     gateway = models.ForeignKey(Gateway, models.CASCADE, related_name="refusals", verbose_name=_("gateway"))
     at = models.DateTimeField(_("time"))

@@ -20,7 +20,7 @@ class Mergeable(models.Model):
     """Something that gateways may know under several names.
 
     What is merged into another is one with it, its past records too: these keep its id, and whoever reads
-    asks for the ids of both (`accounts.merging`). Subclasses have ``merged_into``.
+    asks for the ids of both (`accounts.identities.merging`). Subclasses have ``merged_into``.
     """
 
     pk: int

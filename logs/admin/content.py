@@ -13,10 +13,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
-from accounts import audit
 from accounts.admin.audited import AuditedAdmin
 from accounts.models import AuditEntry, User
-from accounts.rights import READ_CONTENT
+from accounts.staff import audit
+from accounts.staff.rights import READ_CONTENT
 from logs import contents
 from logs.content_shown import ContentShown, shown
 from logs.models import ContentPolicy, Level, UsageRecord

@@ -15,8 +15,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
-from accounts import error_texts
 from accounts.admin.columns import OwnerColumns
+from accounts.gateways import error_texts
 from logs import everyone, listing, rollups, totals
 from logs.admin.content import ContentViews
 from logs.admin.filters import UsageRecordForm

@@ -6,6 +6,6 @@ records with the same request IDs. That is what makes loading again harmless, an
 
 DEMO_USER_EMAIL = "demo@example.com"
 DEMO_ADMIN_EMAIL = "admin@example.com"
-"""Their password stands in `accounts.demo_accounts`. Everybody knows it."""
+"""Their password stands in `accounts.sign_in.demo_accounts`. Everybody knows it."""
 
 DEMO_GATEWAY = "demo"

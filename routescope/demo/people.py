@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from accounts.demo_accounts import DEMO_PASSWORD
-from accounts.identities import resolve
+from accounts.identities.resolving import resolve
 from accounts.models import ApiToken, Gateway, Group, User
+from accounts.sign_in.demo_accounts import DEMO_PASSWORD
 from routescope.data.ids import derived_id
 from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_GATEWAY, DEMO_USER_EMAIL
 from routescope.demo.cast import GROUPS, TOKENS, WORKLOADS

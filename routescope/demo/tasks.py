@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from accounts.identities import ResolvedNames, resolve
+from accounts.identities.resolving import ResolvedNames, resolve
 from accounts.models import Gateway
 from logs.models import RecordType
 from routescope.data.ids import derived_id

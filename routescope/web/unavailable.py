@@ -86,7 +86,7 @@ _RANGE_TOO_LONG = (
 def within_limits(get_response: Handler) -> Handler:
     """Middleware, the outermost: whatever a request asks of the database has the limits of a page.
 
-    Views for gateways say otherwise (`accounts.ingest_api`).
+    Views for gateways say otherwise (`accounts.gateways.endpoint`).
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _lazy
 from accounts.admin.columns import OwnerColumns
 from accounts.admin.pickers import PersonField
 from accounts.models import User
-from accounts.rights import READ_CONTENT
+from accounts.staff.rights import READ_CONTENT
 from routescope.admin import (
     PAGE_SIZE,
     KeysetAdmin,

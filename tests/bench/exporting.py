@@ -106,7 +106,7 @@ def _exported(user: User, form: str, kill_at: int = 0) -> tuple[Export, dict[str
     from django.http import QueryDict
     from django.utils import timezone
 
-    from accounts import exporting
+    from accounts.exports import exporting
 
     export = exporting.ask(user, "usage", form, COLUMNS, QueryDict("range=all"), gzipped=False)
     command = [sys.executable, "-m", "tests.bench.exporting", "--run", str(export.pk)]
@@ -127,7 +127,7 @@ def _exported(user: User, form: str, kill_at: int = 0) -> tuple[Export, dict[str
 def _work(pk: str) -> None:
     from uuid import UUID
 
-    from accounts import exporting
+    from accounts.exports import exporting
 
     idle = _memory("VmRSS")
     exporting.run(UUID(pk))

@@ -34,7 +34,7 @@ PAGE: tuple[Part, ...] = (
 INGEST: tuple[Part, ...] = (
     ("waiting for PostgreSQL", "psycopg/connection.py", "wait"),
     ("decoding the body", "logs/formats/native.py", "decode"),
-    ("resolving names", "accounts/identities.py", "resolve"),
+    ("resolving names", "accounts/identities/resolving.py", "resolve"),
     ("privacy", "logs/privacy.py", "apply"),
     ("values of the records", "logs/ingest.py", "_row"),
     ("copying the records", "logs/ingest.py", "_copy"),

@@ -9,7 +9,8 @@ import pytest
 from django.http import QueryDict
 from playwright.sync_api import Page, expect
 
-from accounts import access_tokens, exporting
+from accounts.access import personal_tokens
+from accounts.exports import exporting
 from accounts.models import Export, Gateway, User
 from tests.cast import event, just_now, store
 from tests.test_shell import enter, faults
@@ -29,7 +30,7 @@ def records(gateway: Gateway, alice: User, settings: Any, tmp_path: Path) -> Non
             Export.objects.filter(pk=export.pk).update(status="failed", problem="rows")
         else:
             Export.objects.filter(pk=export.pk).update(status="cancelled")
-    access_tokens.issue(alice, "reports", 30)
+    personal_tokens.issue(alice, "reports", 30)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from accounts.first_steps import curl, ingest_url
+from accounts.gateways.first_steps import curl, ingest_url
 from accounts.models import Gateway, IngestKey
 
 _NEXT = """

@@ -20,7 +20,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connections
 
-from accounts.demo_accounts import DEMO_PASSWORD
+from accounts.sign_in.demo_accounts import DEMO_PASSWORD
 from routescope import embedded
 from routescope.config import env, mail
 from routescope.config.listening import Address, AddressTakenError

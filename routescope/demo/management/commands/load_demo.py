@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from accounts.demo_accounts import DEMO_PASSWORD
+from accounts.sign_in.demo_accounts import DEMO_PASSWORD
 from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_USER_EMAIL
 from routescope.demo.history import load
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from accounts.oidc.issuer import Claims
+from accounts.sign_in.oidc.issuer import Claims
 from routescope.config.oidc import OidcSettings
 
 _LONGEST_NAME = 200

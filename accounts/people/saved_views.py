@@ -18,8 +18,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 from django.views.decorators.http import require_POST
 
-from accounts.access import AuthenticatedRequest
 from accounts.models import SavedView, User
+from accounts.people.signed_in import AuthenticatedRequest
 
 MOST = 100
 """Views of one tab that a person may keep."""

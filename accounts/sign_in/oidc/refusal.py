@@ -6,10 +6,10 @@ from allauth.core.internal import ratelimit
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from accounts import audit
 from accounts.models import AuditEntry
-from accounts.oidc.admission import SignInRefusedError
-from accounts.oidc.identity import ClaimedIdentity
+from accounts.sign_in.oidc.admission import SignInRefusedError
+from accounts.sign_in.oidc.identity import ClaimedIdentity
+from accounts.staff import audit
 
 
 def refused(

@@ -15,10 +15,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import access_tokens as tokens
-from accounts.access import AuthenticatedRequest
-from accounts.forms import AccessTokenForm
+from accounts.access import personal_tokens as tokens
+from accounts.access.forms import AccessTokenForm
 from accounts.models import PersonalAccessToken
+from accounts.people.signed_in import AuthenticatedRequest
 from routescope.rest.declared import ENDPOINTS, Endpoint
 
 _PLACEHOLDER = {"{id}": "0198c1f2-7c00-8a3e-9f21-5b1d6a0c4e77", "{task_id}": "task_8f3a"}

@@ -15,8 +15,8 @@ from django.db.models import Q
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
-from accounts import closing
 from accounts.models import ApiToken, Group, TokenIdentity, User
+from accounts.people import closing
 
 _Kind = TypeVar("_Kind", User, Group, ApiToken)
 

@@ -23,8 +23,8 @@ from django.db import connection, models, transaction
 from django.http import QueryDict
 from django.utils import timezone
 
-from accounts import time_zones
 from accounts.models import Export, User
+from accounts.people import time_zones
 from routescope.data import room, troubles
 from routescope.data.private_files import private_files
 from routescope.data.snapshot import SharedSnapshot

@@ -14,7 +14,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path
 
-from accounts.oidc import views
+from accounts.sign_in.oidc import views
 
 _View = Callable[..., HttpResponseBase]
 

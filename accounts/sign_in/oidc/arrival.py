@@ -11,12 +11,12 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from accounts import audit
 from accounts.models import AuditEntry, User
-from accounts.oidc import admission, claimed_rights
-from accounts.oidc.admission import SignInRefusal, SignInRefusedError
-from accounts.oidc.identity import ClaimedIdentity
-from accounts.oidc.refusal import refused
+from accounts.sign_in.oidc import admission, claimed_rights
+from accounts.sign_in.oidc.admission import SignInRefusal, SignInRefusedError
+from accounts.sign_in.oidc.identity import ClaimedIdentity
+from accounts.sign_in.oidc.refusal import refused
+from accounts.staff import audit
 
 _BY = "oidc_identity"
 

@@ -13,9 +13,9 @@ from django.contrib.auth.models import Group as PermissionGroup
 from django.db import transaction
 from django.http import HttpRequest
 
-from accounts import audit
 from accounts.models import AuditEntry, ClaimedRight, User
-from accounts.oidc.identity import ClaimedIdentity
+from accounts.sign_in.oidc.identity import ClaimedIdentity
+from accounts.staff import audit
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ import msgspec
 from django.http import HttpRequest, HttpResponseBase, QueryDict
 from django.utils import timezone, translation
 
-from accounts import access_tokens
+from accounts.access import personal_tokens
 from accounts.models import User
-from accounts.time_zones import zone_of
+from accounts.people.time_zones import zone_of
 from routescope.data import troubles
 from routescope.data.snapshot import snapshot
 from routescope.data.troubles import Trouble
@@ -48,10 +48,10 @@ def endpoint(declaration: Endpoint) -> Callable[[Callable[..., msgspec.Struct]],
         def view(request: HttpRequest, **path: str) -> HttpResponseBase:
             headers: dict[str, str] = {}
             try:
-                user = access_tokens.reader_of(request)
+                user = personal_tokens.reader_of(request)
                 if user is None:
                     raise _unauthorised()
-                allowance = access_tokens.count_request(user)
+                allowance = personal_tokens.count_request(user)
                 headers = allowance.headers
                 if allowance.is_spent:
                     raise _too_many(allowance)
@@ -84,7 +84,7 @@ def _unauthorised() -> ProblemError:
     return ProblemError(401, detail, headers={"WWW-Authenticate": 'Bearer realm="read"'})
 
 
-def _too_many(allowance: access_tokens.Allowance) -> ProblemError:
+def _too_many(allowance: personal_tokens.Allowance) -> ProblemError:
     detail = (
         f"{allowance.limit} requests a minute are the limit. Ask again in {allowance.seconds} s; an export "
         "gives all records at once."

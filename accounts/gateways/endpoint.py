@@ -12,8 +12,8 @@ from typing import Concatenate, ParamSpec, cast
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from accounts import deliveries
-from accounts.ingest_keys import authenticate
+from accounts.gateways import deliveries
+from accounts.gateways.keys import authenticate
 from accounts.models import Gateway
 from routescope.data import limits, room, troubles
 from routescope.wire.bodies import BodyError

@@ -15,7 +15,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import Max, Sum
 from django.utils import timezone
 
-from accounts.error_texts import without_long_quotes
+from accounts.gateways.error_texts import without_long_quotes
 from accounts.models import Delivery, Gateway, Refusal
 from routescope.data import troubles
 from routescope.text import identifiers

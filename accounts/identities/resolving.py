@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import connection, transaction
 
-from accounts import merging
+from accounts.identities import merging
 from accounts.models import (
     AIModel,
     ApiToken,
@@ -98,8 +98,8 @@ def resolve(
     that bring the same new name at once end with one row. A user's name that is an e-mail address is the
     person with that address; any other name gets a user of its own, who cannot sign in until invited.
     Records that name nobody belong to one such user per gateway. What was merged into another keeps its own
-    id here too (`accounts.merging`): a record that is sent again after a merge, or after its end, is the
-    same record. Raises NotThereError in a transaction that has them made apart (`routescope.data.apart`).
+    id here too (`accounts.identities.merging`): a record that is sent again after a merge, or after its end,
+    is the same record. Raises NotThereError in a transaction that has them made apart (`routescope.data.apart`).
     """
     known = _known()
     pairs, groups, models = set(users_and_tokens), set(groups), set(models)

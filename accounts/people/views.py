@@ -19,9 +19,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import invites, time_zones
-from accounts.forms import AcceptInviteForm, ProfileForm, ThemeForm
 from accounts.models import User
+from accounts.people import invites, time_zones
+from accounts.people.forms import AcceptInviteForm, ProfileForm, ThemeForm
 from routescope.web.context import THEME_COOKIE
 
 

@@ -18,10 +18,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import exporting, jobs
-from accounts.access import AuthenticatedRequest
-from accounts.audit import note
+from accounts.exports import exporting, jobs
 from accounts.models import AuditEntry, Export
+from accounts.people.signed_in import AuthenticatedRequest
+from accounts.staff.audit import note
 from routescope.data.snapshot import snapshot
 from routescope.exports.downloads import send
 from routescope.exports.formats import COMPRESSIBLE, format_named

@@ -1,4 +1,4 @@
-"""Tokens of links into an account: of an invitation (`accounts.invites`), and of a new password."""
+"""Tokens of links into an account: of an invitation (`accounts.people.invites`), and of a new password."""
 
 from __future__ import annotations
 
@@ -28,4 +28,4 @@ class ResetTokens(LinkTokens):
     nobody brings an address of their own: an admin vouches for each, and the token holds it.
     """
 
-    key_salt = "accounts.link_tokens.ResetTokens"
+    key_salt = "accounts.link_tokens.ResetTokens"  # Of links that are out: never changed.

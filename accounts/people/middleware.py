@@ -8,8 +8,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
 
-from accounts.languages import offered
-from accounts.time_zones import zone_of
+from accounts.people.languages import offered
+from accounts.people.time_zones import zone_of
 
 Handler = Callable[[HttpRequest], HttpResponse]
 

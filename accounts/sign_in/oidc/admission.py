@@ -6,7 +6,7 @@
 4. No account, or one known from a gateway only: opened where the operator names the domain.
 
 Being let in is not yet having arrived: the account's second factor comes between the two. Only who arrives is
-linked, for good, and gets rights (`accounts.oidc.arrival`).
+linked, for good, and gets rights (`accounts.sign_in.oidc.arrival`).
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts import audit, invites
 from accounts.models import AuditEntry, LinkedIdentity, User
-from accounts.oidc.identity import ClaimedIdentity, folded
+from accounts.people import invites
+from accounts.sign_in.oidc.identity import ClaimedIdentity, folded
+from accounts.staff import audit
 
 
 class SignInRefusal(Enum):

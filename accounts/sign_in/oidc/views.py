@@ -23,12 +23,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods
 
-from accounts.oidc import admission
-from accounts.oidc.admission import SignInRefusal, SignInRefusedError
-from accounts.oidc.arrival import carrying
-from accounts.oidc.identity import ClaimedIdentity, identity_of, needs_user_info
-from accounts.oidc.issuer import IssuerAnswerError, IssuerError, asked
-from accounts.oidc.refusal import refused, within
+from accounts.sign_in.oidc import admission
+from accounts.sign_in.oidc.admission import SignInRefusal, SignInRefusedError
+from accounts.sign_in.oidc.arrival import carrying
+from accounts.sign_in.oidc.identity import ClaimedIdentity, identity_of, needs_user_info
+from accounts.sign_in.oidc.issuer import IssuerAnswerError, IssuerError, asked
+from accounts.sign_in.oidc.refusal import refused, within
 from routescope.config.oidc import OidcSettings
 
 logger = logging.getLogger(__name__)

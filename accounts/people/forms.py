@@ -9,8 +9,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from accounts import access_tokens, languages, time_zones
 from accounts.models import User
+from accounts.people import languages, time_zones
 
 
 class OwnForm(forms.ModelForm[User]):
@@ -82,17 +82,3 @@ class AcceptInviteForm(forms.Form):
         if self.cleaned_data.get("password1") not in (None, again):
             raise ValidationError(_("The two passwords differ. Type the same one twice."))
         return again
-
-
-class AccessTokenForm(forms.Form):
-    """What a personal access token is for, and how long it lasts."""
-
-    name = forms.CharField(
-        label=_("What it is for"), max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"})
-    )
-    days = forms.TypedChoiceField(
-        label=_("Lasts"),
-        coerce=int,
-        initial=90,
-        choices=[(days, _("%(days)s days") % {"days": days}) for days in access_tokens.LIFETIMES],
-    )

@@ -9,9 +9,9 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.http import int_to_base36
 
-from accounts.languages import offered
-from accounts.link_tokens import LinkTokens
 from accounts.models import User
+from accounts.people.languages import offered
+from accounts.people.link_tokens import LinkTokens
 from routescope.config.mail import UNSENT
 
 
@@ -22,7 +22,7 @@ class InviteTokens(LinkTokens):
     and when the account is closed. It is no password reset: that must not revive a closed account.
     """
 
-    key_salt = "accounts.invites.InviteTokens"
+    key_salt = "accounts.invites.InviteTokens"  # Of links that are out: never changed.
 
     def _make_hash_value(self, user: User, timestamp: int) -> str:
         return f"{super()._make_hash_value(user, timestamp)}{user.invited_at}"

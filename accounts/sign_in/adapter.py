@@ -14,9 +14,9 @@ from django.contrib.sites.requests import RequestSite
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
-from accounts import demo_accounts
 from accounts.models import User
-from accounts.oidc import arrival
+from accounts.sign_in import demo_accounts
+from accounts.sign_in.oidc import arrival
 from routescope.wire.client_address import network_of
 
 _MOST_SESSIONS = 100
@@ -81,7 +81,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def get_login_stages(self) -> list[str]:
         """Add, behind the second factor, what a sign-in means for links and rights by claims."""
-        return [*super().get_login_stages(), "accounts.oidc.arrival.ArrivalStage"]
+        return [*super().get_login_stages(), "accounts.sign_in.oidc.arrival.ArrivalStage"]
 
     def post_login(self, request: HttpRequest, user: User, **details: Any) -> HttpResponse:
         """Go on to where they were going; who came by the OpenID provider is written down."""

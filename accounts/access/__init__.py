@@ -1,0 +1,1 @@
+"""Reading over HTTP: personal access tokens, and what answers to them."""

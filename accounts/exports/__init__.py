@@ -1,0 +1,1 @@
+"""Exports of what a person sees: asked for, written in the background, downloaded."""

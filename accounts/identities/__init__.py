@@ -1,0 +1,1 @@
+"""Who is meant by a gateway's names: resolving, merging, and what they are called."""

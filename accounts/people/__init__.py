@@ -1,0 +1,1 @@
+"""People: their profile, preferences, invitations and saved views."""

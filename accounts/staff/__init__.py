@@ -1,0 +1,1 @@
+"""What staff may do, and what is kept of what they did."""
