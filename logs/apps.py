@@ -10,10 +10,10 @@ class LogsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.models import User
-        from logs import new_prices  # noqa: F401  (listens for them)
-        from logs.content_store import UsageContentStore
+        from logs.content.content_store import UsageContentStore
         from logs.exports import UsageSource
-        from logs.ledger import UsageLedger
+        from logs.ingest.ledger import UsageLedger
+        from logs.maintenance import new_prices  # noqa: F401  (listens for them)
         from logs.models import UsageRecord
         from routescope.contracts import content_store, elsewhere, ledger
         from routescope.exports import sources

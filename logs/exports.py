@@ -16,12 +16,14 @@ from django.http import QueryDict
 
 from accounts.identities.names import CALLED
 from accounts.models import AIModel, ApiToken, Group, User
-from logs import details, lookback, rollups
-from logs.details import Details
-from logs.filters import UsageFilter
+from logs.filters.usage_filter import UsageFilter
 from logs.models import Cause, RecordType, Status, UsageRecord
-from logs.querysets import UsageRecordQuerySet
-from logs.selection import Looked
+from logs.models.querysets import UsageRecordQuerySet
+from logs.record import details
+from logs.record.details import Details
+from logs.rollups import own_sums
+from logs.selection import lookback
+from logs.selection.chosen import Looked
 from routescope.data.keyset import Cursor
 from routescope.exports.parts import PART_ROWS
 from routescope.exports.sources import Column, ColumnKind, Expected, Row, Value, fix_range
@@ -31,8 +33,8 @@ RECEIPT = "receipt"
 _CHUNK = 2_000
 _WITH_RECEIPTS = 500
 _LOOKS = 25
-"""Looks at the records (`logs.lookback`) after which a part ends, however few rows were found: that a worker
-lives is told between parts.
+"""Looks at the records (`logs.selection.lookback`) after which a part ends, however few rows were found: that
+a worker lives is told between parts.
 """
 
 COLUMNS = (
@@ -124,10 +126,10 @@ class UsageSelected:
 
     def expected(self) -> Expected:
         if self._filters.searched_id:
-            totals = rollups.Totals.of(self._records.iterator(_CHUNK))
+            totals = own_sums.Totals.of(self._records.iterator(_CHUNK))
             return Expected(totals.records, totals.cost)
         selection = lookback.newest(self._filters.user, self._selection)
-        totals = rollups.totals(self._filters.user, selection)
+        totals = own_sums.totals(self._filters.user, selection)
         is_whole = selection.looked is None or selection.looked.reached is None
         return Expected(totals.records, totals.cost, is_whole)
 
@@ -137,7 +139,7 @@ class UsageSelected:
             return
         user, selection = self._filters.user, self._selection
         for looked in lookback.steps(user, selection, Cursor()):
-            totals = rollups.added(rollups.of_records(user, selection, looked))
+            totals = own_sums.added(own_sums.of_records(user, selection, looked))
             yield Expected(totals.records, totals.cost)
 
     def until(self, before: UUID | None) -> UUID | None:

@@ -3,7 +3,10 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from logs import api, api_otlp, read_api, record_views, views
+from logs.ingest import http, otlp_http
+from logs.read_api import endpoints
+from logs.record import views as record_views
+from logs.usage import views
 from routescope.rest.answers import by_method
 
 
@@ -28,11 +31,11 @@ urlpatterns = [
     path("records/usage/<uuid:record_id>/reprice/", record_views.reprice, name="usage-reprice"),
     path("tokens/", views.tokens, name="tokens"),
     path("r/<any:request_id>", views.permalink, name="permalink"),
-    path("api/v1/usage", by_method(GET=read_api.usage, POST=api.usage), name="api-usage"),
-    path("api/v1/usage/statistics", by_method(GET=read_api.statistics), name="api-usage-statistics"),
-    path("api/v1/usage/breakdown", by_method(GET=read_api.breakdown), name="api-usage-breakdown"),
-    path("api/v1/usage/series", by_method(GET=read_api.series), name="api-usage-series"),
-    path("api/v1/usage/<str:record_id>", by_method(GET=read_api.record), name="api-usage-record"),
-    path("api/v1/ingest/litellm", api.litellm_callback, name="api-litellm"),
-    path("v1/traces", api_otlp.traces, name="api-traces"),
+    path("api/v1/usage", by_method(GET=endpoints.usage, POST=http.usage), name="api-usage"),
+    path("api/v1/usage/statistics", by_method(GET=endpoints.statistics), name="api-usage-statistics"),
+    path("api/v1/usage/breakdown", by_method(GET=endpoints.breakdown), name="api-usage-breakdown"),
+    path("api/v1/usage/series", by_method(GET=endpoints.series), name="api-usage-series"),
+    path("api/v1/usage/<str:record_id>", by_method(GET=endpoints.record), name="api-usage-record"),
+    path("api/v1/ingest/litellm", http.litellm_callback, name="api-litellm"),
+    path("v1/traces", otlp_http.traces, name="api-traces"),
 ]

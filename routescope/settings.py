@@ -180,8 +180,8 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour="4", minute="10"),
         "options": _NIGHTLY,
     },
-    "logs.retention": {
-        "task": "logs.retention",
+    "logs.maintenance.retention": {
+        "task": "logs.maintenance.retention",
         "schedule": crontab(hour="2", minute="10"),
         "options": _NIGHTLY,
     },

@@ -13,8 +13,8 @@ from django.test import Client
 from time_machine import TimeMachineFixture
 
 from accounts.models import Gateway, IngestKey, User
-from logs import ingest
-from logs.events import Batch, UsageEvent
+from logs.ingest import batches
+from logs.models.events import Batch, UsageEvent
 from tests.moments import records as moments
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -106,11 +106,11 @@ def just_now() -> datetime:
     return moments.free(datetime.now(UTC))
 
 
-def store(gateway: Gateway, *events: UsageEvent, ties: bool = False) -> ingest.Outcome:
+def store(gateway: Gateway, *events: UsageEvent, ties: bool = False) -> batches.Outcome:
     """Store records through the ingest service.
 
     Two of one millisecond fail the test, unless ``ties`` are meant: nothing but chance puts them in order.
     """
     for one in events:
         moments.took(one.created_at, (gateway.pk, one.request_id, one.type), ties=ties)
-    return ingest.store(gateway, Batch(events=list(enumerate(events)), rejected=[]))
+    return batches.store(gateway, Batch(events=list(enumerate(events)), rejected=[]))

@@ -52,9 +52,9 @@ def run(count: int, down: float, redis_down: float, patience: float) -> int:
     from django.utils import timezone
 
     from accounts.models import Gateway
-    from logs import ingest
-    from logs.events import Batch, UsageEvent
+    from logs.ingest import batches
     from logs.models import RecordType, UsageDay, UsageRecord
+    from logs.models.events import Batch, UsageEvent
     from routescope.demo.provider import DevelopmentProvider, plan
     from tasks.models import OPEN_STATUSES, AsyncTask, EventKind, TaskEvent
     from tests.task_cast import a_key, a_task, known_as, person
@@ -90,7 +90,7 @@ def run(count: int, down: float, redis_down: float, patience: float) -> int:
                 task_id=task.task_id,
             )
         )
-    ingest.store(edge, Batch(events=list(enumerate(events)), rejected=[]))
+    batches.store(edge, Batch(events=list(enumerate(events)), rejected=[]))
     workers = [Worker(number) for number in (1, 2)]
     beat = celery("beat", f"--schedule={os.environ['ROUTESCOPE_STATE']}/beat")
     started, kills, outage, redis_outage = time.monotonic(), 0, False, False

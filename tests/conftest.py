@@ -32,7 +32,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from accounts.identities import resolving
 from accounts.people import languages
-from logs import pending
+from logs.rollups import pending
 from routescope import embedded
 from routescope.data import outages, partitions, troubles
 from routescope.embedded import place

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from logs.events import Failure
 from logs.models import Cause
+from logs.models.events import Failure
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.db import connection
 
-from logs import pending, retention
+from logs.maintenance import retention
+from logs.rollups import pending
 
 _KEY = "coalesce(token_id, 0), coalesce(model_id, 0), coalesce(group_id, 0), type, status, cause"
 _SUMS = (

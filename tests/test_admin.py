@@ -20,8 +20,8 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from accounts.models import AIModel, ApiToken, Gateway, Group, User
-from logs.events import Failure, UsageEvent
 from logs.models import Cause, RecordType, Status, UsageRecord
+from logs.models.events import Failure, UsageEvent
 from routescope.data.ids import derived_id
 from tasks import listing as tasks_listing
 from tasks.models import AsyncTask, EventKind, TaskEvent, TaskStatus, TaskType

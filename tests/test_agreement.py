@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import AIModel, ApiToken, Gateway, Group, User
-from logs import listing, rollups
-from logs.events import UsageEvent
+from logs.listing import own_records
 from logs.models import REQUEST_TYPES, RecordType, Status, UsageRecord
-from logs.selection import Selection
+from logs.models.events import UsageEvent
+from logs.rollups import own_sums
+from logs.selection.chosen import Selection
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import TimeRange
 from tests.cast import NOON, event, store
@@ -115,9 +116,9 @@ def test_header_and_list_agree_with_plain_python(
         groups=tuple(world.groups[name] for name in groups),
         statuses=tuple(int(status) for status in statuses),
     )
-    totals = rollups.totals(world.alice, selection)
+    totals = own_sums.totals(world.alice, selection)
     calls = [record for record in wanted if record.type in REQUEST_TYPES]
-    assert totals == rollups.Totals(
+    assert totals == own_sums.Totals(
         records=len(wanted),
         requests=len(calls),
         errors=sum(record.status == Status.ERROR for record in calls),
@@ -136,7 +137,7 @@ def test_header_and_list_agree_with_plain_python(
         key={record.request_id: record.id for record in UsageRecord.objects.all()}.__getitem__,
         reverse=True,
     )
-    assert rollups.Totals.of(listed) == totals
+    assert own_sums.Totals.of(listed) == totals
 
 
 def _walk(user: User, selection: Selection, size: int) -> list[UsageRecord]:
@@ -145,10 +146,10 @@ def _walk(user: User, selection: Selection, size: int) -> list[UsageRecord]:
     cursor = Cursor()
     before: list[UsageRecord] = []
     while True:
-        page = listing.page(user, selection, cursor, size)
+        page = own_records.page(user, selection, cursor, size)
         assert len(page.rows) <= size
         if page.newer:
-            back = listing.page(user, selection, Cursor(newer=page.newer), size)
+            back = own_records.page(user, selection, Cursor(newer=page.newer), size)
             assert list(back.rows) == before
         listed += page.rows
         before = list(page.rows)
@@ -162,5 +163,5 @@ def test_one_page_reads_one_sum_and_one_list_however_long_the_range(
 ) -> None:
     selection = Selection(TimeRange(NOON + timedelta(minutes=7), timezone.now()))
     with django_assert_num_queries(3):  # type: ignore[operator]  # and whom else they are
-        rollups.totals(world.alice, selection)
-        listing.page(world.alice, selection, Cursor(), 50)
+        own_sums.totals(world.alice, selection)
+        own_records.page(world.alice, selection, Cursor(), 50)

@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Gateway, IngestKey
-from logs import ingest
+from logs.ingest import batches
 from logs.models import UsageHour, UsageRecord
 from routescope.wire import bodies
 
@@ -128,7 +128,7 @@ def test_records_are_posted_and_only_read_with_an_access_token(client: Client) -
 
 
 def test_while_the_database_is_away_the_client_is_asked_to_come_back(ingest_key: str) -> None:
-    with patch.object(ingest, "store", side_effect=OperationalError("gone")):
+    with patch.object(batches, "store", side_effect=OperationalError("gone")):
         answer = post(ingest_key, RECORD)
     assert answer.status_code == 503
     assert int(answer["Retry-After"]) > 0

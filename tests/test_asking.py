@@ -15,7 +15,7 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from accounts.models import Gateway, User
-from logs import views as usage_views
+from logs.usage import views as usage_views
 from routescope.text import pasted
 from tasks import views as task_views
 from tests.cast import event, signed_in, store

@@ -24,8 +24,8 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from accounts.models import ApiToken, Gateway, IngestKey, User
-from logs.rollups import totals
-from logs.selection import Selection
+from logs.rollups.own_sums import totals
+from logs.selection.chosen import Selection
 from routescope.data.ranges import TimeRange
 
 TRACES = Path(django_settings.BASE_DIR).parent / "shared" / "data" / "azure-llm-2023"

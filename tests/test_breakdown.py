@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import Gateway, User
-from logs import rollups
-from logs.breakdown import By, breakdown, days
-from logs.events import UsageEvent
 from logs.models import REQUEST_TYPES, RecordType, Status
-from logs.rollups import Totals
-from logs.selection import Selection
+from logs.models.events import UsageEvent
+from logs.rollups import own_sums
+from logs.rollups.breakdown import By, breakdown, days
+from logs.rollups.own_sums import Totals
+from logs.selection.chosen import Selection
 from routescope.data.ranges import TimeRange
 from tests.cast import NOON, event, store
 from tests.test_agreement import BOUNDS, GROUPS, MODELS, TOKENS, World, world
@@ -114,8 +114,8 @@ def test_a_breakdown_is_plain_python_line_by_line_and_adds_up_to_the_header(
             value: plain_sums(records) for value, records in expected.items()
         }
     assert len({line.value for line in lines}) == len(lines)
-    added = sum((line.totals for line in lines), rollups.NOTHING)
-    assert added == rollups.totals(world.alice, selection) == plain_sums(wanted)
+    added = sum((line.totals for line in lines), own_sums.NOTHING)
+    assert added == own_sums.totals(world.alice, selection) == plain_sums(wanted)
 
 
 @pytest.mark.parametrize("zone", ZONES)
@@ -124,7 +124,7 @@ def test_a_days_stretch_selects_exactly_its_line(world: World, zone: str) -> Non
     with timezone.override(ZoneInfo(zone)):
         for line in breakdown(world.alice, Selection(chosen), By.DAY):
             assert line.stretch is not None
-            assert rollups.totals(world.alice, Selection(line.stretch)) == line.totals
+            assert own_sums.totals(world.alice, Selection(line.stretch)) == line.totals
 
 
 @pytest.mark.parametrize(

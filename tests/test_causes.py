@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from logs.cause_rules import RULES
-from logs.causes import judge, verdict
-from logs.events import Failure, UsageEvent
+from logs.causes.judging import judge, verdict
+from logs.causes.rules import RULES
 from logs.models import Cause, Status
+from logs.models.events import Failure, UsageEvent
 from routescope.data.ids import EPOCH
 from tests.error_bodies import BODIES, Sent
 

@@ -8,8 +8,8 @@ import pytest
 from django.db import IntegrityError, connection
 
 from accounts.models import Gateway
-from logs import compaction
-from logs.ingest import TABLE
+from logs.ingest.batches import TABLE
+from logs.maintenance import compaction
 from logs.models import UsageRecord
 from routescope.data import partitions
 from tests.cast import NOON, event, store

@@ -13,9 +13,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Gateway, User
-from logs import compare
-from logs.events import Failure
 from logs.models import RecordType, Status
+from logs.models.events import Failure
+from logs.usage import compare
 from tests.cast import NOON, event, signed_in, store
 from tests.test_usage_tab import DAY, PAGE, figures, get, text
 

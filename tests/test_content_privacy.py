@@ -13,9 +13,10 @@ from django.utils import timezone
 
 from accounts.gateways.error_texts import NOT_KEPT
 from accounts.models import ApiToken, ErrorTexts, Gateway, Group, User
-from logs import contents, ingest
-from logs.events import Failure
+from logs.content import contents
+from logs.ingest import batches
 from logs.models import ContentPolicy, Level, Status, UsageContent, UsageRecord
+from logs.models.events import Failure
 from tests.cast import event, store
 from tests.sending import Sender, sender
 from tests.sums import check_rollups
@@ -251,7 +252,7 @@ def test_content_that_comes_in_two_parts_is_kept_together_and_moves_with_its_rec
         model="m",
     )
     with transaction.atomic():
-        ingest.complete(gateway, [(record, later)])
+        batches.complete(gateway, [(record, later)])
     moved = UsageRecord.objects.get()
     assert moved.pk != record.pk
     kept = contents.load(alice.pk, [moved.pk])[moved.pk]

@@ -11,8 +11,8 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from accounts.models import Gateway, User
-from logs.chat import conversation
 from logs.models import ContentPolicy, Level, UsageContent, UsageRecord
+from logs.record.conversation import conversation
 from tests.cast import event, just_now, signed_in, store
 from tests.test_details import details
 

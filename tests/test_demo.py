@@ -16,13 +16,13 @@ from time_machine import TimeMachineFixture
 
 from accounts.models import ApiToken, Gateway, Group, User
 from accounts.sign_in.demo_accounts import DEMO_PASSWORD
-from logs import ingest
-from logs.causes import judge
-from logs.events import UsageEvent
-from logs.formats import native
+from logs.causes.judging import judge
+from logs.ingest import batches
+from logs.ingest.formats import native
 from logs.models import Cause, RecordType, Status, UsageRecord
-from logs.rollups import totals
-from logs.selection import Selection
+from logs.models.events import UsageEvent
+from logs.rollups.own_sums import totals
+from logs.selection.chosen import Selection
 from routescope.data.ranges import DAY, HOUR, floor
 from routescope.demo import (
     DEMO_ADMIN_EMAIL,
@@ -263,9 +263,9 @@ def test_a_later_load_fills_the_gap(db: None) -> None:
 
 
 def test_a_load_that_was_interrupted_is_completed(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, stored = ingest.store, 0
+    store, stored = batches.store, 0
 
-    def cut_off(*args: object, **kwargs: object) -> ingest.Outcome:
+    def cut_off(*args: object, **kwargs: object) -> batches.Outcome:
         nonlocal stored
         stored += 1
         if stored == 4:
@@ -273,7 +273,7 @@ def test_a_load_that_was_interrupted_is_completed(db: None, monkeypatch: pytest.
         return store(*args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(history, "BATCH", 200)
-    monkeypatch.setattr(ingest, "store", cut_off)
+    monkeypatch.setattr(batches, "store", cut_off)
     with pytest.raises(KeyboardInterrupt):
         load(RECORDS, DAYS, NOW)
     interrupted = everything()

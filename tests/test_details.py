@@ -11,8 +11,8 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Gateway, User
-from logs.events import Failure
 from logs.models import Cause, RecordType, Status, UsageRecord
+from logs.models.events import Failure
 from tests.cast import event, store
 
 

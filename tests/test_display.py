@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Gateway, User
-from logs.display import COLUMNS, DEFAULT_COLUMNS
+from logs.listing.display import COLUMNS, DEFAULT_COLUMNS
 from logs.models import UsageRecord
 from tests.cast import event, signed_in, store
 

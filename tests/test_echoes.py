@@ -10,8 +10,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from logs.echoes import Echoes
-from logs.error_forms import reads_as_error
+from logs.causes.error_forms import reads_as_error
+from logs.content.echoes import Echoes
 from logs.models import Level
 from routescope.text.prose import LEFT_OUT
 from tests.error_messages import MESSAGES

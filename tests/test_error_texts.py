@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from accounts.gateways import error_texts
 from accounts.models import ErrorTexts, Gateway, User
+from logs.maintenance.rejudging import rejudge
 from logs.models import Cause, Level, Status, UsageRecord
-from logs.rejudging import rejudge
 from routescope.text.prose import LEFT_OUT
 from tests import secret_kinds
 from tests.error_messages import MESSAGES

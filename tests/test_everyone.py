@@ -16,11 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import AIModel, Gateway, Group
-from logs import everyone, totals
-from logs.events import UsageEvent
+from logs.listing import everyones_records
 from logs.models import REQUEST_TYPES, RecordType, Status, UsageRecord
-from logs.rollups import Totals
-from logs.selection import Selection
+from logs.models.events import UsageEvent
+from logs.rollups import everyones_sums
+from logs.rollups.own_sums import Totals
+from logs.selection.chosen import Selection
 from routescope.data.keyset import Cursor, Page
 from routescope.data.ranges import HOUR, TimeRange
 from tests.cast import NOON, event, store
@@ -94,9 +95,9 @@ def select(chosen: TimeRange, choices: Chosen) -> Selection:
 
 def walk(selection: Selection, size: int) -> list[Page[UsageRecord]]:
     """Page to the older end, as somebody who follows the links does."""
-    pages = [everyone.page(selection, Cursor(), size)]
+    pages = [everyones_records.page(selection, Cursor(), size)]
     while older := pages[-1].older:
-        pages.append(everyone.page(selection, Cursor(older=older), size))
+        pages.append(everyones_records.page(selection, Cursor(older=older), size))
         assert len(pages) < 300
     return pages
 
@@ -131,7 +132,7 @@ def test_going_back_shows_the_pages_one_came_from(
     back = pages[-1]
     for forth in reversed(pages[:-1]):
         assert back.newer is not None
-        back = everyone.page(selection, Cursor(newer=back.newer), size)
+        back = everyones_records.page(selection, Cursor(newer=back.newer), size)
         assert ids([back]) == ids([forth])
     assert back.newer is None
 
@@ -143,21 +144,21 @@ def test_a_search_that_stops_early_goes_on_from_there(monkeypatch: pytest.Monkey
     selection = select(WHOLE, choices)
     unhindered = ids(walk(selection, 50))
     assert len(unhindered) > 3
-    monkeypatch.setattr(totals, "READ_AT_MOST", most)
+    monkeypatch.setattr(everyones_sums, "READ_AT_MOST", most)
     pages = walk(selection, 50)
     assert ids(pages) == unhindered
     back = [pages[-1]]
     while newer := back[-1].newer:
-        back.append(everyone.page(selection, Cursor(newer=newer), 50))
+        back.append(everyones_records.page(selection, Cursor(newer=newer), 50))
         assert len(back) < 200
     assert set(ids(back)) == set(unhindered)
 
 
 @pytest.mark.usefixtures("events")
 def test_a_search_never_reads_much_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(totals, "READ_AT_MOST", 40)
+    monkeypatch.setattr(everyones_sums, "READ_AT_MOST", 40)
     choices: Chosen = {"models": ["rare"], "groups": [], "statuses": [], "types": []}
-    stretches = totals.hours_holding(select(WHOLE, choices), newest_first=True, limit=50)
+    stretches = everyones_sums.hours_holding(select(WHOLE, choices), newest_first=True, limit=50)
     assert stretches.reached is not None
     read = sum(
         UsageRecord.objects.filter(created_at__gte=stretch.start, created_at__lt=stretch.end).count()
@@ -175,7 +176,7 @@ def test_the_sums_are_those_of_the_rows(
         start, end = end, start
     rows = matching(events, TimeRange(start, end), choices)
     calls = [row for row in rows if row.type in REQUEST_TYPES]
-    assert totals.totals(select(TimeRange(start, end), choices)) == Totals(
+    assert everyones_sums.totals(select(TimeRange(start, end), choices)) == Totals(
         records=len(rows),
         requests=len(calls),
         errors=sum(row.status == Status.ERROR for row in calls),
@@ -200,10 +201,10 @@ def test_the_sums_are_those_of_the_rows(
 )
 def test_what_no_rollup_knows_is_refused(selection: Selection) -> None:
     with pytest.raises(ValueError, match="whole UTC hours"):
-        totals.totals(selection)
+        everyones_sums.totals(selection)
     if selection.tokens or selection.bounds:
         with pytest.raises(ValueError, match="no rollup knows"):
-            everyone.page(selection, Cursor(), 5)
+            everyones_records.page(selection, Cursor(), 5)
 
 
 @pytest.mark.usefixtures("events")
@@ -213,7 +214,9 @@ def test_what_no_rollup_knows_is_refused(selection: Selection) -> None:
     ids=["older", "newer"],
 )
 def test_a_cursor_of_no_time_is_the_top(cursor: Cursor) -> None:
-    assert everyone.page(Selection(WHOLE), cursor, 5) == everyone.page(Selection(WHOLE), Cursor(), 5)
+    assert everyones_records.page(Selection(WHOLE), cursor, 5) == everyones_records.page(
+        Selection(WHOLE), Cursor(), 5
+    )
 
 
 @pytest.mark.usefixtures("events")
@@ -224,7 +227,7 @@ def test_a_cursor_whose_record_is_gone_keeps_its_place() -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM usage_record WHERE id = %s", [older])
     assert (
-        everyone.page(Selection(WHOLE), Cursor(older=older), 100).rows[0].created_at
+        everyones_records.page(Selection(WHOLE), Cursor(older=older), 100).rows[0].created_at
         <= pages[0].rows[-1].created_at
     )
 
@@ -232,7 +235,10 @@ def test_a_cursor_whose_record_is_gone_keeps_its_place() -> None:
 def test_a_record_whose_user_is_gone_is_still_listed(gateway: Gateway) -> None:
     store(gateway, event(request_id="orphan"))
     UsageRecord.objects.update(user_id=999_999)
-    for page in (everyone.page(Selection(WHOLE), Cursor(), 5), everyone.identified("orphan")):
+    for page in (
+        everyones_records.page(Selection(WHOLE), Cursor(), 5),
+        everyones_records.identified("orphan"),
+    ):
         [record] = page.rows
         assert str(record.user) == "user 999999"
 
@@ -249,6 +255,6 @@ def test_a_page_costs_a_fixed_number_of_queries(models: list[str], queries: int)
     selection = select(WHOLE, choices)
     for size in (5, 50):
         with CaptureQueriesContext(connection) as captured:
-            page = everyone.page(selection, Cursor(), size)
+            page = everyones_records.page(selection, Cursor(), size)
         assert len(page.rows) == size
         assert len(captured) == queries

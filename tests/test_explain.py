@@ -13,8 +13,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Gateway, User
-from logs import lookback
 from logs.models import Status, UsageRecord
+from logs.selection import lookback
 from tests.cast import event, just_now, signed_in, store
 from tests.test_pasted import KEY
 from tests.test_usage_tab import DAY, PAGE, get, listed, text

@@ -30,11 +30,11 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from accounts.exports import exporting, jobs
 from accounts.models import AuditEntry, Export, Gateway, User
-from logs import rollups
 from logs.exports import COLUMNS
-from logs.filters import UsageFilter
+from logs.filters.usage_filter import UsageFilter
 from logs.models import Cause, RecordType, Status, UsageRecord
-from logs.selection import Selection
+from logs.rollups import own_sums
+from logs.selection.chosen import Selection
 from routescope.exports import excel, parts
 from tests.cast import event, just_now, signed_in, store
 from tests.task_cast import a_task
@@ -195,10 +195,10 @@ def test_an_export_holds_exactly_the_filtered_rows_and_agrees_with_the_header(ma
     for query in ("range=all&model=m1&status=error", "range=all&cost_min=0.0005", "range=all&token=nobody"):
         export = made(many, query=query, columns=["request_id"])
         selection = UsageFilter(QueryDict(query), user=many).selection
-        totals = rollups.totals(many, selection)
+        totals = own_sums.totals(many, selection)
         assert (export.rows, export.cost) == (totals.records, totals.cost)
         assert export.agrees
-    assert rollups.totals(many, Selection()).records > 0
+    assert own_sums.totals(many, Selection()).records > 0
 
 
 def test_a_preset_is_fixed_when_it_is_asked_for(alice: User, gateway: Gateway) -> None:

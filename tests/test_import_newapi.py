@@ -23,7 +23,7 @@ from django.db import connection
 from django.db.models import Sum
 
 from accounts.models import Gateway
-from logs.formats.newapi import CONSUME, ERROR, REFUND, NewApiRow, fold
+from logs.ingest.formats.newapi import CONSUME, ERROR, REFUND, NewApiRow, fold
 from logs.models import Cause, ImportPosition, RecordType, Status, UsageRecord
 from routescope.newapi import usage
 from routescope.newapi.source import SourceError, open_source

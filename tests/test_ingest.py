@@ -13,7 +13,6 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from accounts.models import ApiToken, Gateway, User, UserIdentity
-from logs.events import Failure, UsageEvent
 from logs.models import (
     Cause,
     RecordType,
@@ -24,6 +23,7 @@ from logs.models import (
     UsageTotalDay,
     UsageTotalHour,
 )
+from logs.models.events import Failure, UsageEvent
 from routescope.data import partitions
 from tests.cast import NOON, event, store
 

@@ -20,7 +20,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from accounts.models import User
-from logs import jobs as logs_jobs
+from logs.maintenance import jobs as logs_jobs
 from routescope import celery, jobs
 from routescope.celery import app
 from routescope.config.listening import Address
@@ -169,10 +169,13 @@ def test_a_job_has_its_own_limits_in_the_database(made: None) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_job_that_is_under_way_elsewhere_is_left_to_that_one() -> None:
     lock = "SELECT pg_advisory_lock(hashtext('job'), hashtext('logs.compact'))"
-    with patch("logs.compaction.compact", side_effect=AssertionError("twice at once")), held(lock):
+    with (
+        patch("logs.maintenance.compaction.compact", side_effect=AssertionError("twice at once")),
+        held(lock),
+    ):
         assert logs_jobs.compact() is None
     assert not JobRun.objects.filter(pk="logs.compact").exists()
-    with patch("logs.compaction.compact", return_value=["usage_record_2026_01"]):
+    with patch("logs.maintenance.compaction.compact", return_value=["usage_record_2026_01"]):
         assert logs_jobs.compact() == ["usage_record_2026_01"]
         assert logs_jobs.compact() == ["usage_record_2026_01"], "its lock is free again"
 
@@ -219,8 +222,8 @@ def test_what_did_not_succeed_in_time_is_overdue(caplog: pytest.LogCaptureFixtur
     late = {one.name: one.succeeded_at for one in overdue(later)}
     assert late["logs.fold"] is None
     assert "tasks.dispatch" not in late
-    assert "logs.retention" not in late, "its next run may take its time"
-    assert "logs.retention" in {one.name for one in overdue(now + timedelta(hours=30))}
+    assert "logs.maintenance.retention" not in late, "its next run may take its time"
+    assert "logs.maintenance.retention" in {one.name for one in overdue(now + timedelta(hours=30))}
     JobRun.objects.update(since=now - timedelta(days=3), succeeded_at=None)
     assert "logs.fold" in (jobs.watch() or [])
     assert "logs.fold is overdue since" in caplog.text
@@ -310,7 +313,7 @@ def test_a_clock_that_is_set_forward_sends_each_job_once(clock: Clock) -> None:
 def test_nightly_jobs_are_not_lost_by_a_step_back(clock: Clock) -> None:
     clock.go_on(10)
     clock.now = NOON.replace(hour=2, minute=9, second=50)
-    assert "logs.retention" in clock.go_on(30)
+    assert "logs.maintenance.retention" in clock.go_on(30)
 
 
 def test_beat_is_ours() -> None:

@@ -26,7 +26,7 @@ from playwright.sync_api import Page, expect
 
 from accounts.access import personal_tokens
 from accounts.models import Gateway, IngestKey, User
-from logs import listing
+from logs.listing import own_records
 from logs.models import UsageRecord
 from routescope.data import limits, troubles
 from routescope.data.limits import COMMAND, INGEST, PAGE, WorkLimits, limited
@@ -326,7 +326,7 @@ def slow(*_: object, **__: object) -> None:
     ],
 )
 def test_a_range_that_takes_too_long_leads_to_a_shorter_one(client: Client, asked: str, offered: str) -> None:
-    with patch.object(limits, "PAGE", QUICK), patch.object(listing, "listed", slow):
+    with patch.object(limits, "PAGE", QUICK), patch.object(own_records, "listed", slow):
         page = client.get(asked)
         results = client.get(asked.replace(USAGE, f"{USAGE}results/"), headers={"HX-Request": "true"})
     assert (page.status_code, results.status_code) == (503, 503)
@@ -341,7 +341,7 @@ def test_a_range_that_takes_too_long_leads_to_a_shorter_one(client: Client, aske
 
 @pytest.mark.django_db(transaction=True)
 def test_the_shortest_range_offers_no_shorter_one_and_every_preset_ends_there(client: Client) -> None:
-    with patch.object(limits, "PAGE", QUICK), patch.object(listing, "listed", slow):
+    with patch.object(limits, "PAGE", QUICK), patch.object(own_records, "listed", slow):
         assert "This takes too long" in client.get(f"{USAGE}?range=1h").content.decode()
         for preset in Preset.values:
             steps, url = 0, f"{USAGE}results/?range={preset}"
@@ -356,7 +356,7 @@ def test_the_shortest_range_offers_no_shorter_one_and_every_preset_ends_there(cl
 def test_the_read_api_says_the_same(alice: User) -> None:
     _, key = personal_tokens.issue(alice, "mine", 7)
     api = Client(headers={"Authorization": f"Bearer {key}"})
-    with patch.object(limits, "PAGE", QUICK), patch.object(listing, "page", slow):
+    with patch.object(limits, "PAGE", QUICK), patch.object(own_records, "page", slow):
         answer = api.get("/api/v1/usage?range=all")
     assert (answer.status_code, answer["Content-Type"]) == (503, "application/problem+json")
     assert "shorter range" in json.loads(answer.content)["detail"]
@@ -426,7 +426,7 @@ def test_an_outage_is_a_line_and_a_fault_of_ours_its_traceback(
     assert caplog.records[0].exc_info is None
     assert "The database cannot be reached" in caplog.text
     caplog.clear()
-    with patch.object(listing, "listed", side_effect=ProgrammingError("column nothing does not exist")):
+    with patch.object(own_records, "listed", side_effect=ProgrammingError("column nothing does not exist")):
         assert client.get(USAGE).status_code == 500
     assert [record.exc_info is not None for record in caplog.records if record.levelno >= logging.ERROR] == [
         True
@@ -456,7 +456,7 @@ def test_a_swap_past_its_limit_says_so_in_place_and_offers_less(
     page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page).to_have_url(re.compile(USAGE))
     page.goto(f"{USAGE}?range=all")
-    with patch.object(limits, "PAGE", QUICK), patch.object(listing, "listed", slow):
+    with patch.object(limits, "PAGE", QUICK), patch.object(own_records, "listed", slow):
         page.evaluate("htmx.ajax('GET', '/records/usage/results/?range=all&model=gpt-5', '#panel')")
         box = page.locator(".swap-error")
         expect(box).to_contain_text("shorter range")

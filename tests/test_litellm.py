@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from logs.events import UsageEvent
-from logs.formats import litellm
+from logs.ingest.formats import litellm
 from logs.models import Cause, RecordType, Status, UsageHour, UsageRecord
+from logs.models.events import UsageEvent
 from routescope.wire.reading import FormatError
 from tests import captures
 from tests.sending import Sender, sender

@@ -12,8 +12,8 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import ApiToken, User
 from logs.models import UsageRecord
-from logs.rollups import totals
-from logs.selection import Selection
+from logs.rollups.own_sums import totals
+from logs.selection.chosen import Selection
 
 pytestmark = pytest.mark.django_db
 

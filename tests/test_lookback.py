@@ -20,11 +20,13 @@ from hypothesis import strategies as st
 
 from accounts.identities import merging
 from accounts.models import AIModel, ApiToken, Gateway, User
-from logs import listing, lookback, rollups, traffic
-from logs.breakdown import By, breakdown
-from logs.events import UsageEvent
+from logs.listing import own_records
 from logs.models import REQUEST_TYPES, RecordType, Status, UsageRecord
-from logs.selection import Looked, Selection
+from logs.models.events import UsageEvent
+from logs.rollups import own_sums, traffic
+from logs.rollups.breakdown import By, breakdown
+from logs.selection import lookback
+from logs.selection.chosen import Looked, Selection
 from routescope.data.keyset import Cursor, Page
 from routescope.data.ranges import HOUR, MINUTE, TimeRange, floor
 from tests.cast import NOON, event, store
@@ -125,8 +127,8 @@ def select(
     return selection, left, meets
 
 
-def plain_sums(rows: list[UsageRecord]) -> rollups.Totals:
-    return rollups.Totals.of(rows)
+def plain_sums(rows: list[UsageRecord]) -> own_sums.Totals:
+    return own_sums.Totals.of(rows)
 
 
 @anything
@@ -151,7 +153,7 @@ def test_header_chart_list_and_breakdown_are_of_the_newest_records_in_plain_pyth
     else:
         assert looked.reached is None, "the whole range is looked at, and nothing is said"
     wanted = [row for row in left[:60] if meets(row)]
-    totals = rollups.totals(alice, selection)
+    totals = own_sums.totals(alice, selection)
     assert totals == plain_sums(wanted)
     assert _until(alice, selection, looked) == [row.id for row in wanted]
     for by, value_of in _VALUES.items():
@@ -181,7 +183,7 @@ def _until(alice: User, selection: Selection, looked: Looked) -> list[UUID]:
     listed: list[UUID] = []
     cursor = Cursor()
     while True:
-        page = listing.listed(alice, selection, cursor, 7)
+        page = own_records.listed(alice, selection, cursor, 7)
         listed += [row.id for row in page.rows]
         if page.older is None or page.older == looked.reached:
             return listed
@@ -249,8 +251,8 @@ def test_going_on_finds_every_match_once_and_leads_back(
     up = {row.id for page in _back(alice, selection, size, down[-1]) for row in page.rows}
     assert up | {row.id for row in down[-1].rows} == set(wanted)
     every = list(lookback.steps(alice, selection, Cursor()))
-    sums = [rollups.added(rollups.of_records(alice, selection, looked)) for looked in every]
-    assert sum((one for one in sums), rollups.NOTHING).records == len(wanted)
+    sums = [own_sums.added(own_sums.of_records(alice, selection, looked)) for looked in every]
+    assert sum((one for one in sums), own_sums.NOTHING).records == len(wanted)
     for before, after in pairwise(every):
         assert before.reached is not None
         assert all(span.last <= before.reached for span in after.spans)
@@ -259,8 +261,8 @@ def test_going_on_finds_every_match_once_and_leads_back(
 def _walk(alice: User, selection: Selection, size: int) -> Iterator[Page[UsageRecord]]:
     cursor = Cursor()
     for _ in range(700):
-        page = listing.page(alice, selection, cursor, size)
-        assert isinstance(page, listing.Found)
+        page = own_records.page(alice, selection, cursor, size)
+        assert isinstance(page, own_records.Found)
         assert len(page.rows) == size or page.older is None or page.looked is not None
         yield page
         if page.older is None:
@@ -276,7 +278,7 @@ def _back(
     for _ in range(700):
         if newer is None:
             return
-        page = listing.page(alice, selection, Cursor(newer=newer), size)
+        page = own_records.page(alice, selection, Cursor(newer=newer), size)
         yield page
         newer = page.newer
     raise AssertionError("It does not end.")

@@ -19,14 +19,18 @@ from accounts.access import personal_tokens
 from accounts.identities import merging
 from accounts.identities.merging import MergeError
 from accounts.models import ApiToken, Gateway, Group, User, UserIdentity
-from logs import busy_hours, details, exports, ingest, listing, own_tokens, pending, rollups, traffic
-from logs.breakdown import By, breakdown
-from logs.contents import Policies
-from logs.events import UsageEvent
-from logs.ledger import UsageLedger
+from logs import exports
+from logs.content.contents import Policies
+from logs.ingest import batches
+from logs.ingest.ledger import UsageLedger
+from logs.ingest.spans import event_of
+from logs.listing import own_records
 from logs.models import ContentPolicy, Level, RecordType, UsageContent, UsageRecord
-from logs.selection import Selection
-from logs.spans import event_of
+from logs.models.events import UsageEvent
+from logs.record import details
+from logs.rollups import busy_hours, own_sums, own_tokens, pending, traffic
+from logs.rollups.breakdown import By, breakdown
+from logs.selection.chosen import Selection
 from routescope.contracts.ledger import Charge, Work
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import MINUTE, TimeRange, floor
@@ -69,7 +73,7 @@ def two(alice: User, bob: User, gateway: Gateway) -> tuple[list[UsageEvent], lis
 
 
 def figures(user: User) -> tuple[int, Decimal]:
-    totals = rollups.totals(user, WEEKS)
+    totals = own_sums.totals(user, WEEKS)
     return totals.records, totals.cost
 
 
@@ -77,10 +81,10 @@ def walked(user: User, size: int) -> list[str]:
     found: list[str] = []
     cursor = Cursor()
     while True:
-        page = listing.listed(user, WEEKS, cursor, size)
+        page = own_records.listed(user, WEEKS, cursor, size)
         found += [row.request_id for row in page.rows]
         if page.newer:
-            back = listing.listed(user, WEEKS, Cursor(newer=page.newer), size)
+            back = own_records.listed(user, WEEKS, Cursor(newer=page.newer), size)
             assert [row.request_id for row in back.rows] == found[-len(page.rows) - size : -len(page.rows)]
         if page.older is None:
             return found
@@ -107,7 +111,7 @@ def test_two_users_are_one_in_every_figure_and_list_and_two_again(
     both = mine + team
     assert figures(alice) == (105, sum(one.cost or 0 for one in both))
     assert walked(alice, 7) == newest_first(both)
-    assert listing.count_since(alice, Selection(), UsageRecord.objects.order_by("id")[0].id, 200) >= 84
+    assert own_records.count_since(alice, Selection(), UsageRecord.objects.order_by("id")[0].id, 200) >= 84
     found = traffic.traffic(alice, WEEKS, NOON)
     minutes: dict[Any, int] = {}
     for one in both:
@@ -381,7 +385,7 @@ def test_what_completes_a_record_goes_by_its_group_and_token(alice: User, gatewa
     ContentPolicy.objects.create(token=ApiToken.objects.get(name="quiet"), level=Level.OFF)
     later = replace(event_of(record), user="service", token="sdk", input_tokens=2_000_000)
     with transaction.atomic():
-        ingest.complete(gateway, [(record, replace(later, input=Raw(b'"words"')))])
+        batches.complete(gateway, [(record, replace(later, input=Raw(b'"words"')))])
     record = UsageRecord.objects.get()
     assert (record.cost, record.content) == (2 * before, Level.OFF)
     named_by = UsageRecord.objects.values_list("user__name", "group__name", "token__name")

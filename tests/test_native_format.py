@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logs.events import Failure, UsageEvent
-from logs.formats.native import decode
+from logs.ingest.formats.native import decode
 from logs.models import RecordType, Status
+from logs.models.events import Failure, UsageEvent
 from routescope.wire.reading import MAX_RECORDS, FormatError
 
 RECORD = {"request_id": "req_1", "created_at": "2026-03-10T12:00:00Z"}

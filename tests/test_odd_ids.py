@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from logs.formats import native
+from logs.ingest.formats import native
 from logs.models import UsageRecord
 from routescope.data.ids import derived_id
 from routescope.text import identifiers

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import User
-from logs.events import UsageEvent
 from logs.models import UsageRecord
+from logs.models.events import UsageEvent
 from tests import everything, odd
 from tests.sending import Sender, sender
 from tests.sums import check_rollups

@@ -20,9 +20,9 @@ from accounts.access import personal_tokens
 from accounts.gateways import deliveries
 from accounts.identities import merging
 from accounts.models import ApiToken, Gateway, IngestKey, PersonalAccessToken, User, UserIdentity
-from logs import own_tokens
-from logs.breakdown import By
 from logs.models import Status
+from logs.rollups import own_tokens
+from logs.rollups.breakdown import By
 from tests.cast import event, signed_in, store
 from tests.task_cast import a_task
 from tests.test_compare import lines
@@ -34,12 +34,12 @@ UNIQUE_OTHERWISE = {
     ("accounts/admin/gateways.py", "endpoint"): "with the day, one row of a gateway",
     ("accounts/gateways/deliveries.py", "endpoint"): "one line of a gateway",
     ("logs/models/prices.py", "valid_from"): "of one group, one version a moment",
-    ("logs/explain.py", "start"): "distinct",
-    ("logs/pricing.py", "valid_from"): "of one model or group, one version a moment",
-    ("logs/rollups.py", "start"): "grouped by it",
-    ("logs/traffic.py", "start"): "a moment is asked for, not a row",
-    ("logs/vocabulary.py", "name"): "unique",
-    ("logs/lookback.py", "start"): "grouped by it: each comes once",
+    ("logs/usage/not_found.py", "start"): "distinct",
+    ("logs/pricing/quotes.py", "valid_from"): "of one model or group, one version a moment",
+    ("logs/rollups/own_sums.py", "start"): "grouped by it",
+    ("logs/rollups/traffic.py", "start"): "a moment is asked for, not a row",
+    ("logs/filters/vocabulary.py", "name"): "unique",
+    ("logs/selection/lookback.py", "start"): "grouped by it: each comes once",
     ("tasks/refunds.py", "finished_at"): "work to be done, which nobody sees as a list",
 }
 """What an `order_by` ends with that does not end with the key, by file, and why no rows are equal in it."""

@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from logs.formats import genai, otlp
+from logs.ingest.formats import genai, otlp
 from logs.models import Cause, Status, UsageRecord
 from routescope.data.ids import moment_of
 from tests import captures

@@ -12,10 +12,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Gateway, User
-from logs import causes, ingest
-from logs.events import UsageEvent
-from logs.formats import genai, litellm, native
+from logs.causes import judging
+from logs.ingest import batches
+from logs.ingest.formats import genai, litellm, native
 from logs.models import UsageRecord
+from logs.models.events import UsageEvent
 from tests.cast import event, store
 from tests.sending import Sender, sender
 from tests.sums import check_rollups
@@ -91,14 +92,14 @@ def test_in_storing(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    judge = causes.judge
+    judge = judging.judge
 
     def broken(event: UsageEvent) -> Any:
         if event.request_id == BAD:
             raise kind("a mistake in the code")
         return judge(event)
 
-    monkeypatch.setattr(ingest, "judge", broken)
+    monkeypatch.setattr(batches, "judge", broken)
     _check(sender, path, caplog, monkeypatch.undo)
 
 
@@ -132,7 +133,7 @@ def test_in_everything(
     def broken(*_: object) -> None:
         raise TypeError("a mistake in the code")
 
-    monkeypatch.setattr(ingest, "price_events", broken)
+    monkeypatch.setattr(batches, "price_events", broken)
     body = SENT[path][0]()
     assert sender.post(path, body).status_code == 503
     assert not UsageRecord.objects.exists()
@@ -172,7 +173,7 @@ def test_what_the_checks_let_through_is_found_in_a_bounded_number_of_tries(
     alice: User, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the checks PostgreSQL refuses: one such record is named, and a batch of them ends soon."""
-    monkeypatch.setattr("logs.storable.check", lambda event: None)
+    monkeypatch.setattr("logs.ingest.storable.check", lambda event: None)
     events = [event(minutes=number) for number in range(300)]
     events[77] = event(user_agent="a\0")
     outcome = store(gateway, *events)

@@ -11,10 +11,12 @@ from django.db import connection, transaction
 from django.db.models import Sum
 
 from accounts.models import AIModel, Gateway, User
-from logs import busy_hours, ingest, listing, pending, rollups, traffic
-from logs.breakdown import By, breakdown
+from logs.ingest import batches
+from logs.listing import own_records
 from logs.models import TrafficHour, UsageDay, UsageHour, UsagePending, UsageRecord
-from logs.selection import Selection
+from logs.rollups import busy_hours, own_sums, pending, traffic
+from logs.rollups.breakdown import By, breakdown
+from logs.selection.chosen import Selection
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange
 from tests.cast import NOON, event, store
@@ -25,13 +27,13 @@ WEEKS = Selection(TimeRange(NOON - 10 * DAY, NOON + 20 * DAY))
 
 def test_what_waits_counts_as_what_is_folded_in(alice: User, gateway: Gateway) -> None:
     store(gateway, *(event(minutes=20 * n, cost=Decimal("0.25")) for n in range(9)))
-    before = rollups.totals(alice, WEEKS)
+    before = own_sums.totals(alice, WEEKS)
     assert (before.records, before.cost) == (9, Decimal("2.25"))
     assert pending.fold() == UsageHour.objects.count() == 3
     assert UsagePending.objects.count() == 0
     store(gateway, event(minutes=1, cost=Decimal("0.25")))
     assert UsageHour.objects.count() == 4, "one hour in two rows, of which one waits"
-    assert rollups.totals(alice, WEEKS).cost == Decimal("2.5")
+    assert own_sums.totals(alice, WEEKS).cost == Decimal("2.5")
     check_rollups()
     assert UsageHour.objects.count() == 3
 
@@ -43,12 +45,12 @@ def test_a_sum_that_comes_down_to_nothing_is_seen_nowhere(alice: User, gateway: 
     record = UsageRecord.objects.get(request_id=first.request_id)
     first.model, first.created_at = "second", NOON - timedelta(hours=3)
     with transaction.atomic():
-        ingest.complete(gateway, [(record, first)])
+        batches.complete(gateway, [(record, first)])
     for _ in ("while it waits", "folded in"):
         gone, other = (AIModel.objects.get(name=name).pk for name in ("first", "second"))
         assert {line.value for line in breakdown(alice, WEEKS, By.MODEL)} == {other}
-        assert listing.listed(alice, Selection(models=(gone,)), Cursor(), 5).rows == []
-        assert len(listing.listed(alice, Selection(models=(other,)), Cursor(), 5).rows) == 4
+        assert own_records.listed(alice, Selection(models=(gone,)), Cursor(), 5).rows == []
+        assert len(own_records.listed(alice, Selection(models=(other,)), Cursor(), 5).rows) == 4
         check_rollups()
 
 

@@ -17,10 +17,12 @@ from django.utils import timezone
 
 from accounts.identities import merging
 from accounts.models import AIModel, ApiToken, Gateway, User, UserIdentity
-from logs import listing, lookback, pending, rollups, traffic
-from logs.breakdown import By, breakdown
+from logs.listing import own_records
 from logs.models import UsageRecord
-from logs.selection import Selection
+from logs.rollups import own_sums, pending, traffic
+from logs.rollups.breakdown import By, breakdown
+from logs.selection import lookback
+from logs.selection.chosen import Selection
 from routescope.data import partitions
 from routescope.data.ids import first_id
 from routescope.data.keyset import Cursor
@@ -115,16 +117,16 @@ def partitions_in(plan: list[Node]) -> set[str]:
 def test_a_users_page_reads_the_users_own_index_only(crowd: User, chosen: TimeRange, cursor: str) -> None:
     middle = UsageRecord.objects.visible_to(crowd).within(MARCH).order_by("id")[30].id
     at = {"top": Cursor(), "older": Cursor(older=middle), "newer": Cursor(newer=middle)}[cursor]
-    assert_no_scan_of_a_partition(plans_of(lambda: listing.page(crowd, Selection(chosen), at, 20)))
+    assert_no_scan_of_a_partition(plans_of(lambda: own_records.page(crowd, Selection(chosen), at, 20)))
 
 
 def test_a_range_reads_its_own_partitions_only(crowd: User) -> None:
-    [plan] = plans_of(lambda: listing.page(crowd, Selection(MARCH), Cursor(), 20))
+    [plan] = plans_of(lambda: own_records.page(crowd, Selection(MARCH), Cursor(), 20))
     assert partitions_in(plan) == {"usage_record_2026_03"}
 
 
 def test_the_header_reads_rollups_and_less_than_an_hour_at_each_edge(crowd: User) -> None:
-    [plan] = plans_of(lambda: rollups.totals(crowd, Selection(MARCH)))
+    [plan] = plans_of(lambda: own_sums.totals(crowd, Selection(MARCH)))
     assert_no_scan_of_a_partition([plan])
     assert {node.get("Relation Name") for node in plan} - {None} == {
         "usage_day_folded",
@@ -150,17 +152,17 @@ def test_a_breakdown_reads_rollups_and_the_hours_that_midnight_divides(
 def test_a_rare_model_is_read_from_the_hours_that_hold_it(crowd: User) -> None:
     rare = AIModel.objects.get(name="rare").pk
     selection = Selection(ALL, models=(rare,))
-    plans = plans_of(lambda: listing.page(crowd, selection, Cursor(), 20))
+    plans = plans_of(lambda: own_records.page(crowd, selection, Cursor(), 20))
     assert_no_scan_of_a_partition(plans)
     assert partitions_in(plans[1]) == {"usage_record_2026_03"}
-    assert len(listing.page(crowd, selection, Cursor(), 20).rows) == 1
+    assert len(own_records.page(crowd, selection, Cursor(), 20).rows) == 1
 
 
 def test_a_filtered_page_finds_its_ids_in_the_index_alone(crowd: User) -> None:
     token = ApiToken.objects.get(owner=crowd).pk
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_bitmapscan = off")
-    plans = plans_of(lambda: listing.page(crowd, Selection(MARCH, tokens=(token,)), Cursor(), 20))
+    plans = plans_of(lambda: own_records.page(crowd, Selection(MARCH, tokens=(token,)), Cursor(), 20))
     assert {node["Node Type"] for node in plans[1] if "Index Name" in node} == {"Index Only Scan"}
 
 
@@ -186,12 +188,12 @@ def test_users_who_are_one_have_the_first_rows_of_each_read(crowd: User, cursor:
     one = User.objects.get(pk=crowd.pk)
     middle = UsageRecord.objects.visible_to(crowd).within(MARCH).order_by("id")[30].id
     at = {"top": Cursor(), "older": Cursor(older=middle), "newer": Cursor(newer=middle)}[cursor]
-    plans = plans_of(lambda: listing.page(one, Selection(MARCH), at, 20))
+    plans = plans_of(lambda: own_records.page(one, Selection(MARCH), at, 20))
     assert_no_scan_of_a_partition(plans)
     [explained] = [plan for plan in plans if partitions_in(plan)]
     assert sum(node["Node Type"] == "Limit" for node in explained) == 3, "of each, and of both"
-    assert [row.id for row in listing.page(one, Selection(MARCH), at, 20).rows] == [
-        row.id for row in listing.listed(one, Selection(MARCH), at, 20).rows
+    assert [row.id for row in own_records.page(one, Selection(MARCH), at, 20).rows] == [
+        row.id for row in own_records.listed(one, Selection(MARCH), at, 20).rows
     ]
 
 
@@ -243,13 +245,13 @@ def test_what_no_rollup_knows_is_looked_for_among_a_bounded_number_of_rows(
             selection = Selection(ALL, bounds=bounds, **choices)
             looked = lookback.newest(crowd, selection)
             works = {
-                "header": partial(rollups.totals, crowd, selection),
+                "header": partial(own_sums.totals, crowd, selection),
                 "chart": partial(traffic.traffic, crowd, looked, NOON),
                 "breakdown": partial(breakdown, crowd, selection, By.MODEL),
-                "list": partial(listing.listed, crowd, selection, Cursor(), 20),
-                "further": partial(listing.page, crowd, selection, Cursor(older=middle), 20),
-                "back": partial(listing.page, crowd, selection, Cursor(newer=middle), 20),
-                "news": partial(listing.count_since, crowd, selection, first_id(NOON - 40 * DAY), 20),
+                "list": partial(own_records.listed, crowd, selection, Cursor(), 20),
+                "further": partial(own_records.page, crowd, selection, Cursor(older=middle), 20),
+                "back": partial(own_records.page, crowd, selection, Cursor(newer=middle), 20),
+                "news": partial(own_records.count_since, crowd, selection, first_id(NOON - 40 * DAY), 20),
             }
             for name, work in works.items():
                 rows, entries = most_examined(work)
@@ -267,6 +269,6 @@ def test_a_rare_value_and_a_threshold_skip_the_hours_between(
     monkeypatch.setattr(lookback, "MOST_ENTRIES", 20)
     rare = AIModel.objects.get(name="rare").pk
     selection = Selection(ALL, models=(rare,), bounds=Q(input_tokens__gte=0))
-    page = listing.listed(crowd, selection, Cursor(), 20)
+    page = own_records.listed(crowd, selection, Cursor(), 20)
     assert len(page.rows) == 1
     assert page.older is None, "one look, however many records lie between"

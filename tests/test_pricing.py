@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.models import AIModel, Gateway, Group, User
-from logs import rollups
-from logs.events import UsageEvent
 from logs.models import GroupRatio, ModelPrice, RecordType, Status, UsageRecord
+from logs.models.events import UsageEvent
 from logs.models.prices import BEGINNING
-from logs.pricing import UNIT, Consumed, PriceBook, Quote, _quote
-from logs.selection import Selection
+from logs.pricing.quotes import UNIT, Consumed, PriceBook, Quote, _quote
+from logs.rollups import own_sums
+from logs.selection.chosen import Selection
 from tests.cast import NOON, event, signed_in, store
 from tests.sums import check_rollups
 
@@ -129,7 +129,7 @@ def test_what_the_gateway_charged_is_never_touched(alice: User, gateway: Gateway
 
 def test_an_unknown_model_is_unpriced_and_counted_not_zero(alice: User, gateway: Gateway) -> None:
     assert stored(gateway, model="house-1").cost is None
-    assert rollups.totals(alice, Selection()).unpriced == 1
+    assert own_sums.totals(alice, Selection()).unpriced == 1
     check_rollups()
 
 
@@ -204,16 +204,18 @@ def test_an_unpriced_model_becomes_priced_and_the_header_follows(
     record = stored(gateway, model="house-1", input_tokens=1000, output_tokens=500)
     stored(gateway, model="house-2")
     queued: list[tuple[int, ...]] = []
-    monkeypatch.setattr("logs.jobs.price_unpriced.apply_async", lambda args, **options: queued.append(args))
+    monkeypatch.setattr(
+        "logs.maintenance.jobs.price_unpriced.apply_async", lambda args, **options: queued.append(args)
+    )
 
     with django_capture_on_commit_callbacks(execute=True):
         price = own_price()
     assert queued == [(price.model_id,)]
-    from logs.jobs import price_unpriced
+    from logs.maintenance.jobs import price_unpriced
 
     assert price_unpriced(price.model_id) == 1
 
-    totals = rollups.totals(alice, Selection())
+    totals = own_sums.totals(alice, Selection())
     assert (totals.unpriced, totals.cost) == (1, Decimal("0.002"))
     check_rollups()
     record.refresh_from_db()

@@ -11,10 +11,10 @@ from django.core.management import call_command
 from django.db.models import Sum
 
 from accounts.models import Gateway, User
-from logs import ingest
-from logs.events import Failure
+from logs.ingest import batches
+from logs.maintenance.rejudging import rejudge
 from logs.models import Cause, Status, UsageHour, UsageRecord, UsageTotalDay
-from logs.rejudging import rejudge
+from logs.models.events import Failure
 from tests.cast import NOON, event, store
 from tests.sums import check_rollups
 
@@ -27,7 +27,7 @@ def test_judging_anew_moves_records_and_sums_to_the_right_cause(
     alice: User, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As an earlier version of the rules would have judged.
-    monkeypatch.setattr(ingest, "judge", lambda event: Cause.RATE_LIMIT if event.error else Cause.NONE)
+    monkeypatch.setattr(batches, "judge", lambda event: Cause.RATE_LIMIT if event.error else Cause.NONE)
     broke = Failure(code="insufficient_quota")
     store(
         gateway,

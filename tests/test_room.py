@@ -18,8 +18,8 @@ from django.test import Client
 
 from accounts.exports import exporting
 from accounts.models import Export, Gateway, User
-from logs import compaction
-from logs.amend import Amendment, amend
+from logs.maintenance import compaction
+from logs.maintenance.amend import Amendment, amend
 from logs.models import UsageRecord
 from routescope.data import room, version
 from routescope.data.outages import Outage
@@ -131,7 +131,7 @@ def test_a_real_database_that_says_its_disk_is_full_is_no_failure_of_ours(
         raise OperationalError from psycopg.errors.DiskFull("could not extend file")
 
     with monkeypatch.context() as patch:
-        patch.setattr("logs.ingest.store", full)
+        patch.setattr("logs.ingest.batches.store", full)
         assert post(sender, "a") == 503
     assert post(sender, "a") == 200
 

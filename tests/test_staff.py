@@ -21,7 +21,7 @@ from django.urls import reverse
 from accounts.models import ApiToken, Gateway, UserIdentity
 from accounts.models import User as Person
 from accounts.sign_in import second_factors
-from logs import encrypted
+from logs.content import rotation
 from logs.models import UsageRecord
 from routescope.admin.guards import GuardedAdmin
 from routescope.encryption import MASK, EncryptedTextField, Secret
@@ -140,14 +140,14 @@ def test_the_nightly_job_brings_every_secret_under_the_new_key(alice: Person, se
     TOTP.activate(alice, secret)
     ProviderCredential.objects.create(platform="luma", api_key=PLANTED)
     settings.ENCRYPTION_KEYS = ["second-key", "first-key"]
-    assert encrypted.rotate() == (2, 0)
-    assert encrypted.rotate() == (0, 0)
+    assert rotation.rotate() == (2, 0)
+    assert rotation.rotate() == (0, 0)
     settings.ENCRYPTION_KEYS = ["second-key"]
     factor = Authenticator.objects.get(type=Authenticator.Type.TOTP)
     assert second_factors.MFAAdapter().decrypt(factor.data["secret"]) == secret
     assert ProviderCredential.objects.get().api_key.reveal() == PLANTED
     settings.ENCRYPTION_KEYS = ["third-key"]
-    assert encrypted.rotate() == (0, 2)
+    assert rotation.rotate() == (0, 2)
 
 
 def test_no_secret_field_is_shown_searched_or_filtered_by_any_admin() -> None:

@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from accounts.identities.resolving import resolve
 from accounts.models import Gateway, User
-from logs.events import UsageEvent
-from logs.ingest import store_named
+from logs.ingest.batches import store_named
 from logs.models import RecordType, UsageDay, UsageRecord
+from logs.models.events import UsageEvent
 from tasks import refunds
 from tasks.lifecycle import Outcome, transition
 from tasks.models import AsyncTask, EventKind, EventReason, TaskEvent, TaskStatus

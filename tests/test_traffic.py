@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from accounts.models import ApiToken, Gateway, User
-from logs import busy_hours, pending, traffic
-from logs.chart import Chart, nice
-from logs.events import UsageEvent
 from logs.models import RecordType, Status
-from logs.selection import Selection
+from logs.models.events import UsageEvent
+from logs.rollups import busy_hours, pending, traffic
+from logs.selection.chosen import Selection
+from logs.usage.chart import Chart, nice
 from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange, floor
 from tests.cast import NOON, event, signed_in, store
 from tests.test_azure import TRACES

@@ -14,8 +14,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Gateway, User
-from logs.events import Failure
 from logs.models import RecordType, Status, UsageRecord
+from logs.models.events import Failure
 from tests.cast import event, just_now, signed_in, store
 
 if TYPE_CHECKING:

@@ -15,9 +15,11 @@ from django.db import OperationalError, connection, transaction
 from django.test import Client
 
 from accounts.models import Delivery, Gateway, IngestKey, User
-from logs import contents, pending, retention
-from logs.contents import Captured
+from logs.content import contents
+from logs.content.contents import Captured
+from logs.maintenance import retention
 from logs.models import Level, UsageContent, UsagePending, UsageRecord
+from logs.rollups import pending
 from routescope.data import apart, limits, partitions
 from routescope.data.ids import derived_id
 from routescope.data.limits import WorkLimits, limited

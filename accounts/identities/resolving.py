@@ -94,12 +94,12 @@ def resolve(
 ) -> ResolvedNames:
     """Return the ids of all the names in a batch, making users, tokens, groups and models not seen before.
 
-    Names that this process has seen cost one query, others four more, however many they are. Two batches
-    that bring the same new name at once end with one row. A user's name that is an e-mail address is the
-    person with that address; any other name gets a user of its own, who cannot sign in until invited.
-    Records that name nobody belong to one such user per gateway. What was merged into another keeps its own
-    id here too (`accounts.identities.merging`): a record that is sent again after a merge, or after its end,
-    is the same record. Raises NotThereError in a transaction that has them made apart (`routescope.data.apart`).
+    Names that this process has seen cost one query, others four more, however many they are. Two batches that
+    bring the same new name at once end with one row. A user's name that is an e-mail address is the person
+    with that address; any other name gets a user of its own, who cannot sign in until invited. Records that
+    name nobody belong to one such user per gateway. What was merged into another keeps its own id here too
+    (`accounts.identities.merging`): a record that is sent again after a merge, or after its end, is the same
+    record. Raises NotThereError in a transaction that has them made apart (`routescope.data.apart`).
     """
     known = _known()
     pairs, groups, models = set(users_and_tokens), set(groups), set(models)

@@ -17,9 +17,9 @@ from accounts.admin.audited import AuditedAdmin
 from accounts.models import AuditEntry, User
 from accounts.staff import audit
 from accounts.staff.rights import READ_CONTENT
-from logs import contents
-from logs.content_shown import ContentShown, shown
+from logs.content import contents
 from logs.models import ContentPolicy, Level, UsageRecord
+from logs.record.content_shown import ContentShown, shown
 from routescope.admin.sections import Section
 
 

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _lazy
 from accounts.admin.pickers import PersonField, TokenField
 from accounts.models import AIModel, ApiToken, Group, Mergeable, User
 from logs.models import Cause, RecordType, Status, UsageRecord
-from logs.selection import Selection
+from logs.selection.chosen import Selection
 from routescope.admin import RangeForm, look_up
 from routescope.data.partitions import Month
 from routescope.text import pasted

@@ -15,7 +15,7 @@ from accounts.admin.audited import AuditedAdmin
 from accounts.models import AuditEntry
 from logs.models import GroupRatio, ModelPrice
 from logs.models.prices import PIECE_KINDS, TOKEN_KINDS
-from logs.pricing import trial
+from logs.pricing.quotes import trial
 from routescope.admin import ReadOnlyAdmin
 from routescope.admin.sections import Section
 

@@ -17,12 +17,13 @@ from django.utils.translation import gettext_lazy as _lazy
 
 from accounts.admin.columns import OwnerColumns
 from accounts.gateways import error_texts
-from logs import everyone, listing, rollups, totals
 from logs.admin.content import ContentViews
 from logs.admin.filters import UsageRecordForm
-from logs.details import CALLED
+from logs.listing import everyones_records, own_records
 from logs.models import UsageRecord
-from logs.rollups import Totals
+from logs.record.details import CALLED
+from logs.rollups import everyones_sums, own_sums
+from logs.rollups.own_sums import Totals
 from routescope.admin import (
     PAGE_SIZE,
     Figure,
@@ -99,17 +100,17 @@ class UsageRecordAdmin(ContentViews, OwnerColumns, KeysetAdmin[UsageRecord]):
 
     def get_listing(self, request: HttpRequest, form: UsageRecordForm, cursor: Cursor) -> Listing:
         if form.identifier:
-            page = everyone.identified(form.identifier)
+            page = everyones_records.identified(form.identifier)
             figures = _figures(Totals.of(page.rows)) if page.rows else ()
             return Listing(page, figures, _notes_on_search(form, page))
         selection, user = form.selection, form.one_user
         summed = replace(selection, chosen=whole_hours(selection.chosen))
         notes = [] if summed == selection else [_note_on_hours(summed.chosen)]
         if user is None:
-            page, sums = everyone.page(selection, cursor, PAGE_SIZE), totals.totals(summed)
+            page, sums = everyones_records.page(selection, cursor, PAGE_SIZE), everyones_sums.totals(summed)
         else:
-            page, sums = listing.page(user, selection, cursor, PAGE_SIZE), rollups.totals(user, summed)
-            everyone.with_users(page.rows)
+            page, sums = own_records.page(user, selection, cursor, PAGE_SIZE), own_sums.totals(user, summed)
+            everyones_records.with_users(page.rows)
         return Listing(page, _figures(sums), notes)
 
     def get_object(

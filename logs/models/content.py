@@ -1,4 +1,4 @@
-"""What may be kept of what people sent and models answered, and what is kept (`logs.contents`)."""
+"""What may be kept of what people sent and models answered, and what is kept (`logs.content.contents`)."""
 
 from __future__ import annotations
 

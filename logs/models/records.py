@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrPromise
 
 from logs.models.content import Level
-from logs.querysets import UsageRecordQuerySet
+from logs.models.querysets import UsageRecordQuerySet
 
 MONEY_DIGITS = 24
 MONEY_PLACES = 12
@@ -136,7 +136,7 @@ class UsageRecord(models.Model):
     )
 
     details: object
-    """A `logs.details.Details`, attached where a page shows it."""
+    """A `logs.record.details.Details`, attached where a page shows it."""
 
     objects = UsageRecordQuerySet["UsageRecord"].as_manager()
 

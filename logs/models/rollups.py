@@ -11,9 +11,9 @@ from logs.models.records import MONEY_DIGITS, MONEY_PLACES, Cause, RecordType, S
 class Rollup(models.Model):
     """Sums of the records of one period that agree in every dimension: to be added up, never counted.
 
-    Views of what is folded in and what waits to be (`logs.pending`): exact after every commit, and of several
-    rows with the same dimensions some may be negative, where a record moved. A record without token, model or
-    group is summed under 0.
+    Views of what is folded in and what waits to be (`logs.rollups.pending`): exact after every commit, and of
+    several rows with the same dimensions some may be negative, where a record moved. A record without token,
+    model or group is summed under 0.
     """
 
     start = models.DateTimeField(help_text=_("Start of the UTC hour or day."))
@@ -88,7 +88,7 @@ class UsageTotalDay(_OfEveryone):
 
 
 class UsagePending(_OfUser):
-    """What transactions added to the sums and took from them since the last fold (`logs.pending`)."""
+    """What transactions added to the sums and took from them since the last fold (`logs.rollups.pending`)."""
 
     class Meta:
         db_table = "usage_pending"
@@ -122,8 +122,8 @@ class UsageTotalDayFolded(_OfEveryone):
 class TrafficHour(models.Model):
     """The calls of a user's busy hour that is over, with its busiest minutes: the chart's without a filter.
 
-    Counted from the records (`logs.busy_hours`). One in which a record is added or changed does not hold
-    while that waits to be folded in, and is stale from then on until it is counted anew.
+    Counted from the records (`logs.rollups.busy_hours`). One in which a record is added or changed does not
+    hold while that waits to be folded in, and is stale from then on until it is counted anew.
     """
 
     pk = models.CompositePrimaryKey("user_id", "start")

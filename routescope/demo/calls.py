@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from logs.events import JSONObject, UsageEvent
+from logs.models.events import JSONObject, UsageEvent
 from routescope.demo.cast import WorkKind, Workload
 from routescope.demo.prices import MODELS, Model, Tariff, tariff
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from accounts.models import ApiToken
-from logs.events import JSONObject
+from logs.models.events import JSONObject
 from routescope.demo import DEMO_USER_EMAIL
 from routescope.demo.rhythm import CONSUMER, NIGHTLY, OFFICE, STEADY, Career, Rhythm
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from logs.events import Failure, JSONObject, UsageEvent
 from logs.models import Cause, RecordType, Status
+from logs.models.events import Failure, JSONObject, UsageEvent
 from routescope.demo.calls import CHANNELS
 from routescope.demo.cast import EVALS, NOTEBOOK, TRIAL, Token
 from routescope.demo.prices import MODELS

@@ -8,9 +8,9 @@ from datetime import datetime
 from operator import attrgetter
 
 from accounts.models import Gateway, User
-from logs import ingest
-from logs.events import Batch, UsageEvent
+from logs.ingest import batches
 from logs.models import UsageRecord
+from logs.models.events import Batch, UsageEvent
 from routescope.data import room
 from routescope.data.ids import EPOCH
 from routescope.data.ranges import DAY, HOUR, MINUTE, floor
@@ -108,7 +108,7 @@ def records_by_day(
 
 def _store(gateway: Gateway, events: list[UsageEvent]) -> Tally:
     with room.for_records():
-        outcome = ingest.store(gateway, Batch(events=list(enumerate(events)), rejected=[]))
+        outcome = batches.store(gateway, Batch(events=list(enumerate(events)), rejected=[]))
     return Tally(outcome.accepted, outcome.duplicates, len(outcome.rejected))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from logs.events import JSONObject, UsageEvent
+from logs.models.events import JSONObject, UsageEvent
 from routescope.data.ranges import DAY, HOUR, floor
 from routescope.demo import wire
 from routescope.demo.media import LONGEST, Order, orders, orders_of_hour

@@ -14,9 +14,9 @@ from decimal import Decimal
 from django.utils import timezone
 
 from accounts.models import Gateway
-from logs import ingest
-from logs.events import Batch, UsageEvent
+from logs.ingest import batches
 from logs.models import RecordType
+from logs.models.events import Batch, UsageEvent
 from routescope.data.ids import derived_id
 from routescope.demo import DEMO_GATEWAY
 from routescope.demo.cast import STUDIO
@@ -73,7 +73,7 @@ def order(number: int, *, end: str | None = None) -> str:
         provider=platform,
         task_id=task_id,
     )
-    ingest.store(gateway, Batch(events=[(0, event)], rejected=[]))
+    batches.store(gateway, Batch(events=[(0, event)], rejected=[]))
     body = {
         "task_id": task_id,
         "created_at": (now + timedelta(milliseconds=1)).isoformat(),

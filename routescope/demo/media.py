@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from logs.events import JSONObject, UsageEvent
 from logs.models import RecordType
+from logs.models.events import JSONObject, UsageEvent
 from routescope.data.ranges import DAY, HOUR, floor
 from routescope.demo.cast import MEDIA, NIGHTLY_JOBS, STUDIO, Token
 from routescope.demo.prices import charge_units

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from logs.events import JSONObject
 from logs.models import MONEY_PLACES
+from logs.models.events import JSONObject
 from routescope.demo import DEMO_GATEWAY
 
 MILLION = 1_000_000

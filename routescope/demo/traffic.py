@@ -7,8 +7,8 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from logs.events import UsageEvent
 from logs.models import RecordType, Status
+from logs.models.events import UsageEvent
 from routescope.data.ranges import HOUR
 from routescope.demo import DEMO_USER_EMAIL, failures
 from routescope.demo.calls import Caller

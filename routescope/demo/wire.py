@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from logs.events import JSONObject, UsageEvent
+from logs.models.events import JSONObject, UsageEvent
 from routescope.demo.media import Order
 
 _PLAIN = (

@@ -18,11 +18,11 @@ from itertools import takewhile
 import msgspec
 
 from accounts.models import Gateway
-from logs import ingest
-from logs.events import Batch, UsageEvent
-from logs.formats.newapi import QUOTA_PER_USD, TYPES, Call, NewApiRow, fold, together
+from logs.ingest import batches
+from logs.ingest.formats.newapi import QUOTA_PER_USD, TYPES, Call, NewApiRow, fold, together
+from logs.ingest.spans import event_of
 from logs.models import REQUEST_TYPES, ImportPosition, Status, UsageRecord
-from logs.spans import event_of
+from logs.models.events import Batch, UsageEvent
 from routescope.data import apart, limits, room
 from routescope.data.ids import EPOCH, first_id
 from routescope.newapi.source import NewApiSource, Unreadable
@@ -149,8 +149,8 @@ def _take(
             call.event.identity = f"{call.event.request_id}#{call.charged_by}"
         progress.folded += call.rows - 1
         new.append((index, call.event))
-    outcome = ingest.store(gateway, Batch(events=new, rejected=[]))
-    unfit = ingest.complete(gateway, completions)
+    outcome = batches.store(gateway, Batch(events=new, rejected=[]))
+    unfit = batches.complete(gateway, completions)
     for rejection in outcome.rejected:
         row = calls[rejection.index].attempt["log_id"]
         progress.refuse(f"{rejection.request_id}: {rejection.error} (row {row})")

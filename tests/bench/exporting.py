@@ -73,9 +73,9 @@ def _measure(rows: int) -> None:
 
 def _fill(user: User, rows: int) -> None:
     from accounts.models import Gateway
-    from logs import ingest
-    from logs.events import Batch, UsageEvent
+    from logs.ingest import batches
     from logs.models import Status, UsageDay
+    from logs.models.events import Batch, UsageEvent
 
     held = sum(UsageDay.objects.filter(user_id=user.pk).values_list("records", flat=True))
     gateway, _ = Gateway.objects.get_or_create(name="bench")
@@ -99,7 +99,7 @@ def _fill(user: User, rows: int) -> None:
             )
             for number in range(start, min(start + BATCH, rows))
         ]
-        ingest.store(gateway, Batch(events=list(enumerate(events)), rejected=[]))
+        batches.store(gateway, Batch(events=list(enumerate(events)), rejected=[]))
 
 
 def _exported(user: User, form: str, kill_at: int = 0) -> tuple[Export, dict[str, float]]:

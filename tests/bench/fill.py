@@ -18,9 +18,11 @@ from django.db import connection
 from django.db.models import Sum
 
 from accounts.models import Gateway
-from logs import busy_hours, compaction, ingest, pending
-from logs.events import Batch, Failure, UsageEvent
+from logs.ingest import batches
+from logs.maintenance import compaction
 from logs.models import Status, UsageTotalDay
+from logs.models.events import Batch, Failure, UsageEvent
+from logs.rollups import busy_hours, pending
 from routescope.embedded import programs
 
 BATCH = 1_000
@@ -102,7 +104,7 @@ def fill_ours(rows: int, report: Callable[[str], None]) -> None:
     started = perf_counter()
 
     def put(events: list[UsageEvent]) -> None:
-        ingest.store(gateway, Batch(events=list(enumerate(events)), rejected=[]))
+        batches.store(gateway, Batch(events=list(enumerate(events)), rejected=[]))
 
     with ThreadPoolExecutor(2, initializer=connection.ensure_connection) as threads:
         waiting: deque[Future[None]] = deque()

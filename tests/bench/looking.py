@@ -25,8 +25,10 @@ def rows() -> list[Any]:
     from django.db.models import Q
 
     from accounts.models import UserIdentity
-    from logs import listing, lookback, rollups, traffic
-    from logs.selection import Selection
+    from logs.listing import own_records
+    from logs.rollups import own_sums, traffic
+    from logs.selection import lookback
+    from logs.selection.chosen import Selection
     from routescope.data.keyset import Cursor
     from routescope.data.ranges import DAY, TimeRange
     from tests.bench.reading import END, PAGE, in_database, rare_model
@@ -54,9 +56,9 @@ def rows() -> list[Any]:
     )
     selections["threshold that all meet, all time"] = Selection(bounds=Q(input_tokens__gte=0))
     works: dict[str, Callable[[Any], object]] = {
-        "header": lambda looked: rollups.totals(heavy, looked),
+        "header": lambda looked: own_sums.totals(heavy, looked),
         "chart": lambda looked: traffic.traffic(heavy, looked, END),
-        "list": lambda looked: listing.listed(heavy, looked, Cursor(), PAGE),
+        "list": lambda looked: own_records.listed(heavy, looked, Cursor(), PAGE),
     }
     found = []
     for said, selection in selections.items():

@@ -24,22 +24,22 @@ Part = tuple[str, str, str]
 PAGE: tuple[Part, ...] = (
     ("waiting for PostgreSQL", "psycopg/connection.py", "wait"),
     ("templates", "django/shortcuts.py", "render"),
-    ("of these, the rows", "logs/rows.py", "rows_of"),
-    ("chart: paths and labels", "logs/chart.py", "_path"),
-    ("filters: reading the query string", "logs/filters.py", "__init__"),
-    ("header", "logs/rollups.py", "totals"),
-    ("list", "logs/listing.py", "listed"),
-    ("RPM and TPM", "logs/traffic.py", "traffic"),
+    ("of these, the rows", "logs/listing/rows.py", "rows_of"),
+    ("chart: paths and labels", "logs/usage/chart.py", "_path"),
+    ("filters: reading the query string", "logs/filters/usage_filter.py", "__init__"),
+    ("header", "logs/rollups/own_sums.py", "totals"),
+    ("list", "logs/listing/own_records.py", "listed"),
+    ("RPM and TPM", "logs/rollups/traffic.py", "traffic"),
 )
 INGEST: tuple[Part, ...] = (
     ("waiting for PostgreSQL", "psycopg/connection.py", "wait"),
-    ("decoding the body", "logs/formats/native.py", "decode"),
+    ("decoding the body", "logs/ingest/formats/native.py", "decode"),
     ("resolving names", "accounts/identities/resolving.py", "resolve"),
-    ("privacy", "logs/privacy.py", "apply"),
-    ("values of the records", "logs/ingest.py", "_row"),
-    ("copying the records", "logs/ingest.py", "_copy"),
-    ("appending to the sums", "logs/pending.py", "append"),
-    ("folding into the rollups", "logs/pending.py", "fold"),
+    ("privacy", "logs/content/policy.py", "apply"),
+    ("values of the records", "logs/ingest/batches.py", "_row"),
+    ("copying the records", "logs/ingest/batches.py", "_copy"),
+    ("appending to the sums", "logs/rollups/pending.py", "append"),
+    ("folding into the rollups", "logs/rollups/pending.py", "fold"),
 )
 
 
@@ -78,8 +78,8 @@ def _page(rows: int) -> None:
 
 def _ingest(rows: int) -> None:
     from accounts.models import Gateway
-    from logs import ingest
-    from logs.formats import native
+    from logs.ingest import batches
+    from logs.ingest.formats import native
     from tests.bench import fill, writing
 
     fill.use_database(f"bench_{rows}")
@@ -87,7 +87,7 @@ def _ingest(rows: int) -> None:
     bodies = [writing.body(writing.later(events, 7_000)) for events in writing.behind(rows, TURNS + 5)]
 
     def turn(number: int) -> None:
-        ingest.store(
+        batches.store(
             gateway, native.decode(bodies[number % len(bodies)].replace(b'"req_', b'"r%d_' % number))
         )
 

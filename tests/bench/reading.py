@@ -10,11 +10,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import AIModel, ApiToken, Group, User, UserIdentity
-from logs import listing, rollups, totals, traffic
-from logs.breakdown import By, breakdown
+from logs.listing import own_records
+from logs.maintenance.retention import SUMS
 from logs.models import UsageRecord
-from logs.retention import SUMS
-from logs.selection import Selection
+from logs.rollups import everyones_sums, own_sums, traffic
+from logs.rollups.breakdown import By, breakdown
+from logs.selection.chosen import Selection
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import DAY, TimeRange
 from tests.bench.table import Row, Work, faster, within
@@ -37,28 +38,31 @@ def rows(count: int) -> list[Row]:
         faster(
             "header, 30 days, heavy user",
             _peer_header(),
-            lambda: rollups.totals(heavy, month),
+            lambda: own_sums.totals(heavy, month),
             200,
         ),
         faster(
             "header, 30 days, heavy user, one filter (model)",
             _peer_header(model_name=model.name),
-            lambda: rollups.totals(heavy, Selection(MONTH, models=(model.pk,))),
+            lambda: own_sums.totals(heavy, Selection(MONTH, models=(model.pk,))),
             100,
         ),
         faster(
             "header, 30 days, heavy user, two filters (token, group)",
             _peer_header(token_name=token.name, group=group.name),
-            lambda: rollups.totals(heavy, Selection(MONTH, tokens=(token.pk,), groups=(group.pk,))),
+            lambda: own_sums.totals(heavy, Selection(MONTH, tokens=(token.pk,), groups=(group.pk,))),
             100,
         ),
         faster(
-            "header, 30 days, all users", _peer_header(user=None), lambda: totals.totals(Selection(HOURS)), 50
+            "header, 30 days, all users",
+            _peer_header(user=None),
+            lambda: everyones_sums.totals(Selection(HOURS)),
+            50,
         ),
         _both_in_database(
             "first page of 100, heavy user",
             _peer_page(0),
-            lambda: listing.listed(heavy, month, Cursor(), PAGE),
+            lambda: own_records.listed(heavy, month, Cursor(), PAGE),
             1,
         ),
     ]
@@ -67,7 +71,7 @@ def rows(count: int) -> list[Row]:
         faster(
             "page of a rare model, 30 days",
             _together(_peer_count(model_name=rare.name), _peer_page(0, model_name=rare.name)),
-            lambda: listing.listed(heavy, Selection(MONTH, models=(rare.pk,)), Cursor(), PAGE),
+            lambda: own_records.listed(heavy, Selection(MONTH, models=(rare.pk,)), Cursor(), PAGE),
             20,
         ),
         _request_id(heavy),
@@ -119,7 +123,7 @@ def _deep_page(user: User, count: int) -> list[Row]:
         faster(
             f"page {depth:,} records down, heavy user",
             _peer_page(depth),
-            lambda: listing.listed(user, Selection(MONTH), cursor, PAGE),
+            lambda: own_records.listed(user, Selection(MONTH), cursor, PAGE),
             100,
             3,
         )

@@ -27,9 +27,10 @@ from django.conf import settings
 from django.db import connection
 
 from accounts.models import Gateway, IngestKey
-from logs import ingest, pending
-from logs.events import Batch, UsageEvent
-from logs.retention import SUMS
+from logs.ingest.batches import TABLE, store
+from logs.maintenance.retention import SUMS
+from logs.models.events import Batch, UsageEvent
+from logs.rollups import pending
 from routescope.data import partitions
 from tests.bench import serving
 from tests.bench.fill import BATCH, disconnect, source_batches
@@ -203,15 +204,15 @@ def taken_out_again() -> Iterator[None]:
             pending.fold()
             cursor.execute("DROP TABLE bench_copy")
             behind = FIRST + timedelta(days=_BEHIND)
-            for partition in partitions.existing(ingest.TABLE):
+            for partition in partitions.existing(TABLE):
                 if partition.period.start >= behind:
-                    partitions.drop(ingest.TABLE, partition, lambda: None)
+                    partitions.drop(TABLE, partition, lambda: None)
             for table in (*SUMS, "usage_traffic_hour"):
                 cursor.execute(f"DELETE FROM {table} WHERE start >= %s", [behind])
 
 
 def _put(gateway: Gateway, events: Events) -> None:
-    ingest.store(gateway, Batch(events=list(enumerate(events)), rejected=[]))
+    store(gateway, Batch(events=list(enumerate(events)), rejected=[]))
 
 
 def _copied_out(number: int) -> list[bytes]:

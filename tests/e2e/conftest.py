@@ -14,8 +14,8 @@ from playwright.sync_api import Page
 from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import AIModel, ApiToken, Gateway, SavedView, User
-from logs.events import Failure
 from logs.models import Status
+from logs.models.events import Failure
 from tests import task_cast
 from tests.cast import event, store
 from tests.conftest import Device

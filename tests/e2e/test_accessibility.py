@@ -11,8 +11,8 @@ from django.utils import timezone
 from playwright.sync_api import Page
 
 from accounts.models import ApiToken, Gateway, User
-from logs.events import Failure
 from logs.models import RecordType, Status, UsageRecord
+from logs.models.events import Failure
 from tests.cast import event, store
 from tests.test_shell import enter, faults
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
 from accounts.models import Gateway, User
-from logs import lookback
+from logs.selection import lookback
 from tests.cast import event, store
 
 pytestmark = pytest.mark.django_db(transaction=True)

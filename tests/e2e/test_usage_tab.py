@@ -11,8 +11,8 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from accounts.models import Gateway, User
-from logs.events import Failure
 from logs.models import Status
+from logs.models.events import Failure
 from tests.cast import event, store
 from tests.e2e import hands, menus
 from tests.e2e.hands import Mouse

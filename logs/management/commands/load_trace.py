@@ -20,8 +20,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
 
 from accounts.models import Gateway, User
-from logs import ingest
-from logs.events import Batch, Rejection, UsageEvent
+from logs.ingest import batches
+from logs.models.events import Batch, Rejection, UsageEvent
 
 GATEWAY = "trace"
 COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
@@ -58,7 +58,7 @@ class Command(BaseCommand):
         refused = 0
         with _lines(file) as lines:
             while batch := list(islice(lines, BATCH)):
-                outcome = ingest.store(gateway, _decoded(batch, template))
+                outcome = batches.store(gateway, _decoded(batch, template))
                 accepted += outcome.accepted
                 duplicates += outcome.duplicates
                 refused += len(outcome.rejected)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from logs.repricing import price_unpriced
+from logs.maintenance.late_prices import price_unpriced
 
 
 class Command(BaseCommand):

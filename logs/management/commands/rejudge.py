@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from logs.rejudging import rejudge
+from logs.maintenance.rejudging import rejudge
 
 
 class Command(BaseCommand):

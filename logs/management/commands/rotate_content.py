@@ -6,14 +6,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from logs import encrypted
+from logs.content import rotation
 
 
 class Command(BaseCommand):
     help = "Re-encrypt all that is encrypted with the first key. Afterwards older keys may be taken away."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        done, lost = encrypted.rotate()
+        done, lost = rotation.rotate()
         self.stdout.write(f"{done:,} values were put under the first key.")
         if lost:
             self.stderr.write(

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from logs import retention
+from logs.maintenance import retention
 from tasks import retention as tasks
 
 

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, close_old_connections
 
 from accounts.models import Gateway
-from logs.formats.newapi import QUOTA_PER_USD
+from logs.ingest.formats.newapi import QUOTA_PER_USD
 from routescope.data.room import NoRoomError
 from routescope.data.troubles import trouble_of
 from routescope.newapi import tasks as tasks_import

@@ -1,0 +1,1 @@
+"""Inputs, outputs and errors: what of them may be kept, and keeping it encrypted."""

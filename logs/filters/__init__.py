@@ -1,0 +1,1 @@
+"""The filters of Usage Logs: from a query string to a selection."""

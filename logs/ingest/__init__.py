@@ -1,0 +1,1 @@
+"""What gateways send, until it is stored."""

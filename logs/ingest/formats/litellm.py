@@ -1,0 +1,413 @@
+"""LiteLLM's generic API callback (``POST /api/v1/ingest/litellm``): bytes to events, no database.
+
+A record is a StandardLoggingPayload, as LiteLLM 1.106-1.109 send it: a JSON array (elements may be null),
+NDJSON or one object. Which ID is which:
+
+- ``request_id`` is the payload's ``id``: the ID in the body that the client received (``chatcmpl-...``), or,
+  where there was none (failures, embeddings, images), the call ID of its ``x-litellm-call-id`` header.
+- ``upstream_request_id`` is the other one: ``litellm_call_id``, which is in the response's headers of every
+  call and in the gateway's own logs; where it is the request ID already, the provider's ``x-request-id``.
+- A record is known again by ``id`` as sent, not by the call ID: a failed attempt and its retry share that.
+
+LiteLLM sends nothing again that was refused. So a field that cannot be read is left out, and named in the
+record's metadata; only without a time, or without any ID, is a record refused.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from logs.ingest.formats import litellm_cost, parameters, tolerant
+from logs.ingest.formats.decoding import decode_each
+from logs.models import RecordType, Status
+from logs.models.events import Batch, Failure, JSONObject, UsageEvent
+from routescope.text.identifiers import kept, shown
+from routescope.wire.json_parts import is_within
+from routescope.wire.reading import (
+    MAX_COUNT,
+    MAX_DEPTH,
+    MAX_JSON_BYTES,
+    MAX_NAME,
+    MAX_PARTS,
+    MAX_TEXT,
+    RecordError,
+    address,
+    amount,
+    built,
+    cut,
+    moment,
+    shortened,
+    split,
+)
+
+_CACHE_HIT_SUFFIX = "_cache_hit"
+_CLIENT_CLOSED = 499
+_TASK_CALLS = ("create_batch", "video_generation", "create_video", "create_fine_tuning_job")
+_MAX_FREE_METADATA = 4096
+_Word = str | int | float | None
+
+
+class _TokenDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+    cache_creation_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens_details: _TokenDetails | None = None
+    completion_tokens_details: _TokenDetails | None = None
+    input_tokens_details: _TokenDetails | None = None
+    output_tokens_details: _TokenDetails | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    seconds: float | None = None
+
+
+class _Metadata(msgspec.Struct):
+    user_api_key_hash: _Word = None
+    user_api_key_alias: _Word = None
+    user_api_key_user_id: _Word = None
+    user_api_key_user_email: _Word = None
+    user_api_key_team_id: _Word = None
+    user_api_key_team_alias: _Word = None
+    user_api_key_org_id: _Word = None
+    user_api_key_end_user_id: _Word = None
+    user_api_key_request_route: _Word = None
+    requester_ip_address: _Word = None
+    user_agent: _Word = None
+    requester_metadata: msgspec.Raw = msgspec.Raw()
+    spend_logs_metadata: msgspec.Raw = msgspec.Raw()
+    usage_object: _Usage | None = None
+
+
+class _ErrorInformation(msgspec.Struct):
+    error_code: _Word = None
+    error_class: _Word = None
+    error_message: _Word = None
+    llm_provider: _Word = None
+    error_provider_request_id: _Word = None
+    error_rate_limit_category: _Word = None
+    error_rate_limit_type: _Word = None
+    error_budget_entity_type: _Word = None
+    error_budget_entity_id: _Word = None
+    error_budget_limit: _Word = None
+    error_budget_spend: _Word = None
+    normalized_error: _Word = None
+
+
+class _HiddenParams(msgspec.Struct):
+    additional_headers: msgspec.Raw = msgspec.Raw()
+
+
+_TIMES = {"started": "startTime", "ended": "endTime", "first_chunk": "completionStartTime"}
+
+
+class _Payload(msgspec.Struct, rename=_TIMES):
+    """What is read of a payload; everything else (8 KB of model map among it) is skipped unparsed."""
+
+    id: _Word = None
+    started: float | None = None
+    ended: float | None = None
+    first_chunk: float | None = None
+    litellm_call_id: _Word = None
+    trace_id: _Word = None
+    session_id: _Word = None
+    call_type: _Word = None
+    stream: bool | None = None
+    status: _Word = None
+    custom_llm_provider: _Word = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    response_cost: Decimal | None = None
+    response_cost_failure_debug_info: msgspec.Raw = msgspec.Raw()
+    cost_breakdown: msgspec.Raw = msgspec.Raw()
+    model: _Word = None
+    model_group: _Word = None
+    model_id: _Word = None
+    api_base: _Word = None
+    model_parameters: msgspec.Raw = msgspec.Raw()
+    request_tags: msgspec.Raw = msgspec.Raw()
+    end_user: _Word = None
+    requester_ip_address: _Word = None
+    user_agent: _Word = None
+    cache_hit: bool | None = None
+    error_str: _Word = None
+    error_information: _ErrorInformation | None = None
+    metadata: _Metadata | None = None
+    hidden_params: _HiddenParams | None = None
+    messages: msgspec.Raw = msgspec.Raw()
+    response: msgspec.Raw = msgspec.Raw()
+
+
+class _Answer(msgspec.Struct):
+    """Of a response: its ID and what it counts, without the content."""
+
+    id: _Word = None
+    data: list[msgspec.Raw] | None = None
+
+
+_decode = msgspec.json.Decoder(_Payload, strict=False).decode
+_decode_breakdown = msgspec.json.Decoder(litellm_cost.CostBreakdown, strict=False).decode
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+_NO_ERROR = _ErrorInformation()
+_NO_METADATA = _Metadata()
+_NO_USAGE = _Usage()
+_NO_DETAILS = _TokenDetails()
+
+
+def decode(body: bytes) -> Batch:
+    """Decode a body. Raises FormatError where nothing can be decoded, or where it holds too much."""
+    return decode_each((raw for raw in split(body) if raw != b"null"), _read, b"id")
+
+
+def _read(raw: bytes) -> UsageEvent:
+    try:
+        return _event(_decode(raw), [])
+    except (msgspec.DecodeError, RecursionError):
+        return _event(*tolerant.decode(raw, _Payload))
+
+
+def _event(payload: _Payload, left_out: list[str]) -> UsageEvent:
+    """Return the record of a payload. ``left_out`` names the fields that could not be read."""
+    metadata = payload.metadata or _NO_METADATA
+    information = payload.error_information or _NO_ERROR
+    sent = "" if payload.id is None else str(payload.id)
+    identity = sent if sent.strip() else str(payload.litellm_call_id or "")
+    if not (given := kept(identity.partition(_CACHE_HIT_SUFFIX)[0] or identity)):
+        raise RecordError("id: neither this nor litellm_call_id is there")
+    if payload.started is None:
+        raise RecordError("startTime: missing, or not a time")
+    call = kept(str(payload.litellm_call_id or "")) or None
+    failed = payload.status == "failure" or _number(information.error_code) == _CLIENT_CLOSED
+    asked = _object(payload.model_parameters, "model_parameters", left_out)
+    stream = _streamed(payload, asked)
+    usage = metadata.usage_object or _NO_USAGE
+    answer = _answer(payload)
+    kind = _text(payload.call_type) or ""
+    task = kind.removeprefix("a") in _TASK_CALLS and not failed
+    event = UsageEvent(
+        request_id=given,
+        identity=identity,
+        created_at=moment(payload.started, "startTime"),
+        type=RecordType.TASK if task else RecordType.REQUEST,
+        status=Status.ERROR if failed else Status.SUCCESS,
+        user=_user(metadata.user_api_key_user_email) or _user(metadata.user_api_key_user_id),
+        token=_token(metadata),
+        group=_text(metadata.user_api_key_team_alias) or _text(metadata.user_api_key_team_id) or "",
+        model=_text(payload.model_group) or _text(payload.model) or "",
+        stream=stream,
+        duration_ms=_between(payload.started, payload.ended),
+        ttft_ms=_ttft(payload) if stream and not (failed and not payload.completion_tokens) else None,
+        http_status=_number(information.error_code) if failed else 200,
+        endpoint=_text(metadata.user_api_key_request_route, MAX_TEXT) or kind or None,
+        ip=address(_text(payload.requester_ip_address) or _text(metadata.requester_ip_address)),
+        user_agent=_text(payload.user_agent, MAX_TEXT) or _text(metadata.user_agent, MAX_TEXT),
+        image_count=len(answer.data) if answer.data and "image" in kind else None,
+        quantities={"audio_seconds": seconds} if (seconds := _between(0, usage.seconds, 1)) else None,
+        cost=None if _unpriced(payload) else _cost(payload, left_out),
+        error=_failure(payload, information) if failed else None,
+        parameters=parameters.without_content(asked),
+        upstream_request_id=call if call != given else _provider_request_id(payload, information),
+        provider=_text(payload.custom_llm_provider),
+        channel=_text(payload.model_id),
+        input=payload.messages or None,
+        output=payload.response or None,
+        task_id=kept(str(answer.id or "")) or None if task else None,
+    )
+    _count(event, payload, usage)
+    if payload.cost_breakdown and event.cost is not None:
+        event.billing = _billing(payload.cost_breakdown, event, left_out)
+    event.metadata = _further(payload, metadata, information, left_out)
+    return event
+
+
+def _cost(payload: _Payload, left_out: list[str]) -> Decimal | None:
+    try:
+        cost = amount(payload.response_cost)
+    except RecordError:
+        cost = None
+        left_out.append("response_cost")
+    if cost is not None and cost < 0:
+        left_out.append("response_cost")
+        return None
+    return cost
+
+
+def _billing(breakdown: msgspec.Raw, event: UsageEvent, left_out: list[str]) -> JSONObject | None:
+    try:
+        given = _decode_breakdown(breakdown) if len(bytes(breakdown)) <= MAX_JSON_BYTES else None
+        return litellm_cost.billing(given, event) if given else None
+    except (msgspec.DecodeError, RecursionError):
+        if bytes(breakdown) != b"null":
+            left_out.append("cost_breakdown")
+        return None
+
+
+def _object(raw: msgspec.Raw, name: str, left_out: list[str]) -> JSONObject:
+    """Return an object within the bounds of what may be built, else nothing."""
+    if not raw or (value := built(raw)) is None:
+        if raw and bytes(raw) != b"null":
+            left_out.append(name)
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _count(event: UsageEvent, payload: _Payload, usage: _Usage) -> None:
+    """Set the tokens: input including cached, output including reasoning."""
+    given = usage.prompt_tokens_details or usage.input_tokens_details or _NO_DETAILS
+    made = usage.completion_tokens_details or usage.output_tokens_details or _NO_DETAILS
+    cached = _tokens(given.cached_tokens) or _tokens(usage.cache_read_input_tokens)
+    written = given.cache_creation_tokens or usage.cache_creation_input_tokens
+    reasoning = _tokens(made.reasoning_tokens)
+    event.input_tokens, event.output_tokens = (
+        _tokens(payload.prompt_tokens),
+        _tokens(payload.completion_tokens),
+    )
+    # LiteLLM adds both in for every provider; a part larger than the whole shows that here it was not.
+    if cached > event.input_tokens:
+        event.input_tokens = _tokens(event.input_tokens + cached)
+    if reasoning > event.output_tokens:
+        event.output_tokens = _tokens(event.output_tokens + reasoning)
+    event.cached_tokens = cached
+    event.cache_write_tokens = _tokens(written) or None
+    event.reasoning_tokens = None if made.reasoning_tokens is None else reasoning
+    event.audio_input_tokens = _tokens(given.audio_tokens) or None
+    event.audio_output_tokens = _tokens(made.audio_tokens) or None
+
+
+def _tokens(value: int | None) -> int:
+    return min(max(value or 0, 0), MAX_COUNT)
+
+
+def _text(value: _Word, at_most: int = MAX_NAME) -> str | None:
+    """Return a word, None for an empty one: LiteLLM writes either for "not known"."""
+    return shown(str(value))[:at_most] or None if value is not None else None
+
+
+def _user(value: _Word) -> str:
+    return "" if value is None else str(value).strip()[:MAX_NAME]
+
+
+def _number(code: _Word) -> int | None:
+    """Return an HTTP status out of an error code, which may also be a word or empty."""
+    text = _text(code) or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) == 3 else None
+
+
+def _token(metadata: _Metadata) -> str:
+    if alias := _text(metadata.user_api_key_alias):
+        return alias
+    key = _text(metadata.user_api_key_hash)
+    return f"key {key[:12]}" if key else ""
+
+
+def _streamed(payload: _Payload, parameters: JSONObject) -> bool | None:
+    if payload.stream is not None:
+        return payload.stream
+    # A failed stream has "stream": null at the top.
+    asked = parameters.get("stream")
+    return asked if isinstance(asked, bool) else False
+
+
+def _between(start: float, end: float | None, per_second: int = 1000) -> int | None:
+    if end is None or not end >= start:
+        return None
+    return round(min((end - start) * per_second, MAX_COUNT))
+
+
+def _ttft(payload: _Payload) -> int | None:
+    return None if payload.started is None else _between(payload.started, payload.first_chunk)
+
+
+def _answer(payload: _Payload) -> _Answer:
+    kind = str(payload.call_type)
+    if not payload.response or not ("image" in kind or kind.removeprefix("a") in _TASK_CALLS):
+        return _Answer()
+    if not is_within(bytes(payload.response), depth=MAX_DEPTH, parts=MAX_PARTS):
+        return _Answer()
+    try:
+        return _decode_answer(payload.response)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _Answer()
+
+
+def _unpriced(payload: _Payload) -> bool:
+    """Tell whether LiteLLM's cost is no price: it writes 0 for a model that it has none of."""
+    unknown = bytes(payload.response_cost_failure_debug_info) not in (b"", b"null")
+    return unknown and not payload.response_cost
+
+
+def _provider_request_id(payload: _Payload, information: _ErrorInformation) -> str | None:
+    if told := kept(str(information.error_provider_request_id or "")):
+        return told
+    headers = _object(payload.hidden_params.additional_headers, "", []) if payload.hidden_params else {}
+    found = headers.get("llm_provider-x-request-id") or headers.get("llm_provider-request-id")
+    return kept(found) or None if isinstance(found, str) else None
+
+
+def _failure(payload: _Payload, information: _ErrorInformation) -> Failure:
+    code = _text(information.error_code)
+    if _number(code) is not None:
+        # Only the HTTP status again. A budget's refusal says more.
+        code = "budget_exceeded" if _text(information.error_budget_entity_type) else None
+    message = _prose(information.error_message) or _prose(payload.error_str)
+    return Failure(
+        type=_text(information.error_class), code=code, message=shortened(message) if message else None
+    )
+
+
+def _prose(value: _Word) -> str:
+    return cut("" if value is None else str(value).strip(), 10 * MAX_TEXT)
+
+
+def _further(
+    payload: _Payload, metadata: _Metadata, information: _ErrorInformation, left_out: list[str]
+) -> JSONObject | None:
+    """Return what has no column of its own, empty values left out."""
+    tags = (built(payload.request_tags) if payload.request_tags else None) or []
+    given: JSONObject = {
+        "call_type": _text(payload.call_type),
+        "trace_id": _text(payload.trace_id),
+        "session_id": _text(payload.session_id),
+        "upstream_model": _text(payload.model) if payload.model != payload.model_group else None,
+        "api_base": _without_query(_text(payload.api_base, MAX_TEXT)),
+        "cache_hit": payload.cache_hit or None,
+        "tags": [_text(tag) for tag in tags[:50] if isinstance(tag, str)] or None
+        if isinstance(tags, list)
+        else None,
+        "user_id": _text(metadata.user_api_key_user_id),
+        "team_id": _text(metadata.user_api_key_team_id),
+        "org_id": _text(metadata.user_api_key_org_id),
+        "end_user": _text(payload.end_user) or _text(metadata.user_api_key_end_user_id),
+        "provider_request_id": _provider_request_id(payload, information),
+        "normalized_error": _text(information.normalized_error),
+        "rate_limit_category": _text(information.error_rate_limit_category),
+        "rate_limit_type": _text(information.error_rate_limit_type),
+        "budget_entity": _text(information.error_budget_entity_id),
+        "budget_limit": _text(information.error_budget_limit),
+        "budget_spend": _text(information.error_budget_spend),
+        "requester_metadata": _small(metadata.requester_metadata),
+        "spend_logs_metadata": _small(metadata.spend_logs_metadata),
+        "left_out": sorted(set(left_out)) or None,
+    }
+    return {name: value for name, value in given.items() if value is not None} or None
+
+
+def _without_query(url: str | None) -> str | None:
+    """Cut what may hold a key: credentials and the query."""
+    try:
+        parts = urlsplit(url or "")
+        host = f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
+    except ValueError:
+        return None
+    return f"{parts.scheme}://{host}{parts.path}" if host else None
+
+
+def _small(raw: msgspec.Raw) -> Any:
+    return built(raw) or None if raw and len(bytes(raw)) <= _MAX_FREE_METADATA else None

@@ -1,0 +1,152 @@
+"""The list of usage records: one page of a selection, at the same cost however deep and however rare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.db import connection
+
+from accounts.models import User
+from logs.listing.rows import Listed
+from logs.models import UsageRecord
+from logs.models.querysets import UsageRecordQuerySet, any_range
+from logs.record.details import CALLED
+from logs.rollups import own_sums
+from logs.selection import lookback
+from logs.selection.chosen import Looked, Selection
+from routescope.data import keyset, sparse
+from routescope.data.ids import first_id, moment_of
+from routescope.data.keyset import Cursor, Page
+from routescope.data.ranges import TimeRange
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Page[Row]):
+    """A page, and among which records it was looked for where that ended before the page was full.
+
+    ``is_further``: these were not the newest ones, of which the sums are made.
+    """
+
+    looked: Looked | None = None
+    is_further: bool = False
+
+
+def page(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[UsageRecord]:
+    """Return a page of the user's records in a selection, newest first: a `Found` where it has bounds."""
+
+    def read(rows: UsageRecordQuerySet[UsageRecord]) -> Sequence[UsageRecord]:
+        return list(rows.select_related("model", *CALLED))
+
+    def fetch(cursor: Cursor, limit: int) -> Sequence[UsageRecord]:
+        return read(_found(user, selection, cursor, limit))
+
+    if selection.bounds:
+        return _looked_for(user, selection, cursor, size, read, lambda record: record.id)
+    return keyset.page(fetch, cursor, size, key=lambda record: record.id)
+
+
+def listed(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[Listed]:
+    """Return the same page, with no more of its records than a list shows."""
+
+    def read(rows: UsageRecordQuerySet[UsageRecord]) -> Sequence[Listed]:
+        return [Listed._make(row) for row in rows.values_list(*Listed._fields)]
+
+    def fetch(cursor: Cursor, limit: int) -> Sequence[Listed]:
+        if not selection.is_filtered and len(user.ids) == 1:
+            return _plain(user, selection.chosen, cursor, limit)
+        return read(_found(user, selection, cursor, limit))
+
+    if selection.bounds:
+        return _looked_for(user, selection, cursor, size, read, lambda record: record.id)
+    return keyset.page(fetch, cursor, size, key=lambda record: record.id)
+
+
+def _looked_for(
+    user: User,
+    selection: Selection,
+    cursor: Cursor,
+    size: int,
+    read: Callable[[UsageRecordQuerySet[UsageRecord]], Sequence[Row]],
+    key: Callable[[Row], UUID],
+) -> Found[Row]:
+    """Return a page of what no rollup knows. It may end before it is full: ``older`` then goes on.
+
+    The newest records, of which the sums are made, end where these do: no page reaches beyond them.
+    """
+    looked = lookback.newest(user, selection).looked or Looked(())
+    is_further = False
+    if cursor.older and (looked.reached is None or cursor.older > looked.reached):
+        looked = looked.before(cursor.older)
+    elif cursor != Cursor():
+        looked, is_further = lookback.look(user, selection, cursor), True
+    newest_first = cursor.newer is None
+    ids = lookback.ids(user, selection, looked, newest_first=newest_first, limit=size + 1)
+    rows = read(UsageRecord.objects.visible_to(user).filter(id__in=ids).order_by(_order(cursor)))
+    found = sparse.page(rows, cursor, size, key, looked.reached)
+    first = sparse.in_place_of(
+        found, cursor, size, lambda: _looked_for(user, selection, Cursor(), size, read, key)
+    )
+    if first is not None:
+        return first
+    is_early = newest_first and len(rows) <= size and looked.reached is not None
+    return Found(found.rows, found.older, found.newer, looked if is_early else None, is_further)
+
+
+def _plain(user: User, chosen: TimeRange, cursor: Cursor, limit: int) -> list[Listed]:
+    """Return the rows of a page without filters, the one that is opened most: without the ORM's own time."""
+    conditions: list[str] = ["user_id = %s"]
+    values: list[Any] = [user.pk]
+    for sign, bound in (
+        (">=", None if chosen.start is None else first_id(chosen.start)),
+        ("<", None if chosen.end is None else first_id(chosen.end)),
+        (">", cursor.newer),
+        ("<", None if cursor.newer else cursor.older),
+    ):
+        if bound is not None:
+            conditions.append(f"id {sign} %s")
+            values.append(bound)
+    with connection.cursor() as database:
+        database.execute(
+            f"SELECT {', '.join(Listed._fields)} FROM usage_record WHERE {' AND '.join(conditions)}"  # noqa: S608
+            f" ORDER BY id {'' if cursor.newer else 'DESC'} LIMIT %s",
+            [*values, limit],
+        )
+        return [Listed._make(row) for row in database.fetchall()]
+
+
+def count_since(user: User, selection: Selection, since: UUID, most: int) -> int:
+    """Return how many records of a selection are newer than one, counting to ``most`` at most.
+
+    Where it has bounds, of the newest records that `logs.selection.lookback` looks at.
+    """
+    cursor = Cursor(newer=since)
+    everything = replace(selection, chosen=TimeRange(), looked=None)
+    if selection.bounds:
+        ahead = replace(everything, chosen=TimeRange(moment_of(since), None))
+        looked = lookback.look(user, ahead).after(since)
+        return len(lookback.ids(user, ahead, looked, newest_first=True, limit=most))
+    return len(_found(user, everything, cursor, most).values_list("id"))
+
+
+def _found(user: User, selection: Selection, cursor: Cursor, limit: int) -> UsageRecordQuerySet[UsageRecord]:
+    """Return the rows of a page, nearest to the cursor first."""
+    records = UsageRecord.objects.visible_to(user)
+    if not selection.dimensions:
+        return records.within(selection.chosen).newest(cursor, limit)
+    stretches = own_sums.hours_holding(user, selection, cursor, limit)
+    if not stretches:
+        return records.none()
+    # Two steps: the ids come from the index alone, which knows the dimensions; rows are read only for those
+    # that are shown.
+    matching = records.filter(any_range(stretches), selection.dimensions)
+    ids = list(matching.newest(cursor, limit).values_list("id", flat=True))
+    return records.filter(id__in=ids).order_by(_order(cursor))
+
+
+def _order(cursor: Cursor) -> str:
+    return "id" if cursor.newer else "-id"

@@ -1,0 +1,187 @@
+"""The facts of a charge as a record keeps them (``billing``), read from whichever shape a gateway sent.
+
+Shapes: ours and the native one (``lines`` of item, quantity, unit_price, per, amount, with ``group_ratio``);
+LiteLLM's breakdown (``lines`` of kind, amount, tokens); ``unit_prices`` alone; new-api's ratios
+(``model_ratio`` x 2 = USD per 1M input tokens, ``completion_ratio``, ``cache_ratio``, ``model_price`` by the
+call). Amounts are USD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from logs.models import UsageRecord
+from logs.pricing.quotes import MILLION, ONE, UNIT, WIDE
+
+INPUT_ITEMS = ("input", "cached_input", "cache_write", "audio_input", "image_input")
+OUTPUT_ITEMS = ("output", "reasoning", "audio_output", "image_output")
+_TOKEN_ITEMS = (*INPUT_ITEMS, *OUTPUT_ITEMS)
+_SYNONYMS = {
+    "prompt": "input",
+    "completion": "output",
+    "cache_read": "cached_input",
+    "cached": "cached_input",
+    "cache_creation": "cache_write",
+    "call": "per_call",
+    "image": "per_image",
+    "images": "per_image",
+    "tools": "tool",
+}
+_LARGEST = Decimal(10) ** 12
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line of a charge. What was not said is None."""
+
+    item: str
+    quantity: Decimal | None
+    unit_price: Decimal | None
+    per: int
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """``ratio`` None: the gateway did not tell one."""
+
+    lines: tuple[Fact, ...]
+    ratio: Decimal | None
+    source: str
+    version: str
+    valid_from: datetime | None
+    model: str
+
+
+def read(record: UsageRecord) -> Facts | None:
+    """Return the facts of a record's charge; None where it holds none that can be read."""
+    sent = record.billing
+    if not isinstance(sent, dict):
+        return None
+    ratio = _ratio(sent)
+    lines = tuple(_lines(record, sent, ratio or ONE))
+    if not lines:
+        return None
+    return Facts(
+        lines=lines,
+        ratio=ratio,
+        source=_text(sent.get("source")),
+        version=_text(sent.get("price_version")),
+        valid_from=_moment(sent.get("valid_from")),
+        model=_text(sent.get("model") or sent.get("upstream_model_name")),
+    )
+
+
+def token_counts(record: UsageRecord) -> dict[str, Decimal]:
+    """Return a record's tokens by the kind they are charged as; each is in one kind."""
+    cached, written = record.cached_tokens, record.cache_write_tokens or 0
+    heard, said = record.audio_input_tokens or 0, record.audio_output_tokens or 0
+    reasoned = record.reasoning_tokens or 0
+    return {
+        "input": Decimal(max(record.input_tokens - cached - written - heard, 0)),
+        "cached_input": Decimal(cached),
+        "cache_write": Decimal(written),
+        "audio_input": Decimal(heard),
+        "output": Decimal(max(record.output_tokens - said - reasoned, 0)),
+        "reasoning": Decimal(reasoned),
+        "audio_output": Decimal(said),
+    }
+
+
+def number(value: object) -> Decimal | None:
+    """Return a number that was sent as such or as text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        return None
+    try:
+        read = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return read if read.is_finite() and abs(read) < _LARGEST else None
+
+
+def charged(quantity: Decimal, unit_price: Decimal, per: int, ratio: Decimal) -> Decimal:
+    """Return ``quantity`` x ``unit_price`` / ``per`` x ``ratio`` in USD, to the 12 decimals of a cost."""
+    exact = WIDE.divide(WIDE.multiply(WIDE.multiply(quantity, unit_price), ratio), Decimal(per))
+    return exact.quantize(UNIT, context=WIDE)
+
+
+def _lines(record: UsageRecord, sent: Mapping[str, Any], ratio: Decimal) -> Iterable[Fact]:
+    if isinstance(sent.get("lines"), list):
+        for line in sent["lines"]:
+            if isinstance(line, dict) and (fact := _line(line, ratio)):
+                yield fact
+    elif isinstance(sent.get("unit_prices"), dict):
+        yield from _by_price(record, sent["unit_prices"], ratio)
+    elif (by_call := number(sent.get("model_price"))) and by_call > 0:
+        yield Fact("per_call", ONE, by_call, 1, charged(ONE, by_call, 1, ratio))
+    elif (model_ratio := number(sent.get("model_ratio"))) is not None:
+        # new-api: one unit of model ratio is 2 USD per 1M tokens.
+        price = model_ratio * 2
+        out = price * (number(sent.get("completion_ratio")) or ONE)
+        cached = number(sent.get("cache_ratio"))
+        written = number(sent.get("cache_creation_ratio"))
+        prices = {
+            "input": price,
+            "cached_input": price * (ONE if cached is None else cached),
+            "cache_write": price * (ONE if written is None else written),
+            "audio_input": price * (number(sent.get("audio_ratio")) or ONE),
+            "output": out,
+        }
+        yield from _by_price(record, prices, ratio)
+
+
+def _line(line: Mapping[str, Any], ratio: Decimal) -> Fact | None:
+    item = _text(line.get("item") or line.get("kind") or "other").lower()
+    item = _SYNONYMS.get(item, item)
+    quantity = number(line.get("quantity", line.get("tokens")))
+    unit_price = number(line.get("unit_price"))
+    per = number(line.get("per"))
+    divisor = int(per) if per is not None and per >= 1 else MILLION if item in _TOKEN_ITEMS else 1
+    amount = number(line.get("amount"))
+    if amount is None:
+        if quantity is None or unit_price is None:
+            return None
+        amount = charged(quantity, unit_price, divisor, ratio)
+    return Fact(item, quantity, unit_price, divisor, amount.quantize(UNIT, context=WIDE))
+
+
+def _by_price(record: UsageRecord, unit_prices: Mapping[str, Any], ratio: Decimal) -> Iterable[Fact]:
+    """Yield lines where only prices were sent. A kind without one counts as plain input or output."""
+    prices = {
+        _SYNONYMS.get(str(item), str(item)): price
+        for item, value in unit_prices.items()
+        if (price := number(value)) is not None
+    }
+    counts: dict[str, Decimal] = {}
+    for item, count in token_counts(record).items():
+        kind = item if item in prices else "input" if item in INPUT_ITEMS else "output"
+        counts[kind] = counts.get(kind, Decimal(0)) + count
+    for item, count in counts.items():
+        if count and item in prices:
+            yield Fact(item, count, prices[item], MILLION, charged(count, prices[item], MILLION, ratio))
+    pieces = {"per_call": ONE, "per_image": Decimal(record.image_count or 0)}
+    for item, count in pieces.items():
+        if count and item in prices:
+            yield Fact(item, count, prices[item], 1, charged(count, prices[item], 1, ratio))
+
+
+def _ratio(sent: Mapping[str, Any]) -> Decimal | None:
+    own = number(sent.get("user_group_ratio"))
+    ratio = own if own is not None and own >= 0 else number(sent.get("group_ratio"))
+    return ratio if ratio is not None and ratio >= 0 else None
+
+
+def _text(value: object) -> str:
+    return value[:100] if isinstance(value, str) else ""
+
+
+def _moment(value: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None

@@ -1,0 +1,197 @@
+"""The receipt of one record: lines that add up exactly to the charge, and what the catalogue says beside it.
+
+Made from stored facts: what the gateway sent (``billing``), or what was priced here when the record arrived.
+A later price never changes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal, localcontext
+from typing import cast
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.models import AIModel
+from logs.models import REQUEST_TYPES, RecordType, UsageRecord
+from logs.pricing import facts
+from logs.pricing.differences import Difference, differences
+from logs.pricing.facts import Facts
+from logs.pricing.quotes import MILLION, WIDE, Consumed, PriceBook, Quote, is_priced_here
+
+_NOISE = Decimal("1e-9")
+_LABELS = {
+    "input": gettext_lazy("Input"),
+    "cached_input": gettext_lazy("Cached input"),
+    "cache_write": gettext_lazy("Cache write"),
+    "cache_write_1h_tokens": gettext_lazy("Cache write, 1 hour"),
+    "output": gettext_lazy("Output"),
+    "reasoning": gettext_lazy("Reasoning"),
+    "audio_input": gettext_lazy("Audio input"),
+    "audio_output": gettext_lazy("Audio output"),
+    "image_input": gettext_lazy("Image input"),
+    "image_output": gettext_lazy("Image output"),
+    "audio_seconds": gettext_lazy("Audio seconds"),
+    "video_seconds": gettext_lazy("Video seconds"),
+    "characters": gettext_lazy("Characters"),
+    "web_search": gettext_lazy("Web searches"),
+    "tool": gettext_lazy("Tools"),
+    "guardrails": gettext_lazy("Guardrails"),
+    "per_call": gettext_lazy("Call"),
+    "per_image": gettext_lazy("Images"),
+    "discount": gettext_lazy("Discount"),
+    "margin": gettext_lazy("Margin"),
+    "rounding": gettext_lazy("Rounding"),
+    "other": gettext_lazy("Not itemised by the gateway"),
+    "beside": gettext_lazy("Charged by the gateway beside the catalogue's price"),
+    "whole": gettext_lazy("Charged by the gateway, without lines"),
+    "refund": gettext_lazy("Refund"),
+    "adjustment": gettext_lazy("Adjustment"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptLine:
+    """``quantity`` x ``unit_price`` / ``per`` x the ratio is ``amount``; money alone has only an amount."""
+
+    item: str
+    amount: Decimal
+    quantity: Decimal | None = None
+    unit_price: Decimal | None = None
+    per: int = 1
+
+    @property
+    def label(self) -> str:
+        return str(_LABELS.get(self.item) or self.item.replace("_", " ").capitalize())
+
+    @property
+    def is_per_million(self) -> bool:
+        return self.per == MILLION
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """``total`` is the charge in USD, the exact sum of the lines; None for a record without a known price.
+
+    ``by_catalogue`` is the catalogue's price of the same usage, where it has one; the amounts of
+    ``differences`` add up to ``total - by_catalogue.total``.
+    """
+
+    lines: tuple[ReceiptLine, ...]
+    total: Decimal | None
+    ratio: Decimal | None
+    source: str
+    version: str
+    valid_from: datetime | None
+    by_catalogue: Quote | None
+    differences: tuple[Difference, ...]
+    model: str
+
+    @property
+    def source_label(self) -> str:
+        words = {
+            "catalogue": _("Base catalogue"),
+            "own": _("This installation's own prices"),
+            "gateway": _("Sent by the gateway"),
+            "none": _("The gateway sent the charge without lines"),
+        }
+        return words.get(self.source) or _("Sent by the gateway (%(source)s)") % {"source": self.source}
+
+    @property
+    def difference(self) -> Decimal | None:
+        """What the charge is above the catalogue's price; None where there is nothing to compare."""
+        if self.total is None or self.by_catalogue is None:
+            return None
+        return self.total - self.by_catalogue.total
+
+    @property
+    def is_unknown_model(self) -> bool:
+        return self.by_catalogue is None
+
+
+def receipt(record: UsageRecord, book: PriceBook) -> Receipt:
+    """Return a record's receipt. The record's model must be loaded, and ``book`` hold its model and group."""
+    # What a gateway made up may need more digits than the default context's 28, and lines must add up.
+    with localcontext(WIDE):
+        return _receipt(record, book)
+
+
+def _receipt(record: UsageRecord, book: PriceBook) -> Receipt:
+    model = cast("AIModel | None", record.model)
+    if record.type not in REQUEST_TYPES:
+        return _plain(record, model.name if model else "")
+    used = Consumed.of_record(record)
+    quote = book.quote(used) if used.model else None
+    known = facts.read(record)
+    found = (
+        differences(record, known, quote, book, used) if quote is not None and record.cost is not None else []
+    )
+    lines = tuple(_settled(_lines(known, quote, record.cost), record.cost)) if record.cost is not None else ()
+    if known is not None:
+        source = known.source if is_priced_here(record.billing) else known.source or "gateway"
+        ratio, version, valid_from = known.ratio, known.version, known.valid_from
+    else:
+        source, version, valid_from = "none", "", None
+        ratio = quote.ratio if quote and lines else None
+    return Receipt(
+        lines,
+        record.cost,
+        ratio,
+        source,
+        version,
+        valid_from,
+        quote,
+        tuple(found),
+        model.name if model else "",
+    )
+
+
+def _plain(record: UsageRecord, model: str) -> Receipt:
+    item = "refund" if record.type == RecordType.REFUND else "adjustment"
+    lines = (ReceiptLine(item, record.cost),) if record.cost is not None else ()
+    return Receipt(lines, record.cost, None, "gateway", "", None, None, (), model)
+
+
+def _lines(known: Facts | None, quote: Quote | None, cost: Decimal) -> Iterable[ReceiptLine]:
+    if known is not None:
+        for line in known.lines:
+            yield ReceiptLine(line.item, line.amount, line.quantity, line.unit_price, line.per)
+    elif quote is not None and cost:
+        for priced in quote.lines:
+            yield ReceiptLine(priced.item, priced.amount, priced.quantity, priced.unit_price, priced.per)
+        if quote.rounding:
+            yield ReceiptLine("rounding", quote.rounding)
+        if cost != quote.total and abs(cost - quote.total) >= _NOISE:
+            yield ReceiptLine("beside", cost - quote.total)
+    elif cost:
+        yield ReceiptLine("whole", cost)
+
+
+def _settled(lines: Iterable[ReceiptLine], cost: Decimal) -> Iterable[ReceiptLine]:
+    """Yield the lines and, where they do not add up to the charge, one that says why."""
+    rest = cost
+    for line in lines:
+        rest -= line.amount
+        yield line
+    if rest:
+        yield ReceiptLine("rounding" if abs(rest) < _NOISE else "other", rest)
+
+
+def repriced(record: UsageRecord, model: str, group_id: int | None, at: datetime) -> Quote | None:
+    """Return what the record's usage would have cost as another model, in another group, at another time."""
+    named = AIModel.objects.filter(name=model).first()
+    own = cast("AIModel | None", record.model)
+    used = Consumed.of(
+        record,
+        model_id=named.pk if named else None,
+        model=model,
+        group_id=group_id,
+        at=at,
+    )
+    if own is None or own.name != model:
+        # The provider is the recorded model's; another model is looked for at any.
+        used = replace(used, provider=None)
+    return PriceBook([used.model_id], [group_id]).quote(used)

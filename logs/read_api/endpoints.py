@@ -1,0 +1,206 @@
+"""Usage records over the read API: what the page shows, under the page's own filters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import cast
+from uuid import UUID
+
+from django.http import Http404
+
+from accounts.access.endpoint import ReadRequest, endpoint
+from logs.filters.usage_filter import UsageFilter
+from logs.listing import own_records
+from logs.listing.own_records import Found
+from logs.models import Cause
+from logs.read_api import bodies
+from logs.read_api.bodies import (
+    BreakdownBody,
+    BreakdownLineBody,
+    ByWord,
+    RecordDetailBody,
+    RecordsBody,
+    SeriesBody,
+    StatisticsBody,
+)
+from logs.record import details
+from logs.rollups import breakdown as breakdowns
+from logs.rollups import own_sums, traffic
+from logs.rollups.breakdown import BreakdownLine, By
+from logs.selection import lookback
+from logs.usage.views import MOST_OF_ONE_ID
+from routescope.data.keyset import Cursor
+from routescope.data.ranges import TimeRange
+from routescope.rest import kinds
+from routescope.rest.answers import range_of
+from routescope.rest.declared import DEFAULT_LIMIT, PAGING, Endpoint, Parameter, parameters_of
+from routescope.rest.paging import next_url
+from routescope.rest.problems import ProblemError
+
+FILTERS = parameters_of(
+    UsageFilter,
+    {
+        "range": "A preset range of time; `24h` where neither it nor start or end is given.",
+        "start": "Records from this time on. A time before 1970 is 1970.",
+        "end": "Records before this time.",
+        "token": "Only of these API tokens, by name.",
+        "model": "Only of these models.",
+        "group": "Only of these pricing groups.",
+        "status": "Only with this status.",
+        "cause": "Only calls that failed for this cause.",
+        "stream": "Only streamed calls, or only others.",
+        "endpoint": "Only where the endpoint contains this text.",
+        "cost_min": "Cost in USD from.",
+        "cost_max": "Cost in USD up to.",
+        "duration_min": "Duration in seconds from.",
+        "duration_max": "Duration in seconds up to.",
+        "tokens_min": "Input and output tokens together from.",
+        "tokens_max": "Input and output tokens together up to.",
+        "request_id": "This request ID, ours or the provider's, over all time: other filters do not apply.",
+    },
+    without=("live", "compare", "sort"),
+)
+_OF_SELECTION = tuple(parameter for parameter in FILTERS if parameter.name != "request_id")
+_TAG = "Usage records"
+
+
+@endpoint(
+    Endpoint(
+        "listUsage",
+        "/api/v1/usage",
+        "List usage records",
+        "Your usage records under the given filters, newest first. Follow `next` until it is null.",
+        _TAG,
+        RecordsBody,
+        (*FILTERS, *PAGING),
+        "range=7d&model=gpt-5&limit=100",
+    )
+)
+def usage(request: ReadRequest) -> RecordsBody:
+    filters = _filters(request)
+    selection = filters.selection
+    if filters.searched_id:
+        rows = filters.qs.select_related("model", *details.CALLED).order_by("-id")[:MOST_OF_ONE_ID]
+        return RecordsBody([bodies.record(row) for row in rows], range_of(TimeRange()), None, None, None)
+    size = int(request.query.get("limit", DEFAULT_LIMIT))
+    page = own_records.page(request.user, selection, Cursor.parse(request.query), size)
+    rows = [bodies.record(row) for row in page.rows]
+    onward = next_url(request.url, filters, selection.chosen, size, page.older)
+    looked = page.looked if isinstance(page, Found) else None
+    return RecordsBody(
+        rows, range_of(selection.chosen), page.older, page.newer, onward, bodies.looked_at(looked)
+    )
+
+
+@endpoint(
+    Endpoint(
+        "usageStatistics",
+        "/api/v1/usage/statistics",
+        "Sum up usage records",
+        "The figures over the list: consumption, requests, tokens, success, RPM and TPM.",
+        _TAG,
+        StatisticsBody,
+        FILTERS,
+        "range=30d",
+    )
+)
+def statistics(request: ReadRequest) -> StatisticsBody:
+    filters = _filters(request)
+    if filters.searched_id:
+        found = own_sums.Totals.of(filters.qs.order_by("-id")[:MOST_OF_ONE_ID])
+        return bodies.statistics(TimeRange(), found, None)
+    selection = lookback.newest(request.user, filters.selection)
+    return bodies.statistics(
+        selection.chosen,
+        own_sums.totals(request.user, selection),
+        traffic.traffic(request.user, selection, filters.now),
+        selection.looked,
+    )
+
+
+@endpoint(
+    Endpoint(
+        "usageBreakdown",
+        "/api/v1/usage/breakdown",
+        "Break the sums down",
+        "The statistics by model, token, group, day of your time zone, or cause; what cost most first.",
+        _TAG,
+        BreakdownBody,
+        (
+            Parameter("by", kinds.one_of(By.values), "What there is a line for; `model` if not given."),
+            *_OF_SELECTION,
+        ),
+        "by=model&range=30d",
+    )
+)
+def breakdown(request: ReadRequest) -> BreakdownBody:
+    filters = _filters(request)
+    by = By(request.query.get("by", By.MODEL))
+    names = {
+        By.MODEL: filters.vocabulary.models.of,
+        By.TOKEN: filters.vocabulary.tokens.of,
+        By.GROUP: filters.vocabulary.groups.of,
+    }.get(by, {})
+    selection = lookback.newest(request.user, filters.selection)
+    lines = [
+        BreakdownLineBody(_value(line.value, by, names), bodies.sums(line.totals))
+        for line in _in_order(breakdowns.breakdown(request.user, selection, by), by)
+    ]
+    of_newest = bodies.looked_at(selection.looked)
+    return BreakdownBody(range_of(selection.chosen), cast(ByWord, by.value), lines, of_newest)
+
+
+@endpoint(
+    Endpoint(
+        "usageSeries",
+        "/api/v1/usage/series",
+        "Follow usage over time",
+        "The chart's figures: requests, errors and tokens against request time, with each stretch's peaks.",
+        _TAG,
+        SeriesBody,
+        _OF_SELECTION,
+        "range=24h&status=error",
+    )
+)
+def series(request: ReadRequest) -> SeriesBody:
+    filters = _filters(request)
+    selection = lookback.newest(request.user, filters.selection)
+    return bodies.series(traffic.traffic(request.user, selection, filters.now), selection.looked)
+
+
+@endpoint(
+    Endpoint(
+        "getUsage",
+        "/api/v1/usage/{id}",
+        "Show one usage record",
+        "A record with its parameters, attempts, verdict and receipt. Another person's is 404, as none is.",
+        _TAG,
+        RecordDetailBody,
+        (Parameter("id", kinds.uuid(), "The record's `id`.", is_path=True),),
+        can_miss=True,
+    )
+)
+def record(request: ReadRequest, record_id: str) -> RecordDetailBody:
+    try:
+        return bodies.detail(details.of_one(request.user, UUID(record_id)))
+    except (ValueError, Http404):
+        raise ProblemError(404, "You have no usage record with this id.") from None
+
+
+def _filters(request: ReadRequest) -> UsageFilter:
+    return UsageFilter(request.query, user=request.user)
+
+
+def _in_order(lines: list[BreakdownLine], by: By) -> list[BreakdownLine]:
+    if by is By.DAY:
+        return sorted(lines, key=lambda line: str(line.value), reverse=True)
+    return sorted(lines, key=lambda line: (-line.totals.cost, str(line.value)))
+
+
+def _value(value: int | date, by: By, names: Mapping[int, str]) -> str | None:
+    if isinstance(value, date):
+        return value.isoformat()
+    if by is By.CAUSE:
+        return Cause(value).name.lower() if value else None
+    return names.get(value)

@@ -1,0 +1,97 @@
+"""Everything that the details of one record show beside the record itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+from django.db.models import Q
+from django.shortcuts import get_object_or_404
+from django_stubs_ext import StrPromise
+
+from accounts.gateways import error_texts
+from accounts.models import User
+from accounts.staff.rights import may_read_content
+from logs.causes.judging import Verdict, verdict_on
+from logs.content import contents
+from logs.content.contents import Content
+from logs.models import Level, UsageRecord
+from logs.pricing.quotes import PriceBook
+from logs.pricing.receipts import Receipt, receipt
+from logs.record.attempts import Attempt, timeline
+from logs.record.content_shown import ContentShown, shown
+from logs.record.support_note import note
+
+CALLED = ("token__merged_into", "group__merged_into")
+"""What a record's names are read from: see `Mergeable.called`."""
+_MOST_RELATED = 20
+_MOST_READ = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """``verdict`` is None for a call that succeeded.
+
+    ``related`` are the person's other records of the same request or task; ``net`` USD is what all of them
+    charge together. ``error_note`` says what of the error's message was not kept.
+    """
+
+    verdict: Verdict | None
+    receipt: Receipt
+    content: ContentShown
+    attempts: list[Attempt]
+    related: list[UsageRecord]
+    net: Decimal
+    note: str
+    error_note: StrPromise | None = None
+
+
+def of_one(user: User, record_id: UUID) -> UsageRecord:
+    """Return one of the person's records with its details. Raises Http404 for another's as for none."""
+    records = UsageRecord.objects.visible_to(user).select_related("model", "gateway", *CALLED)
+    found = get_object_or_404(records, id=record_id)
+    attach(user, [found])
+    return found
+
+
+def attach(user: User, records: Sequence[UsageRecord]) -> None:
+    """Give each record its ``details``. All are the user's, their models loaded; a few queries for all."""
+    book = PriceBook({record.model_id for record in records}, {record.group_id for record in records})
+    kept = [record for record in records if (record.content or Level.OFF) != Level.OFF]
+    loaded: dict[UUID, Content | None] = {}
+    owners = {record.user_id for record in kept}
+    withheld = {owner for owner in owners if not may_read_content(user, owner)}
+    for owner in owners - withheld:
+        loaded |= contents.load(owner, [record.pk for record in kept if record.user_id == owner])
+    others = _of_same_work(user, records)
+    for record in records:
+        verdict = verdict_on(record)
+        related = [
+            other
+            for other in others
+            if other.pk != record.pk
+            and (
+                other.request_id == record.request_id or (record.task_id and other.task_id == record.task_id)
+            )
+        ][:_MOST_RELATED]
+        record.details = Details(
+            verdict=verdict,
+            receipt=receipt(record, book),
+            content=shown(record, loaded, withheld=record.user_id in withheld),
+            attempts=timeline(record.attempts),
+            related=related,
+            net=sum((one.cost for one in (record, *related) if one.cost is not None), Decimal(0)),
+            note=note(record, verdict),
+            error_note=error_texts.note(record.error_message),
+        )
+
+
+def _of_same_work(user: User, records: Sequence[UsageRecord]) -> list[UsageRecord]:
+    if not records:
+        return []
+    same = Q(request_id__in={record.request_id for record in records})
+    if tasks := {record.task_id for record in records if record.task_id}:
+        same |= Q(task_id__in=tasks)
+    return list(UsageRecord.objects.visible_to(user).filter(same).order_by("id")[:_MOST_READ])

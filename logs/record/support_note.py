@@ -1,0 +1,46 @@
+"""A record in a few lines of text for support: what helps to find and judge it, and no content."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from accounts.models import AIModel, ApiToken, Group
+from logs.causes.judging import Verdict
+from logs.models import UsageRecord
+from routescope.text import formatting
+from routescope.text.redaction import redacted
+
+
+def note(record: UsageRecord, verdict: Verdict | None) -> str:
+    """Return the note, redacted. Its times are in the person's zone, which it names."""
+    model = cast("AIModel | None", record.model)
+    token = cast("ApiToken | None", record.token)
+    group = cast("Group | None", record.group)
+    evidence = verdict.evidence if verdict else None
+    zone = formatting.zone_label(at=record.created_at)
+    lines = [
+        (_("Request ID"), record.request_id),
+        (_("Upstream request ID"), record.upstream_request_id),
+        (_("Task ID"), record.task_id),
+        (_("Time"), f"{formatting.when_ms(record.created_at)} ({zone})"),
+        (_("Status"), f"{record.get_status_display()} {record.http_status or ''}".strip()),
+        (_("Cause"), str(record.get_cause_display()) if verdict else None),
+        (_("Evidence"), f"{evidence.label}: {evidence.value}" if evidence else None),
+        (_("Error type"), record.error_type),
+        (_("Error code"), record.error_code),
+        (_("Error message"), record.error_message),
+        (_("Parameter"), record.error_param),
+        (_("Model"), model.name if model else None),
+        (_("Token"), token.called if token else None),
+        (_("Group"), group.called if group else None),
+        (_("Endpoint"), record.endpoint),
+        (_("Provider"), record.provider),
+        (_("Duration"), formatting.duration(record.duration_ms) if record.duration_ms is not None else None),
+        (_("Tokens"), f"{formatting.exact(record.input_tokens)} › {formatting.exact(record.output_tokens)}"),
+        (_("Cost"), formatting.money_exact(record.cost) if record.cost is not None else _("unpriced")),
+        (_("Link"), settings.BASE_URL + record.permalink),
+    ]  # fmt: skip
+    return "\n".join(f"{label}: {redacted(value)}" for label, value in lines if value)

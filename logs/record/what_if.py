@@ -1,0 +1,94 @@
+"""The form in a record's details that prices its usage under another model, group or date."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import cast
+
+from django import forms
+from django.db.models import Q
+from django.http import QueryDict
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.models import Group, User
+from logs.models import UsageDay, UsageRecord
+from logs.pricing.quotes import Quote
+from logs.pricing.receipts import ReceiptLine, repriced
+
+
+class _Form(forms.Form):
+    model = forms.CharField(max_length=200)
+    group = forms.CharField(max_length=200, required=False)
+    day = forms.DateField()
+
+
+@dataclass(frozen=True, slots=True)
+class Reprice:
+    """What was asked, and the answer: a quote, or the problems in words."""
+
+    model: str
+    group: str
+    day: str
+    quote: Quote | None
+    problems: list[str]
+    charged: Decimal | None
+
+    @property
+    def lines(self) -> list[ReceiptLine]:
+        lines = self.quote.lines if self.quote else ()
+        return [
+            ReceiptLine(line.item, line.amount, line.quantity, line.unit_price, line.per) for line in lines
+        ]
+
+    @property
+    def difference(self) -> Decimal | None:
+        return None if self.quote is None or self.charged is None else self.quote.total - self.charged
+
+
+def answer(record: UsageRecord, data: QueryDict, user: User) -> Reprice:
+    """Price the record's usage as asked. A group must be one of the person's own."""
+    form = _Form(data)
+    asked = {name: data.get(name, "")[:200] for name in ("model", "group", "day")}
+    if not form.is_valid():
+        problems = [
+            f"{form.fields[name].label or name.capitalize()}: {error}"
+            for name, errors in form.errors.items()
+            for error in errors
+        ]
+        return Reprice(**asked, quote=None, problems=problems, charged=record.cost)
+    model, name = form.cleaned_data["model"], form.cleaned_data["group"]
+    group = _group(record, name, user)
+    problems = []
+    quote = None
+    if name and group is None:
+        problems.append(_("You have no records in a group called “%(name)s”.") % {"name": name})
+    else:
+        quote = repriced(
+            record, model, group.pk if group else None, _moment(record, form.cleaned_data["day"])
+        )
+        if quote is None:
+            problems.append(_("No price is known for “%(model)s” at that time.") % {"model": model})
+    return Reprice(**asked, quote=quote, problems=problems, charged=record.cost)
+
+
+def _group(record: UsageRecord, name: str, user: User) -> Group | None:
+    """Return the person's group of a name; of the record's own name, the one it came with."""
+    if not name:
+        return None
+    own = cast("Group | None", record.group)
+    if own is not None and own.called == name:
+        return own
+    groups = UsageDay.objects.filter(user_id__in=user.ids).values("group_id")
+    return Group.objects.filter(Q(id__in=groups) | Q(absorbed__in=groups), name=name).first()
+
+
+def _moment(record: UsageRecord, day: date) -> datetime:
+    """Return the record's own time of day on another day, in the person's zone."""
+    local = timezone.localtime(record.created_at)
+    if day == local.date():
+        return record.created_at
+    clock = time(local.hour, local.minute, local.second)
+    return datetime.combine(day, clock, tzinfo=timezone.get_current_timezone())

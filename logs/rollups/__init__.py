@@ -1,0 +1,1 @@
+"""Sums of records: kept when records come in, and asked instead of the records."""

@@ -1,0 +1,165 @@
+"""The sums of a selection broken down by one dimension, or by day: what the header adds up, line by line."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from itertools import pairwise
+from typing import Any
+
+from django.db import models
+from django.db.models import Max, Min
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import ApiToken, Group, User
+from logs.models import UsageDay
+from logs.rollups import own_sums
+from logs.rollups.own_sums import Totals
+from logs.selection import lookback
+from logs.selection.chosen import Selection
+from routescope.data.ranges import DAY, Cover, TimeRange, cover
+
+
+class By(models.TextChoices):
+    """What a comparison has a line for."""
+
+    MODEL = "model", _("Model")
+    TOKEN = "token", _("Token")
+    GROUP = "group", _("Group")
+    DAY = "day", _("Day")
+    CAUSE = "cause", _("Cause")
+
+
+_MOST_DAYS = 400
+_COLUMNS = {By.MODEL: "model_id", By.TOKEN: "token_id", By.GROUP: "group_id", By.CAUSE: "cause"}
+
+
+@dataclass(frozen=True, slots=True)
+class BreakdownLine:
+    """One value and its sums.
+
+    ``value`` is the id of a model, token or group (0 for records without one), a `Cause`, or a day of the
+    person's calendar; ``stretch`` is the part of that day that is in the selection.
+    """
+
+    value: int | date
+    totals: Totals
+    stretch: TimeRange | None = None
+
+
+def breakdown(user: User, selection: Selection, by: By) -> list[BreakdownLine]:
+    """Return a line for each value that has records in a selection, in the values' order.
+
+    Their sums are those of the header, under bounds those of the newest records
+    (`logs.selection.lookback.newest`).
+
+    Days are those of the active time zone. Queries: at most three; by day one more for a range without bound,
+    and, where local midnight is not on the hour, one more for every 64 days.
+    """
+    selection = lookback.newest(user, selection)
+    if by is By.DAY:
+        return _by_day(user, selection)
+    column = _COLUMNS[by]
+    rows = own_sums.grouped(user, selection, column)
+    gathered = _gathered(_canonical(rows, column, user), column)
+    return [BreakdownLine(value or 0, totals) for value, totals in gathered.items()]
+
+
+def _canonical(rows: Iterable[dict[str, Any]], column: str, user: User) -> Iterator[dict[str, Any]]:
+    """Yield rows with the ids of what tokens and groups were merged into."""
+    merged: dict[Any, int | None] = {}
+    if column == "token_id":
+        tokens = ApiToken.objects.filter(owner__in=user.ids).exclude(merged_into=None)
+        merged = dict(tokens.values_list("pk", "merged_into"))
+    elif column == "group_id":
+        merged = dict(Group.objects.exclude(merged_into=None).values_list("pk", "merged_into"))
+    for row in rows:
+        yield row | {column: merged.get(row[column], row[column])}
+
+
+def _by_day(user: User, selection: Selection) -> list[BreakdownLine]:
+    chosen = _bounded(user, selection.covered)
+    if chosen is None or chosen.start is None or chosen.end is None or chosen.start >= chosen.end:
+        return []
+    zone = timezone.get_current_timezone()
+    starts = days(chosen.start, chosen.end, zone)
+    moments = list(starts)
+    stretches = [TimeRange(*pair) for pair in pairwise([chosen.start, *moments[1:], chosen.end])]
+    rows = own_sums.grouped(
+        user, replace(selection, chosen=chosen), parts=_cover_each(stretches), starts=moments
+    )
+    lines = []
+    for part, totals in _gathered(rows, "part").items():
+        start = moments[part - 1]
+        day = starts[start]
+        whole = TimeRange(start, midnight(day + timedelta(days=1), zone))
+        lines.append(BreakdownLine(day, totals, whole.clipped(selection.covered)))
+    return lines
+
+
+def days(start: datetime, end: datetime, zone: tzinfo) -> dict[datetime, date]:
+    """Return the days of a calendar that meet a range, by the moment (UTC) that each begins, in order.
+
+    A day that a zone left out (Apia had no 30 December 2011) has no entry.
+    """
+    day = start.astimezone(zone).date()
+    found: dict[datetime, date] = {}
+    while (begins := midnight(day, zone)) < end:
+        found[begins] = day
+        day += timedelta(days=1)
+    return found
+
+
+def midnight(day: date, zone: tzinfo) -> datetime:
+    """Return the moment (UTC) that a day of a calendar begins.
+
+    Where a clock change skips midnight, the offset before it gives the moment of the change.
+    """
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def _bounded(user: User, chosen: TimeRange) -> TimeRange | None:
+    """Return the range with both ends, no record being outside of it; None where there is no record.
+
+    A range of years is narrowed to the days that hold records: a calendar of centuries is never made.
+    """
+    if chosen.length is not None and chosen.length <= _MOST_DAYS * DAY:
+        return chosen
+    held = UsageDay.objects.filter(user_id__in=user.ids).aggregate(first=Min("start"), last=Max("start"))
+    if held["first"] is None:
+        return None
+    return chosen.clipped(TimeRange(held["first"], held["last"] + DAY))
+
+
+def _cover_each(stretches: Iterable[TimeRange]) -> Cover:
+    """Cover adjacent ranges such that no whole day or hour reaches from one into the next."""
+    whole = Cover([], [], [])
+    for stretch in stretches:
+        parts = cover(stretch)
+        for joined, more in ((whole.days, parts.days), (whole.hours, parts.hours), (whole.raw, parts.raw)):
+            for part in sorted(more, key=_start):
+                if joined and joined[-1].end == part.start:
+                    joined[-1] = TimeRange(joined[-1].start, part.end)
+                else:
+                    joined.append(part)
+    return whole
+
+
+def _start(stretch: TimeRange) -> datetime:
+    return stretch.start or datetime.min.replace(tzinfo=UTC)
+
+
+def _gathered(rows: Iterable[dict[str, Any]], key: str) -> dict[Any, Totals]:
+    """Add up the rows of each value that has records, in the values' order: PostgreSQL groups in any.
+
+    A rollup writes 0 where a record has nothing.
+    """
+    of_value: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        of_value[row[key] or 0].append(row)
+    sums = {value: own_sums.added(of_value[value]) for value in sorted(of_value)}
+    # Where records moved away, what was taken from the sums may wait beside what was added.
+    return {value: totals for value, totals in sums.items() if totals.records}

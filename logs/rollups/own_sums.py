@@ -1,0 +1,318 @@
+"""Sums of a selection, from the coarsest rollups that are exact; never a count over raw records.
+
+A range is whole UTC days, whole UTC hours and, at its edges, less than an hour on each side that is summed
+from the records' own index. The three parts never overlap, so their sums add up to the records listed. What
+no rollup knows is summed over a bounded number of records (`logs.selection.lookback`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from datetime import datetime
+from decimal import Decimal, localcontext
+from operator import add
+from typing import Any
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
+from django.db.models import Sum
+
+from accounts.models import User
+from logs.models import REQUEST_TYPES, RecordType, Status, UsageHour, UsageRecord
+from logs.selection import lookback
+from logs.selection.chosen import Looked, Selection
+from routescope.data.ids import first_id, moment_of
+from routescope.data.keyset import Cursor
+from routescope.data.ranges import HOUR, Cover, TimeRange, cover, floor
+from routescope.wire.reading import SUM_DIGITS
+
+_COUNTED = ("records", "unpriced", "input_tokens", "output_tokens", "cached_tokens", "cost")
+_RANGES_AT_ONCE = 64
+"""Ranges of raw records in one query: the planner's work grows with their number times the partitions."""
+_OF_ONE = (
+    "1 AS records, (cost IS NULL)::integer AS unpriced, input_tokens, output_tokens, cached_tokens,"
+    " coalesce(cost, 0) AS cost"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The header's figures. ``records`` are the rows listed; ``requests`` are those that were calls.
+
+    ``cost`` is USD with refunds (negative) and adjustments netted; ``unpriced`` counts records without a
+    known price, which add nothing to it.
+    """
+
+    records: int
+    requests: int
+    errors: int
+    unpriced: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    cost: Decimal
+    refunds: Decimal
+
+    @classmethod
+    def of(cls, records: Iterable[UsageRecord]) -> Totals:
+        """Add up records in hand, by the same rules as `totals`."""
+        with localcontext(prec=SUM_DIGITS):
+            return cls._of(list(records))
+
+    @classmethod
+    def _of(cls, rows: list[UsageRecord]) -> Totals:
+        calls = [row for row in rows if row.type in REQUEST_TYPES]
+        return cls(
+            records=len(rows),
+            requests=len(calls),
+            errors=sum(row.status == Status.ERROR for row in calls),
+            unpriced=sum(row.cost is None for row in rows),
+            input_tokens=sum(row.input_tokens for row in rows),
+            output_tokens=sum(row.output_tokens for row in rows),
+            cached_tokens=sum(row.cached_tokens for row in rows),
+            cost=sum((row.cost or Decimal(0) for row in rows), start=Decimal(0)),
+            refunds=sum(
+                (row.cost or Decimal(0) for row in rows if row.type == RecordType.REFUND), start=Decimal(0)
+            ),
+        )
+
+    def __add__(self, other: Totals) -> Totals:
+        with localcontext(prec=SUM_DIGITS):
+            return Totals(*map(add, astuple(self), astuple(other)))
+
+    @property
+    def success_rate(self) -> Decimal | None:
+        """The share of calls that succeeded, 0 to 1; None where there were none."""
+        return Decimal(self.requests - self.errors) / self.requests if self.requests else None
+
+    @property
+    def cached_share(self) -> Decimal | None:
+        """The share of input tokens that came from a cache, 0 to 1; None without input."""
+        return Decimal(self.cached_tokens) / self.input_tokens if self.input_tokens else None
+
+    @property
+    def input_per_output(self) -> Decimal | None:
+        """Input tokens for each output token; None without output."""
+        return Decimal(self.input_tokens) / self.output_tokens if self.output_tokens else None
+
+    @property
+    def cost_per_request(self) -> Decimal | None:
+        """USD for each call, refunds netted; None where there were no calls."""
+        return self.cost / self.requests if self.requests else None
+
+    @property
+    def cost_per_million(self) -> Decimal | None:
+        """USD for a million tokens, input and output together; None without tokens."""
+        tokens = self.input_tokens + self.output_tokens
+        return self.cost * 1_000_000 / tokens if tokens else None
+
+
+NOTHING = Totals(0, 0, 0, 0, 0, 0, 0, Decimal(0), Decimal(0))
+
+
+def totals(user: User, selection: Selection) -> Totals:
+    """Return the sums of the user's records in a selection: one query, whatever its length.
+
+    With bounds: of the newest records alone, which `logs.selection.lookback.newest` tells.
+    """
+    return added(grouped(user, selection))
+
+
+def added(rows: Iterable[dict[str, Any]]) -> Totals:
+    """Add up rows of `grouped`."""
+    with localcontext(prec=SUM_DIGITS):
+        return _added(rows)
+
+
+def _added(rows: Iterable[dict[str, Any]]) -> Totals:
+    records = requests = errors = unpriced = input_tokens = output_tokens = cached_tokens = 0
+    cost = refunds = Decimal(0)
+    for row in rows:
+        records += row["sum_records"]
+        unpriced += row["sum_unpriced"]
+        input_tokens += row["sum_input_tokens"]
+        output_tokens += row["sum_output_tokens"]
+        cached_tokens += row["sum_cached_tokens"]
+        charged = row["sum_cost"] or Decimal(0)
+        cost += charged
+        if row["type"] in REQUEST_TYPES:
+            requests += row["sum_records"]
+            errors += row["sum_records"] if row["status"] == Status.ERROR else 0
+        elif row["type"] == RecordType.REFUND:
+            refunds += charged
+    return Totals(
+        records, requests, errors, unpriced, input_tokens, output_tokens, cached_tokens, cost, refunds
+    )
+
+
+def hours_holding(user: User, selection: Selection, cursor: Cursor, limit: int) -> list[TimeRange]:
+    """Return the hours, nearest to the cursor first, that hold the next ``limit`` records of a selection.
+
+    The rollup is the index of where a rare token, model, group or status occurs: a filtered page reads these
+    hours of the records and no others. Adjacent hours come as one range. Empty where there is no such record.
+    """
+    rows = UsageHour.objects.filter(selection.dimensions, user_id__in=user.ids)
+    if selection.chosen.start is not None:
+        rows = rows.filter(start__gte=floor(selection.chosen.start, HOUR))
+    if selection.chosen.end is not None:
+        rows = rows.filter(start__lt=selection.chosen.end)
+    if cursor.newer:
+        rows = rows.filter(start__gte=floor(moment_of(cursor.newer), HOUR)).order_by("start")
+    else:
+        if cursor.older:
+            rows = rows.filter(start__lte=moment_of(cursor.older))
+        rows = rows.order_by("-start")
+    # The first hour may lie partly behind the cursor and the last partly outside the range: every other
+    # hour holds at least one record, so this many hours hold enough.
+    held = rows.values("start").annotate(held=Sum("records")).filter(held__gt=0)
+    starts = held.values_list("start", flat=True)[: limit + 2]
+    stretches: list[TimeRange] = []
+    for start in starts:
+        end = start + HOUR
+        if stretches and stretches[-1].start == end:
+            stretches[-1] = TimeRange(start, stretches[-1].end)
+        elif stretches and stretches[-1].end == start:
+            stretches[-1] = TimeRange(stretches[-1].start, end)
+        else:
+            stretches.append(TimeRange(start, end))
+    return [stretch.clipped(selection.chosen) for stretch in stretches]
+
+
+def grouped(
+    user: User,
+    selection: Selection,
+    *by: str,
+    parts: Cover | None = None,
+    starts: Sequence[datetime] = (),
+) -> Iterator[dict[str, Any]]:
+    """Yield sums by type, status and some dimensions, of a selection's days, hours and raw edges.
+
+    A row comes once, or more often where there are many raw ranges. With ``starts``, moments in order, also
+    by ``part``: the number, from 1, of the last of them that the record is not before. No day or hour of
+    ``parts`` (by default the coarsest cover of the range) may then hold one in its midst. A selection with
+    bounds is summed from the records that are looked at (`logs.selection.lookback.newest`).
+    """
+    if unknown := set(by) - _KEY_COLUMNS:
+        raise ValueError(f"No sums are kept by {unknown}.")
+    if selection.bounds:
+        selection = lookback.newest(user, selection)
+        if selection.looked is not None:
+            yield from of_records(user, selection, selection.looked, by, starts)
+        return
+    if parts is None:
+        parts = cover(selection.chosen)
+    raw = parts.raw if len(parts.raw) <= 2 else _held(user, selection, parts.raw)
+    yield from _summed(user, selection, by, parts.days, parts.hours, raw[:_RANGES_AT_ONCE], starts)
+    for first in range(_RANGES_AT_ONCE, len(raw), _RANGES_AT_ONCE):
+        yield from _summed(user, selection, by, [], [], raw[first : first + _RANGES_AT_ONCE], starts)
+
+
+def of_records(
+    user: User, selection: Selection, looked: Looked, by: Sequence[str] = (), starts: Sequence[datetime] = ()
+) -> Iterator[dict[str, Any]]:
+    """Yield rows as `grouped` does, of the records among those looked at that meet all filters."""
+    key = ("type", "status", *by)
+    try:
+        sql, values = lookback.table(
+            user,
+            selection,
+            looked,
+            ("created_at", *key, "input_tokens", "output_tokens", "cached_tokens", "cost"),
+        )
+    except EmptyResultSet:
+        return
+    part = ", width_bucket(created_at, %s::timestamptz[]) AS part" if starts else ""
+    columns = (*key, "part") if starts else key
+    sums = (
+        "count(*), count(*) - count(cost), sum(input_tokens)::bigint, sum(output_tokens)::bigint,"
+        " sum(cached_tokens)::bigint, coalesce(sum(cost), 0)"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {', '.join(key)}{part}, {sums} FROM ({sql}) AS found GROUP BY {', '.join(columns)}",  # noqa: S608
+            [*([list(starts)] if starts else []), *values],
+        )
+        names = (*columns, *(f"sum_{name}" for name in _COUNTED))
+        for row in cursor.fetchall():
+            yield dict(zip(names, row, strict=True))
+
+
+_KEY_COLUMNS = frozenset(("token_id", "model_id", "group_id", "cause"))
+
+
+def _summed(
+    user: User,
+    selection: Selection,
+    by: Sequence[str],
+    days: Sequence[TimeRange],
+    hours: Sequence[TimeRange],
+    raw: Sequence[TimeRange],
+    starts: Sequence[datetime],
+) -> Iterator[dict[str, Any]]:
+    """Sum days, hours and raw records in one query, written by hand: the ORM takes longer than PostgreSQL."""
+    key = ("type", "status", *by)
+    dimensions = "".join(f" AND {column} = ANY(%s)" for column, _ in selection.chosen_values)
+    arms: list[str] = []
+    values: list[Any] = []
+    for table, time, stretches, bound, sums in (
+        ("usage_day", "start", days, None, ", ".join(_COUNTED)),
+        ("usage_hour", "start", hours, None, ", ".join(_COUNTED)),
+        ("usage_record", "id", raw, first_id, _OF_ONE),
+    ):
+        if not stretches:
+            continue
+        part = ""
+        if starts:
+            part = f", width_bucket({'start' if bound is None else 'created_at'}, %s::timestamptz[]) AS part"
+            values.append(list(starts))
+        times: list[str] = []
+        values.append(list(user.ids))
+        for stretch in stretches:
+            ends = [
+                (sign, end) for sign, end in ((">=", stretch.start), ("<", stretch.end)) if end is not None
+            ]
+            times.append(" AND ".join(f"{time} {sign} %s" for sign, _ in ends) or "true")
+            values += [end if bound is None else bound(end) for _, end in ends]
+        arms.append(
+            f"SELECT {', '.join(key)}{part}, {sums} FROM {table}"  # noqa: S608
+            f" WHERE user_id = ANY(%s) AND ({' OR '.join(times)}){dimensions}"
+        )
+        values += [list(chosen) for _, chosen in selection.chosen_values]
+    if not arms:
+        return
+    columns = (*key, "part") if starts else key
+    sums = ", ".join(f"sum({name}){'' if name == 'cost' else '::bigint'}" for name in _COUNTED)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {', '.join(columns)}, {sums} FROM ({' UNION ALL '.join(arms)}) AS arms"  # noqa: S608
+            f" GROUP BY {', '.join(columns)}",
+            values,
+        )
+        names = (*columns, *(f"sum_{name}" for name in _COUNTED))
+        for row in cursor.fetchall():
+            yield dict(zip(names, row, strict=True))
+
+
+def _held(user: User, selection: Selection, stretches: list[TimeRange]) -> list[TimeRange]:
+    """Return those of many short ranges in whose hours the selection has a record."""
+    hours = {stretch: list(_hours(stretch)) for stretch in stretches}
+    held = set(
+        UsageHour.objects.filter(
+            selection.dimensions,
+            user_id__in=user.ids,
+            start__in=[hour for found in hours.values() for hour in found],
+        )
+        .values_list("start", flat=True)
+        .distinct()
+    )
+    return [stretch for stretch, found in hours.items() if not held.isdisjoint(found)]
+
+
+def _hours(stretch: TimeRange) -> Iterator[datetime]:
+    """Yield the starts of the UTC hours that a range with both ends meets."""
+    if stretch.start is not None and stretch.end is not None:
+        hour = floor(stretch.start, HOUR)
+        while hour < stretch.end:
+            yield hour
+            hour += HOUR

@@ -1,0 +1,82 @@
+-- What waits in usage_pending goes into the rollups, so much at a time; one process at a time (logs/rollups/pending.py).
+-- Answers how many rows went, and the hours of users in which a sum came down to no record.
+WITH pending AS (
+    DELETE FROM usage_pending
+    WHERE ctid = ANY (ARRAY (SELECT ctid FROM usage_pending LIMIT %(most)s))
+    RETURNING *
+),
+hours AS (
+    INSERT INTO usage_hour_folded AS kept (user_id, start, token_id, model_id, group_id, type, status, cause, records,
+        unpriced, input_tokens, output_tokens, cached_tokens, cost)
+    SELECT user_id, start, token_id, model_id, group_id, type, status, cause, sum(records), sum(unpriced),
+        sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(cost)
+    FROM pending
+    GROUP BY user_id, start, token_id, model_id, group_id, type, status, cause
+    ORDER BY user_id, start, token_id, model_id, group_id, type, status, cause
+    ON CONFLICT (user_id, start, token_id, model_id, group_id, type, status, cause) DO UPDATE SET
+        records = kept.records + excluded.records,
+        unpriced = kept.unpriced + excluded.unpriced,
+        input_tokens = kept.input_tokens + excluded.input_tokens,
+        output_tokens = kept.output_tokens + excluded.output_tokens,
+        cached_tokens = kept.cached_tokens + excluded.cached_tokens,
+        cost = kept.cost + excluded.cost
+    RETURNING user_id, start, records
+),
+days AS (
+    INSERT INTO usage_day_folded AS kept (user_id, start, token_id, model_id, group_id, type, status, cause, records,
+        unpriced, input_tokens, output_tokens, cached_tokens, cost)
+    SELECT user_id, day, token_id, model_id, group_id, type, status, cause, sum(records), sum(unpriced),
+        sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(cost)
+    FROM pending
+    GROUP BY user_id, day, token_id, model_id, group_id, type, status, cause
+    ORDER BY user_id, day, token_id, model_id, group_id, type, status, cause
+    ON CONFLICT (user_id, start, token_id, model_id, group_id, type, status, cause) DO UPDATE SET
+        records = kept.records + excluded.records,
+        unpriced = kept.unpriced + excluded.unpriced,
+        input_tokens = kept.input_tokens + excluded.input_tokens,
+        output_tokens = kept.output_tokens + excluded.output_tokens,
+        cached_tokens = kept.cached_tokens + excluded.cached_tokens,
+        cost = kept.cost + excluded.cost
+),
+total_hours AS (
+    INSERT INTO usage_total_hour_folded AS kept (start, model_id, group_id, type, status, cause, records,
+        unpriced, input_tokens, output_tokens, cached_tokens, cost)
+    SELECT start, model_id, group_id, type, status, cause, sum(records), sum(unpriced),
+        sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(cost)
+    FROM pending
+    GROUP BY start, model_id, group_id, type, status, cause
+    ORDER BY start, model_id, group_id, type, status, cause
+    ON CONFLICT (start, model_id, group_id, type, status, cause) DO UPDATE SET
+        records = kept.records + excluded.records,
+        unpriced = kept.unpriced + excluded.unpriced,
+        input_tokens = kept.input_tokens + excluded.input_tokens,
+        output_tokens = kept.output_tokens + excluded.output_tokens,
+        cached_tokens = kept.cached_tokens + excluded.cached_tokens,
+        cost = kept.cost + excluded.cost
+),
+total_days AS (
+    INSERT INTO usage_total_day_folded AS kept (start, model_id, group_id, type, status, cause, records,
+        unpriced, input_tokens, output_tokens, cached_tokens, cost)
+    SELECT day, model_id, group_id, type, status, cause, sum(records), sum(unpriced),
+        sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(cost)
+    FROM pending
+    GROUP BY day, model_id, group_id, type, status, cause
+    ORDER BY day, model_id, group_id, type, status, cause
+    ON CONFLICT (start, model_id, group_id, type, status, cause) DO UPDATE SET
+        records = kept.records + excluded.records,
+        unpriced = kept.unpriced + excluded.unpriced,
+        input_tokens = kept.input_tokens + excluded.input_tokens,
+        output_tokens = kept.output_tokens + excluded.output_tokens,
+        cached_tokens = kept.cached_tokens + excluded.cached_tokens,
+        cost = kept.cost + excluded.cost
+),
+-- What was counted before these records is to be counted anew (logs/rollups/busy_hours.py).
+charts AS (
+    UPDATE usage_traffic_hour AS kept
+    SET is_stale = true
+    FROM (SELECT DISTINCT user_id, start FROM pending) AS touched
+    WHERE kept.user_id = touched.user_id AND kept.start = touched.start
+)
+SELECT (SELECT count(*) FROM pending), coalesce(array_agg(user_id), '{}'), coalesce(array_agg(start), '{}')
+FROM hours
+WHERE records = 0

@@ -1,0 +1,478 @@
+"""Requests and tokens per minute: now, on average, at their peak, and as buckets of a chart.
+
+Minutes are counted from the key's index, which includes every column needed, so they are exact under any
+filter. Without a filter, busy hours that are over are counted once (`logs.rollups.busy_hours`): a month of a
+heavy user takes no longer than one of a light user. A minute is a calendar minute; `crossings` knows the
+sliding one, any 60 seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
+from django.db.models import Count, DateTimeField, Exists, F, Func, OuterRef, Q, Sum, Value
+
+from accounts.models import ApiToken, User
+from logs.models import (
+    REQUEST_TYPES,
+    Cause,
+    Status,
+    TrafficHour,
+    UsageHour,
+    UsagePending,
+    UsageRecord,
+    querysets,
+)
+from logs.models.querysets import UsageRecordQuerySet, any_range
+from logs.selection import lookback
+from logs.selection.chosen import Looked, Selection
+from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange, ceil, floor
+
+MOST_BUCKETS = 400
+MOST_COUNTED = 1_000_000
+"""Records whose minutes are counted for one chart: from the index alone, in some 0.3 s."""
+MOST_CALLS = 100_000
+"""Records that are held against a token's limits: read from the index alone, in some 100 ms."""
+MINUTES_UP_TO = 2 * DAY
+"""Ranges up to this are drawn minute by minute."""
+_STEPS = tuple(
+    timedelta(minutes=minutes) for minutes in (10, 15, 30, 60, 120, 180, 360, 720, 1440, 10080, 40320)
+)
+_MOST_STRETCHES = 64
+_CALLS = Q(type__in=REQUEST_TYPES)
+# A minute's count and the minute itself in one number: the largest is the peak, the earliest of equals.
+_PACK = 10**8
+_EARLIER_OF_HOURS = (
+    "({peak}::numeric * 100000000 + 99999999 - (extract(epoch FROM start) / 60)::bigint - {peak}_minute)"
+)
+_EARLIER = "({count}::numeric * 100000000 + 99999999 - (extract(epoch FROM minute) / 60)::bigint)"
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The busiest minute: how much, and when it began (UTC)."""
+
+    value: int
+    at: datetime
+
+    @property
+    def end(self) -> datetime:
+        return self.at + MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A stretch of the chart. ``requests`` includes the errors, and these the rate-limited ones."""
+
+    start: datetime
+    requests: int
+    errors: int
+    rate_limited: int
+    tokens: int
+    peak_rpm: Peak
+    peak_tpm: Peak
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Requests and tokens against time. ``step`` is a bucket's length; buckets without a call are left out.
+
+    Averages are over the whole minutes of the range; of a range without bound, from the first record on.
+    ``is_part``: it begins later than what was chosen, where that has more records than `MOST_COUNTED`.
+    """
+
+    chosen: TimeRange
+    step: timedelta
+    buckets: Sequence[Bucket]
+    now_rpm: int
+    now_tpm: int
+    is_part: bool = False
+
+    @property
+    def peak_rpm(self) -> Peak | None:
+        # Of equals the first: buckets follow each other in time.
+        return max((bucket.peak_rpm for bucket in self.buckets), key=_value, default=None)
+
+    @property
+    def peak_tpm(self) -> Peak | None:
+        return max((bucket.peak_tpm for bucket in self.buckets), key=_value, default=None)
+
+    @property
+    def avg_rpm(self) -> Decimal:
+        return self._average(sum(bucket.requests for bucket in self.buckets))
+
+    @property
+    def avg_tpm(self) -> Decimal:
+        return self._average(sum(bucket.tokens for bucket in self.buckets))
+
+    def _average(self, amount: int) -> Decimal:
+        minutes = (self.chosen.length or timedelta()) / MINUTE
+        return Decimal(amount) / Decimal(minutes) if minutes else Decimal(0)
+
+
+def traffic(user: User, selection: Selection, now: datetime, records: int | None = None) -> Traffic:
+    """Return the traffic of the user's records in a selection: seven queries at most.
+
+    With bounds: of the newest records alone (`logs.selection.lookback.newest`), over the time that they span.
+    ``records`` is how many there are, where the header's sums have told.
+    """
+    selection = lookback.newest(user, selection)
+    chosen = _bounded(user, selection, now)
+    busy, stretches = _busy(user, selection, chosen)
+    is_part = False
+    # Under a filter the index holds more than the header's sums say.
+    is_small = not selection.is_filtered and records is not None and records <= MOST_COUNTED
+    if not busy and selection.looked is None and not is_small:
+        whole, chosen = chosen, _within_reach(user, chosen)
+        stretches, is_part = [chosen], chosen != whole
+    step = step_of(chosen)
+    recent = UsageRecord.objects.visible_to(user).within(
+        TimeRange(now - MINUTE, now + timedelta(milliseconds=1))
+    )
+    last = recent.filter(selection.condition, _CALLS).aggregate(
+        requests=Count("*"), tokens=Sum(querysets.TOKENS)
+    )
+    return Traffic(
+        chosen,
+        step,
+        _buckets(user, selection, chosen, step, busy, stretches),
+        is_part=is_part,
+        now_rpm=last["requests"],
+        now_tpm=int(last["tokens"] or 0),
+    )
+
+
+def step_of(chosen: TimeRange) -> timedelta:
+    """Return how long a bucket of a range is: a minute up to two days, then as coarse as the chart needs."""
+    length = chosen.length or timedelta()
+    if length <= MINUTES_UP_TO:
+        return MINUTE
+    return next((step for step in _STEPS if length / step <= MOST_BUCKETS), _STEPS[-1])
+
+
+def minutes_over(
+    user: User, selection: Selection, token: ApiToken, now: datetime, most: int = 500
+) -> list[Over]:
+    """Return the minutes of the selection, oldest first, in which ``token`` was over one of its limits.
+
+    Of the newest `MOST_CALLS` of its records.
+    """
+    limits = []
+    values: list[int] = []
+    if token.rpm_limit is not None:
+        limits.append("requests > %s")
+        values.append(token.rpm_limit)
+    if token.tpm_limit is not None:
+        limits.append("tokens > %s")
+        values.append(token.tpm_limit)
+    if not limits:
+        return []
+    selection = lookback.newest(user, replace(selection, chosen=_bounded(user, selection, now)), MOST_CALLS)
+    minutes = _minutes_looked_at(user, selection, selection.looked) if selection.looked else None
+    if minutes is None:
+        return []
+    sql, params = minutes
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT minute, requests, tokens FROM ({sql}) AS counted"  # noqa: S608
+            f" WHERE {' OR '.join(limits)} ORDER BY minute LIMIT %s",
+            [*params, *values, most],
+        )
+        return [Over(*row) for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """A calendar minute over a limit."""
+
+    minute: datetime
+    requests: int
+    tokens: int
+
+    @property
+    def end(self) -> datetime:
+        return self.minute + MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A call that made the 60 seconds up to it exceed a limit: what these held, itself included."""
+
+    id: UUID
+    request_id: str
+    created_at: datetime
+    requests: int
+    tokens: int
+
+
+def crossings(
+    user: User, selection: Selection, token: ApiToken, now: datetime, most: int = 100
+) -> list[Crossing]:
+    """Return the calls that crossed a limit of ``token``: over it with them, not over it before them.
+
+    The window slides: any 60 seconds, as rate limiters count, not only calendar minutes. Of the newest
+    `MOST_CALLS` of the selection's records.
+    """
+    chosen = _bounded(user, selection, now)
+    if chosen.start is None or (token.rpm_limit is None and token.tpm_limit is None):
+        return []
+    # The first minute's windows reach back before the range, or else begin where looking stopped.
+    wider = replace(selection, chosen=TimeRange(chosen.start - MINUTE, chosen.end), looked=None)
+    looked = lookback.look(user, wider, most=MOST_CALLS)
+    judged_from = chosen.start if looked.back_to is None else max(chosen.start, looked.back_to + MINUTE)
+    try:
+        columns = ("id", "created_at", "type", "input_tokens", "output_tokens")
+        sql, params = lookback.table(user, wider, looked, columns)
+    except EmptyResultSet:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH counted AS (
+                SELECT id, created_at, count(*) OVER sliding AS requests, sum(amount) OVER sliding AS tokens,
+                    count(*) OVER same_time AS own_requests, sum(amount) OVER same_time AS own_tokens
+                FROM (
+                    SELECT id, created_at, input_tokens::bigint + output_tokens AS amount
+                    FROM ({sql}) AS found WHERE type = ANY(%s)
+                ) AS calls
+                WINDOW same_time AS (PARTITION BY created_at), sliding AS (
+                    ORDER BY created_at RANGE BETWEEN '59.999999 seconds' PRECEDING AND CURRENT ROW
+                )
+            )
+            SELECT id, created_at, requests, tokens FROM counted
+            WHERE created_at >= %s
+                AND (requests > %s AND requests - own_requests <= %s
+                    OR tokens > %s AND tokens - own_tokens <= %s)
+            ORDER BY created_at, id LIMIT %s
+            """,  # noqa: S608
+            [
+                *params,
+                [kind.value for kind in REQUEST_TYPES],
+                judged_from,
+                *[token.rpm_limit] * 2,
+                *[token.tpm_limit] * 2,
+                most,
+            ],
+        )
+        found = cursor.fetchall()
+    names = UsageRecord.objects.visible_to(user).in_bulk([row[0] for row in found])
+    return [Crossing(row[0], names[row[0]].request_id, *row[1:]) for row in found]
+
+
+def _busy(user: User, selection: Selection, chosen: TimeRange) -> tuple[list[Bucket], list[TimeRange]]:
+    """Return the buckets of the hours that are counted already, and the stretches that are not."""
+    step = step_of(chosen)
+    # Of several users that are one the busiest minutes do not add up.
+    if chosen.length and step % HOUR == timedelta() and not selection.is_filtered and len(user.ids) == 1:
+        return _busy_hours(user, chosen, step, origin(chosen, step))
+    return [], [chosen]
+
+
+def _within_reach(user: User, chosen: TimeRange) -> TimeRange:
+    """Return the newest part of a range of which the minutes can be counted at a bounded cost."""
+    if chosen.start is None or chosen.end is None or chosen.end <= chosen.start:
+        return chosen
+    return TimeRange(lookback.within_reach(user, chosen.start, chosen.end, MOST_COUNTED), chosen.end)
+
+
+def _buckets(
+    user: User,
+    selection: Selection,
+    chosen: TimeRange,
+    step: timedelta,
+    busy: list[Bucket],
+    stretches: list[TimeRange],
+) -> list[Bucket]:
+    if chosen.start is None or not chosen.length:
+        return []
+    first = origin(chosen, step)
+    mine = UsageRecord.objects.visible_to(user)
+    if selection.looked is not None:
+        return _bucketed(_minutes_looked_at(user, selection, selection.looked), step, first)
+    if not busy:
+        return counted(mine, selection, [chosen], step, first)
+    rest = counted(mine, selection, stretches, step, first) if stretches else []
+    together: dict[datetime, list[Bucket]] = {}
+    for bucket in (*busy, *rest):
+        together.setdefault(bucket.start, []).append(bucket)
+    return [
+        buckets[0] if len(buckets) == 1 else _sum(start, buckets)
+        for start, buckets in sorted(together.items())
+    ]
+
+
+def _sum(start: datetime, buckets: list[Bucket]) -> Bucket:
+    return Bucket(
+        start,
+        sum(bucket.requests for bucket in buckets),
+        sum(bucket.errors for bucket in buckets),
+        sum(bucket.rate_limited for bucket in buckets),
+        sum(bucket.tokens for bucket in buckets),
+        max((bucket.peak_rpm for bucket in buckets), key=_largest_then_earliest),
+        max((bucket.peak_tpm for bucket in buckets), key=_largest_then_earliest),
+    )
+
+
+def _busy_hours(
+    user: User, chosen: TimeRange, step: timedelta, first: datetime
+) -> tuple[list[Bucket], list[TimeRange]]:
+    """Return the buckets of the hours of a range that are counted already, and the stretches that are not."""
+    waiting = UsagePending.objects.filter(user_id=OuterRef("user_id"), start=OuterRef("start"))
+    hours = TrafficHour.objects.filter(
+        ~Exists(waiting), user_id=user.pk, is_stale=False, start__gte=chosen.start
+    )
+    if chosen.end is not None:
+        hours = hours.filter(start__lte=chosen.end - HOUR)
+    sql, params = hours.query.sql_with_params()
+    with connection.cursor() as cursor:
+        # Hours that follow each other have the same distance from their number.
+        cursor.execute(
+            "SELECT min(start), max(start)"  # noqa: S608
+            " FROM (SELECT start, start - row_number() OVER (ORDER BY start) * interval '1 hour' AS island"
+            f" FROM ({sql}) AS hours) AS numbered GROUP BY island ORDER BY 1",
+            params,
+        )
+        stretches: list[TimeRange] = []
+        at = chosen.start
+        for begins, last in cursor.fetchall():
+            if at is not None and begins > at:
+                stretches.append(TimeRange(at, begins))
+            at = last + HOUR
+        if at == chosen.start or len(stretches) >= _MOST_STRETCHES:
+            # Many short stretches cost more to plan than the few hours between them save.
+            return [], [chosen]
+        if chosen.end is None or at is None or at < chosen.end:
+            stretches.append(TimeRange(at, chosen.end))
+        bucketed: list[Any] = [step, first, *params]
+        names = ("peak_rpm", "peak_tpm")
+        peaks = ", ".join(f"max({_EARLIER_OF_HOURS.format(peak=name)})" for name in names)
+        cursor.execute(
+            f"SELECT date_bin(%s, start, %s) AS bucket, sum(requests), sum(errors), sum(rate_limited),"  # noqa: S608
+            f" sum(tokens), {peaks} FROM ({sql}) AS hours GROUP BY bucket ORDER BY bucket",
+            bucketed,
+        )
+        return [_bucket(row) for row in cursor.fetchall()], stretches
+
+
+def counted(
+    mine: UsageRecordQuerySet[UsageRecord],
+    selection: Selection,
+    stretches: Sequence[TimeRange],
+    step: timedelta,
+    first: datetime,
+) -> list[Bucket]:
+    """Count the buckets of some stretches from the records' index. ``first`` is where the buckets begin."""
+    return _bucketed(_minutes(mine, selection, stretches), step, first)
+
+
+def _bucketed(minutes: lookback.Sql | None, step: timedelta, first: datetime) -> list[Bucket]:
+    """Put minutes, counted by a query, into buckets."""
+    if minutes is None:
+        return []
+    sql, params = minutes
+    peaks = ", ".join(f"max({_EARLIER.format(count=count)})" for count in ("requests", "tokens"))
+    bucketed: list[Any] = [step, first, *params]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT date_bin(%s, minute, %s) AS start, sum(requests), sum(errors), sum(rate_limited),"  # noqa: S608
+            f" sum(tokens), {peaks} FROM ({sql}) AS counted GROUP BY start ORDER BY start",
+            bucketed,
+        )
+        return [_bucket(row) for row in cursor.fetchall()]
+
+
+def _bucket(row: tuple[Any, ...]) -> Bucket:
+    start, requests, errors, rate_limited, tokens, busiest, heaviest = row
+    return Bucket(
+        start,
+        int(requests),
+        int(errors),
+        int(rate_limited),
+        int(tokens),
+        _unpacked(int(busiest)),
+        _unpacked(int(heaviest)),
+    )
+
+
+def origin(chosen: TimeRange, step: timedelta) -> datetime:
+    """Return where the buckets of a range are counted from: so that theirs are round times in UTC."""
+    if chosen.start is None:
+        return datetime(2000, 1, 1, tzinfo=UTC)
+    return floor(chosen.start, step if step <= DAY else DAY)
+
+
+def _minutes(
+    mine: UsageRecordQuerySet[UsageRecord], selection: Selection, stretches: Sequence[TimeRange]
+) -> lookback.Sql | None:
+    """Return the query that counts each minute with a call, and its parameters; None where none can be."""
+    minute = Func(
+        Value(MINUTE),
+        F("created_at"),
+        Value(datetime(2000, 1, 1, tzinfo=UTC)),
+        function="date_bin",
+        output_field=DateTimeField(),
+    )
+    rows = mine.filter(any_range(stretches), selection.condition, _CALLS)
+    counts = (
+        rows.order_by()
+        .annotate(minute=minute)
+        .values("minute")
+        .annotate(
+            requests=Count("*"),
+            errors=Count("id", filter=Q(status=Status.ERROR)),
+            rate_limited=Count("id", filter=Q(cause=Cause.RATE_LIMIT)),
+            tokens=Sum(querysets.TOKENS),
+        )
+    )
+    try:
+        sql, params = counts.query.sql_with_params()
+    except EmptyResultSet:
+        return None
+    return sql, list(params)
+
+
+def _minutes_looked_at(user: User, selection: Selection, looked: Looked) -> lookback.Sql | None:
+    """Return the same query over the records among those looked at that meet all filters."""
+    columns = ("created_at", "type", "status", "cause", "input_tokens", "output_tokens")
+    try:
+        sql, params = lookback.table(user, selection, looked, columns)
+    except EmptyResultSet:
+        # A threshold beyond what its column can hold: Django knows without asking that nothing meets it.
+        return None
+    return (
+        "SELECT date_bin('1 minute', created_at, '2000-01-01 00:00+00') AS minute, count(*) AS requests,"  # noqa: S608
+        " count(*) FILTER (WHERE status = %s) AS errors, count(*) FILTER (WHERE cause = %s) AS rate_limited,"
+        " sum(input_tokens::bigint + output_tokens) AS tokens"
+        f" FROM ({sql}) AS found WHERE type = ANY(%s) GROUP BY minute",
+        [Status.ERROR.value, Cause.RATE_LIMIT.value, *params, [kind.value for kind in REQUEST_TYPES]],
+    )
+
+
+def _bounded(user: User, selection: Selection, now: datetime) -> TimeRange:
+    """Return the range with both ends: an open start is the first hour of a record, an open end is now."""
+    chosen = selection.covered
+    start, end = chosen.start, chosen.end
+    if start is None:
+        hours = UsageHour.objects.filter(selection.dimensions, user_id__in=user.ids).order_by("start")
+        start = hours.values_list("start", flat=True).first() or floor(now, HOUR)
+    return TimeRange(start, ceil(now, MINUTE) if end is None else end)
+
+
+def _unpacked(packed: int) -> Peak:
+    value, later = divmod(packed, _PACK)
+    return Peak(value, datetime.fromtimestamp((_PACK - 1 - later) * 60, UTC))
+
+
+_value = attrgetter("value")
+
+
+def _largest_then_earliest(peak: Peak) -> tuple[int, float]:
+    return peak.value, -peak.at.timestamp()

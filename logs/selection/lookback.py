@@ -1,0 +1,393 @@
+"""Filters that no rollup knows (thresholds, stream, endpoint): looked for among a bounded number of records.
+
+Whether a record meets them only the record itself can tell, so it is read. A page reads the newest
+`MOST_RECORDS` that the other filters leave, says so, and goes on from there when somebody asks. List, header,
+chart and breakdown are made from the same records: `newest` fixes which these are, and `table` reads them.
+
+1. Without other filters the records are found by their place in the index: the newest of the range.
+2. With others the rollups name the hours that hold any (days first, then their hours). The index of these
+   hours alone, which includes the columns of the other filters, tells which records they are.
+
+Every bound here holds whatever the range, the filters and the number of records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import EmptyResultSet, FullResultSet
+from django.db import connection
+from django.db.models import Q, Sum
+
+from accounts.models import User
+from logs.models import UsageDay, UsageHour, UsageRecord
+from logs.selection.chosen import IdSpan, Looked, Selection
+from routescope.data.ids import first_id, moment_of
+from routescope.data.keyset import Cursor
+from routescope.data.ranges import DAY, HOUR, TimeRange, floor
+
+MOST_RECORDS = 20_000
+"""Records that one page looks at. Warm, so many take some 20 ms. Cold, each may be a read of its own: some
+2 s from a disk that answers in 0.1 ms, which leaves a page well within its 5 s."""
+MOST_ENTRIES = 100_000
+"""Entries of the index that are walked to find them, where other filters leave few."""
+MOST_SPANS = 200
+"""Stretches of the index that are opened for it."""
+MOST_DAYS = 100
+_EMPTY_LOOKS = 10
+
+_ALL = IdSpan(UUID(int=0), UUID(int=2**128 - 1))
+Sql = tuple[str, list[Any]]
+
+
+def newest(user: User, selection: Selection, most: int | None = None) -> Selection:
+    """Return a selection with what its sums, chart and list are made from: the newest records of its range.
+
+    A selection that rollups answer, or that was looked at already, comes back as it is. With ``most`` it is
+    looked at in any case, at so many: for what only records can tell although no filter asks.
+    """
+    if selection.looked is not None or not (selection.bounds or most):
+        return selection
+    return replace(selection, looked=look(user, selection, most=most))
+
+
+def look(user: User, selection: Selection, cursor: Cursor | None = None, most: int | None = None) -> Looked:
+    """Return where to look for a selection's records from a cursor on: at `MOST_RECORDS`, or ``most``."""
+    cursor = cursor or Cursor()
+    most = most or MOST_RECORDS
+    within = _within(selection.chosen, cursor)
+    newest_first = cursor.newer is None
+    _steady()
+    if within.first >= within.last:
+        return Looked(())
+    if not selection.chosen_values:
+        nth = _nth(user, selection, within, newest_first, most)
+        if nth is None:
+            return Looked((within,), is_dense=True)
+        return Looked((_cut(within, nth, newest_first),), most, nth, is_dense=True)
+    for _ in range(_EMPTY_LOOKS):
+        looked = _among_others(user, selection, within, newest_first, most)
+        if looked.records or looked.reached is None:
+            break
+        # Sums outlive their records: these hours hold none any more.
+        within = _beyond(within, looked.reached, newest_first)
+    return looked
+
+
+def steps(user: User, selection: Selection, cursor: Cursor) -> Iterator[Looked]:
+    """Yield one look after the other from a cursor on, until the whole range was looked at: for work in the
+    background that must see it all.
+    """
+    while True:
+        looked = look(user, selection, cursor)
+        yield looked
+        if looked.reached is None:
+            return
+        cursor = Cursor(newer=looked.reached) if cursor.newer else Cursor(older=looked.reached)
+
+
+def within_reach(user: User, start: datetime, end: datetime, most: int) -> datetime:
+    """Return from when on, in a range, the user has at most ``most`` records, told by the rollups.
+
+    ``start`` where all of it has no more, or else the beginning of a UTC hour: of the last one at the latest.
+    """
+    begins, left = _reached(user, UsageDay, start, end, most)
+    if begins is None:
+        return start
+    hour, _ = _reached(user, UsageHour, max(start, begins), min(end, begins + DAY), left)
+    kept = begins if hour is None else hour + HOUR
+    return max(start, min(kept, floor(end - timedelta(microseconds=1), HOUR)))
+
+
+def _reached(
+    user: User, rollup: type[UsageDay | UsageHour], start: datetime, end: datetime, most: int
+) -> tuple[datetime | None, int]:
+    """Return the first period, newest first, that holds too much, and how much was left before it."""
+    unit = DAY if rollup is UsageDay else HOUR
+    rows = rollup.objects.filter(user_id__in=user.ids, start__gte=floor(start, unit), start__lt=end)
+    volumes = rows.values("start").annotate(volume=Sum("records")).order_by("-start")
+    for begins, volume in volumes.values_list("start", "volume"):
+        if volume > most:
+            return begins, most
+        most -= volume
+    return None, most
+
+
+def ids(user: User, selection: Selection, looked: Looked, *, newest_first: bool, limit: int) -> list[UUID]:
+    """Return the ids of the nearest ``limit`` records, of those looked at, that meet all filters."""
+    try:
+        sql, values = table(user, selection, looked, ("id",), nearest=(newest_first, limit))
+    except EmptyResultSet:
+        return []
+    with connection.cursor() as database:
+        database.execute(
+            f"SELECT id FROM ({sql}) AS found ORDER BY id {_order(newest_first)} LIMIT %s",  # noqa: S608
+            [*values, limit],
+        )
+        return [row[0] for row in database.fetchall()]
+
+
+def table(
+    user: User,
+    selection: Selection,
+    looked: Looked,
+    columns: Sequence[str],
+    *,
+    nearest: tuple[bool, int] | None = None,
+) -> Sql:
+    """Return the query, and its values, of the records that meet all filters among those looked at.
+
+    With ``nearest`` (newest first or not, how many) each span yields no more than so many. Raises
+    EmptyResultSet where no record can meet them: a threshold beyond what its column holds.
+
+    Lateral on purpose, and fenced by OFFSET: as one condition on the table the planner may take the spans for
+    a filter and walk all that lies between them, or scan a partition to join it to them.
+    """
+    if not looked.spans:
+        raise EmptyResultSet
+    bounds, bound_values = _condition(selection.bounds)
+    others, other_values = _others(selection)
+    read = ", ".join(columns)
+    shown = ", ".join(f"matching.{column}" for column in columns)
+    fence = "OFFSET 0"
+    limits: list[Any] = []
+    if nearest is not None:
+        fence = f"ORDER BY id {_order(nearest[0])} LIMIT %s"
+        limits = [nearest[1]]
+    spans: list[Any] = [
+        list(user.ids),
+        [span.first for span in looked.spans],
+        [span.last for span in looked.spans],
+    ]
+    source = (
+        "unnest(%s::integer[]) AS owner (id)"
+        " CROSS JOIN unnest(%s::uuid[], %s::uuid[]) AS span (first, last) CROSS JOIN LATERAL"
+    )
+    here = "usage_record.user_id = owner.id AND usage_record.id >= span.first AND usage_record.id < span.last"
+    if looked.is_dense:
+        return (
+            f"SELECT {shown} FROM {source} (SELECT {read} FROM usage_record"  # noqa: S608
+            f" WHERE {here}{others} AND ({bounds}) {fence}) AS matching",
+            [*spans, *other_values, *bound_values, *limits],
+        )
+    # Few of these hours' records are meant: their ids from the index alone, then their rows.
+    inner = f"SELECT usage_record.id FROM usage_record WHERE {here}{others} OFFSET 0"  # noqa: S608
+    return (
+        f"SELECT {shown} FROM {source} ({inner}) AS meant"  # noqa: S608
+        f" CROSS JOIN LATERAL (SELECT {read} FROM usage_record WHERE usage_record.user_id = owner.id"
+        f" AND usage_record.id = meant.id AND ({bounds}) OFFSET 0) AS matching",
+        [*spans, *other_values, *bound_values],
+    )
+
+
+# --- How far ---------------------------------------------------------------------------------------------
+
+
+def _among_others(user: User, selection: Selection, within: IdSpan, newest_first: bool, most: int) -> Looked:
+    """Look where other filters leave a part of the records."""
+    spans, entries, reached = _holding(user, selection, within, newest_first, most)
+    if entries > MOST_ENTRIES and len(spans) == 1:
+        # One hour that holds more than may be walked: the nearest part of it.
+        edge = _nth(user, Selection(), spans[0], newest_first, MOST_ENTRIES)
+        if edge is not None:
+            spans, reached = [_cut(spans[0], edge, newest_first)], edge
+    is_dense = entries <= 3 * most
+    seen = 0
+    for number, held in enumerate(_counts(user, selection, spans)):
+        left = most - seen
+        if held > left:
+            near = spans[:number]
+            nth = _nth(user, selection, spans[number], newest_first, left) if left else None
+            if nth is None:
+                nth = _far_end(near[-1], within, newest_first)
+            else:
+                near.append(_cut(spans[number], nth, newest_first))
+            return Looked(tuple(near), most, nth, is_dense)
+        seen += held
+    return Looked(tuple(spans), seen, reached, is_dense)
+
+
+def _holding(
+    user: User, selection: Selection, within: IdSpan, newest_first: bool, most: int
+) -> tuple[list[IdSpan], int, UUID | None]:
+    """Return the hours that hold what the other filters leave, nearest first, up to ``most`` of it.
+
+    With them: how many entries of the index they have, and the id that the search reached where it stopped
+    before the end of the range.
+    """
+    days = _periods(UsageDay, user, selection, _moments(within), newest_first, MOST_DAYS + 1)
+    taken: list[datetime] = []
+    held_before = 0
+    for start, held, _ in days[:MOST_DAYS]:
+        # The first day may lie mostly behind the cursor: it counts for nothing.
+        if held_before > most:
+            break
+        held_before += held if taken else 0
+        taken.append(start)
+    reached = None
+    if len(taken) < len(days):
+        reached = _far_end(IdSpan(first_id(taken[-1]), first_id(taken[-1] + DAY)), within, newest_first)
+    spans: list[IdSpan] = []
+    entries = 0
+    hours = _periods(UsageHour, user, selection, _moments(within), newest_first, len(taken) * 24, taken)
+    for start, _, volume in hours:
+        span = _clipped(IdSpan(first_id(start), first_id(start + HOUR)), within)
+        if span.first >= span.last:
+            continue
+        if spans and (entries + volume > MOST_ENTRIES or len(spans) >= MOST_SPANS):
+            return spans, entries, _far_end(spans[-1], within, newest_first)
+        entries += volume
+        if spans and spans[-1].first == span.last:
+            spans[-1] = IdSpan(span.first, spans[-1].last)
+        elif spans and spans[-1].last == span.first:
+            spans[-1] = IdSpan(spans[-1].first, span.last)
+        else:
+            spans.append(span)
+    return spans, entries, reached
+
+
+def _periods(
+    rollup: type[UsageDay | UsageHour],
+    user: User,
+    selection: Selection,
+    within: TimeRange,
+    newest_first: bool,
+    most: int,
+    days: Sequence[datetime] | None = None,
+) -> list[tuple[datetime, int, int]]:
+    """Return the periods in which the other filters leave something: start, how much, and the volume in all.
+
+    They are at most so many, nearest first, and hours of certain ``days`` alone.
+    """
+    if days is not None and not days:
+        return []
+    unit = DAY if rollup is UsageDay else HOUR
+    rows = rollup.objects.filter(user_id__in=user.ids)
+    if within.start is not None:
+        rows = rows.filter(start__gte=floor(within.start, unit))
+    if within.end is not None:
+        rows = rows.filter(start__lte=within.end)
+    if days:
+        hours = [day + number * HOUR for day in days for number in range(24)]
+        rows = rows.filter(start__gte=min(days), start__lt=max(days) + DAY, start__in=hours)
+    sums = rows.values("start").annotate(
+        held=Sum("records", filter=selection.dimensions), volume=Sum("records")
+    )
+    order = "-start" if newest_first else "start"
+    return list(sums.filter(held__gt=0).order_by(order).values_list("start", "held", "volume")[:most])
+
+
+def _counts(user: User, selection: Selection, spans: Sequence[IdSpan]) -> list[int]:
+    """Return how many records the other filters leave in each span, from the index alone."""
+    if not spans:
+        return []
+    others, values = _others(selection)
+    with connection.cursor() as database:
+        database.execute(
+            "SELECT span.number, sum(counted.held)::bigint FROM unnest(%s::integer[]) AS owner (id)"  # noqa: S608
+            " CROSS JOIN unnest(%s::uuid[], %s::uuid[]) WITH ORDINALITY AS span (first, last, number)"
+            " CROSS JOIN LATERAL (SELECT count(*) AS held FROM usage_record WHERE user_id = owner.id"
+            f" AND id >= span.first AND id < span.last{others}) AS counted"
+            " GROUP BY span.number ORDER BY span.number",
+            [list(user.ids), [span.first for span in spans], [span.last for span in spans], *values],
+        )
+        return [row[1] for row in database.fetchall()]
+
+
+def _nth(user: User, selection: Selection, span: IdSpan, newest_first: bool, n: int) -> UUID | None:
+    """Return the id of the n-th record of a span that the other filters leave; None where none follows it."""
+    others, values = _others(selection)
+    order = _order(newest_first)
+    part = (
+        "SELECT id FROM usage_record"  # noqa: S608
+        f" WHERE user_id = %s AND id >= %s AND id < %s{others} ORDER BY id {order}"
+    )
+    if len(user.ids) == 1:
+        sql, params = part, [user.pk, span.first, span.last, *values]
+    else:
+        # In order within one user only: of each the first, and of these the n-th.
+        sql = " UNION ALL ".join([f"({part} LIMIT %s)"] * len(user.ids)) + f" ORDER BY id {order}"
+        params = [value for owner in user.ids for value in (owner, span.first, span.last, *values, n + 1)]
+    with connection.cursor() as database:
+        database.execute(f"{sql} OFFSET %s LIMIT 2", [*params, n - 1])
+        found = database.fetchall()
+    return found[0][0] if len(found) == 2 else None
+
+
+def _steady() -> None:
+    """Plan the transaction's queries for what they are: short, bounded, and sent by many at once."""
+    with connection.cursor() as database:
+        database.execute(
+            "SELECT set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)"
+        )
+
+
+# --- Conditions ------------------------------------------------------------------------------------------
+
+
+def _others(selection: Selection) -> Sql:
+    """Return the condition of the filters that the index knows, to be put after another."""
+    chosen = selection.chosen_values
+    return (
+        "".join(f" AND usage_record.{column} = ANY(%s)" for column, _ in chosen),
+        [list(values) for _, values in chosen],
+    )
+
+
+def _condition(bounds: Q) -> Sql:
+    """Return a condition on records as SQL. Raises EmptyResultSet where none can meet it."""
+    query = UsageRecord.objects.filter(bounds).query
+    try:
+        sql, values = query.get_compiler(connection=connection).compile(query.where)
+    except FullResultSet:
+        return "true", []
+    return sql, list(values)
+
+
+def _within(chosen: TimeRange, cursor: Cursor) -> IdSpan:
+    """Return the ids of a range that lie on the cursor's far side."""
+    first = _ALL.first if chosen.start is None else first_id(chosen.start)
+    last = _ALL.last if chosen.end is None else first_id(chosen.end)
+    if cursor.newer:
+        first = max(first, _after(cursor.newer))
+    elif cursor.older:
+        last = min(last, cursor.older)
+    return IdSpan(first, last)
+
+
+def _moments(within: IdSpan) -> TimeRange:
+    """Return the range of time that holds some ids."""
+    end = None if within.last == _ALL.last else moment_of(within.last) + timedelta(milliseconds=1)
+    return TimeRange(None if within.first == _ALL.first else moment_of(within.first), end)
+
+
+def _clipped(span: IdSpan, within: IdSpan) -> IdSpan:
+    return IdSpan(max(span.first, within.first), min(span.last, within.last))
+
+
+def _cut(span: IdSpan, nth: UUID, newest_first: bool) -> IdSpan:
+    """Return the near part of a span, up to a record and with it."""
+    return IdSpan(nth, span.last) if newest_first else IdSpan(span.first, _after(nth))
+
+
+def _beyond(within: IdSpan, reached: UUID, newest_first: bool) -> IdSpan:
+    """Return what lies beyond the cursor that a look reached."""
+    return IdSpan(within.first, reached) if newest_first else IdSpan(_after(reached), within.last)
+
+
+def _far_end(span: IdSpan, within: IdSpan, newest_first: bool) -> UUID:
+    """Return the cursor that goes on beyond a span."""
+    span = _clipped(span, within)
+    return span.first if newest_first else UUID(int=span.last.int - 1)
+
+
+def _after(identifier: UUID) -> UUID:
+    return UUID(int=min(identifier.int + 1, _ALL.last.int))
+
+
+def _order(newest_first: bool) -> str:
+    return "DESC" if newest_first else "ASC"

@@ -1,0 +1,1 @@
+"""The Usage Logs tab."""

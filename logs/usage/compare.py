@@ -1,0 +1,229 @@
+"""The Compare view: a breakdown as a sorted table whose every line leads to its records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _l
+from django_stubs_ext import StrPromise
+
+from accounts.models import User
+from logs.models import Cause
+from logs.rollups import own_sums
+from logs.rollups.breakdown import BreakdownLine, By, breakdown
+from logs.rollups.own_sums import Totals
+from logs.selection.chosen import Selection
+
+if TYPE_CHECKING:
+    from logs.filters.usage_filter import UsageFilter
+
+MOST_ROWS = 100
+"""Lines of their own; the rest are added up in one."""
+
+_Value = Decimal | int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column that can be sorted by. ``query`` sorts by it, or the other way round where it is sorted by."""
+
+    key: str
+    label: str | StrPromise
+    hint: str | StrPromise
+    order: str
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonRow:
+    """A line of the table. ``query`` leads to its records; nothing where no filter can name them.
+
+    ``share`` is of the cost of all lines; None where that is nothing.
+    """
+
+    label: str
+    query: str
+    totals: Totals
+    share: Decimal | None
+
+    @property
+    def bar(self) -> str:
+        """The share as a length for the chart in the cell: 0 to 100, a point and no grouping."""
+        return f"{min(max((self.share or Decimal(0)) * 100, Decimal(0)), Decimal(100)):.2f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """``others`` adds up the lines that are not shown; None where all are. ``total`` is the header's sums."""
+
+    by: By
+    columns: Sequence[Column]
+    rows: Sequence[ComparisonRow]
+    others: ComparisonRow | None
+    count: int
+    total: ComparisonRow
+
+
+_FIGURES: Mapping[str, Callable[[Totals], _Value]] = {
+    "requests": lambda totals: totals.requests,
+    "success": lambda totals: totals.success_rate,
+    "input": lambda totals: totals.input_tokens,
+    "output": lambda totals: totals.output_tokens,
+    "ratio": lambda totals: totals.input_per_output,
+    "cached": lambda totals: totals.cached_share,
+    "cost": lambda totals: totals.cost,
+    "per_request": lambda totals: totals.cost_per_request,
+    "per_million": lambda totals: totals.cost_per_million,
+}
+_LABELS: Mapping[str, tuple[StrPromise | str, StrPromise | str]] = {
+    "requests": (_l("Requests"), ""),
+    "success": (_l("Success"), _l("The share of requests that succeeded")),
+    "input": (_l("Input"), _l("Input tokens, cached ones included")),
+    "output": (_l("Output"), _l("Output tokens")),
+    "ratio": (_l("In : out"), _l("Input tokens for each output token")),
+    "cached": (_l("Cached"), _l("The share of input tokens that came from a cache")),
+    "cost": (_l("Cost"), _l("In USD, refunds netted")),
+    "per_request": (_l("Per request"), _l("Cost divided by requests")),
+    "per_million": (_l("Per 1M tokens"), _l("Cost of a million tokens, input and output together")),
+}
+SORTS = tuple(f"{sign}{key}" for key in ("name", *_FIGURES) for sign in ("", "-"))
+"""What ``sort`` may say: a column, with a minus for the largest first."""
+
+
+def default_sort(by: By | None) -> str:
+    """Return how a comparison is sorted unless it is told: the newest day first, or else what cost most."""
+    return "-name" if by is By.DAY else "-cost"
+
+
+def comparison(user: User, filters: UsageFilter, selection: Selection) -> Comparison | None:
+    """Return the comparison that the filters ask for; None where they ask for none, or select nothing.
+
+    ``selection`` is what they select, looked at already where no rollup knows it.
+    """
+    by = filters.compared
+    if by is None:
+        return None
+    lines = breakdown(user, selection, by)
+    if not lines:
+        return None
+    total = sum((line.totals for line in lines), own_sums.NOTHING)
+    names = _names(filters, by)
+    lines = _sorted(lines, filters.sorted_by, lambda line: _label(line, by, names))
+    rows = [_row(filters, selection, by, names, line, total) for line in lines[:MOST_ROWS]]
+    others = None
+    if rest := lines[MOST_ROWS:]:
+        added = sum((line.totals for line in rest), own_sums.NOTHING)
+        others = ComparisonRow("", "", added, _share(added, total))
+    return Comparison(
+        by,
+        _columns(filters, by),
+        rows,
+        others,
+        len(lines),
+        ComparisonRow("", "", total, _share(total, total)),
+    )
+
+
+def _columns(filters: UsageFilter, by: By) -> list[Column]:
+    columns = []
+    sort = filters.sorted_by
+    for key, (label, hint) in {"name": (by.label, ""), **_LABELS}.items():
+        order = {key: "ascending", f"-{key}": "descending"}.get(sort, "none")
+        # The first press shows what matters: the largest figures, the newest day, names from A.
+        first = key if key == "name" and by is not By.DAY else f"-{key}"
+        if sort == first:
+            first = first.removeprefix("-") if first.startswith("-") else f"-{first}"
+        query = filters.with_(sort="" if first == default_sort(by) else first)
+        columns.append(Column(key, label, hint, order, query))
+    return columns
+
+
+def _sorted(
+    lines: list[BreakdownLine], sort: str, label: Callable[[BreakdownLine], str]
+) -> list[BreakdownLine]:
+    """Sort by a column, equals by name; what has no figure in it comes last either way."""
+    key, downwards = sort.removeprefix("-"), sort.startswith("-")
+    named = sorted(lines, key=lambda line: (not line.value, label(line).casefold(), str(line.value)))
+    if key == "name":
+        # What has no name stays last.
+        return sorted(
+            sorted(named, key=lambda line: label(line).casefold(), reverse=downwards),
+            key=lambda line: line.value == 0 and isinstance(line.value, int),
+        )
+    figure = _FIGURES[key]
+    known = [line for line in named if figure(line.totals) is not None]
+    unknown = [line for line in named if figure(line.totals) is None]
+    return [*sorted(known, key=lambda line: figure(line.totals) or 0, reverse=downwards), *unknown]
+
+
+def _names(filters: UsageFilter, by: By) -> dict[int, str]:
+    """Return the names of the values, by id; none for days and causes."""
+    return {
+        By.MODEL: filters.vocabulary.models.of,
+        By.TOKEN: filters.vocabulary.tokens.of,
+        By.GROUP: filters.vocabulary.groups.of,
+    }.get(by, {})
+
+
+def _label(line: BreakdownLine, by: By, names: Mapping[int, str]) -> str:
+    if isinstance(line.value, date):
+        return date_format(line.value, "Y-m-d")
+    if by is By.CAUSE:
+        return str(_cause(line).label) if line.value else _("No failure")
+    if line.value in names:
+        return names[line.value]
+    return {
+        By.MODEL: _("Without a model"),
+        By.TOKEN: _("Without a token"),
+        By.GROUP: _("Without a group"),
+    }[by]
+
+
+def _cause(line: BreakdownLine) -> Cause:
+    return next(cause for cause in Cause if cause == line.value)
+
+
+def _row(
+    filters: UsageFilter,
+    selection: Selection,
+    by: By,
+    names: Mapping[int, str],
+    line: BreakdownLine,
+    total: Totals,
+) -> ComparisonRow:
+    return ComparisonRow(
+        _label(line, by, names),
+        _query(filters, selection, by, names, line),
+        line.totals,
+        _share(line.totals, total),
+    )
+
+
+def _query(
+    filters: UsageFilter, selection: Selection, by: By, names: Mapping[int, str], line: BreakdownLine
+) -> str:
+    """Return the query string of the list of a line's records.
+
+    Where only the newest were looked at, it is narrowed to their time: it would list more else.
+    """
+    if line.stretch is not None and line.stretch.start and line.stretch.end:
+        return filters.between(line.stretch.start, line.stretch.end, compare="", sort="")
+    if by is By.CAUSE:
+        chosen = {"cause": _cause(line).name.lower()} if line.value else {"status": "success"}
+    elif isinstance(line.value, int) and line.value in names:
+        chosen = {by.value: names[line.value]}
+    else:
+        return ""
+    if selection.covered != selection.chosen:
+        return filters.between(selection.covered.start, selection.covered.end, **chosen, compare="", sort="")
+    return filters.with_(**chosen, compare="", sort="")
+
+
+def _share(part: Totals, whole: Totals) -> Decimal | None:
+    return part.cost / whole.cost if whole.cost else None

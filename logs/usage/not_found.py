@@ -1,0 +1,416 @@
+"""Why nothing was found, and the way out: reasons in the order of how sure they are, each with what mends it.
+
+Everything said is about the person's own records and about the shape of what was typed. Whether another
+account has a record is never looked up, so a stranger's ID reads as one that never was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.conf import settings
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from logs.listing.own_records import Found
+from logs.models import UsageHour, UsageRecord
+from logs.rollups import own_sums
+from logs.rollups.breakdown import midnight
+from logs.selection import lookback
+from logs.selection.chosen import Looked, Selection
+from routescope.contracts import elsewhere
+from routescope.data.ids import first_id, moment_of
+from routescope.data.keyset import Cursor, Page
+from routescope.data.partitions import Month
+from routescope.data.ranges import HOUR, TimeRange, floor
+from routescope.text import pasted
+from routescope.text.formatting import day as written_day
+from routescope.text.formatting import exact
+from routescope.text.formatting import when as written
+
+if TYPE_CHECKING:
+    from logs.filters.usage_filter import UsageFilter
+    from logs.rollups.own_sums import Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What mends it: ``query`` in this tab, or else the ``url`` of another page."""
+
+    label: str
+    query: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why nothing is there. ``kind`` names it; ``sure`` is false for what only may be the reason."""
+
+    kind: str
+    text: str
+    actions: tuple[Action, ...] = ()
+    sure: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    title: str
+    lead: str
+    reasons: list[Reason]
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    number: int
+    at_least: bool = False
+
+    @property
+    def words(self) -> str:
+        number = exact(self.number)
+        if self.at_least:
+            return _("at least %(n)s records") % {"n": number}
+        return ngettext("%(n)s record", "%(n)s records", self.number) % {"n": number}
+
+    def __bool__(self) -> bool:
+        return self.number > 0
+
+
+# --- Nothing matches the filters -------------------------------------------------------------------------
+
+
+def empty(filters: UsageFilter, totals: Totals, looked: Looked | None, page: Page[Any]) -> Explanation | None:
+    """Say why no record is listed under some filters; None for a person who has no record at all.
+
+    ``looked`` is what the header is made of, where no rollup knows the filters; ``page`` is the empty one.
+    """
+    if filters.is_first_run:
+        return None
+    here = page.looked if isinstance(page, Found) else None
+    if here is not None or (filters.compared and looked is not None and looked.reached is not None):
+        return _not_found_yet(filters, totals, here or looked, page)
+    lead = _("Nothing in “%(range)s” matches the filters.") if filters.pills else _("Nothing in “%(range)s”.")
+    lead %= {"range": filters.range_label}
+    if totals.records:
+        return Explanation(_("The end of the list"), "", [_past_the_end(filters, totals)])
+    reasons = [
+        *_inverted(filters),
+        *_outside_the_range(filters),
+        *_hidden_by_filters(filters),
+        *_older_than_kept(filters),
+        *_not_arrived(filters),
+        Reason(
+            "task",
+            _("Results of async tasks (images, audio, video) are not here but in Task Logs."),
+            (Action(_("Open Task Logs"), url=reverse("tasks")),),
+            sure=False,
+        ),
+        _another_account(),
+    ]
+    return Explanation(_("No records match"), lead, reasons)
+
+
+def _not_found_yet(
+    filters: UsageFilter, totals: Totals, looked: Looked | None, page: Page[Any]
+) -> Explanation:
+    """Say how far was looked, and lead further back: whether there is none is not known yet."""
+    assert looked is not None and looked.back_to is not None  # noqa: S101
+    is_further = isinstance(page, Found) and page.is_further
+    words = {"n": exact(looked.records), "time": written(looked.back_to)}
+    if is_further:
+        title = _("None found yet")
+        lead = _("Looked at %(n)s records further back, to %(time)s: none of them matches.") % words
+    else:
+        title = _("None of the newest records match")
+        lead = _("Looked at the newest %(n)s records, back to %(time)s.") % words
+    onward = filters.listed_query(Cursor(older=looked.reached))
+    actions = [Action(_("Look further back"), onward)]
+    if page.newer:
+        back = Cursor(newer=page.newer) if totals.records or is_further else Cursor()
+        actions.append(Action(_("Newer"), filters.page_query(back)))
+    if filters.pills:
+        actions.append(Action(_("Remove the filters"), filters.unfiltered_query))
+    text = _("Cost, duration, tokens, stream and endpoint are looked up record by record, in steps.")
+    return Explanation(title, lead, [Reason("further", text, tuple(actions))])
+
+
+def _past_the_end(filters: UsageFilter, totals: Totals) -> Reason:
+    count = _Count(totals.records)
+    return Reason(
+        "page",
+        _("The filters match %(count)s, but none on this page.") % {"count": count.words},
+        (Action(_("Show the newest"), filters.first_query),),
+    )
+
+
+def _inverted(filters: UsageFilter) -> Iterator[Reason]:
+    chosen = filters.selection.chosen
+    if chosen.start and chosen.end and chosen.start >= chosen.end:
+        yield Reason(
+            "inverted",
+            _("The range ends before it starts."),
+            (Action(_("Swap its ends"), filters.between(chosen.end, chosen.start)),),
+        )
+
+
+def _outside_the_range(filters: UsageFilter) -> Iterator[Reason]:
+    chosen = filters.selection.chosen
+    if chosen == TimeRange():
+        return
+    count = _count(filters, replace(filters.selection, chosen=TimeRange()))
+    if not count:
+        return
+    everything = Action(_("Search all time"), filters.all_time_query)
+    text = (
+        _("The other filters match %(count)s outside the date range.")
+        if filters.pills
+        else _("Outside the date range: %(count)s.")
+    ) % {"count": count.words}
+    nearest = _nearest(filters)
+    if nearest is None:
+        yield Reason("range", text, (everything,))
+        return
+    zone = timezone.get_current_timezone()
+    day = nearest.astimezone(zone).date()
+    stretch = TimeRange(midnight(day, zone), midnight(day + timedelta(days=1), zone))
+    there = _count(filters, replace(filters.selection, chosen=stretch))
+    text += " " + _("The nearest: %(day)s, %(count)s.") % {
+        "day": written_day(day),
+        "count": there.words,
+    }
+    assert stretch.start is not None and stretch.end is not None  # noqa: S101
+    show = Action(_("Show that day"), filters.between(stretch.start, stretch.end))
+    yield Reason("range", text, (show, everything))
+
+
+def _hidden_by_filters(filters: UsageFilter) -> Iterator[Reason]:
+    pills = {pill.name: pill for pill in filters.pills}
+    found = False
+    for name, pill in pills.items():
+        if count := _count(filters, filters.selection_without(name)):
+            found = True
+            yield Reason(
+                "filter",
+                _("The filter by %(filter)s hides %(count)s in this range.")
+                % {"filter": f"“{pill.label}”", "count": count.words},
+                (Action(_("Remove it"), filters.without(name)),),
+            )
+    if found or not pills:
+        return
+    none = filters.selection_without(*pills)
+    if len(pills) > 1 and (count := _count(filters, none)):
+        yield Reason(
+            "filters",
+            _("No single filter hides them, but together they hide %(count)s in this range.")
+            % {"count": count.words},
+            (Action(_("Remove the filters"), filters.unfiltered_query),),
+        )
+    elif not _count(filters, replace(filters.selection, chosen=TimeRange())):
+        yield Reason(
+            "both",
+            _("Neither the range nor a filter alone hides them. Over all time, without filters: %(n)s.")
+            % {"n": _count(filters, Selection()).words},
+            (Action(_("Show all records"), filters.everything_query),),
+        )
+
+
+def _older_than_kept(filters: UsageFilter) -> Iterator[Reason]:
+    chosen, oldest = filters.selection.chosen, oldest_kept(filters.now)
+    if chosen.start is None or chosen.start >= oldest:
+        return
+    words = {"months": settings.RECORD_RETENTION_MONTHS, "day": written_day(oldest)}
+    if chosen.end is not None and chosen.end <= oldest:
+        text = _(
+            "The range is older than what is kept: records are deleted after %(months)s months, so those"
+            " before %(day)s are gone."
+        )
+    else:
+        text = _(
+            "A part of the range is older than what is kept: records are deleted after %(months)s months,"
+            " so those before %(day)s are gone."
+        )
+    yield Reason("retention", text % words, (Action(_("Show what is kept"), filters.all_time_query),))
+
+
+def _not_arrived(filters: UsageFilter) -> Iterator[Reason]:
+    end = filters.selection.chosen.end
+    if end is None or end >= filters.now:
+        yield _just_now(filters.first_query)
+
+
+def _count(filters: UsageFilter, selection: Selection) -> _Count:
+    """Count by the rollups; with a threshold, among the newest records of the rest of the selection."""
+    selection = lookback.newest(filters.user, selection)
+    is_part = selection.looked is not None and selection.looked.reached is not None
+    return _Count(own_sums.totals(filters.user, selection).records, at_least=is_part)
+
+
+def _nearest(filters: UsageFilter) -> datetime | None:
+    """Return when the record nearest to the range was that matches everything but the range."""
+    chosen = filters.selection.chosen
+    found: list[tuple[timedelta, datetime]] = []
+    if chosen.start is not None and (before := _edge(filters, TimeRange(None, chosen.start))):
+        found.append((chosen.start - before, before))
+    if chosen.end is not None and (after := _edge(filters, TimeRange(chosen.end, None))):
+        found.append((after - chosen.end, after))
+    return min(found)[1] if found else None
+
+
+def _edge(filters: UsageFilter, side: TimeRange) -> datetime | None:
+    """Return when the last record of the past, or the first of the future, was that matches."""
+    order = "-" if side.start is None else ""
+    selection = filters.selection
+    records = UsageRecord.objects.visible_to(filters.user).filter(selection.dimensions)
+    if selection.bounds:
+        there = replace(selection, chosen=side)
+        cursor = Cursor() if side.start is None else Cursor(newer=first_id(side.start))
+        looked = lookback.look(filters.user, there, cursor)
+        found = lookback.ids(filters.user, there, looked, newest_first=side.start is None, limit=1)
+        return moment_of(found[0]) if found else None
+    hours = UsageHour.objects.filter(selection.dimensions, user_id__in=filters.user.ids)
+    if side.end is not None:
+        hours = hours.filter(start__lt=side.end)
+    if side.start is not None:
+        hours = hours.filter(start__gte=floor(side.start, HOUR))
+    # The first hour may hold records on the other side of the range only; the second does not.
+    for start in hours.order_by(f"{order}start").values_list("start", flat=True).distinct()[:2]:
+        hour = TimeRange(start, start + HOUR).clipped(side)
+        moment = records.within(hour).order_by(f"{order}id").values_list("created_at", flat=True).first()
+        if moment is not None:
+            return moment
+    return None
+
+
+def oldest_kept(now: datetime) -> datetime:
+    """Return the time before which records are deleted."""
+    return Month.of(now).plus(-settings.RECORD_RETENTION_MONTHS).start
+
+
+# --- An ID that none of one's records has ----------------------------------------------------------------
+
+
+def unknown_id(filters: UsageFilter) -> Explanation:
+    """Say why no record with the ID that was searched for is listed."""
+    searched = filters.searched_id
+    clear = Action(_("Clear the search"), filters.without_request_id)
+    if pasted.is_key(searched):
+        text = _(
+            "It was not searched for, and stands neither here nor in the address of this page. A request ID"
+            " never looks like it."
+        )
+        return Explanation(_("This is an API key, not a request ID"), "", [Reason("key", text, (clear,))])
+    known = [*_known_elsewhere(filters), *_known_by_name(filters)]
+    guesses = [] if any(reason.kind == "task" for reason in known) else [_perhaps_a_task(searched)]
+    return Explanation(
+        _("No record with this ID"),
+        "",
+        [
+            *known,
+            *_of_no_known_shape(searched, clear),
+            *guesses,
+            _another_account(),
+            _just_now(filters.first_query),
+            Reason(
+                "retention",
+                _("It may be older than what is kept: records from before %(day)s are deleted.")
+                % {"day": written_day(oldest_kept(filters.now))},
+                sure=False,
+            ),
+        ],
+    )
+
+
+def _known_elsewhere(filters: UsageFilter) -> Iterator[Reason]:
+    searched, path = filters.searched_id, reverse("usage")
+    for place in elsewhere.look(filters.user, searched, besides="usage"):
+        yield Reason(
+            "task",
+            _("It is the ID of an async task of yours: these are in %(tab)s.") % {"tab": place.label},
+            (Action(_("Show the task"), url=place.url),),
+        )
+    records = UsageRecord.objects.visible_to(filters.user)
+    call = records.filter(task_id=searched).order_by("id").values_list("request_id", flat=True).first()
+    if call:
+        yield Reason(
+            "call",
+            _("It is the ID of an async task. The request that submitted it has another ID."),
+            (Action(_("Show the request"), url=f"{path}?{urlencode({'request_id': call})}"),),
+        )
+    record = _as_uuid(searched)
+    if record and records.filter(id=record).exists():
+        yield Reason(
+            "record",
+            _("It is the number under which one of your records is kept here, not its request ID."),
+            (Action(_("Show the record"), url=reverse("usage-record", args=[record])),),
+        )
+
+
+def _known_by_name(filters: UsageFilter) -> Iterator[Reason]:
+    for name, known, text in (
+        ("model", filters.vocabulary.models, _("It is the name of a model.")),
+        ("token", filters.vocabulary.tokens, _("It is the name of one of your tokens.")),
+        ("group", filters.vocabulary.groups, _("It is the name of a group.")),
+    ):
+        if filters.searched_id in known:
+            chosen = {name: filters.searched_id}
+            query = filters.with_(request_id="", **chosen)
+            yield Reason(name, text, (Action(_("Filter by it"), query),))
+
+
+def _of_no_known_shape(searched: str, clear: Action) -> Iterator[Reason]:
+    if pasted.is_address(searched):
+        text = _("It is an address, and no part of it is a request ID.")
+    elif pasted.is_email(searched):
+        text = _("It is an e-mail address. Records are searched by request ID only.")
+    elif pasted.is_shortened(searched):
+        text = _("It is shortened: a part of it is left out. Copy the whole ID.")
+    elif len(searched) < pasted.SHORTEST:
+        text = _("It is shorter than any request ID. Copy the whole ID.")
+    else:
+        return
+    yield Reason("shape", text, (clear,))
+
+
+def _perhaps_a_task(searched: str) -> Reason:
+    return Reason(
+        "task",
+        _("It may be the ID of an async task: these are in Task Logs."),
+        (Action(_("Search Task Logs"), url=f"{reverse('tasks')}?{urlencode({'task_id': searched})}"),),
+        sure=False,
+    )
+
+
+def _as_uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+# --- Both ------------------------------------------------------------------------------------------------
+
+
+def _another_account() -> Reason:
+    return Reason(
+        "account",
+        _(
+            "It may belong to another account. Only calls made with your own tokens are listed here: check"
+            " which token the call was made with."
+        ),
+        sure=False,
+    )
+
+
+def _just_now(query: str) -> Reason:
+    return Reason(
+        "recent",
+        _("It may not have arrived yet: the gateway sends a record a few seconds after its call ends."),
+        (Action(_("Search again"), query),),
+        sure=False,
+    )

@@ -1,0 +1,279 @@
+"""Usage Logs: the tab, its results fragment, one record, and the permalink."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from csp.decorators import csp_update
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpResponse, JsonResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts.models import SavedView
+from accounts.people import saved_views
+from accounts.people.signed_in import AuthenticatedRequest
+from logs.filters.usage_filter import UsageFilter
+from logs.listing import own_records
+from logs.listing.display import Display
+from logs.listing.rows import rows_of
+from logs.models import UsageRecord
+from logs.record import details
+from logs.rollups import own_sums, traffic
+from logs.rollups.own_tokens import own_tokens
+from logs.selection import lookback
+from logs.selection.chosen import Selection
+from logs.usage import compare, not_found
+from logs.usage.chart import Chart
+from routescope.data.ids import first_id, moment_of
+from routescope.data.keyset import Cursor, Page
+from routescope.data.snapshot import snapshot
+from routescope.web.asking import asked, asked_by_form
+from routescope.web.unavailable import answers_json
+
+MOST_NEWS = 100
+MOST_OF_ONE_ID = 100
+"""Records that carry one request ID: the call, its refunds and adjustments. More is no ID of one call."""
+
+
+@asked_by_form
+@login_required
+def usage(request: AuthenticatedRequest) -> HttpResponse:
+    """The Usage Logs tab. Its form leads to the address of what it asks for."""
+    if request.method == "POST":
+        return redirect(
+            reverse("usage") + UsageFilter(asked(request), user=request.user).page_query(Cursor())
+        )
+    context = _usage(request)
+    if context["filters"].holds_a_key:
+        return redirect(context["page_url"])
+    return render(request, "logs/usage.html", context, status=_status(context))
+
+
+@require_GET
+@login_required
+def further(request: AuthenticatedRequest) -> HttpResponse:
+    """The rows that follow those on the page, looked for further back: what was found stays above them.
+
+    ``shown`` is the last row on the page. Without JavaScript the same link leads to the next page.
+    """
+    cursor = Cursor.parse(request.GET)
+    display = Display.of(request.user)
+    with snapshot():
+        filters = UsageFilter(request.GET, user=request.user)
+        page = own_records.listed(request.user, filters.selection, cursor, display.page_size)
+    last = Cursor.parse(QueryDict(urlencode({"older": request.GET.get("shown", "")}))).older
+    day = timezone.localdate(moment_of(last)) if last else None
+    context = {
+        "filters": filters,
+        "page": page,
+        "rows": list(rows_of(page.rows, display.columns, filters.vocabulary, day_before=day)),
+        "last": page.rows[-1].id if page.rows else last,
+        "display": display,
+        "page_path": reverse("usage"),
+        "further_url": reverse("usage-further"),
+        "older_query": filters.page_query(Cursor(older=page.older)),
+    }
+    return render(request, "logs/list.html#further", context)
+
+
+@asked_by_form
+@login_required
+def usage_results(request: AuthenticatedRequest) -> HttpResponse:
+    """What of the tab changes with its filters; puts the page's own URL into the address bar."""
+    context = _usage(request)
+    response = render(request, "logs/usage.html#panel", context, status=_status(context))
+    response["HX-Push-Url"] = context["page_url"]
+    return response
+
+
+@require_GET
+@login_required
+@csp_update({"img-src": ["https:"]})  # type: ignore[arg-type]  # it knows only plain requests
+def record(request: AuthenticatedRequest, record_id: UUID) -> HttpResponse:
+    """One record on a page of its own. Only here are images of its content loaded, not linked."""
+    return render(request, "logs/record.html", {"record": _record(request, record_id), "show_images": True})
+
+
+@require_GET
+@login_required
+def record_details(request: AuthenticatedRequest, record_id: UUID) -> HttpResponse:
+    """One record's details as a row of the list."""
+    return render(
+        request,
+        "logs/record.html#row",
+        {"display": Display.of(request.user), "record": _record(request, record_id)},
+    )
+
+
+@require_GET
+@login_required
+def permalink(request: AuthenticatedRequest, request_id: str) -> HttpResponse:
+    """Lead from an ID in an error message to its record. 404 alike for another's ID and for no ID at all."""
+    if not UsageRecord.objects.visible_to(request.user).identified_by(request_id).exists():
+        raise Http404
+    return redirect(f"{reverse('usage')}?{urlencode({'request_id': request_id})}")
+
+
+@answers_json
+@require_GET
+@login_required
+def usage_chart(request: AuthenticatedRequest) -> JsonResponse:
+    """The chart's figures, for its tooltip."""
+    with snapshot():
+        chart = _chart(UsageFilter(request.GET, user=request.user))
+    return JsonResponse(chart.data)
+
+
+@require_GET
+@login_required
+def news(request: AuthenticatedRequest) -> HttpResponse:
+    """How many records have arrived since the list was shown, up to a bound."""
+    filters = UsageFilter(request.GET, user=request.user)
+    try:
+        since = UUID(request.GET.get("since", ""))
+        moment_of(since)
+    except (ValueError, OverflowError):
+        raise Http404 from None
+    arrived = own_records.count_since(request.user, filters.selection, since, MOST_NEWS)
+    context = {
+        "filters": filters,
+        "arrived": arrived,
+        "more": arrived == MOST_NEWS,
+        "page_path": reverse("usage"),
+        "results_url": reverse("usage-results"),
+        "news_query": request.GET.urlencode(),
+    }
+    return render(request, "logs/news.html", context)
+
+
+@require_POST
+@login_required
+def display(request: AuthenticatedRequest) -> HttpResponse:
+    """Keep the choice of columns and page size, and show the list with it."""
+    Display.chosen_in(request.POST).keep(request.user)
+    query = QueryDict(request.POST.get("query", "")).urlencode()
+    return redirect(f"{reverse('usage-results' if request.htmx else 'usage')}?{query}")
+
+
+@require_GET
+@login_required
+def limits(request: AuthenticatedRequest) -> HttpResponse:
+    """A token against its limits: the minutes over them, and the calls that crossed them."""
+    with snapshot():
+        filters = UsageFilter(request.GET, user=request.user)
+        token = filters.one_token
+        if token is None:
+            raise Http404
+        selection, now = filters.selection, filters.now
+        looked = lookback.newest(request.user, selection, traffic.MOST_CALLS).looked
+        context = {
+            "filters": filters,
+            "token": token,
+            "looked": looked,
+            "chart": _chart(filters),
+            "minutes": traffic.minutes_over(request.user, selection, token, now),
+            "crossings": traffic.crossings(request.user, selection, token, now),
+            "page_path": reverse("usage"),
+        }
+    return render(request, "logs/limits.html", context)
+
+
+@require_GET
+@login_required
+def tokens(request: AuthenticatedRequest) -> HttpResponse:
+    """The person's API tokens with their limits, last use and spend."""
+    with snapshot():
+        context = {"tokens": own_tokens(request.user)}
+    return render(request, "logs/tokens.html", context)
+
+
+def _record(request: AuthenticatedRequest, record_id: UUID) -> UsageRecord:
+    return details.of_one(request.user, record_id)
+
+
+def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
+    cursor = Cursor.parse(asked(request))
+    chart = comparison = explanation = None
+    display = Display.of(request.user)
+    with snapshot():
+        filters = UsageFilter(asked(request), user=request.user)
+        page: Page[Any]
+        selection = filters.selection
+        if filters.searched_id:
+            cursor = Cursor()
+            page = _identified(filters)
+            totals = own_sums.Totals.of(page.rows)
+        else:
+            selection = lookback.newest(request.user, selection)
+            totals = own_sums.totals(request.user, selection)
+            if filters.compared:
+                cursor, page = Cursor(), Page([], older=None, newer=None)
+                comparison = compare.comparison(request.user, filters, selection)
+            else:
+                page = own_records.listed(request.user, selection, cursor, display.page_size)
+            chart = _chart(filters, selection, totals.records)
+        if not page.rows and comparison is None:
+            if filters.searched_id:
+                explanation = not_found.unknown_id(filters)
+            else:
+                explanation = not_found.empty(filters, totals, selection.looked, page)
+    return {
+        "filters": filters,
+        "page": page,
+        "rows": list(rows_of(page.rows, display.columns, filters.vocabulary)),
+        "last": page.rows[-1].id if page.rows else None,
+        "comparison": comparison,
+        "explanation": explanation,
+        "totals": totals,
+        "selection": selection,
+        "looked": selection.looked,
+        "further_url": reverse("usage-further"),
+        "chart": chart,
+        "display": display,
+        "saved": saved_views.menu(request.user, SavedView.Tab.USAGE, filters.query),
+        "news_query": _news_query(filters, page, cursor),
+        "tab": "usage",
+        "page_path": reverse("usage"),
+        "results_url": reverse("usage-results"),
+        "page_url": reverse("usage") + filters.page_query(cursor),
+        "older_query": filters.page_query(Cursor(older=page.older)),
+        "newer_query": filters.page_query(Cursor(newer=page.newer)),
+        "ingest_url": settings.BASE_URL + reverse("api-usage"),
+    }
+
+
+def _news_query(filters: UsageFilter, page: Page[Any], cursor: Cursor) -> str:
+    """Return what asks for records newer than the page's; nothing where it does not end with the present."""
+    if filters.searched_id or cursor != Cursor() or filters.selection.chosen.end not in (None, filters.until):
+        return ""
+    newest = page.rows[0].id if page.rows else first_id(filters.now)
+    query = filters.query
+    query["since"] = str(newest)
+    return query.urlencode()
+
+
+def _chart(filters: UsageFilter, selection: Selection | None = None, records: int | None = None) -> Chart:
+    token = filters.one_token
+    return Chart(
+        traffic.traffic(filters.user, selection or filters.selection, filters.now, records),
+        rpm_limit=token.rpm_limit if token else None,
+        tpm_limit=token.tpm_limit if token else None,
+    )
+
+
+def _identified(filters: UsageFilter) -> Page[UsageRecord]:
+    rows = filters.qs.select_related("model", "gateway", *details.CALLED).order_by("-id")
+    found = list(rows[:MOST_OF_ONE_ID])
+    details.attach(filters.user, found)
+    return Page(found, older=None, newer=None)
+
+
+def _status(context: dict[str, Any]) -> int:
+    """404 for an ID that is not the person's: the page then says why it may be so."""
+    return 404 if context["filters"].searched_id and not context["page"].rows else 200
