@@ -185,8 +185,8 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour="2", minute="10"),
         "options": _NIGHTLY,
     },
-    "tasks.retention": {
-        "task": "tasks.retention",
+    "tasks.maintenance.retention": {
+        "task": "tasks.maintenance.retention",
         "schedule": crontab(hour="2", minute="20"),
         "options": _NIGHTLY,
     },

@@ -18,11 +18,11 @@ from accounts.models import User
 from accounts.staff.rights import may_read_content
 from routescope.data.keyset import Cursor
 from routescope.exports.sources import Column, ColumnKind, Expected, Row, Value, fix_range
-from tasks.filters import TaskFilter
-from tasks.listing import READ_AT_MOST
 from tasks.models import AsyncTask
+from tasks.models.querysets import AsyncTaskQuerySet
 from tasks.providers.catalogue import catalogue
-from tasks.querysets import AsyncTaskQuerySet
+from tasks.tab.filters import TaskFilter
+from tasks.tab.listing import READ_AT_MOST
 
 _CHUNK = 2_000
 COLUMNS = (

@@ -14,9 +14,9 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
 from routescope.run.jobs import Queue, job
-from tasks import claims, polling, refunds, registration, retention
-from tasks.following import clock, health
-from tasks.intake import early_webhooks, hints
+from tasks.following import clock, health, leases, polling, refunds
+from tasks.intake import early_webhooks, hints, registration
+from tasks.maintenance import retention
 from tasks.models import WebhookDelivery
 from tasks.providers.catalogue import catalogue
 
@@ -38,19 +38,19 @@ def dispatch() -> int:
         hints.take(known)
     except Exception:  # The schedule goes on without them.
         logger.exception("Hints of strangers could not be looked at")
-    claimed = claims.claim(known)
+    claimed = leases.claim(known)
     sent = 0
     try:
         for claim in claimed:
             poll.apply_async(
-                (str(claim.task_id), str(claim.lease)), expires=claims.HANDOVER.total_seconds(), retry=False
+                (str(claim.task_id), str(claim.lease)), expires=leases.HANDOVER.total_seconds(), retry=False
             )
             sent += 1
     except BrokerError:
         logger.exception("Polls could not be handed to the workers; they stay due")
     finally:
         if sent < len(claimed):
-            claims.release_unsent(claimed[sent:])
+            leases.release_unsent(claimed[sent:])
     return sent
 
 
@@ -73,7 +73,7 @@ def settle_refunds() -> None:
     refunds.settle_waiting()
 
 
-@job("tasks.retention", queue=Queue.SLOW, limit=timedelta(hours=1))
+@job("tasks.maintenance.retention", queue=Queue.SLOW, limit=timedelta(hours=1))
 def keep_and_drop() -> list[str]:
     """Delete tasks that are older than records are kept, and texts that are older than content is."""
     return retention.run().lines

@@ -3,7 +3,9 @@
 from django.urls import path
 
 from routescope.rest.answers import by_method
-from tasks import api, read_api, views, webhooks
+from tasks.intake import http, webhooks
+from tasks.read_api import endpoints
+from tasks.tab import views
 
 urlpatterns = [
     path("records/tasks/", views.tasks, name="tasks"),
@@ -16,8 +18,8 @@ urlpatterns = [
     path("hooks/<slug:platform>/", webhooks.receive, name="task-webhook"),
     path(
         "api/v1/tasks",
-        by_method(GET=read_api.tasks, POST=api.tasks, PATCH=api.tasks),
+        by_method(GET=endpoints.tasks, POST=http.tasks, PATCH=http.tasks),
         name="api-tasks",
     ),
-    path("api/v1/tasks/<path:task_id>", by_method(GET=read_api.task, PATCH=api.task), name="api-task"),
+    path("api/v1/tasks/<path:task_id>", by_method(GET=endpoints.task, PATCH=http.task), name="api-task"),
 ]

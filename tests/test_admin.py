@@ -23,8 +23,8 @@ from accounts.models import AIModel, ApiToken, Gateway, Group, User
 from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.models.events import Failure, UsageEvent
 from routescope.data.ids import derived_id
-from tasks import listing as tasks_listing
 from tasks.models import AsyncTask, EventKind, TaskEvent, TaskStatus, TaskType
+from tasks.tab import listing as tasks_listing
 from tests.cast import NOON, event, just_now, signed_in, store
 from tests.e2e import hands
 from tests.moments import tasks as moments

@@ -17,7 +17,7 @@ from playwright.sync_api import Page, expect
 from accounts.models import Gateway, User
 from logs.usage import views as usage_views
 from routescope.text import pasted
-from tasks import views as task_views
+from tasks.tab import views as task_views
 from tests.cast import event, signed_in, store
 from tests.e2e import hands
 from tests.secret_kinds import BY_SHAPE, drawn

@@ -26,9 +26,9 @@ from standardwebhooks.webhooks import Webhook
 
 from accounts.models import Gateway, User
 from routescope.wire import outbound
-from tasks import jobs, registration, webhooks
+from tasks import jobs
 from tasks.following import clock
-from tasks.intake import early_webhooks, published_keys
+from tasks.intake import early_webhooks, published_keys, registration, webhooks
 from tasks.models import (
     AsyncTask,
     EarlyReport,

@@ -19,7 +19,7 @@ from django.test import Client
 
 from accounts.models import Gateway, User
 from routescope.wire import outbound
-from tasks import claims, polling
+from tasks.following import leases, polling
 from tasks.models import AsyncTask, EventReason, Provider, ProviderCredential, TaskEvent
 from tasks.providers import key_binding
 from tasks.providers.catalogue import built_in, built_in_source, catalogue
@@ -80,7 +80,7 @@ def credential(db: None) -> ProviderCredential:
 
 def poll_all() -> None:
     AsyncTask.objects.update(next_poll_at="2026-01-01T00:00:00Z")
-    for one in claims.claim(catalogue()):
+    for one in leases.claim(catalogue()):
         polling.poll(one.task_id, one.lease, catalogue())
 
 

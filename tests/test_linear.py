@@ -13,8 +13,8 @@ import pytest
 
 from accounts.gateways import error_texts
 from routescope.text import named_secrets, pasted, prose, redaction
-from tasks import privacy as task_privacy
-from tasks.filters import clean_id
+from tasks.outcomes import privacy as task_privacy
+from tasks.tab.filters import clean_id
 from tests import discovery, linear
 from tests.discovery import Found
 from tests.secret_kinds import BY_SHAPE, NAMED, drawn

@@ -12,7 +12,7 @@ import pytest
 
 from routescope.encryption import decrypt, encrypt
 from routescope.wire import outbound
-from tasks.asking import CannotAskError, ask, fill, poll_url
+from tasks.following.provider_calls import CannotAskError, ask, fill, poll_url
 from tasks.models import AsyncTask, Provider, ProviderCredential, TaskStatus
 from tasks.providers.catalogue import built_in, built_in_source, catalogue
 from tasks.providers.definition import Definition, DefinitionError, parse

@@ -14,9 +14,9 @@ from pytest_django.fixtures import Settings as SettingsWrapper
 
 from accounts.models import Gateway, User
 from routescope.demo.provider import DevelopmentProvider, plan
-from tasks import claims, jobs, polling
-from tasks.claims import Begun
-from tasks.following import health, shares
+from tasks import jobs
+from tasks.following import health, leases, polling, shares
+from tasks.following.leases import Begun
 from tasks.following.shares import Running
 from tasks.models import AsyncTask, HostHealth, TaskStatus
 from tasks.providers.catalogue import catalogue
@@ -62,7 +62,7 @@ def due() -> None:
 
 
 def poll_all() -> int:
-    claimed = claims.claim(catalogue())
+    claimed = leases.claim(catalogue())
     for one in claimed:
         polling.poll(one.task_id, one.lease, catalogue())
     return len(claimed)
@@ -104,7 +104,7 @@ def test_one_host_under_two_platforms_shares_its_pause(
         # Claimed once, since nobody had told its host yet, and let go without a poll.
         assert (task.polls, task.lease, task.poll_host) == (0, None, host(down))
     due()
-    assert claims.claim(catalogue()) == []
+    assert leases.claim(catalogue()) == []
 
 
 def test_registered_tasks_know_their_host_at_once(
@@ -135,33 +135,33 @@ def test_a_crowded_host_takes_its_own_places_and_others_have_theirs(alice: User,
     other = cast.a_task(
         alice, edge, platform="generic", poll_url="https://o.example/x", poll_host="o.example"
     )
-    claimed = claims.claim(catalogue())
+    claimed = leases.claim(catalogue())
     assert len(claimed) == 9 and other.pk in {claim.task_id for claim in claimed}
-    assert claims.claim(catalogue()) == []
+    assert leases.claim(catalogue()) == []
 
 
 def test_places_are_shared_out_equally_when_there_are_too_few(
     alice: User, edge: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claims, "MAX_UNDER_WAY", 12)
+    monkeypatch.setattr(leases, "MAX_UNDER_WAY", 12)
     for name in ("a", "b", "c"):
         for _ in range(20):
             cast.a_task(alice, edge, platform="generic", poll_host=f"{name}.example")
-    claimed = {claim.task_id for claim in claims.claim(catalogue())}
+    claimed = {claim.task_id for claim in leases.claim(catalogue())}
     hosts = AsyncTask.objects.filter(pk__in=claimed).values_list("poll_host", flat=True)
     assert len(claimed) == 12 and all(list(hosts).count(f"{name}.example") == 4 for name in "abc")
-    assert claims.claim(catalogue()) == []
+    assert leases.claim(catalogue()) == []
 
 
 def test_more_hosts_than_one_run_looks_at_have_their_turn(
     alice: User, edge: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claims, "MAX_GROUPS", 4)
+    monkeypatch.setattr(leases, "MAX_GROUPS", 4)
     for number in range(11):
         cast.a_task(alice, edge, platform="generic", poll_host=f"h{number:02}.example")
     cast.a_task(alice, edge, platform="", poll_host="")
     for _ in range(8):
-        claims.claim(catalogue())
+        leases.claim(catalogue())
     assert not AsyncTask.objects.filter(lease=None).exists()
 
 
@@ -170,15 +170,15 @@ def test_what_goes_wrong_with_one_host_is_logged_and_stops_no_other(
 ) -> None:
     for name in ("odd", "well"):
         cast.a_task(alice, edge, platform="generic", poll_host=f"{name}.example")
-    of = claims.claim_of
+    of = leases.claim_of
 
-    def broken(group: claims.Group, most: int, now: datetime) -> list[claims.Claim]:
+    def broken(group: leases.Group, most: int, now: datetime) -> list[leases.Claim]:
         if group.host == "odd.example":
             raise KeyError("a slip of ours")
         return of(group, most, now)
 
-    monkeypatch.setattr(claims, "claim_of", broken)
-    assert len(claims.claim(catalogue())) == 1
+    monkeypatch.setattr(leases, "claim_of", broken)
+    assert len(leases.claim(catalogue())) == 1
     assert "a slip of ours" in caplog.text
 
 
@@ -196,7 +196,7 @@ def test_a_host_that_answers_again_is_well_whatever_it_answers(
     assert unknown.poll_failures == 1
     for _ in range(5):
         at(server, alice, edge, poll_host=host(server))
-    assert len(claims.claim(catalogue())) == 5
+    assert len(leases.claim(catalogue())) == 5
 
 
 # --- Slow hosts --------------------------------------------------------------------------------------------
@@ -216,7 +216,7 @@ def test_a_slow_host_is_known_for_one_and_gets_its_share(
     for _ in range(6):
         at(slow, alice, edge, poll_host=host(slow))
     # Two places, of which slow hosts have one.
-    assert len(claims.claim(catalogue())) == 1
+    assert len(leases.claim(catalogue())) == 1
     monkeypatch.undo()
     AsyncTask.objects.update(lease=None, leased_until=None, next_poll_at=timezone.now())
 
@@ -260,13 +260,13 @@ def test_a_poll_that_finds_no_place_is_let_go_and_is_no_try(
     holder, other = (
         cast.a_task(alice, edge, platform="generic", poll_host=f"{name}.example") for name in ("a", "b")
     )
-    found = {claim.task_id: claim.lease for claim in claims.claim(catalogue())}
-    assert claims.begin(holder, found[holder.pk], "slow.example", anyones=[]) is Begun.YES
-    assert claims.begin(other, found[other.pk], "slow.example", anyones=[]) is Begun.NOT_NOW
+    found = {claim.task_id: claim.lease for claim in leases.claim(catalogue())}
+    assert leases.begin(holder, found[holder.pk], "slow.example", anyones=[]) is Begun.YES
+    assert leases.begin(other, found[other.pk], "slow.example", anyones=[]) is Begun.NOT_NOW
     other.refresh_from_db()
     assert (other.lease, other.polls, other.poll_host) == (None, 0, "slow.example")
     assert other.next_poll_at and other.next_poll_at > timezone.now()
-    assert claims.begin(other, uuid4(), "slow.example", anyones=[]) is Begun.LOST
+    assert leases.begin(other, uuid4(), "slow.example", anyones=[]) is Begun.LOST
 
 
 # --- What is remembered ------------------------------------------------------------------------------------

@@ -15,10 +15,10 @@ from accounts.models import Gateway, User
 from logs.ingest.batches import store_named
 from logs.models import RecordType, UsageDay, UsageRecord
 from logs.models.events import UsageEvent
-from tasks import refunds
-from tasks.lifecycle import Outcome, transition
+from tasks.following import refunds
+from tasks.following.lifecycle import Outcome, transition
 from tasks.models import AsyncTask, EventKind, EventReason, TaskEvent, TaskStatus
-from tasks.observations import Observation
+from tasks.outcomes.observations import Observation
 from tests import task_cast as cast
 
 S = TaskStatus

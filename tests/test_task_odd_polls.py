@@ -25,8 +25,8 @@ from pytest_django.fixtures import Settings as SettingsWrapper
 
 from accounts.models import Gateway, User
 from routescope.wire import outbound
-from tasks import claims, jobs, lifecycle, polling, refunds
-from tasks.following import clock, waits
+from tasks import jobs
+from tasks.following import clock, leases, lifecycle, polling, refunds, waits
 from tasks.models import (
     AsyncTask,
     EventKind,
@@ -37,7 +37,7 @@ from tasks.models import (
     TaskEvent,
     TaskStatus,
 )
-from tasks.observations import Observation
+from tasks.outcomes.observations import Observation
 from tasks.providers.catalogue import built_in, built_in_source, catalogue
 from tasks.providers.reading import read
 from tests import task_cast as cast
@@ -112,7 +112,7 @@ def at(raw: Raw, name: str, alice: User, edge: Gateway, **fields: object) -> Asy
 
 
 def poll_all() -> int:
-    claimed = claims.claim(catalogue())
+    claimed = leases.claim(catalogue())
     for one in claimed:
         jobs.poll.apply(args=(str(one.task_id), str(one.lease)), throw=True)
     return len(claimed)
@@ -301,7 +301,7 @@ def test_a_fault_of_our_own_is_logged_counted_and_costs_no_neighbour(
             raise KeyError("a slip of ours")
         return read(reading, document, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("tasks.asking.read", broken)
+    monkeypatch.setattr("tasks.following.provider_calls.read", broken)
     raw.answers |= {"odd": answer(b'{"status": "odd"}'), "well": answer(DONE)}
     odd, well = at(raw, "odd", alice, edge), at(raw, "well", alice, edge)
     with caplog.at_level(logging.ERROR):
@@ -342,15 +342,15 @@ def test_a_poll_whose_worker_died_is_a_try_once_its_lease_is_over(
     raw: Raw, alice: User, edge: Gateway
 ) -> None:
     task = at(raw, "odd", alice, edge)
-    [claim] = claims.claim(catalogue())
-    begun = claims.begin(task, claim.lease, raw.host, anyones=[])
-    assert begun is claims.Begun.YES
+    [claim] = leases.claim(catalogue())
+    begun = leases.begin(task, claim.lease, raw.host, anyones=[])
+    assert begun is leases.Begun.YES
     # The broker hands a message out again whose worker died: that poll does not begin a second time.
     polling.poll(task.pk, claim.lease, catalogue())
     assert not raw.asked and not TaskEvent.objects.exists()
-    assert claims.claim(catalogue()) == []
+    assert leases.claim(catalogue()) == []
     AsyncTask.objects.update(leased_until=timezone.now())
-    assert claims.claim(catalogue()) == []
+    assert leases.claim(catalogue()) == []
     counted(task, EventReason.CUT_SHORT)
     assert "cut short" in signed_in(alice).get(f"/records/tasks/{task.pk}/").content.decode()
 
@@ -358,7 +358,7 @@ def test_a_poll_whose_worker_died_is_a_try_once_its_lease_is_over(
 def test_a_claim_whose_message_was_lost_is_due_again_and_no_try(raw: Raw, alice: User, edge: Gateway) -> None:
     raw.answers["well"] = answer(DONE)
     task = at(raw, "well", alice, edge)
-    claims.claim(catalogue())
+    leases.claim(catalogue())
     AsyncTask.objects.update(leased_until=timezone.now())
     assert poll_all() == 1
     task.refresh_from_db()
@@ -370,10 +370,10 @@ def test_a_task_that_kills_each_of_its_workers_ends_at_its_deadline(
     raw: Raw, alice: User, edge: Gateway
 ) -> None:
     task = at(raw, "odd", alice, edge, deadline_at=timezone.now() - timedelta(hours=2))
-    [claim] = claims.claim(catalogue())
-    claims.begin(task, claim.lease, raw.host, anyones=[])
+    [claim] = leases.claim(catalogue())
+    leases.begin(task, claim.lease, raw.host, anyones=[])
     AsyncTask.objects.update(leased_until=timezone.now())
-    claims.claim(catalogue())
+    leases.claim(catalogue())
     task.refresh_from_db()
     assert (task.status, task.next_poll_at, task.polls) == (TaskStatus.EXPIRED, None, 1)
 
@@ -403,7 +403,7 @@ def test_a_worker_killed_in_the_midst_of_a_poll_leaves_a_try_behind(raw: Raw) ->
 
     raw.answers["odd"] = hold
     task = at(raw, "odd", alice, edge)
-    [claim] = claims.claim(catalogue())
+    [claim] = leases.claim(catalogue())
     command = [
         sys.executable,
         "-c",
@@ -423,7 +423,7 @@ def test_a_worker_killed_in_the_midst_of_a_poll_leaves_a_try_behind(raw: Raw) ->
     task.refresh_from_db()
     assert task.lease == claim.lease and task.poll_begun_at
     AsyncTask.objects.update(leased_until=timezone.now())
-    assert claims.claim(catalogue()) == []
+    assert leases.claim(catalogue()) == []
     counted(task, EventReason.CUT_SHORT)
 
 
@@ -453,7 +453,7 @@ def test_what_waits_for_its_deadline_alone_is_not_asked_about(raw: Raw, alice: U
     """Tasks that another console follows (new-api) wait here for their end, or for the deadline."""
     deadline = timezone.now() + timedelta(days=7)
     task = at(raw, "odd", alice, edge, next_poll_at=deadline, deadline_at=deadline)
-    assert claims.claim(catalogue()) == []
+    assert leases.claim(catalogue()) == []
     task.refresh_from_db()
     assert task.next_poll_at == deadline
 

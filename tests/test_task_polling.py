@@ -15,8 +15,8 @@ from pytest_django.fixtures import Settings as SettingsWrapper
 
 from accounts.models import Gateway, User
 from routescope.demo.provider import DevelopmentProvider, plan
-from tasks import claims, jobs, polling
-from tasks.following import clock, waits
+from tasks import jobs
+from tasks.following import clock, leases, polling, waits
 from tasks.models import (
     AsyncTask,
     EventKind,
@@ -71,7 +71,7 @@ def due(task: AsyncTask) -> None:
 
 
 def poll_all() -> int:
-    claimed = claims.claim(catalogue())
+    claimed = leases.claim(catalogue())
     for one in claimed:
         polling.poll(one.task_id, one.lease, catalogue())
     return len(claimed)
@@ -125,10 +125,10 @@ def test_without_a_key_the_provider_is_not_asked(
 def test_a_lost_lease_counts_for_nothing(provider: DevelopmentProvider, alice: User, edge: Gateway) -> None:
     key("runway", provider)
     task = cast.a_task(alice, edge, provider_task_id=ago(60))
-    claims.claim(catalogue())
+    leases.claim(catalogue())
     polling.poll(task.pk, uuid4(), catalogue())
     assert not provider.polls
-    assert not claims.claim(catalogue())  # still leased
+    assert not leases.claim(catalogue())  # still leased
     AsyncTask.objects.update(next_poll_at=timezone.now(), leased_until=timezone.now())  # the worker died
     assert poll_all() == 1
     task.refresh_from_db()
@@ -140,7 +140,7 @@ def test_a_poll_that_is_delivered_twice_is_one(
 ) -> None:
     key("runway", provider)
     task = cast.a_task(alice, edge, provider_task_id=ago(5))
-    [claim] = claims.claim(catalogue())
+    [claim] = leases.claim(catalogue())
     polling.poll(task.pk, claim.lease, catalogue())
     polling.poll(task.pk, claim.lease, catalogue())
     assert provider.polls.total() == 1
@@ -153,8 +153,8 @@ def test_no_more_polls_are_under_way_than_a_provider_takes(
     for _ in range(12):
         cast.a_task(alice, edge)
         cast.a_task(alice, edge, platform="suno")
-    assert len(claims.claim(catalogue())) == 16
-    assert not claims.claim(catalogue())
+    assert len(leases.claim(catalogue())) == 16
+    assert not leases.claim(catalogue())
 
 
 def test_a_provider_that_is_down_is_paused_and_the_others_go_on(
@@ -277,7 +277,7 @@ def test_while_the_broker_is_away_tasks_stay_due(
     assert jobs.dispatch() == 0
     task.refresh_from_db()
     assert task.lease is None and task.next_poll_at and task.next_poll_at <= clock.now()
-    assert len(claims.claim(catalogue())) == 2
+    assert len(leases.claim(catalogue())) == 2
 
 
 def test_backoff_grows_is_bounded_and_never_in_step() -> None:
@@ -304,10 +304,10 @@ def test_claiming_from_100000_open_tasks_stays_an_index_scan(alice: User, edge: 
         cursor.execute("ANALYZE tasks_asynctask")
         now = timezone.now()
         cursor.execute(
-            "EXPLAIN " + claims.CLAIM, {"platform": "suno", "host": "", "now": now, "until": now, "limit": 8}
+            "EXPLAIN " + leases.CLAIM, {"platform": "suno", "host": "", "now": now, "until": now, "limit": 8}
         )
         steps = "\n".join(step for (step,) in cursor.fetchall())
     assert "asynctask_due" in steps and "Seq Scan" not in steps and "Sort" not in steps, steps
     with counted("tasks_asynctask") as work:
-        assert len(claims.claim(catalogue())) == 24
+        assert len(leases.claim(catalogue())) == 24
     assert work.read < 1000, work

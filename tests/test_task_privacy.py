@@ -18,12 +18,14 @@ from django.utils import timezone
 
 from accounts.models import AuditEntry, ErrorTexts, Gateway, User
 from logs.models import Level, UsageContent
-from tasks import lifecycle, migrations, privacy, retention
-from tasks.causes import TaskCause, judge, verdict_on
-from tasks.following import deadlines
+from tasks import migrations
+from tasks.following import deadlines, lifecycle
+from tasks.maintenance import retention
+from tasks.maintenance.retention import RetentionReport
 from tasks.models import AsyncTask, EarlyReport, EventKind, TaskEvent
-from tasks.observations import Observation
-from tasks.retention import RetentionReport
+from tasks.outcomes import privacy
+from tasks.outcomes.causes import TaskCause, judge, verdict_on
+from tasks.outcomes.observations import Observation
 from tests import secret_kinds
 from tests.cast import signed_in
 from tests.sending import Sender, sender

@@ -15,9 +15,9 @@ from pytest_django.fixtures import Settings as SettingsWrapper
 
 from accounts.models import AIModel, ApiToken, Gateway, User
 from logs.models import ContentPolicy, Level
-from tasks.lifecycle import transition
+from tasks.following.lifecycle import transition
 from tasks.models import AsyncTask, EventKind, TaskStatus, TaskType
-from tasks.observations import Observation
+from tasks.outcomes.observations import Observation
 from tests import task_cast
 from tests.cast import event, signed_in, store
 from tests.work import counted

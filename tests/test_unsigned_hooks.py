@@ -17,8 +17,7 @@ from time_machine import TimeMachineFixture
 
 from accounts.models import Gateway, User
 from routescope.wire import outbound
-from tasks import claims, polling
-from tasks.following import clock
+from tasks.following import clock, leases, polling
 from tasks.intake import hints
 from tasks.models import AsyncTask, EventKind, Hint, TaskEvent, TaskStatus
 from tasks.providers.catalogue import built_in, catalogue
@@ -112,7 +111,7 @@ class Run:
             self.machine.move_to(start + timedelta(seconds=second), tick=False)
             each()
             hints.take(catalogue())
-            for one in claims.claim(catalogue()):
+            for one in leases.claim(catalogue()):
                 polling.poll(one.task_id, one.lease, catalogue())
         return [(b - a).total_seconds() for a, b in zip(self.asked, self.asked[1:], strict=False)]
 

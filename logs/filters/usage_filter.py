@@ -23,8 +23,8 @@ from logs.filters.vocabulary import Vocabulary
 from logs.models import Cause, Status, UsageDay, UsageRecord
 from logs.models.querysets import UsageRecordQuerySet
 from logs.rollups.breakdown import By
+from logs.rollups.figures import SORTS
 from logs.selection.chosen import Selection
-from logs.usage.compare import SORTS, default_sort
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import MINUTE, Preset, floor
 from routescope.filters.filter_set import (
@@ -139,14 +139,14 @@ class UsageFilter(RangeFilterSet):
     def sorted_by(self) -> str:
         """How the comparison is sorted."""
         by = self.compared
-        return (self.form.cleaned_data.get("sort") or default_sort(by)) if by else ""
+        return (self.form.cleaned_data.get("sort") or by.default_sort) if by else ""
 
     @property
     def query(self) -> QueryDict:
         query = super().query
         if self.compared is None:
             query.pop("compare", None)
-        if self.sorted_by in ("", default_sort(self.compared)):
+        if self.compared is None or self.sorted_by == self.compared.default_sort:
             query.pop("sort", None)
         return query
 

@@ -32,6 +32,11 @@ class By(models.TextChoices):
     DAY = "day", _("Day")
     CAUSE = "cause", _("Cause")
 
+    @property
+    def default_sort(self) -> str:
+        """How its lines are sorted unless told otherwise: the newest day first, or else what cost most."""
+        return "-name" if self is By.DAY else "-cost"
+
 
 _MOST_DAYS = 400
 _COLUMNS = {By.MODEL: "model_id", By.TOKEN: "token_id", By.GROUP: "group_id", By.CAUSE: "cause"}

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _l
 from django_stubs_ext import StrPromise
 
 from accounts.models import User
 from logs.models import Cause
 from logs.rollups import own_sums
 from logs.rollups.breakdown import BreakdownLine, By, breakdown
+from logs.rollups.figures import FIGURES
 from logs.rollups.own_sums import Totals
 from logs.selection.chosen import Selection
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 100
 """Lines of their own; the rest are added up in one."""
-
-_Value = Decimal | int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,37 +68,6 @@ class Comparison:
     total: ComparisonRow
 
 
-_FIGURES: Mapping[str, Callable[[Totals], _Value]] = {
-    "requests": lambda totals: totals.requests,
-    "success": lambda totals: totals.success_rate,
-    "input": lambda totals: totals.input_tokens,
-    "output": lambda totals: totals.output_tokens,
-    "ratio": lambda totals: totals.input_per_output,
-    "cached": lambda totals: totals.cached_share,
-    "cost": lambda totals: totals.cost,
-    "per_request": lambda totals: totals.cost_per_request,
-    "per_million": lambda totals: totals.cost_per_million,
-}
-_LABELS: Mapping[str, tuple[StrPromise | str, StrPromise | str]] = {
-    "requests": (_l("Requests"), ""),
-    "success": (_l("Success"), _l("The share of requests that succeeded")),
-    "input": (_l("Input"), _l("Input tokens, cached ones included")),
-    "output": (_l("Output"), _l("Output tokens")),
-    "ratio": (_l("In : out"), _l("Input tokens for each output token")),
-    "cached": (_l("Cached"), _l("The share of input tokens that came from a cache")),
-    "cost": (_l("Cost"), _l("In USD, refunds netted")),
-    "per_request": (_l("Per request"), _l("Cost divided by requests")),
-    "per_million": (_l("Per 1M tokens"), _l("Cost of a million tokens, input and output together")),
-}
-SORTS = tuple(f"{sign}{key}" for key in ("name", *_FIGURES) for sign in ("", "-"))
-"""What ``sort`` may say: a column, with a minus for the largest first."""
-
-
-def default_sort(by: By | None) -> str:
-    """Return how a comparison is sorted unless it is told: the newest day first, or else what cost most."""
-    return "-name" if by is By.DAY else "-cost"
-
-
 def comparison(user: User, filters: UsageFilter, selection: Selection) -> Comparison | None:
     """Return the comparison that the filters ask for; None where they ask for none, or select nothing.
 
@@ -133,13 +100,17 @@ def comparison(user: User, filters: UsageFilter, selection: Selection) -> Compar
 def _columns(filters: UsageFilter, by: By) -> list[Column]:
     columns = []
     sort = filters.sorted_by
-    for key, (label, hint) in {"name": (by.label, ""), **_LABELS}.items():
+    headings = [
+        ("name", by.label, ""),
+        *((key, figure.label, figure.hint) for key, figure in FIGURES.items()),
+    ]
+    for key, label, hint in headings:
         order = {key: "ascending", f"-{key}": "descending"}.get(sort, "none")
         # The first press shows what matters: the largest figures, the newest day, names from A.
         first = key if key == "name" and by is not By.DAY else f"-{key}"
         if sort == first:
             first = first.removeprefix("-") if first.startswith("-") else f"-{first}"
-        query = filters.with_(sort="" if first == default_sort(by) else first)
+        query = filters.with_(sort="" if first == by.default_sort else first)
         columns.append(Column(key, label, hint, order, query))
     return columns
 
@@ -156,7 +127,7 @@ def _sorted(
             sorted(named, key=lambda line: label(line).casefold(), reverse=downwards),
             key=lambda line: line.value == 0 and isinstance(line.value, int),
         )
-    figure = _FIGURES[key]
+    figure = FIGURES[key].of
     known = [line for line in named if figure(line.totals) is not None]
     unknown = [line for line in named if figure(line.totals) is None]
     return [*sorted(known, key=lambda line: figure(line.totals) or 0, reverse=downwards), *unknown]

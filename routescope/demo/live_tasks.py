@@ -21,7 +21,7 @@ from routescope.data.ids import derived_id
 from routescope.demo import DEMO_GATEWAY
 from routescope.demo.cast import STUDIO
 from routescope.demo.provider import ENDS, plan
-from tasks import registration, reports
+from tasks.intake import registration, reports
 from tasks.models import ProviderCredential
 from tasks.providers.catalogue import catalogue
 from tasks.providers.key_binding import enter_key

@@ -20,7 +20,7 @@ from routescope.demo.prices import charge_units
 from routescope.demo.rhythm import poisson
 from routescope.demo.traffic import Traffic
 from tasks.models import UNSUCCESSFUL_STATUSES, TaskStatus, TaskType
-from tasks.observations import Pieces
+from tasks.outcomes.observations import Pieces
 
 LONGEST = timedelta(days=1, hours=1)
 """From a submission to its end, at most: a batch expires after a day."""

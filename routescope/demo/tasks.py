@@ -1,7 +1,7 @@
 """Where the demo's async tasks enter the database: as they stand, with the timeline that led there.
 
-Thousands of reports that are weeks old would take minutes through ``tasks.lifecycle``, and would all be
-noted as of today. Nothing here is polled: the tasks exist at no provider.
+Thousands of reports that are weeks old would take minutes through ``tasks.following.lifecycle``, and would
+all be noted as of today. Nothing here is polled: the tasks exist at no provider.
 """
 
 from __future__ import annotations

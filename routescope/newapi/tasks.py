@@ -17,10 +17,10 @@ from accounts.models import Gateway
 from routescope.newapi.source import NewApiSource, Unreadable
 from routescope.wire import strict_json
 from routescope.wire.strict_json import JSONError
+from tasks.intake.registration import register
+from tasks.intake.reports import MAX_TASKS, Reports, decode
 from tasks.models import AsyncTask, TaskStatus
 from tasks.providers.catalogue import catalogue
-from tasks.registration import register
-from tasks.reports import MAX_TASKS, Reports, decode
 
 TABLE = "tasks"
 _STATES = {

@@ -38,9 +38,9 @@ from routescope.data.ids import EPOCH
 from routescope.data.keyset import Cursor, Page
 from routescope.data.ranges import Preset
 from routescope.text import formatting
-from tasks import listing
 from tasks.models import AsyncTask, TaskEvent, TaskStatus, TaskType
-from tasks.querysets import AsyncTaskQuerySet
+from tasks.models.querysets import AsyncTaskQuerySet
+from tasks.tab import listing
 
 MOST_OF_ONE_ID = 100
 

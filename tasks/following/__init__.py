@@ -1,0 +1,1 @@
+"""Following open tasks: asking providers, leases, and what ends a task."""

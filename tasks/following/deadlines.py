@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from tasks import lifecycle
+from tasks.following import lifecycle
 from tasks.models import UNSUCCESSFUL_STATUSES, AsyncTask, EventKind, EventReason, TaskStatus
-from tasks.observations import Observation
+from tasks.outcomes.observations import Observation
 from tasks.providers.definition import Definition
 
 GRACE = timedelta(hours=1)

@@ -1,0 +1,1 @@
+"""What is said of tasks: by gateways, and by providers' webhooks."""

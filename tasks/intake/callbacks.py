@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from routescope.wire.strict_json import JSON
-from tasks import lifecycle, polling
-from tasks.following import clock
+from tasks.following import clock, lifecycle, polling
 from tasks.intake import early_webhooks
 from tasks.intake.signatures import Delivery
 from tasks.models import OPEN_STATUSES, AsyncTask, EventKind
-from tasks.observations import Observation
+from tasks.outcomes.observations import Observation
 from tasks.providers.catalogue import Catalogue
 from tasks.providers.definition import Definition
 from tasks.providers.reading import read

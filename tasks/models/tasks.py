@@ -9,7 +9,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from tasks.querysets import AsyncTaskManager
+from tasks.models.querysets import AsyncTaskManager
 
 MAX_ID_BYTES = 2_500
 """Of an ID in UTF-8: clients' have up to some 2,300 (LiteLLM), and a row of an index holds 2,704."""

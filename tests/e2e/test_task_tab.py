@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings as SettingsWrapper
 
 from accounts.models import Gateway, User
 from routescope.demo.provider import DevelopmentProvider, plan
-from tasks import claims, polling
+from tasks.following import leases, polling
 from tasks.providers.catalogue import catalogue
 from tests import task_cast
 from tests.e2e import hands
@@ -29,7 +29,7 @@ def provider(settings: SettingsWrapper) -> Iterator[DevelopmentProvider]:
 
 
 def poll() -> None:
-    for claim in claims.claim(catalogue()):
+    for claim in leases.claim(catalogue()):
         polling.poll(claim.task_id, claim.lease, catalogue())
 
 

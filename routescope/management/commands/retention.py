@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from logs.maintenance import retention
-from tasks import retention as tasks
+from tasks.maintenance import retention as tasks
 
 
 class Command(BaseCommand):

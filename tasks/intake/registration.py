@@ -26,11 +26,11 @@ from routescope.data.ids import derived_id
 from routescope.data.partitions import Month
 from routescope.encryption import DecryptionError
 from routescope.wire import strict_json
-from tasks import lifecycle
-from tasks.asking import host_asked
-from tasks.following import clock
+from tasks.following import clock, lifecycle
+from tasks.following.lifecycle import Outcome
+from tasks.following.provider_calls import host_asked
 from tasks.intake import callbacks
-from tasks.lifecycle import Outcome
+from tasks.intake.reports import Rejected, Report, Reports, again
 from tasks.models import (
     AsyncTask,
     EarlyReport,
@@ -43,7 +43,6 @@ from tasks.models import (
 )
 from tasks.providers.catalogue import Catalogue
 from tasks.providers.definition import Definition, duration
-from tasks.reports import Rejected, Report, Reports, again
 
 logger = logging.getLogger(__name__)
 

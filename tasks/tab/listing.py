@@ -9,7 +9,7 @@ from django.db.models import Q
 from routescope.data import sparse
 from routescope.data.keyset import Cursor, Page
 from tasks.models import AsyncTask
-from tasks.querysets import AsyncTaskQuerySet
+from tasks.models.querysets import AsyncTaskQuerySet
 
 READ_AT_MOST = 20_000
 """Tasks that the search for one page of a rare value may read; the page after it goes on from there."""

@@ -18,7 +18,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from tasks import privacy, refunds
+from tasks.following import refunds
 from tasks.models import (
     OPEN_STATUSES,
     AsyncTask,
@@ -26,7 +26,8 @@ from tasks.models import (
     TaskEvent,
     TaskStatus,
 )
-from tasks.observations import Observation
+from tasks.outcomes import privacy
+from tasks.outcomes.observations import Observation
 
 MAX_CODE = 100
 MAX_MESSAGE = 8_000

@@ -20,12 +20,13 @@ from routescope.rest.declared import DEFAULT_LIMIT, PAGING, Endpoint, parameters
 from routescope.rest.paging import next_url
 from routescope.rest.problems import ProblemError
 from routescope.text.formatting import plain
-from tasks import listing, privacy
-from tasks.api import TASK_ID
-from tasks.causes import verdict_on
-from tasks.filters import TaskFilter
+from tasks.intake.http import TASK_ID
 from tasks.models import AsyncTask
+from tasks.outcomes import privacy
+from tasks.outcomes.causes import verdict_on
 from tasks.providers.catalogue import catalogue
+from tasks.tab import listing
+from tasks.tab.filters import TaskFilter
 
 MOST_OF_ONE_ID = 100
 _TAG = "Tasks"

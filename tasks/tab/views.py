@@ -21,10 +21,10 @@ from routescope.contracts import elsewhere
 from routescope.data.keyset import Cursor, Page
 from routescope.data.snapshot import snapshot
 from routescope.web.asking import asked, asked_by_form
-from tasks import listing, presentation
-from tasks.filters import TaskFilter
 from tasks.models import AsyncTask
 from tasks.providers.catalogue import catalogue
+from tasks.tab import listing, presentation
+from tasks.tab.filters import TaskFilter
 
 PAGE_SIZE = 50
 MOST_OF_ONE_ID = 100

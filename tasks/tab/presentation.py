@@ -17,9 +17,9 @@ from accounts.gateways import error_texts
 from accounts.models import User
 from accounts.staff.rights import may_read_content
 from routescope.wire import outbound
-from tasks import privacy
-from tasks.causes import Verdict, verdict_on
 from tasks.models import AsyncTask, EventKind, TaskEvent, TaskStatus
+from tasks.outcomes import privacy
+from tasks.outcomes.causes import Verdict, verdict_on
 from tasks.providers.catalogue import Catalogue
 
 MEDIA_KINDS = ("image", "audio", "video")

@@ -27,8 +27,8 @@ from routescope.wire.reading import (
 )
 from routescope.wire.strict_json import JSON, JSONError
 from tasks.models import MAX_ID_BYTES, UNSUCCESSFUL_STATUSES, EventKind, TaskStatus, TaskType
-from tasks.observations import Observation
-from tasks.privacy import address
+from tasks.outcomes.observations import Observation
+from tasks.outcomes.privacy import address
 from tasks.providers.catalogue import Catalogue
 from tasks.providers.definition import Definition, Piece, Reading
 from tasks.providers.reading import pieces_of, progress_of, state_of

@@ -12,10 +12,10 @@ from accounts.models import Gateway
 from routescope.rest import kinds
 from routescope.rest.declared import Parameter, Write, declare_write
 from routescope.wire.bodies import read_body
-from tasks import registration, reports
+from tasks.intake import registration, reports
+from tasks.intake.registration import Taken
 from tasks.models import MAX_ID_BYTES
 from tasks.providers.catalogue import catalogue
-from tasks.registration import Taken
 
 TASK_ID = Parameter(
     "task_id", kinds.name(MAX_ID_BYTES), "The ID that the client saw, or the task's `id`.", is_path=True

@@ -25,9 +25,9 @@ from routescope.text import prose, secret_shapes
 from routescope.text.addresses import decoded, has_secret, without_secrets_in_address
 from routescope.text.identifiers import kept
 from routescope.text.redaction import mapped, redacted, without_secrets
-from tasks import causes
 from tasks.models import AsyncTask, EventKind
-from tasks.observations import Observation, Pieces
+from tasks.outcomes import causes
+from tasks.outcomes.observations import Observation, Pieces
 
 # What signs an address for whoever has it, and ends soon: without them nothing could be looked at.
 _SIGNING = ("x-amz-", "x-goog-", "x-oss-", "x-tos-", "x-bce-", "x-cos-", "q-")
@@ -170,7 +170,7 @@ def _digest(task: AsyncTask, value: Any) -> str:
     new SECRET_KEY a result that comes again counts as another, and is kept instead of itself.
     """
     said = task.pk.bytes + msgspec.json.encode(value)
-    return salted_hmac("tasks.privacy.result", said, algorithm="sha256").hexdigest()[:_DIGEST]
+    return salted_hmac("tasks.outcomes.privacy.result", said, algorithm="sha256").hexdigest()[:_DIGEST]
 
 
 def _may_stay(pair: str) -> bool:

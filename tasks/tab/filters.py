@@ -30,8 +30,8 @@ from routescope.filters.filter_set import (
 from routescope.text import pasted
 from routescope.text.identifiers import kept
 from tasks.models import AsyncTask, TaskStatus, TaskType
+from tasks.models.querysets import AsyncTaskQuerySet
 from tasks.providers.catalogue import Catalogue
-from tasks.querysets import AsyncTaskQuerySet
 
 _LABELLED_ID = re.compile(
     r"(?:task|request)[ _-]?id[\"']?\s*[:=]?\s*[\"']?([^\s\"',;)\]}]{3,})", re.IGNORECASE

@@ -19,12 +19,11 @@ from routescope.wire.outbound import (
     UnsendableError,
     UnusableAnswerError,
 )
-from tasks import claims, lifecycle
-from tasks.asking import Asked, CannotAskError, ask, host_asked
-from tasks.claims import Begun
-from tasks.following import clock, deadlines, health, waits
+from tasks.following import clock, deadlines, health, leases, lifecycle, waits
+from tasks.following.leases import Begun
+from tasks.following.provider_calls import Asked, CannotAskError, ask, host_asked
 from tasks.models import AsyncTask, EventKind, EventReason, ProviderCredential
-from tasks.observations import Observation
+from tasks.outcomes.observations import Observation
 from tasks.providers.catalogue import Catalogue
 from tasks.providers.definition import Definition
 from tasks.providers.key_binding import KeyWithheldError
@@ -88,7 +87,7 @@ def _poll(task: AsyncTask, lease: UUID, definition: Definition | None, catalogue
         logger.error("The credential of %s: %s", task.platform, error)
         trouble = "The stored credential cannot be decrypted."
     host = host_asked(task, definition, credential)
-    if claims.begin(task, lease, host, anyones=catalogue.anyones) is not Begun.YES:
+    if leases.begin(task, lease, host, anyones=catalogue.anyones) is not Begun.YES:
         return
     told = _ask(task, lease, definition, credential, trouble)
     if told is not None:
@@ -105,7 +104,7 @@ def _poll(task: AsyncTask, lease: UUID, definition: Definition | None, catalogue
     if deadlines.is_over(task, now, answered=answered):
         deadlines.expire(task, definition)
         return
-    claims.give_back(task.pk, lease, next_poll_at=_next(task, definition, told, now), answered=answered)
+    leases.give_back(task.pk, lease, next_poll_at=_next(task, definition, told, now), answered=answered)
 
 
 def _count(
@@ -124,7 +123,7 @@ def _count(
         # The try still counts, and the task is let go below, or by its lease.
         logger.exception("That the poll of task %s broke could not be written down", task.task_id)
     wait = waits.after_failure(definition, task.poll_failures)
-    claims.give_back(task.pk, lease, next_poll_at=now + wait, answered=False)
+    leases.give_back(task.pk, lease, next_poll_at=now + wait, answered=False)
 
 
 def _ask(

@@ -1,0 +1,1 @@
+"""Reading tasks over HTTP."""
