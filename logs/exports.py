@@ -16,7 +16,7 @@ from django.http import QueryDict
 
 from accounts.identities.names import CALLED
 from accounts.models import AIModel, ApiToken, Group, User
-from logs.filters.usage_filter import UsageFilter
+from logs.filters.usage_filter import VIEW, UsageFilter
 from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.models.querysets import UsageRecordQuerySet
 from logs.record import details
@@ -91,9 +91,7 @@ class UsageSource:
 
     def fixed(self, user_id: int, query: QueryDict) -> QueryDict:
         filters = UsageFilter(query, user=User.objects.get(pk=user_id))
-        fixed = filters.query
-        for name in ("live", "compare", "sort"):
-            fixed.pop(name, None)
+        fixed = filters.address.without("live", *VIEW).query()
         chosen = filters.selection.chosen
         fix_range(fixed, chosen)
         return fixed
@@ -223,10 +221,12 @@ class UsageSelected:
     ) -> Iterator[Row]:
         records = iter(found.select_related("model", *details.CALLED).iterator(_WITH_RECEIPTS))
         while chunk := list(islice(records, _WITH_RECEIPTS)):
-            details.attach(self._filters.user, chunk)
+            shown = details.of(self._filters.user, chunk)
             for record in chunk:
                 values = tuple(
-                    _receipt(record) if name == RECEIPT else read(getattr(record, _FIELDS.get(name, name)))
+                    _receipt(shown[record.id])
+                    if name == RECEIPT
+                    else read(getattr(record, _FIELDS.get(name, name)))
                     for name, read in zip(columns, readers, strict=True)
                 )
                 yield record.id, record.cost, values
@@ -251,9 +251,7 @@ def _json(value: Any) -> Value:
     return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _receipt(record: UsageRecord) -> Value:
-    shown = record.details
-    assert isinstance(shown, Details)  # noqa: S101  # just attached
+def _receipt(shown: Details) -> Value:
     lines = [
         {
             "item": line.item,

@@ -64,7 +64,7 @@ class TaskSource:
     def fixed(self, user_id: int, query: QueryDict) -> QueryDict:
         user = User.objects.get(pk=user_id)
         filters = TaskFilter(query, user=user, catalogue=catalogue())
-        fixed = filters.query
+        fixed = filters.address.query()
         chosen = filters.chosen_range(filters.now)
         fix_range(fixed, chosen)
         return fixed

@@ -210,9 +210,7 @@ def test_the_details_know_what_another_name_did_for_the_same_request(
     store(gateway, event(alice, request_id="req_one", cost=Decimal(-1), type=RecordType.REFUND, minutes=1))
     merging.merge(named("team"), alice)
     record = UsageRecord.objects.get(request_id="req_one", type=RecordType.REQUEST)
-    found = details.of_one(User.objects.get(pk=alice.pk), record.pk)
-    shown = found.details
-    assert isinstance(shown, details.Details)
+    _, shown = details.of_one(User.objects.get(pk=alice.pk), record.pk)
     assert [other.type for other in shown.related] == [RecordType.REFUND]
     assert shown.net == 2
 

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.models import SavedView, User
 from accounts.people.signed_in import AuthenticatedRequest
+from routescope.filters.address import Address
 
 MOST = 100
 """Views of one tab that a person may keep."""
@@ -29,7 +30,7 @@ _PASSING = ("older", "newer", "live", "csrfmiddlewaretoken")
 
 
 @dataclass(frozen=True, slots=True)
-class Menu:
+class SavedViewsMenu:
     """A person's views of a tab. ``current`` is the one shown, if any; ``query`` what would be saved."""
 
     tab: str
@@ -38,12 +39,12 @@ class Menu:
     query: str
 
 
-def menu(user: User, tab: SavedView.Tab, query: QueryDict) -> Menu:
-    """Return the menu of saved views for a tab that shows a canonical query."""
+def menu(user: User, tab: SavedView.Tab, address: Address) -> SavedViewsMenu:
+    """Return the menu of saved views for a tab that shows an address."""
     views = list(SavedView.objects.filter(user=user, tab=tab))
-    shown = _lasting(query.urlencode())
+    shown = _lasting(address.encoded)
     current = next((view for view in views if view.query == shown), None)
-    return Menu(tab.value, views, current, shown)
+    return SavedViewsMenu(tab.value, views, current, shown)
 
 
 class SaveForm(forms.ModelForm[SavedView]):

@@ -5,23 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.http import QueryDict
-from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-
-COLUMNS = {
-    "token": _("Token"),
-    "model": _("Model"),
-    "group": _("Group"),
-    "status": _("Status"),
-    "cause": _("Cause"),
-    "tokens": _("Tokens"),
-    "cost": _("Cost"),
-    "duration": _("Duration"),
-    "ttft": _("Time to first token"),
-    "endpoint": _("Endpoint"),
-}
-"""The columns to choose from. Time and request ID always stand."""
+from logs.listing.columns import COLUMNS, ListColumn
 
 DEFAULT_COLUMNS = ("token", "model", "group", "status", "tokens", "cost", "duration")
 PAGE_SIZES = (25, 50, 100, 200)
@@ -60,7 +46,11 @@ class Display:
 
     @property
     def column_choices(self) -> list[tuple[str, object, bool]]:
-        return [(name, label, name in self.columns) for name, label in COLUMNS.items()]
+        return [(name, column.label, name in self.columns) for name, column in COLUMNS.items()]
+
+    @property
+    def shown(self) -> list[ListColumn]:
+        return [COLUMNS[name] for name in self.columns]
 
     @property
     def size_choices(self) -> list[tuple[int, bool]]:

@@ -24,9 +24,6 @@ from routescope.data.ids import MILLISECOND, first_id, moment_of
 from routescope.data.keyset import Cursor, Page
 from routescope.data.ranges import TimeRange
 
-MOST_OF_ONE_ID = 100
-"""Records that carry one request ID: the call, its refunds and adjustments. More is no ID of one call."""
-
 _TICK = timedelta(microseconds=1)
 _BULKY = ("parameters", "quantities", "billing", "attempts", "metadata", "error_message", "user_agent")
 _Key = tuple[datetime, UUID]
@@ -38,8 +35,8 @@ def identified(identifier: str) -> Page[UsageRecord]:
     Ordered by an expression that no index has, on purpose: offered one, the planner walks it for the first
     hundred rows instead of looking the ID up.
     """
-    rows = _named(UsageRecord.objects.identified_by(identifier)).order_by("-id")
-    return Page(with_users(list(rows[:MOST_OF_ONE_ID])), older=None, newer=None)
+    rows = UsageRecord.objects.of_one_id(identifier)
+    return Page(with_users(list(_named(rows))), older=None, newer=None)
 
 
 def page(selection: Selection, cursor: Cursor, size: int) -> Page[UsageRecord]:

@@ -10,9 +10,9 @@ from uuid import UUID
 from django.db import connection
 
 from accounts.models import User
-from logs.listing.rows import Listed
+from logs.listing.columns import Listed
 from logs.models import UsageRecord
-from logs.models.querysets import UsageRecordQuerySet, any_range
+from logs.models.querysets import UsageRecordQuerySet
 from logs.record.details import CALLED
 from logs.rollups import own_sums
 from logs.selection import lookback
@@ -20,6 +20,7 @@ from logs.selection.chosen import Looked, Selection
 from routescope.data import keyset, sparse
 from routescope.data.ids import first_id, moment_of
 from routescope.data.keyset import Cursor, Page
+from routescope.data.owned import any_range
 from routescope.data.ranges import TimeRange
 
 Row = TypeVar("Row")
@@ -48,6 +49,12 @@ def page(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[Us
     if selection.bounds:
         return _looked_for(user, selection, cursor, size, read, lambda record: record.id)
     return keyset.page(fetch, cursor, size, key=lambda record: record.id)
+
+
+def of_one_id(user: User, identifier: str) -> list[UsageRecord]:
+    """Return the user's records of one request ID, newest first: a call, its refunds and adjustments."""
+    rows = UsageRecord.objects.visible_to(user).of_one_id(identifier)
+    return list(rows.select_related("model", "gateway", *CALLED))
 
 
 def listed(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[Listed]:

@@ -5,52 +5,22 @@ A page of records as models, and its values through template tags, would take mo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
-from typing import NamedTuple
+from datetime import date
 from uuid import UUID
 
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import conditional_escape, format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.html import conditional_escape
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from logs.filters.vocabulary import Vocabulary
-from logs.models import REQUEST_TYPES, Cause, RecordType, Status, UsageRecord
-from routescope.data.ids import moment_of
+from logs.listing.columns import COLUMNS, Listed
+from logs.models import UsageRecord
+from logs.record.details import Details
 from routescope.text import formatting
-
-
-class Listed(NamedTuple):
-    """What of a record a list may show. Names are looked up: joining them would take as long again."""
-
-    id: UUID
-    request_id: str
-    type: int
-    status: int
-    cause: int
-    http_status: int | None
-    input_tokens: int
-    output_tokens: int
-    cost: Decimal | None
-    duration_ms: int | None
-    ttft_ms: int | None
-    endpoint: str | None
-    token_id: int | None
-    model_id: int | None
-    group_id: int | None
-
-    @property
-    def created_at(self) -> datetime:
-        """The time of the request (UTC), to the millisecond, which its id holds."""
-        return moment_of(self.id)
-
-    @classmethod
-    def of(cls, record: UsageRecord) -> Listed:
-        return cls(*(getattr(record, name) for name in cls._fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +28,7 @@ class ListRow:
     """A row of the list: ``cells`` are a class and a text each.
 
     ``day`` is the heading before it, where its day begins; ``record`` is the whole record where the row
-    stands open.
+    stands open, with its ``details``.
     """
 
     day: str
@@ -69,6 +39,7 @@ class ListRow:
     short_id: str
     cells: list[tuple[str, SafeString]]
     record: UsageRecord | None = None
+    details: Details | None = None
 
 
 def rows_of(
@@ -76,12 +47,13 @@ def rows_of(
     columns: Iterable[str],
     names: Vocabulary,
     day_before: date | None = None,
+    opened: Mapping[UUID, Details] | None = None,
 ) -> Iterator[ListRow]:
-    """Yield the rows of records in order, with the chosen columns (`logs.listing.display.COLUMNS`).
+    """Yield the rows of records in order, with the chosen columns (`logs.listing.columns.COLUMNS`).
 
     They follow rows of ``day_before``, whose heading stands already.
     """
-    shown = [(kind, cell) for name, kind, cell in _CELLS if name in columns]
+    shown = [(column.kind, column.cell) for name, column in COLUMNS.items() if name in columns]
     # The same for each: reversed once.
     before, after = reverse("usage-record", args=[_NOBODY]).split(str(_NOBODY))
     details = _("Details of %(id)s")
@@ -100,49 +72,9 @@ def rows_of(
             short_id=short,
             cells=[(kind, conditional_escape(cell(one, names))) for kind, cell in shown],
             record=record if isinstance(record, UsageRecord) else None,
+            details=(opened or {}).get(one.id),
         )
         last = day
 
 
 _NOBODY = UUID(int=0)
-
-
-def _status(one: Listed, names: Vocabulary) -> SafeString:
-    if one.type not in REQUEST_TYPES:
-        return format_html('<span class="status status-neutral">{}</span>', RecordType(one.type).label)
-    if one.status != Status.ERROR:
-        return format_html('<span class="status status-success">{}</span>', _("OK"))
-    words = _("%(http_status)s Error") % {"http_status": one.http_status} if one.http_status else _("Error")
-    return format_html('<span class="status status-error">{}</span>', words)
-
-
-def _tokens(one: Listed, names: Vocabulary) -> SafeString:
-    # Digits and signs alone: nothing to escape.
-    exact = f"{formatting.exact(one.input_tokens)} › {formatting.exact(one.output_tokens)}"
-    short = f"{formatting.compact(one.input_tokens)} › {formatting.compact(one.output_tokens)}"
-    return mark_safe(short if short == exact else f'<span title="{exact}">{short}</span>')  # noqa: S308
-
-
-def _cost(one: Listed, names: Vocabulary) -> str:
-    if one.cost is None:
-        title, word = _("No price is known for this record."), _("unpriced")
-        return format_html('<span class="muted" title="{}">{}</span>', title, word)
-    return formatting.money_call(one.cost)
-
-
-_CELLS: tuple[tuple[str, str, Callable[[Listed, Vocabulary], str]], ...] = (
-    ("token", "c-token", lambda one, names: names.tokens.of.get(one.token_id or 0, formatting.UNKNOWN)),
-    ("model", "c-model", lambda one, names: names.models.of.get(one.model_id or 0, formatting.UNKNOWN)),
-    ("group", "c-group", lambda one, names: names.groups.of.get(one.group_id or 0, formatting.UNKNOWN)),
-    ("status", "c-status", _status),
-    (
-        "cause",
-        "c-extra",
-        lambda one, _names: str(Cause(one.cause).label) if one.status == Status.ERROR else "",
-    ),
-    ("tokens", "c-tokens", _tokens),
-    ("cost", "c-cost", _cost),
-    ("duration", "c-duration", lambda one, _names: formatting.duration(one.duration_ms)),
-    ("ttft", "c-extra num", lambda one, _names: formatting.duration(one.ttft_ms)),
-    ("endpoint", "c-extra mono", lambda one, _names: one.endpoint or formatting.UNKNOWN),
-)

@@ -20,9 +20,9 @@ from psycopg.types.json import Jsonb
 
 from logs.models import UsageHour, UsageRecord, UsageTotalHour
 from logs.models.events import JSONObject
-from logs.models.querysets import id_range
 from logs.rollups import pending
 from routescope.data import room
+from routescope.data.owned import id_range
 from routescope.data.ranges import HOUR, TimeRange, floor
 
 CHUNK = 1_000

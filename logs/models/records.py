@@ -135,9 +135,6 @@ class UsageRecord(models.Model):
         help_text=_("The policy under which content came. Empty: none was sent."),
     )
 
-    details: object
-    """A `logs.record.details.Details`, attached where a page shows it."""
-
     objects = UsageRecordQuerySet["UsageRecord"].as_manager()
 
     class Meta:

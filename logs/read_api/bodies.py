@@ -287,9 +287,8 @@ def record(row: UsageRecord) -> RecordBody:
     return RecordBody(**_fields(row))
 
 
-def detail(row: UsageRecord) -> RecordDetailBody:
-    """Return a record with its details, which must be attached."""
-    details = cast(Details, row.details)
+def detail(row: UsageRecord, details: Details) -> RecordDetailBody:
+    """Return a record with its details."""
     receipt, verdict = details.receipt, details.verdict
     return RecordDetailBody(
         **_fields(row),

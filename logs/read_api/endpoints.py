@@ -29,7 +29,6 @@ from logs.rollups import breakdown as breakdowns
 from logs.rollups import own_sums, traffic
 from logs.rollups.breakdown import BreakdownLine, By
 from logs.selection import lookback
-from logs.usage.views import MOST_OF_ONE_ID
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import TimeRange
 from routescope.rest import kinds
@@ -81,8 +80,8 @@ def usage(request: ReadRequest) -> RecordsBody:
     filters = _filters(request)
     selection = filters.selection
     if filters.searched_id:
-        rows = filters.qs.select_related("model", *details.CALLED).order_by("-id")[:MOST_OF_ONE_ID]
-        return RecordsBody([bodies.record(row) for row in rows], range_of(TimeRange()), None, None, None)
+        found = own_records.of_one_id(request.user, filters.searched_id)
+        return RecordsBody([bodies.record(row) for row in found], range_of(TimeRange()), None, None, None)
     size = int(request.query.get("limit", DEFAULT_LIMIT))
     page = own_records.page(request.user, selection, Cursor.parse(request.query), size)
     rows = [bodies.record(row) for row in page.rows]
@@ -108,7 +107,7 @@ def usage(request: ReadRequest) -> RecordsBody:
 def statistics(request: ReadRequest) -> StatisticsBody:
     filters = _filters(request)
     if filters.searched_id:
-        found = own_sums.Totals.of(filters.qs.order_by("-id")[:MOST_OF_ONE_ID])
+        found = own_sums.Totals.of(own_records.of_one_id(request.user, filters.searched_id))
         return bodies.statistics(TimeRange(), found, None)
     selection = lookback.newest(request.user, filters.selection)
     return bodies.statistics(
@@ -183,7 +182,7 @@ def series(request: ReadRequest) -> SeriesBody:
 )
 def record(request: ReadRequest, record_id: str) -> RecordDetailBody:
     try:
-        return bodies.detail(details.of_one(request.user, UUID(record_id)))
+        return bodies.detail(*details.of_one(request.user, UUID(record_id)))
     except (ValueError, Http404):
         raise ProblemError(404, "You have no usage record with this id.") from None
 

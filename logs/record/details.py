@@ -48,16 +48,15 @@ class Details:
     error_note: StrPromise | None = None
 
 
-def of_one(user: User, record_id: UUID) -> UsageRecord:
-    """Return one of the person's records with its details. Raises Http404 for another's as for none."""
+def of_one(user: User, record_id: UUID) -> tuple[UsageRecord, Details]:
+    """Return one of the person's records, and its details. Raises Http404 for another's as for none."""
     records = UsageRecord.objects.visible_to(user).select_related("model", "gateway", *CALLED)
     found = get_object_or_404(records, id=record_id)
-    attach(user, [found])
-    return found
+    return found, of(user, [found])[found.id]
 
 
-def attach(user: User, records: Sequence[UsageRecord]) -> None:
-    """Give each record its ``details``. All are the user's, their models loaded; a few queries for all."""
+def of(user: User, records: Sequence[UsageRecord]) -> dict[UUID, Details]:
+    """Return the details of the user's records, by id, in a few queries. Their models are loaded."""
     book = PriceBook({record.model_id for record in records}, {record.group_id for record in records})
     kept = [record for record in records if (record.content or Level.OFF) != Level.OFF]
     loaded: dict[UUID, Content | None] = {}
@@ -66,6 +65,7 @@ def attach(user: User, records: Sequence[UsageRecord]) -> None:
     for owner in owners - withheld:
         loaded |= contents.load(owner, [record.pk for record in kept if record.user_id == owner])
     others = _of_same_work(user, records)
+    found = {}
     for record in records:
         verdict = verdict_on(record)
         related = [
@@ -76,7 +76,7 @@ def attach(user: User, records: Sequence[UsageRecord]) -> None:
                 other.request_id == record.request_id or (record.task_id and other.task_id == record.task_id)
             )
         ][:_MOST_RELATED]
-        record.details = Details(
+        found[record.id] = Details(
             verdict=verdict,
             receipt=receipt(record, book),
             content=shown(record, loaded, withheld=record.user_id in withheld),
@@ -86,6 +86,7 @@ def attach(user: User, records: Sequence[UsageRecord]) -> None:
             note=note(record, verdict),
             error_note=error_texts.note(record.error_message),
         )
+    return found
 
 
 def _of_same_work(user: User, records: Sequence[UsageRecord]) -> list[UsageRecord]:

@@ -17,6 +17,10 @@ from logs.record import details, what_if
 @login_required
 def reprice(request: AuthenticatedRequest, record_id: UUID) -> HttpResponse:
     """Price the record's usage under another model, group or date: a fragment, or the record's whole page."""
-    record = details.of_one(request.user, record_id)
-    context = {"record": record, "reprice": what_if.answer(record, request.GET, request.user)}
+    record, shown = details.of_one(request.user, record_id)
+    context = {
+        "record": record,
+        "details": shown,
+        "reprice": what_if.answer(record, request.GET, request.user),
+    }
     return render(request, "logs/details/reprice.html" if request.htmx else "logs/record.html", context)

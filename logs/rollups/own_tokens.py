@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from accounts.models import ApiToken, User
 from logs.models import UsageHour, UsageRecord
-from logs.models.querysets import id_range
 from logs.rollups.breakdown import By, breakdown
 from logs.rollups.own_sums import NOTHING, Totals
 from logs.selection.chosen import Selection
+from routescope.data.owned import id_range
 from routescope.data.ranges import HOUR, Preset, TimeRange, preset_range
 
 KINDS = {

@@ -31,9 +31,10 @@ from logs.models import (
     UsageRecord,
     querysets,
 )
-from logs.models.querysets import UsageRecordQuerySet, any_range
+from logs.models.querysets import UsageRecordQuerySet
 from logs.selection import lookback
 from logs.selection.chosen import Looked, Selection
+from routescope.data.owned import any_range
 from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange, ceil, floor
 
 MOST_BUCKETS = 400

@@ -13,12 +13,14 @@ from django.utils.translation import gettext as _
 from django_stubs_ext import StrPromise
 
 from accounts.models import User
+from logs.filters.usage_filter import VIEW
 from logs.models import Cause
 from logs.rollups import own_sums
 from logs.rollups.breakdown import BreakdownLine, By, breakdown
 from logs.rollups.figures import FIGURES
 from logs.rollups.own_sums import Totals
 from logs.selection.chosen import Selection
+from routescope.filters.address import Address
 
 if TYPE_CHECKING:
     from logs.filters.usage_filter import UsageFilter
@@ -35,18 +37,18 @@ class Column:
     label: str | StrPromise
     hint: str | StrPromise
     order: str
-    query: str
+    query: Address
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonRow:
-    """A line of the table. ``query`` leads to its records; nothing where no filter can name them.
+    """A line of the table. ``query`` leads to its records; None where no filter can name them.
 
     ``share`` is of the cost of all lines; None where that is nothing.
     """
 
     label: str
-    query: str
+    query: Address | None
     totals: Totals
     share: Decimal | None
 
@@ -86,14 +88,14 @@ def comparison(user: User, filters: UsageFilter, selection: Selection) -> Compar
     others = None
     if rest := lines[MOST_ROWS:]:
         added = sum((line.totals for line in rest), own_sums.NOTHING)
-        others = ComparisonRow("", "", added, _share(added, total))
+        others = ComparisonRow("", None, added, _share(added, total))
     return Comparison(
         by,
         _columns(filters, by),
         rows,
         others,
         len(lines),
-        ComparisonRow("", "", total, _share(total, total)),
+        ComparisonRow("", None, total, _share(total, total)),
     )
 
 
@@ -110,7 +112,7 @@ def _columns(filters: UsageFilter, by: By) -> list[Column]:
         first = key if key == "name" and by is not By.DAY else f"-{key}"
         if sort == first:
             first = first.removeprefix("-") if first.startswith("-") else f"-{first}"
-        query = filters.with_(sort="" if first == by.default_sort else first)
+        query = filters.address.with_(sort="" if first == by.default_sort else first)
         columns.append(Column(key, label, hint, order, query))
     return columns
 
@@ -178,22 +180,23 @@ def _row(
 
 def _query(
     filters: UsageFilter, selection: Selection, by: By, names: Mapping[int, str], line: BreakdownLine
-) -> str:
-    """Return the query string of the list of a line's records.
+) -> Address | None:
+    """Return the address of the list of a line's records.
 
     Where only the newest were looked at, it is narrowed to their time: it would list more else.
     """
+    listed = filters.address.without(*VIEW)
     if line.stretch is not None and line.stretch.start and line.stretch.end:
-        return filters.between(line.stretch.start, line.stretch.end, compare="", sort="")
+        return listed.between(line.stretch.start, line.stretch.end)
     if by is By.CAUSE:
         chosen = {"cause": _cause(line).name.lower()} if line.value else {"status": "success"}
     elif isinstance(line.value, int) and line.value in names:
         chosen = {by.value: names[line.value]}
     else:
-        return ""
+        return None
     if selection.covered != selection.chosen:
-        return filters.between(selection.covered.start, selection.covered.end, **chosen, compare="", sort="")
-    return filters.with_(**chosen, compare="", sort="")
+        return listed.between(selection.covered.start, selection.covered.end).with_(**chosen)
+    return listed.with_(**chosen)
 
 
 def _share(part: Totals, whole: Totals) -> Decimal | None:

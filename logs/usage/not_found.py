@@ -19,17 +19,20 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from logs.filters.usage_filter import NARROWING, VIEW
 from logs.listing.own_records import Found
-from logs.models import UsageHour, UsageRecord
+from logs.models import UsageDay, UsageHour, UsageRecord
 from logs.rollups import own_sums
 from logs.rollups.breakdown import midnight
 from logs.selection import lookback
 from logs.selection.chosen import Looked, Selection
+from logs.usage.controls import pills
 from routescope.contracts import elsewhere
 from routescope.data.ids import first_id, moment_of
 from routescope.data.keyset import Cursor, Page
 from routescope.data.partitions import Month
-from routescope.data.ranges import HOUR, TimeRange, floor
+from routescope.data.ranges import HOUR, Preset, TimeRange, floor
+from routescope.filters.address import Address
 from routescope.text import pasted
 from routescope.text.formatting import day as written_day
 from routescope.text.formatting import exact
@@ -45,7 +48,7 @@ class Action:
     """What mends it: ``query`` in this tab, or else the ``url`` of another page."""
 
     label: str
-    query: str = ""
+    query: Address | None = None
     url: str = ""
 
 
@@ -90,12 +93,14 @@ def empty(filters: UsageFilter, totals: Totals, looked: Looked | None, page: Pag
 
     ``looked`` is what the header is made of, where no rollup knows the filters; ``page`` is the empty one.
     """
-    if filters.is_first_run:
+    if not UsageDay.objects.filter(user_id__in=filters.user.ids).exists():
         return None
     here = page.looked if isinstance(page, Found) else None
     if here is not None or (filters.compared and looked is not None and looked.reached is not None):
         return _not_found_yet(filters, totals, here or looked, page)
-    lead = _("Nothing in “%(range)s” matches the filters.") if filters.pills else _("Nothing in “%(range)s”.")
+    lead = (
+        _("Nothing in “%(range)s” matches the filters.") if pills(filters) else _("Nothing in “%(range)s”.")
+    )
     lead %= {"range": filters.range_label}
     if totals.records:
         return Explanation(_("The end of the list"), "", [_past_the_end(filters, totals)])
@@ -129,13 +134,13 @@ def _not_found_yet(
     else:
         title = _("None of the newest records match")
         lead = _("Looked at the newest %(n)s records, back to %(time)s.") % words
-    onward = filters.listed_query(Cursor(older=looked.reached))
+    onward = filters.address.without(*VIEW).at(Cursor(older=looked.reached))
     actions = [Action(_("Look further back"), onward)]
     if page.newer:
         back = Cursor(newer=page.newer) if totals.records or is_further else Cursor()
-        actions.append(Action(_("Newer"), filters.page_query(back)))
-    if filters.pills:
-        actions.append(Action(_("Remove the filters"), filters.unfiltered_query))
+        actions.append(Action(_("Newer"), filters.address.at(back)))
+    if pills(filters):
+        actions.append(Action(_("Remove the filters"), filters.address.without(*NARROWING)))
     text = _("Cost, duration, tokens, stream and endpoint are looked up record by record, in steps.")
     return Explanation(title, lead, [Reason("further", text, tuple(actions))])
 
@@ -145,7 +150,7 @@ def _past_the_end(filters: UsageFilter, totals: Totals) -> Reason:
     return Reason(
         "page",
         _("The filters match %(count)s, but none on this page.") % {"count": count.words},
-        (Action(_("Show the newest"), filters.first_query),),
+        (Action(_("Show the newest"), filters.address),),
     )
 
 
@@ -155,7 +160,7 @@ def _inverted(filters: UsageFilter) -> Iterator[Reason]:
         yield Reason(
             "inverted",
             _("The range ends before it starts."),
-            (Action(_("Swap its ends"), filters.between(chosen.end, chosen.start)),),
+            (Action(_("Swap its ends"), filters.address.between(chosen.end, chosen.start)),),
         )
 
 
@@ -166,10 +171,10 @@ def _outside_the_range(filters: UsageFilter) -> Iterator[Reason]:
     count = _count(filters, replace(filters.selection, chosen=TimeRange()))
     if not count:
         return
-    everything = Action(_("Search all time"), filters.all_time_query)
+    everything = Action(_("Search all time"), filters.address.over(Preset.ALL))
     text = (
         _("The other filters match %(count)s outside the date range.")
-        if filters.pills
+        if pills(filters)
         else _("Outside the date range: %(count)s.")
     ) % {"count": count.words}
     nearest = _nearest(filters)
@@ -185,38 +190,38 @@ def _outside_the_range(filters: UsageFilter) -> Iterator[Reason]:
         "count": there.words,
     }
     assert stretch.start is not None and stretch.end is not None  # noqa: S101
-    show = Action(_("Show that day"), filters.between(stretch.start, stretch.end))
+    show = Action(_("Show that day"), filters.address.between(stretch.start, stretch.end))
     yield Reason("range", text, (show, everything))
 
 
 def _hidden_by_filters(filters: UsageFilter) -> Iterator[Reason]:
-    pills = {pill.name: pill for pill in filters.pills}
+    on = {pill.name: pill for pill in pills(filters)}
     found = False
-    for name, pill in pills.items():
+    for name, pill in on.items():
         if count := _count(filters, filters.selection_without(name)):
             found = True
             yield Reason(
                 "filter",
                 _("The filter by %(filter)s hides %(count)s in this range.")
                 % {"filter": f"“{pill.label}”", "count": count.words},
-                (Action(_("Remove it"), filters.without(name)),),
+                (Action(_("Remove it"), filters.address.without(name)),),
             )
-    if found or not pills:
+    if found or not on:
         return
-    none = filters.selection_without(*pills)
-    if len(pills) > 1 and (count := _count(filters, none)):
+    none = filters.selection_without(*on)
+    if len(on) > 1 and (count := _count(filters, none)):
         yield Reason(
             "filters",
             _("No single filter hides them, but together they hide %(count)s in this range.")
             % {"count": count.words},
-            (Action(_("Remove the filters"), filters.unfiltered_query),),
+            (Action(_("Remove the filters"), filters.address.without(*NARROWING)),),
         )
     elif not _count(filters, replace(filters.selection, chosen=TimeRange())):
         yield Reason(
             "both",
             _("Neither the range nor a filter alone hides them. Over all time, without filters: %(n)s.")
             % {"n": _count(filters, Selection()).words},
-            (Action(_("Show all records"), filters.everything_query),),
+            (Action(_("Show all records"), filters.address.without(*NARROWING).over(Preset.ALL)),),
         )
 
 
@@ -235,13 +240,15 @@ def _older_than_kept(filters: UsageFilter) -> Iterator[Reason]:
             "A part of the range is older than what is kept: records are deleted after %(months)s months,"
             " so those before %(day)s are gone."
         )
-    yield Reason("retention", text % words, (Action(_("Show what is kept"), filters.all_time_query),))
+    yield Reason(
+        "retention", text % words, (Action(_("Show what is kept"), filters.address.over(Preset.ALL)),)
+    )
 
 
 def _not_arrived(filters: UsageFilter) -> Iterator[Reason]:
     end = filters.selection.chosen.end
     if end is None or end >= filters.now:
-        yield _just_now(filters.first_query)
+        yield _just_now(filters.address)
 
 
 def _count(filters: UsageFilter, selection: Selection) -> _Count:
@@ -298,7 +305,7 @@ def oldest_kept(now: datetime) -> datetime:
 def unknown_id(filters: UsageFilter) -> Explanation:
     """Say why no record with the ID that was searched for is listed."""
     searched = filters.searched_id
-    clear = Action(_("Clear the search"), filters.without_request_id)
+    clear = Action(_("Clear the search"), filters.address.without("request_id"))
     if pasted.is_key(searched):
         text = _(
             "It was not searched for, and stands neither here nor in the address of this page. A request ID"
@@ -315,7 +322,7 @@ def unknown_id(filters: UsageFilter) -> Explanation:
             *_of_no_known_shape(searched, clear),
             *guesses,
             _another_account(),
-            _just_now(filters.first_query),
+            _just_now(filters.address),
             Reason(
                 "retention",
                 _("It may be older than what is kept: records from before %(day)s are deleted.")
@@ -359,7 +366,7 @@ def _known_by_name(filters: UsageFilter) -> Iterator[Reason]:
     ):
         if filters.searched_id in known:
             chosen = {name: filters.searched_id}
-            query = filters.with_(request_id="", **chosen)
+            query = filters.address.with_(request_id="", **chosen)
             yield Reason(name, text, (Action(_("Filter by it"), query),))
 
 
@@ -407,7 +414,7 @@ def _another_account() -> Reason:
     )
 
 
-def _just_now(query: str) -> Reason:
+def _just_now(query: Address) -> Reason:
     return Reason(
         "recent",
         _("It may not have arrived yet: the gateway sends a record a few seconds after its call ends."),

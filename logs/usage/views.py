@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from csp.decorators import csp_update
-from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
@@ -15,8 +13,6 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts.models import SavedView
-from accounts.people import saved_views
 from accounts.people.signed_in import AuthenticatedRequest
 from logs.filters.usage_filter import UsageFilter
 from logs.listing import own_records
@@ -24,21 +20,17 @@ from logs.listing.display import Display
 from logs.listing.rows import rows_of
 from logs.models import UsageRecord
 from logs.record import details
-from logs.rollups import own_sums, traffic
+from logs.rollups import traffic
 from logs.rollups.own_tokens import own_tokens
 from logs.selection import lookback
-from logs.selection.chosen import Selection
-from logs.usage import compare, not_found
-from logs.usage.chart import Chart
-from routescope.data.ids import first_id, moment_of
-from routescope.data.keyset import Cursor, Page
+from logs.usage.tab import chart_of, usage_tab
+from routescope.data.ids import moment_of
+from routescope.data.keyset import Cursor
 from routescope.data.snapshot import snapshot
 from routescope.web.asking import asked, asked_by_form
 from routescope.web.unavailable import answers_json
 
 MOST_NEWS = 100
-MOST_OF_ONE_ID = 100
-"""Records that carry one request ID: the call, its refunds and adjustments. More is no ID of one call."""
 
 
 @asked_by_form
@@ -46,13 +38,9 @@ MOST_OF_ONE_ID = 100
 def usage(request: AuthenticatedRequest) -> HttpResponse:
     """The Usage Logs tab. Its form leads to the address of what it asks for."""
     if request.method == "POST":
-        return redirect(
-            reverse("usage") + UsageFilter(asked(request), user=request.user).page_query(Cursor())
-        )
-    context = _usage(request)
-    if context["filters"].holds_a_key:
-        return redirect(context["page_url"])
-    return render(request, "logs/usage.html", context, status=_status(context))
+        return redirect(UsageFilter(asked(request), user=request.user).address.of(reverse("usage")))
+    tab = usage_tab(request.user, asked(request))
+    return redirect(tab.page_url) if tab.filters.holds_a_key else tab.render(request, "logs/usage.html")
 
 
 @require_GET
@@ -70,14 +58,13 @@ def further(request: AuthenticatedRequest) -> HttpResponse:
     last = Cursor.parse(QueryDict(urlencode({"older": request.GET.get("shown", "")}))).older
     day = timezone.localdate(moment_of(last)) if last else None
     context = {
-        "filters": filters,
         "page": page,
         "rows": list(rows_of(page.rows, display.columns, filters.vocabulary, day_before=day)),
         "last": page.rows[-1].id if page.rows else last,
         "display": display,
         "page_path": reverse("usage"),
         "further_url": reverse("usage-further"),
-        "older_query": filters.page_query(Cursor(older=page.older)),
+        "older_query": filters.address.at(Cursor(older=page.older)),
     }
     return render(request, "logs/list.html#further", context)
 
@@ -86,9 +73,9 @@ def further(request: AuthenticatedRequest) -> HttpResponse:
 @login_required
 def usage_results(request: AuthenticatedRequest) -> HttpResponse:
     """What of the tab changes with its filters; puts the page's own URL into the address bar."""
-    context = _usage(request)
-    response = render(request, "logs/usage.html#panel", context, status=_status(context))
-    response["HX-Push-Url"] = context["page_url"]
+    tab = usage_tab(request.user, asked(request))
+    response = tab.render(request, "logs/usage.html#panel")
+    response["HX-Push-Url"] = tab.page_url
     return response
 
 
@@ -97,7 +84,7 @@ def usage_results(request: AuthenticatedRequest) -> HttpResponse:
 @csp_update({"img-src": ["https:"]})  # type: ignore[arg-type]  # it knows only plain requests
 def record(request: AuthenticatedRequest, record_id: UUID) -> HttpResponse:
     """One record on a page of its own. Only here are images of its content loaded, not linked."""
-    return render(request, "logs/record.html", {"record": _record(request, record_id), "show_images": True})
+    return render(request, "logs/record.html", {**_record(request, record_id), "show_images": True})
 
 
 @require_GET
@@ -107,7 +94,7 @@ def record_details(request: AuthenticatedRequest, record_id: UUID) -> HttpRespon
     return render(
         request,
         "logs/record.html#row",
-        {"display": Display.of(request.user), "record": _record(request, record_id)},
+        {"display": Display.of(request.user), **_record(request, record_id)},
     )
 
 
@@ -126,7 +113,7 @@ def permalink(request: AuthenticatedRequest, request_id: str) -> HttpResponse:
 def usage_chart(request: AuthenticatedRequest) -> JsonResponse:
     """The chart's figures, for its tooltip."""
     with snapshot():
-        chart = _chart(UsageFilter(request.GET, user=request.user))
+        chart = chart_of(UsageFilter(request.GET, user=request.user))
     return JsonResponse(chart.data)
 
 
@@ -143,6 +130,7 @@ def news(request: AuthenticatedRequest) -> HttpResponse:
     arrived = own_records.count_since(request.user, filters.selection, since, MOST_NEWS)
     context = {
         "filters": filters,
+        "address": filters.address,
         "arrived": arrived,
         "more": arrived == MOST_NEWS,
         "page_path": reverse("usage"),
@@ -174,9 +162,10 @@ def limits(request: AuthenticatedRequest) -> HttpResponse:
         looked = lookback.newest(request.user, selection, traffic.MOST_CALLS).looked
         context = {
             "filters": filters,
+            "address": filters.address,
             "token": token,
             "looked": looked,
-            "chart": _chart(filters),
+            "chart": chart_of(filters),
             "minutes": traffic.minutes_over(request.user, selection, token, now),
             "crossings": traffic.crossings(request.user, selection, token, now),
             "page_path": reverse("usage"),
@@ -193,87 +182,6 @@ def tokens(request: AuthenticatedRequest) -> HttpResponse:
     return render(request, "logs/tokens.html", context)
 
 
-def _record(request: AuthenticatedRequest, record_id: UUID) -> UsageRecord:
-    return details.of_one(request.user, record_id)
-
-
-def _usage(request: AuthenticatedRequest) -> dict[str, Any]:
-    cursor = Cursor.parse(asked(request))
-    chart = comparison = explanation = None
-    display = Display.of(request.user)
-    with snapshot():
-        filters = UsageFilter(asked(request), user=request.user)
-        page: Page[Any]
-        selection = filters.selection
-        if filters.searched_id:
-            cursor = Cursor()
-            page = _identified(filters)
-            totals = own_sums.Totals.of(page.rows)
-        else:
-            selection = lookback.newest(request.user, selection)
-            totals = own_sums.totals(request.user, selection)
-            if filters.compared:
-                cursor, page = Cursor(), Page([], older=None, newer=None)
-                comparison = compare.comparison(request.user, filters, selection)
-            else:
-                page = own_records.listed(request.user, selection, cursor, display.page_size)
-            chart = _chart(filters, selection, totals.records)
-        if not page.rows and comparison is None:
-            if filters.searched_id:
-                explanation = not_found.unknown_id(filters)
-            else:
-                explanation = not_found.empty(filters, totals, selection.looked, page)
-    return {
-        "filters": filters,
-        "page": page,
-        "rows": list(rows_of(page.rows, display.columns, filters.vocabulary)),
-        "last": page.rows[-1].id if page.rows else None,
-        "comparison": comparison,
-        "explanation": explanation,
-        "totals": totals,
-        "selection": selection,
-        "looked": selection.looked,
-        "further_url": reverse("usage-further"),
-        "chart": chart,
-        "display": display,
-        "saved": saved_views.menu(request.user, SavedView.Tab.USAGE, filters.query),
-        "news_query": _news_query(filters, page, cursor),
-        "tab": "usage",
-        "page_path": reverse("usage"),
-        "results_url": reverse("usage-results"),
-        "page_url": reverse("usage") + filters.page_query(cursor),
-        "older_query": filters.page_query(Cursor(older=page.older)),
-        "newer_query": filters.page_query(Cursor(newer=page.newer)),
-        "ingest_url": settings.BASE_URL + reverse("api-usage"),
-    }
-
-
-def _news_query(filters: UsageFilter, page: Page[Any], cursor: Cursor) -> str:
-    """Return what asks for records newer than the page's; nothing where it does not end with the present."""
-    if filters.searched_id or cursor != Cursor() or filters.selection.chosen.end not in (None, filters.until):
-        return ""
-    newest = page.rows[0].id if page.rows else first_id(filters.now)
-    query = filters.query
-    query["since"] = str(newest)
-    return query.urlencode()
-
-
-def _chart(filters: UsageFilter, selection: Selection | None = None, records: int | None = None) -> Chart:
-    token = filters.one_token
-    return Chart(
-        traffic.traffic(filters.user, selection or filters.selection, filters.now, records),
-        rpm_limit=token.rpm_limit if token else None,
-        tpm_limit=token.tpm_limit if token else None,
-    )
-
-
-def _identified(filters: UsageFilter) -> Page[UsageRecord]:
-    rows = filters.qs.select_related("model", "gateway", *details.CALLED).order_by("-id")
-    found = list(rows[:MOST_OF_ONE_ID])
-    details.attach(filters.user, found)
-    return Page(found, older=None, newer=None)
-
-
-def _status(context: dict[str, Any]) -> int:
-    """404 for an ID that is not the person's: the page then says why it may be so."""
-    return 404 if context["filters"].searched_id and not context["page"].rows else 200
+def _record(request: AuthenticatedRequest, record_id: UUID) -> dict[str, object]:
+    record, shown = details.of_one(request.user, record_id)
+    return {"record": record, "details": shown}

@@ -25,7 +25,7 @@ from routescope.admin.bases import ReadOnlyAdmin
 from routescope.data.keyset import Cursor, Page
 from routescope.data.ranges import HOUR, Preset, TimeRange, ceil, floor, preset_range
 from routescope.data.snapshot import snapshot
-from routescope.filters.filter_set import MomentField
+from routescope.filters.fields import MomentField
 
 PAGE_SIZE = 50
 CUSTOM = "custom"

@@ -10,7 +10,8 @@ import django_filters
 import msgspec
 from django.http import QueryDict
 
-from routescope.filters.filter_set import MomentFilter, NamesFilter, RangeFilterSet
+from routescope.filters.fields import MomentFilter, NamesFilter
+from routescope.filters.filter_set import RangeFilterSet
 from routescope.rest import kinds
 from routescope.rest.kinds import ParameterKind
 from routescope.rest.problems import Invalid, ProblemError

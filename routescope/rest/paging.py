@@ -19,12 +19,10 @@ def next_url(
     """
     if older is None:
         return None
-    query = filters.query
+    address = filters.address
     if chosen.start is not None and chosen.end is not None:
-        query.pop("range", None)
-        query["start"], query["end"] = _written(chosen.start), _written(chosen.end)
-    query["limit"], query["older"] = str(size), str(older)
-    return f"{path}?{query.urlencode()}"
+        address = address.with_(range="", start=_written(chosen.start), end=_written(chosen.end))
+    return address.with_(limit=str(size), older=str(older)).of(path)
 
 
 def _written(moment: datetime) -> str:

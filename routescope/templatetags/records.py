@@ -8,16 +8,16 @@ from datetime import datetime
 from django import template
 from django.utils.safestring import SafeString, mark_safe
 
-from routescope.filters.filter_set import RangeFilterSet
+from routescope.filters.address import Address
 
 register = template.Library()
 _LINES = re.compile(r">\s*\n\s*<")
 
 
 @register.simple_tag
-def between(filters: RangeFilterSet, start: datetime, end: datetime) -> str:
-    """Return the query string of a view narrowed to a stretch of time."""
-    return filters.between(start, end)
+def between(address: Address, start: datetime, end: datetime) -> Address:
+    """Return the address of a view narrowed to a stretch of time."""
+    return address.between(start, end)
 
 
 class _Slim(template.Node):

@@ -42,8 +42,6 @@ from tasks.models import AsyncTask, TaskEvent, TaskStatus, TaskType
 from tasks.models.querysets import AsyncTaskQuerySet
 from tasks.tab import listing
 
-MOST_OF_ONE_ID = 100
-
 _KINDS = {
     TaskStatus.QUEUED: "quiet",
     TaskStatus.RUNNING: "running",
@@ -150,10 +148,7 @@ class AsyncTaskAdmin(OwnerColumns, KeysetAdmin[AsyncTask]):
     def get_listing(self, request: HttpRequest, form: AsyncTaskForm, cursor: Cursor) -> Listing:
         if not form.identifier:
             return Listing(listing.page(form.scope, form.unindexed, cursor, PAGE_SIZE))
-        found = listing.named(AsyncTask.objects.identified_by(form.identifier)).order_by(
-            "-submitted_at", "-id"
-        )
-        rows = list(found[:MOST_OF_ONE_ID])
+        rows = list(listing.named(AsyncTask.objects.of_one_id(form.identifier)))
         return Listing(Page(rows, None, None), notes=_notes_on_search(form.identifier, rows))
 
     def get_object(

@@ -28,7 +28,6 @@ from tasks.providers.catalogue import catalogue
 from tasks.tab import listing
 from tasks.tab.filters import TaskFilter
 
-MOST_OF_ONE_ID = 100
 _TAG = "Tasks"
 _FILTERS = parameters_of(
     TaskFilter,
@@ -117,8 +116,7 @@ class TaskDetail(Task, frozen=True):
 def tasks(request: ReadRequest) -> Tasks:
     filters = TaskFilter(request.query, user=request.user, catalogue=catalogue())
     if filters.searched_id:
-        mine = AsyncTask.objects.visible_to(request.user).identified_by(filters.searched_id)
-        found = listing.named(mine).order_by("-id")[:MOST_OF_ONE_ID]
+        found = listing.of_one_id(request.user, filters.searched_id)
         return Tasks([_task(row) for row in found], range_of(TimeRange()), None, None, None)
     size = int(request.query.get("limit", DEFAULT_LIMIT))
     page = listing.page(filters.tasks, filters.conditions, Cursor.parse(request.query), size)

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import cached_property
 
 import django_filters
 from django.db.models import Q
 from django.http import QueryDict
 from django.utils import timezone
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 
 from accounts.identities.names import Names, token_names
 from accounts.models import AIModel, User
-from routescope.data.keyset import Cursor
 from routescope.data.ranges import Preset
-from routescope.filters.filter_set import (
-    RANGE_CHOICES,
-    MomentFilter,
-    NamesFilter,
-    Option,
-    Pill,
-    RangeFilterSet,
-)
+from routescope.filters.fields import MomentFilter, NamesFilter
+from routescope.filters.filter_set import RANGE_CHOICES, RangeFilterSet
 from routescope.text import pasted
 from routescope.text.identifiers import kept
 from tasks.models import AsyncTask, TaskStatus, TaskType
@@ -36,32 +27,9 @@ from tasks.providers.catalogue import Catalogue
 _LABELLED_ID = re.compile(
     r"(?:task|request)[ _-]?id[\"']?\s*[:=]?\s*[\"']?([^\s\"',;)\]}]{3,})", re.IGNORECASE
 )
-_LABELS: dict[str, str | Promise] = {
-    "type": _l("Type"),
-    "status": _l("Status"),
-    "platform": _l("Platform"),
-    "model": _l("Model"),
-    "token": _l("Token"),
-}
+NARROWING = ("type", "status", "platform", "model", "token")
+"""The filters besides the range of time."""
 _NOTHING = -1
-_NAMES_FROM = 5_000
-"""Of a person's newest tasks the platforms and models are offered to choose from; others can be typed in a
-URL.
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Menu:
-    """A filter's menu. ``typed``: has a box to type into, for long lists."""
-
-    name: str
-    label: str
-    options: list[Option]
-    typed: bool
-
-    @property
-    def chosen(self) -> int:
-        return sum(option.chosen for option in self.options)
 
 
 class TaskFilter(RangeFilterSet):
@@ -70,11 +38,11 @@ class TaskFilter(RangeFilterSet):
     range = django_filters.ChoiceFilter(choices=RANGE_CHOICES)
     start = MomentFilter()
     end = MomentFilter()
-    type = django_filters.MultipleChoiceFilter(choices=TaskType.choices)
-    status = django_filters.MultipleChoiceFilter(choices=TaskStatus.choices)
-    platform = NamesFilter()
-    model = NamesFilter()
-    token = NamesFilter()
+    type = django_filters.MultipleChoiceFilter(label=_l("Type"), choices=TaskType.choices)
+    status = django_filters.MultipleChoiceFilter(label=_l("Status"), choices=TaskStatus.choices)
+    platform = NamesFilter(label=_l("Platform"))
+    model = NamesFilter(label=_l("Model"))
+    token = NamesFilter(label=_l("Token"))
     task_id = django_filters.CharFilter()
 
     # Tasks are far fewer than calls, and one comes back to them after days.
@@ -127,62 +95,10 @@ class TaskFilter(RangeFilterSet):
     def tokens(self) -> Names:
         return token_names(self.user)
 
-    @cached_property
-    def _seen(self) -> tuple[list[str], list[str]]:
-        newest = AsyncTask.objects.visible_to(self.user).newest(Cursor(), _NAMES_FROM)
-        pairs = set(newest.values_list("platform", "model__name"))
-        platforms = sorted({platform for platform, _ in pairs if platform})
-        return platforms, sorted({model for _, model in pairs if model})
-
-    @property
-    def is_first_run(self) -> bool:
-        """Whether the person has no task at all."""
-        return not AsyncTask.objects.visible_to(self.user).exists()
-
     @property
     def is_key_searched(self) -> bool:
         """Whether an API key was pasted where an ID belongs."""
         return pasted.is_key(self.searched_id)
-
-    @property
-    def without_task_id(self) -> str:
-        return self.without("task_id")
-
-    @property
-    def all_time_query(self) -> str:
-        return self.with_(range=Preset.ALL.value, start="", end="")
-
-    @property
-    def pills(self) -> list[Pill]:
-        platforms = {name: self.catalogue.label(name) for name in self.query.getlist("platform")}
-        words = {str(value): str(label) for value, label in (*TaskType.choices, *TaskStatus.choices)}
-        return self.pills_of(_LABELS, words | platforms)
-
-    @property
-    def menus(self) -> list[Menu]:
-        """The menus of values, each with what is chosen in it."""
-        platforms, models = self._seen
-        return [
-            self._menu("type", TaskType.choices),
-            self._menu("status", TaskStatus.choices),
-            self._menu("platform", [(name, self.catalogue.label(name)) for name in platforms], typed=True),
-            self._menu("model", [(name, name) for name in models], typed=True),
-            self._menu("token", [(name, name) for name in self.tokens], typed=True, now=self.tokens.now),
-        ]
-
-    def _menu(
-        self,
-        name: str,
-        values: Iterable[tuple[object, object]],
-        *,
-        typed: bool = False,
-        now: Callable[[str], str] = str,
-    ) -> Menu:
-        chosen = [now(value) for value in self.query.getlist(name)]
-        known = {str(value): str(label) for value, label in values}
-        missing = {value: value for value in chosen if value not in known}
-        options = [Option(value, label, value in chosen) for value, label in (missing | known).items()]
-        return Menu(name, str(_LABELS[name]), options, typed=typed)
 
     @property
     def problems(self) -> list[str]:

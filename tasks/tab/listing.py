@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from django.db.models import Q
 
+from accounts.models import User
 from routescope.data import sparse
 from routescope.data.keyset import Cursor, Page
 from tasks.models import AsyncTask
@@ -31,6 +32,12 @@ def page(scope: AsyncTaskQuerySet[AsyncTask], conditions: Q, cursor: Cursor, siz
     found = sparse.page(rows, cursor, size, key=lambda task: task.pk, reached=reached)
     first = sparse.in_place_of(found, cursor, size, lambda: page(scope, conditions, Cursor(), size))
     return first or found
+
+
+def of_one_id(user: User, identifier: str) -> list[AsyncTask]:
+    """Return the user's tasks that carry an ID, as those that one request submitted do, newest first."""
+    mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(user)
+    return list(named(mine.of_one_id(identifier)).select_related("group", "gateway"))
 
 
 def named(tasks: AsyncTaskQuerySet[AsyncTask]) -> AsyncTaskQuerySet[AsyncTask]:

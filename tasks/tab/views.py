@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -14,21 +13,13 @@ from django.urls import reverse
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET
 
-from accounts.models import SavedView
-from accounts.people import saved_views
 from accounts.people.signed_in import AuthenticatedRequest
-from routescope.contracts import elsewhere
-from routescope.data.keyset import Cursor, Page
-from routescope.data.snapshot import snapshot
 from routescope.web.asking import asked, asked_by_form
 from tasks.models import AsyncTask
 from tasks.providers.catalogue import catalogue
 from tasks.tab import listing, presentation
 from tasks.tab.filters import TaskFilter
-
-PAGE_SIZE = 50
-MOST_OF_ONE_ID = 100
-"""Tasks that share one ID: those that one request submitted, say."""
+from tasks.tab.tab import PAGE_SIZE, open_of, task_tab
 
 
 @asked_by_form
@@ -37,20 +28,18 @@ def tasks(request: AuthenticatedRequest) -> HttpResponse:
     """The Task Logs tab. Its form leads to the address of what it asks for."""
     if request.method == "POST":
         filters = TaskFilter(asked(request), user=request.user, catalogue=catalogue())
-        return redirect(reverse("tasks") + filters.page_query(Cursor()))
-    context = _tasks(request)
-    if context["filters"].holds_a_key:
-        return redirect(context["page_url"])
-    return render(request, "tasks/tasks.html", context, status=_status(context))
+        return redirect(filters.address.of(reverse("tasks")))
+    tab = task_tab(request.user, asked(request))
+    return redirect(tab.page_url) if tab.filters.holds_a_key else tab.render(request, "tasks/tasks.html")
 
 
 @asked_by_form
 @login_required
 def tasks_results(request: AuthenticatedRequest) -> HttpResponse:
     """What of the tab changes with its filters; puts the page's own URL into the address bar."""
-    context = _tasks(request)
-    response = render(request, "tasks/tasks.html#panel", context, status=_status(context))
-    response["HX-Push-Url"] = context["page_url"]
+    tab = task_tab(request.user, asked(request))
+    response = tab.render(request, "tasks/tasks.html#panel")
+    response["HX-Push-Url"] = tab.page_url
     return response
 
 
@@ -65,7 +54,7 @@ def live(request: AuthenticatedRequest) -> HttpResponse:
     found = listing.named(AsyncTask.objects.visible_to(request.user).filter(pk__in=shown))
     rows = list(found.order_by("-id"))
     presentation.attach_names(rows, catalogue())
-    return render(request, "tasks/live.html", {"rows": rows, "open_tasks": _open(rows)})
+    return render(request, "tasks/live.html", {"rows": rows, "open_tasks": open_of(rows)})
 
 
 @require_GET
@@ -126,49 +115,6 @@ def _task(request: AuthenticatedRequest, task_id: UUID) -> dict[str, Any]:
         "details": presentation.details_of(found, catalogue(), request.user),
         "tab": "tasks",
     }
-
-
-def _tasks(request: AuthenticatedRequest) -> dict[str, Any]:
-    cursor = Cursor.parse(asked(request))
-    with snapshot():
-        known = catalogue()
-        filters = TaskFilter(asked(request), user=request.user, catalogue=known)
-        if filters.searched_id:
-            cursor = Cursor()
-            mine = AsyncTask.objects.visible_to(request.user).identified_by(filters.searched_id)
-            rows = list(
-                listing.named(mine).select_related("group", "gateway").order_by("-id")[:MOST_OF_ONE_ID]
-            )
-            page: Page[AsyncTask] = Page(rows, older=None, newer=None)
-        else:
-            page = listing.page(filters.tasks, filters.conditions, cursor, PAGE_SIZE)
-        presentation.attach_names(page.rows, known)
-        opened = page.rows[0] if filters.searched_id and len(page.rows) == 1 else None
-        return {
-            "filters": filters,
-            "page": page,
-            "open_tasks": _open(page.rows),
-            "task": opened,
-            "details": presentation.details_of(opened, known, request.user) if opened else None,
-            "saved": saved_views.menu(request.user, SavedView.Tab.TASKS, filters.query),
-            "tab": "tasks",
-            "page_path": reverse("tasks"),
-            "results_url": reverse("tasks-results"),
-            "page_url": reverse("tasks") + filters.page_query(cursor),
-            "older_query": filters.page_query(Cursor(older=page.older)),
-            "newer_query": filters.page_query(Cursor(newer=page.newer)),
-            "elsewhere": elsewhere.look(request.user, filters.searched_id, besides="tasks"),
-            "register_url": settings.BASE_URL + reverse("api-tasks"),
-        }
-
-
-def _open(rows: Any) -> list[AsyncTask]:
-    return [row for row in rows if not row.is_final]
-
-
-def _status(context: dict[str, Any]) -> int:
-    """404 for an ID that is not the person's: the page then says why it may be so."""
-    return 404 if context["filters"].searched_id and not context["page"].rows else 200
 
 
 def _source(url: str) -> str:

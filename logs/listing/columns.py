@@ -1,0 +1,122 @@
+"""The columns of the list: what each says of a record, and what it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+from uuid import UUID
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _l
+from django_stubs_ext import StrPromise
+
+from logs.filters.vocabulary import Vocabulary
+from logs.models import REQUEST_TYPES, Cause, RecordType, Status, UsageRecord
+from routescope.data.ids import moment_of
+from routescope.text import formatting
+
+
+class Listed(NamedTuple):
+    """What of a record a list may show. Names are looked up: joining them would take as long again."""
+
+    id: UUID
+    request_id: str
+    type: int
+    status: int
+    cause: int
+    http_status: int | None
+    input_tokens: int
+    output_tokens: int
+    cost: Decimal | None
+    duration_ms: int | None
+    ttft_ms: int | None
+    endpoint: str | None
+    token_id: int | None
+    model_id: int | None
+    group_id: int | None
+
+    @property
+    def created_at(self) -> datetime:
+        """The time of the request (UTC), to the millisecond, which its id holds."""
+        return moment_of(self.id)
+
+    @classmethod
+    def of(cls, record: UsageRecord) -> Listed:
+        return cls(*(getattr(record, name) for name in cls._fields))
+
+
+@dataclass(frozen=True, slots=True)
+class ListColumn:
+    """``label`` is its name in the menu of columns, and over the column unless that has a ``heading`` or an
+    ``abbreviation`` of its own.
+
+    ``kind`` are its classes; ``cell`` writes a record's value.
+    """
+
+    label: StrPromise
+    kind: str
+    cell: Callable[[Listed, Vocabulary], str]
+    heading: StrPromise | str = ""
+    abbreviation: str = ""
+
+
+def _status(one: Listed, names: Vocabulary) -> SafeString:
+    if one.type not in REQUEST_TYPES:
+        return format_html('<span class="status status-neutral">{}</span>', RecordType(one.type).label)
+    if one.status != Status.ERROR:
+        return format_html('<span class="status status-success">{}</span>', _("OK"))
+    words = _("%(http_status)s Error") % {"http_status": one.http_status} if one.http_status else _("Error")
+    return format_html('<span class="status status-error">{}</span>', words)
+
+
+def _tokens(one: Listed, names: Vocabulary) -> SafeString:
+    # Digits and signs alone: nothing to escape.
+    exact = f"{formatting.exact(one.input_tokens)} › {formatting.exact(one.output_tokens)}"
+    short = f"{formatting.compact(one.input_tokens)} › {formatting.compact(one.output_tokens)}"
+    return mark_safe(short if short == exact else f'<span title="{exact}">{short}</span>')  # noqa: S308
+
+
+def _cost(one: Listed, names: Vocabulary) -> str:
+    if one.cost is None:
+        title, word = _("No price is known for this record."), _("unpriced")
+        return format_html('<span class="muted" title="{}">{}</span>', title, word)
+    return formatting.money_call(one.cost)
+
+
+COLUMNS: Mapping[str, ListColumn] = {
+    "token": ListColumn(
+        _l("Token"), "c-token", lambda one, names: names.tokens.of.get(one.token_id or 0, formatting.UNKNOWN)
+    ),
+    "model": ListColumn(
+        _l("Model"), "c-model", lambda one, names: names.models.of.get(one.model_id or 0, formatting.UNKNOWN)
+    ),
+    "group": ListColumn(
+        _l("Group"), "c-group", lambda one, names: names.groups.of.get(one.group_id or 0, formatting.UNKNOWN)
+    ),
+    "status": ListColumn(_l("Status"), "c-status", _status),
+    "cause": ListColumn(
+        _l("Cause"),
+        "c-extra",
+        lambda one, _names: str(Cause(one.cause).label) if one.status == Status.ERROR else "",
+    ),
+    "tokens": ListColumn(_l("Tokens"), "c-tokens", _tokens, heading=_l("In › Out")),
+    "cost": ListColumn(_l("Cost"), "c-cost", _cost),
+    "duration": ListColumn(
+        _l("Duration"), "c-duration", lambda one, _names: formatting.duration(one.duration_ms)
+    ),
+    "ttft": ListColumn(
+        _l("Time to first token"),
+        "c-extra num",
+        lambda one, _names: formatting.duration(one.ttft_ms),
+        abbreviation="TTFT",
+    ),
+    "endpoint": ListColumn(
+        _l("Endpoint"), "c-extra mono", lambda one, _names: one.endpoint or formatting.UNKNOWN
+    ),
+}
+"""The columns to choose from, in their order. Time and request ID always stand."""

@@ -1,0 +1,102 @@
+"""What stands over the list: the filters' menus and pills, and ways to other views of the same records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from accounts.identities.names import Names
+from logs.filters.usage_filter import CAUSE_WORDS, NARROWING, STATUS_WORDS, THRESHOLDS, VIEW, UsageFilter
+from logs.rollups.breakdown import By
+from routescope.filters.address import Address
+from routescope.filters.menus import FilterMenu, Link, Option, Pill, RangeMenu, pills_of
+
+
+@dataclass(frozen=True, slots=True)
+class FurtherMenu:
+    """The menu of what is asked for less often. ``chosen`` is how many of its filters are on."""
+
+    thresholds: list[Option]
+    stream: list[Option]
+    endpoint: str
+    chosen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """``comparable`` leads to each comparison, ``listed`` to the list, ``live_switch`` turns live over.
+
+    ``reset`` takes all filters off; the view stays what it is.
+    """
+
+    range: RangeMenu
+    menus: list[FilterMenu]
+    further: FurtherMenu
+    pills: list[Pill]
+    comparable: list[Link]
+    listed: Address
+    live_switch: Address
+    reset: Address
+
+    @classmethod
+    def of(cls, filters: UsageFilter) -> Controls:
+        address = filters.address
+        return cls(
+            range=RangeMenu.of(filters),
+            menus=_menus(filters),
+            further=_further(filters),
+            pills=pills(filters),
+            comparable=[
+                Link(address.with_(compare=by.value, sort=""), str(by.label), by == filters.compared)
+                for by in By
+            ],
+            listed=address.without(*VIEW),
+            live_switch=address.with_(live="" if filters.is_live else "on"),
+            reset=address.only(*VIEW),
+        )
+
+
+def pills(filters: UsageFilter) -> list[Pill]:
+    """Return a pill for each value of a filter that narrows the selection."""
+    words = {word: str(choice.label) for word, choice in (STATUS_WORDS | CAUSE_WORDS).items()}
+    return pills_of(filters.address, {name: _label(filters, name) for name in NARROWING}, words)
+
+
+def _menus(filters: UsageFilter) -> list[FilterMenu]:
+    """Return the menus of values, each with what is chosen in it."""
+    named = {
+        "token": filters.vocabulary.tokens,
+        "model": filters.vocabulary.models,
+        "group": filters.vocabulary.groups,
+    }
+    menus = [
+        FilterMenu(name, _label(filters, name), _options(known, filters.address.all(name)), typed=True)
+        for name, known in named.items()
+    ]
+    for name, words in (("status", STATUS_WORDS), ("cause", CAUSE_WORDS)):
+        chosen = filters.address.all(name)
+        options = [Option(word, str(choice.label), word in chosen) for word, choice in words.items()]
+        menus.append(FilterMenu(name, _label(filters, name), options, typed=False))
+    return menus
+
+
+def _further(filters: UsageFilter) -> FurtherMenu:
+    address = filters.address
+    stream = (("", _("Streamed or not")), *filters.filters["stream"].extra["choices"])
+    return FurtherMenu(
+        thresholds=[Option(name, _label(filters, name), False, address.one(name)) for name in THRESHOLDS],
+        stream=[Option(word, str(label), address.one("stream") == word) for word, label in stream],
+        endpoint=address.one("endpoint"),
+        chosen=sum(bool(address.all(name)) for name in (*THRESHOLDS, "stream", "endpoint")),
+    )
+
+
+def _options(known: Names, chosen: tuple[str, ...]) -> list[Option]:
+    unknown = [name for name in chosen if name not in known]
+    current = [known.now(name) for name in chosen]
+    return [Option(name, name, name in current) for name in [*unknown, *known]]
+
+
+def _label(filters: UsageFilter, name: str) -> str:
+    return str(filters.filters[name].label)

@@ -1,0 +1,77 @@
+"""Rows that are each somebody's, with ids that sort by time: a person's own, by range, by ID, by page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from django.db import models
+from django.db.models import Q
+
+from routescope.data.ids import first_id
+from routescope.data.keyset import Cursor, nearest
+from routescope.data.ranges import TimeRange
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+MOST_OF_ONE_ID = 100
+"""Rows that share one ID: a call with its refunds and adjustments, or the tasks that one request submitted.
+More is no ID of one piece of work.
+"""
+
+_Model = TypeVar("_Model", bound=models.Model)
+
+
+class OwnedQuerySet(models.QuerySet[_Model]):
+    """Every query for a person starts at ``visible_to(user)``."""
+
+    _owners: tuple[int, ...] = ()
+
+    def visible_to(self, user: User) -> Self:
+        """Return the user's own rows, and nobody else's. Admins see others' through the Django admin.
+
+        Those of users who were merged into this one are the user's own.
+        """
+        mine = self.filter(user_id__in=user.ids)
+        mine._owners = user.ids
+        return mine
+
+    def _clone(self) -> Self:
+        clone: Self = super()._clone()  # type: ignore[misc]
+        clone._owners = self._owners
+        return clone
+
+    def within(self, chosen: TimeRange) -> Self:
+        """Return the rows of a range of time, as a range of ids: other partitions are not touched."""
+        return self.filter(id_range(chosen))
+
+    def identified_by(self, identifier: str) -> Self:
+        """Return the rows, of all time, that carry an ID."""
+        raise NotImplementedError
+
+    def of_one_id(self, identifier: str) -> Self:
+        """Return the newest rows that carry an ID, at most ``MOST_OF_ONE_ID``."""
+        return self.identified_by(identifier).order_by("-id")[:MOST_OF_ONE_ID]
+
+    def newest(self, cursor: Cursor, limit: int) -> Self:
+        """Return at most ``limit`` rows from the cursor on, nearest first."""
+        return nearest(self, cursor, limit, self._owners)
+
+
+def id_range(chosen: TimeRange) -> Q:
+    """Return the condition that a row's time is in the range."""
+    condition = Q()
+    if chosen.start is not None:
+        condition &= Q(id__gte=first_id(chosen.start))
+    if chosen.end is not None:
+        condition &= Q(id__lt=first_id(chosen.end))
+    return condition
+
+
+def any_range(stretches: Sequence[TimeRange]) -> Q:
+    """Return the condition that a row's time is in one of the ranges. There must be at least one."""
+    condition = id_range(stretches[0])
+    for stretch in stretches[1:]:
+        condition |= id_range(stretch)
+    return condition

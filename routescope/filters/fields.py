@@ -1,0 +1,62 @@
+"""The filters that both tabs have: a time, and names picked from a list or typed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from django import forms
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from django_filters import Filter
+
+from routescope.data.ids import EPOCH
+
+_EARLIEST, _LATEST = EPOCH, datetime(8999, 12, 31, tzinfo=UTC)
+"""What may be asked for. Later, adding an hour or a zone's offset would leave the calendar."""
+
+
+class MomentField(forms.Field):
+    """A time as ``<input type="datetime-local">`` writes it, in the person's zone, or with an offset."""
+
+    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+
+    def to_python(self, value: str | None) -> datetime | None:
+        """Return the time in UTC. Raises ValidationError for what is no time."""
+        if not value:
+            return None
+        try:
+            moment = parse_datetime(value.strip().replace(" ", "+") if "T" in value else value.strip())
+            if moment is None:
+                raise ValueError
+            if moment.tzinfo is None:
+                moment = timezone.make_aware(moment)
+            moment = moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise forms.ValidationError(
+                _("“%(value)s” is not a time. Write it as 2025-01-31T09:30.") % {"value": value[:40]}
+            ) from None
+        if not _EARLIEST <= moment <= _LATEST:
+            raise forms.ValidationError(
+                _("“%(value)s” is no time of a record: these begin with 1970, and end before the year 9000.")
+                % {"value": value[:40]}
+            )
+        return moment
+
+
+class MomentFilter(Filter):
+    field_class = MomentField
+
+
+class NamesField(forms.Field):
+    """Names picked from a list or typed, several at once; repeated in the query string."""
+
+    widget = forms.SelectMultiple
+
+    def to_python(self, value: Iterable[str] | None) -> list[str]:
+        return list(dict.fromkeys(name.strip() for name in value or () if name.strip()))
+
+
+class NamesFilter(Filter):
+    field_class = NamesField
