@@ -23,7 +23,7 @@ from accounts.models import User
 from logs.maintenance import jobs as logs_jobs
 from routescope import celery, jobs
 from routescope.celery import app
-from routescope.config.listening import Address
+from routescope.config.listening import ListenAddress
 from routescope.management.commands import up
 from routescope.models import JobRun
 from routescope.run import jobs as declared
@@ -102,7 +102,7 @@ def test_what_takes_long_goes_to_a_queue_of_its_own() -> None:
 
 def test_every_queue_has_a_worker() -> None:
     command = up.Command()
-    command.address, command.demo = Address("127.0.0.1", 8158), False
+    command.address, command.demo = ListenAddress("127.0.0.1", 8158), False
     started = [" ".join(map(str, service.argv)) for service in command._services()]
     composed = yaml.safe_load((Path(settings.BASE_DIR) / "docker-compose.yml").read_text())["services"]
     for lines in (started, [" ".join(service.get("command") or []) for service in composed.values()]):

@@ -13,7 +13,7 @@ import pytest
 from django.core.management import call_command
 
 from accounts.models import User
-from routescope.config.listening import Address, AddressTakenError
+from routescope.config.listening import AddressTakenError, ListenAddress
 from routescope.demo import DEMO_USER_EMAIL
 from routescope.management.commands import up as up_command
 from routescope.processes.output import Lines
@@ -37,12 +37,12 @@ __all__ = ["made_state", "start", "state"]
     ],
 )
 def test_an_address_knows_who_reaches_it(host: str, is_local: bool, url: str) -> None:
-    assert (Address(host, 80).is_local, Address(host, 80).url) == (is_local, url)
+    assert (ListenAddress(host, 80).is_local, ListenAddress(host, 80).url) == (is_local, url)
 
 
 def test_a_port_out_of_range_is_refused() -> None:
     with pytest.raises(AddressTakenError, match="99999"):
-        Address("127.0.0.1", 99999).claim(patience=0)
+        ListenAddress("127.0.0.1", 99999).claim(patience=0)
 
 
 # --- A whole run -------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ def is_this_machine(name: str | None) -> bool:
 
 
 @dataclass(frozen=True)
-class Address:
+class ListenAddress:
     """A host and a TCP port to listen on."""
 
     host: str
@@ -105,7 +105,7 @@ class Address:
 
 def main() -> None:
     """Exit with status 0 where the console is ready at PORT of this machine: a container's health check."""
-    raise SystemExit(0 if Address("127.0.0.1", env.integer("PORT", 8000)).answers() else 1)
+    raise SystemExit(0 if ListenAddress("127.0.0.1", env.integer("PORT", 8000)).answers() else 1)
 
 
 if __name__ == "__main__":

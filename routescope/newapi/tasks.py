@@ -73,7 +73,7 @@ class Row(msgspec.Struct):
 
 
 @dataclass(slots=True)
-class Progress:
+class TaskProgress:
     """What one pass has done. ``settled_id``: all rows up to it are final, and need not be read again."""
 
     last_id: int = 0
@@ -92,12 +92,12 @@ class Progress:
 
 def run(
     source: NewApiSource, gateway: Gateway, *, quota_per_usd: Decimal, after: int = 0
-) -> Iterator[Progress]:
+) -> Iterator[TaskProgress]:
     """Take in all tasks above ``after``; yield after each slice, which is then committed.
 
     Raises SourceError.
     """
-    progress = Progress(last_id=after, settled_id=after)
+    progress = TaskProgress(last_id=after, settled_id=after)
     names = source.user_names()
     providers = catalogue()
     all_final = True

@@ -40,7 +40,7 @@ _MAX_REASONS = 50
 
 
 @dataclass(slots=True)
-class Progress:
+class UsageProgress:
     """What the import has done in this run. ``cost`` is USD, refunds taken off."""
 
     last_id: int = 0
@@ -63,12 +63,12 @@ class Progress:
 
 def run(
     source: NewApiSource, gateway: Gateway, *, quota_per_usd: Decimal = QUOTA_PER_USD
-) -> Iterator[Progress]:
+) -> Iterator[UsageProgress]:
     """Import what lies after the position kept; yield after each slice, which is then committed.
 
     Raises SourceError, and NoRoomError between two slices.
     """
-    progress = Progress()
+    progress = UsageProgress()
     position, _ = ImportPosition.objects.get_or_create(gateway=gateway, source=source.name[:500], table=TABLE)
     while True:
         found = source.read(TABLE, NewApiRow, after=position.last_id, limit=SLICE)
@@ -91,8 +91,8 @@ def _slice(
     rows: Sequence[NewApiRow | Unreadable],
     keys: Sequence[int],
     quota_per_usd: Decimal,
-    before: Progress,
-) -> tuple[ImportPosition, Progress | None]:
+    before: UsageProgress,
+) -> tuple[ImportPosition, UsageProgress | None]:
     """Take a slice in and return what is done by then, None where another import of the source was faster."""
     position = ImportPosition.objects.select_for_update().get(pk=position.pk)
     if position.last_id >= keys[0]:
@@ -118,7 +118,7 @@ def _is_settled(row: NewApiRow | Unreadable) -> bool:
 
 
 def _take(
-    gateway: Gateway, found: Sequence[NewApiRow | Unreadable], quota_per_usd: Decimal, progress: Progress
+    gateway: Gateway, found: Sequence[NewApiRow | Unreadable], quota_per_usd: Decimal, progress: UsageProgress
 ) -> None:
     rows = [row for row in found if isinstance(row, NewApiRow)]
     progress.rows += len(found)

@@ -23,7 +23,7 @@ from django.db import OperationalError, connections
 from accounts.sign_in.demo_accounts import DEMO_PASSWORD
 from routescope import embedded
 from routescope.config import env, mail
-from routescope.config.listening import Address, AddressTakenError
+from routescope.config.listening import AddressTakenError, ListenAddress
 from routescope.data import version
 from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_USER_EMAIL
 from routescope.embedded import place, private
@@ -57,7 +57,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, host: str, port: int, demo: bool | None, **options: object) -> None:
-        self.address = Address(host, port)
+        self.address = ListenAddress(host, port)
         nobody_else = self.address.is_local and settings.ONLY_THIS_MACHINE and not env.text("DATABASE_URL")
         self.demo = demo if demo is not None else nobody_else
         only_this_machine = self.address.is_local and settings.ONLY_THIS_MACHINE
@@ -237,7 +237,7 @@ class _Signals:
 
 
 @contextlib.contextmanager
-def _only_one(address: Address) -> Iterator[bool]:
+def _only_one(address: ListenAddress) -> Iterator[bool]:
     """Be the only one to run this state folder; yield whether the one before was killed.
 
     Raises CommandError with where the other one is.

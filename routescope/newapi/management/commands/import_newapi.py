@@ -19,7 +19,7 @@ from routescope.newapi import tasks as tasks_import
 from routescope.newapi import usage
 from routescope.newapi.progress import Bar
 from routescope.newapi.source import NewApiSource, SourceError, open_source
-from routescope.newapi.usage import Progress
+from routescope.newapi.usage import UsageProgress
 
 _MAX_PAUSE = 60
 
@@ -70,8 +70,8 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             self.stderr.write("Stopped. The next run goes on from here.")
 
-    def _import(self, source: NewApiSource, gateway: Gateway, quota_per_usd: Decimal) -> Progress:
-        done = Progress()
+    def _import(self, source: NewApiSource, gateway: Gateway, quota_per_usd: Decimal) -> UsageProgress:
+        done = UsageProgress()
         bar = Bar(self.stderr, total=source.last(usage.TABLE))
         for progress in usage.run(source, gateway, quota_per_usd=quota_per_usd):
             done = progress
@@ -83,7 +83,7 @@ class Command(BaseCommand):
         """Import the tasks, where there are any; return the row up to which all are final."""
         if not source.has(tasks_import.TABLE):
             return 0
-        done = tasks_import.Progress()
+        done = tasks_import.TaskProgress()
         bar = Bar(self.stderr, total=source.last(tasks_import.TABLE))
         for progress in tasks_import.run(source, gateway, quota_per_usd=quota_per_usd):
             done = progress
@@ -119,7 +119,7 @@ class Command(BaseCommand):
                 pause = min(pause * 2, _MAX_PAUSE)
                 self.stderr.write(f"{error} Next look in {pause:.0f} s.")
 
-    def _report(self, done: Progress) -> None:
+    def _report(self, done: UsageProgress) -> None:
         self.stdout.write(
             f"{done.rows:,} rows: {done.records:,} new records ({done.refunds:,} refunds), {done.folded:,}"
             f" rows folded into them, {done.duplicates:,} here already, {done.other:,} of other types,"
