@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, connection
 
 from accounts.models import Gateway
-from logs.ingest.batches import TABLE
+from logs.ingest.rows import TABLE
 from logs.maintenance import compaction
 from logs.models import UsageRecord
 from routescope.data import partitions

@@ -192,7 +192,7 @@ def test_a_tokens_limits_are_held_against_a_bounded_number_of_calls(
     alice_client: Client, records: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ApiToken.objects.update(rpm_limit=0)
-    monkeypatch.setattr("logs.rollups.traffic.MOST_CALLS", 10)
+    monkeypatch.setattr("logs.rollups.token_limits.MOST_CALLS", 10)
     page = alice_client.get(f"{PAGE}limits/", {"token": "prod", "range": "all"}).content.decode()
     assert page.count("data-minute=") == 10
     assert "<b>of the newest 10 records</b> in the range" in page

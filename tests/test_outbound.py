@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings as SettingsWrapper
 
-from routescope.wire import outbound
+from routescope.wire import allowed_hosts, outbound
 from routescope.wire.outbound import ForbiddenAddressError, OutboundError
 
 SPECIAL = [
@@ -101,12 +101,12 @@ def reply(handler: BaseHTTPRequestHandler, status: int, body: bytes = b"{}", **h
 
 @pytest.mark.parametrize("address", SPECIAL)
 def test_special_addresses_are_not_public(address: str) -> None:
-    assert not outbound.is_public(ipaddress.ip_address(address))
+    assert not allowed_hosts.is_public(ipaddress.ip_address(address))
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8"])
 def test_ordinary_addresses_are_public(address: str) -> None:
-    assert outbound.is_public(ipaddress.ip_address(address))
+    assert allowed_hosts.is_public(ipaddress.ip_address(address))
 
 
 @pytest.mark.parametrize("address", SPECIAL)

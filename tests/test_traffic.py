@@ -22,7 +22,7 @@ from pytest_django.fixtures import Settings
 from accounts.models import ApiToken, Gateway, User
 from logs.models import RecordType, Status
 from logs.models.events import UsageEvent
-from logs.rollups import busy_hours, pending, traffic
+from logs.rollups import busy_hours, pending, token_limits, traffic
 from logs.selection.chosen import Selection
 from logs.usage.chart import Chart, nice
 from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange, floor
@@ -179,12 +179,12 @@ def limited(alice: User, gateway: Gateway) -> ApiToken:
 
 
 def test_exactly_the_minutes_over_a_limit_are_named(alice: User, limited: ApiToken) -> None:
-    over = traffic.minutes_over(alice, Selection(AN_HOUR), limited, NOON + HOUR)
+    over = token_limits.minutes_over(alice, Selection(AN_HOUR), limited, NOON + HOUR)
     assert [(minute.minute - NOON, minute.requests) for minute in over] == [(2 * MINUTE, 4), (4 * MINUTE, 5)]
 
 
 def test_any_sixty_seconds_count_and_the_calls_that_crossed_are_named(alice: User, limited: ApiToken) -> None:
-    found = traffic.crossings(alice, Selection(AN_HOUR), limited, NOON + HOUR)
+    found = token_limits.crossings(alice, Selection(AN_HOUR), limited, NOON + HOUR)
     assert [(call.created_at - NOON).total_seconds() for call in found] == [150, 255, 670]
     assert [call.requests for call in found] == [4, 4, 4]
 
@@ -192,32 +192,32 @@ def test_any_sixty_seconds_count_and_the_calls_that_crossed_are_named(alice: Use
 def test_a_window_that_empties_may_be_crossed_again(alice: User, gateway: Gateway) -> None:
     calls(gateway, [0, 1, 2, 3, 61.5, 61.6, 61.7, 61.8])
     ApiToken.objects.update(rpm_limit=3)
-    found = traffic.crossings(alice, Selection(AN_HOUR), ApiToken.objects.get(), NOON + HOUR)
+    found = token_limits.crossings(alice, Selection(AN_HOUR), ApiToken.objects.get(), NOON + HOUR)
     assert [(call.created_at - NOON).total_seconds() for call in found] == [3, 61.6]
 
 
 def test_calls_of_the_same_instant_cross_together(alice: User, gateway: Gateway) -> None:
     calls(gateway, [5, 5, 5, 5])
     ApiToken.objects.update(rpm_limit=2)
-    assert len(traffic.crossings(alice, Selection(AN_HOUR), ApiToken.objects.get(), NOON + HOUR)) == 4
+    assert len(token_limits.crossings(alice, Selection(AN_HOUR), ApiToken.objects.get(), NOON + HOUR)) == 4
 
 
 def test_exactly_sixty_seconds_apart_is_not_within_sixty_seconds(alice: User, gateway: Gateway) -> None:
     calls(gateway, [0, 60])
     ApiToken.objects.update(rpm_limit=1)
-    assert traffic.crossings(alice, Selection(AN_HOUR), ApiToken.objects.get(), NOON + HOUR) == []
+    assert token_limits.crossings(alice, Selection(AN_HOUR), ApiToken.objects.get(), NOON + HOUR) == []
 
 
 def test_a_tpm_limit_names_minutes_and_calls_too(alice: User, gateway: Gateway) -> None:
     calls(gateway, [0, 10, 20], input_tokens=400, output_tokens=0)
     ApiToken.objects.update(tpm_limit=1000)
     token = ApiToken.objects.get()
-    assert [over.tokens for over in traffic.minutes_over(alice, Selection(AN_HOUR), token, NOON + HOUR)] == [
-        1200
-    ]
-    assert [call.tokens for call in traffic.crossings(alice, Selection(AN_HOUR), token, NOON + HOUR)] == [
-        1200
-    ]
+    assert [
+        over.tokens for over in token_limits.minutes_over(alice, Selection(AN_HOUR), token, NOON + HOUR)
+    ] == [1200]
+    assert [
+        call.tokens for call in token_limits.crossings(alice, Selection(AN_HOUR), token, NOON + HOUR)
+    ] == [1200]
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/New_York", "Australia/Lord_Howe"])

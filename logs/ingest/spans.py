@@ -22,8 +22,8 @@ from psycopg import errors
 from accounts.models import AIModel, Gateway
 from logs.ingest import batches, storable
 from logs.ingest.batches import Outcome
-from logs.ingest.formats.genai import Half, Reading
 from logs.ingest.formats.otlp import Spans
+from logs.ingest.formats.span import Half, Reading
 from logs.models import RecordType, SpanHalf, Status, UsageRecord
 from logs.models.events import Batch, Failure, Rejection, UsageEvent
 from logs.pricing.quotes import is_priced_here

@@ -14,7 +14,7 @@ from django.db import connection
 from django.utils import timezone
 from psycopg import sql
 
-from logs.ingest.batches import TABLE
+from logs.ingest.rows import TABLE
 from logs.maintenance.retention import SUMS
 from routescope.data import partitions, room
 

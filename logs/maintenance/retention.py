@@ -20,7 +20,7 @@ from psycopg import sql
 from accounts.models import AuditEntry
 from accounts.staff import audit
 from accounts.staff.audit import SCHEDULER
-from logs.ingest.batches import TABLE as RECORDS
+from logs.ingest.rows import TABLE as RECORDS
 from logs.models.content import TABLE as CONTENT
 from logs.rollups import pending
 from routescope.data import partitions

@@ -9,46 +9,37 @@ sliding one, any 60 seconds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any
-from uuid import UUID
 
-from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import Count, DateTimeField, Exists, F, Func, OuterRef, Q, Sum, Value
+from django.db.models import Count, Exists, OuterRef, Sum
 
-from accounts.models import ApiToken, User
+from accounts.models import User
 from logs.models import (
-    REQUEST_TYPES,
-    Cause,
-    Status,
     TrafficHour,
-    UsageHour,
     UsagePending,
     UsageRecord,
     querysets,
 )
 from logs.models.querysets import UsageRecordQuerySet
+from logs.rollups.minutes import CALLS, bounded, minutes_looked_at, minutes_of
 from logs.selection import lookback
-from logs.selection.chosen import Looked, Selection
-from routescope.data.owned import any_range
-from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange, ceil, floor
+from logs.selection.chosen import Selection
+from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange, floor
 
 MOST_BUCKETS = 400
 MOST_COUNTED = 1_000_000
 """Records whose minutes are counted for one chart: from the index alone, in some 0.3 s."""
-MOST_CALLS = 100_000
-"""Records that are held against a token's limits: read from the index alone, in some 100 ms."""
 MINUTES_UP_TO = 2 * DAY
 """Ranges up to this are drawn minute by minute."""
 _STEPS = tuple(
     timedelta(minutes=minutes) for minutes in (10, 15, 30, 60, 120, 180, 360, 720, 1440, 10080, 40320)
 )
 _MOST_STRETCHES = 64
-_CALLS = Q(type__in=REQUEST_TYPES)
 # A minute's count and the minute itself in one number: the largest is the peak, the earliest of equals.
 _PACK = 10**8
 _EARLIER_OF_HOURS = (
@@ -126,7 +117,7 @@ def traffic(user: User, selection: Selection, now: datetime, records: int | None
     ``records`` is how many there are, where the header's sums have told.
     """
     selection = lookback.newest(user, selection)
-    chosen = _bounded(user, selection, now)
+    chosen = bounded(user, selection, now)
     busy, stretches = _busy(user, selection, chosen)
     is_part = False
     # Under a filter the index holds more than the header's sums say.
@@ -138,7 +129,7 @@ def traffic(user: User, selection: Selection, now: datetime, records: int | None
     recent = UsageRecord.objects.visible_to(user).within(
         TimeRange(now - MINUTE, now + timedelta(milliseconds=1))
     )
-    last = recent.filter(selection.condition, _CALLS).aggregate(
+    last = recent.filter(selection.condition, CALLS).aggregate(
         requests=Count("*"), tokens=Sum(querysets.TOKENS)
     )
     return Traffic(
@@ -157,115 +148,6 @@ def step_of(chosen: TimeRange) -> timedelta:
     if length <= MINUTES_UP_TO:
         return MINUTE
     return next((step for step in _STEPS if length / step <= MOST_BUCKETS), _STEPS[-1])
-
-
-def minutes_over(
-    user: User, selection: Selection, token: ApiToken, now: datetime, most: int = 500
-) -> list[Over]:
-    """Return the minutes of the selection, oldest first, in which ``token`` was over one of its limits.
-
-    Of the newest `MOST_CALLS` of its records.
-    """
-    limits = []
-    values: list[int] = []
-    if token.rpm_limit is not None:
-        limits.append("requests > %s")
-        values.append(token.rpm_limit)
-    if token.tpm_limit is not None:
-        limits.append("tokens > %s")
-        values.append(token.tpm_limit)
-    if not limits:
-        return []
-    selection = lookback.newest(user, replace(selection, chosen=_bounded(user, selection, now)), MOST_CALLS)
-    minutes = _minutes_looked_at(user, selection, selection.looked) if selection.looked else None
-    if minutes is None:
-        return []
-    sql, params = minutes
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT minute, requests, tokens FROM ({sql}) AS counted"  # noqa: S608
-            f" WHERE {' OR '.join(limits)} ORDER BY minute LIMIT %s",
-            [*params, *values, most],
-        )
-        return [Over(*row) for row in cursor.fetchall()]
-
-
-@dataclass(frozen=True, slots=True)
-class Over:
-    """A calendar minute over a limit."""
-
-    minute: datetime
-    requests: int
-    tokens: int
-
-    @property
-    def end(self) -> datetime:
-        return self.minute + MINUTE
-
-
-@dataclass(frozen=True, slots=True)
-class Crossing:
-    """A call that made the 60 seconds up to it exceed a limit: what these held, itself included."""
-
-    id: UUID
-    request_id: str
-    created_at: datetime
-    requests: int
-    tokens: int
-
-
-def crossings(
-    user: User, selection: Selection, token: ApiToken, now: datetime, most: int = 100
-) -> list[Crossing]:
-    """Return the calls that crossed a limit of ``token``: over it with them, not over it before them.
-
-    The window slides: any 60 seconds, as rate limiters count, not only calendar minutes. Of the newest
-    `MOST_CALLS` of the selection's records.
-    """
-    chosen = _bounded(user, selection, now)
-    if chosen.start is None or (token.rpm_limit is None and token.tpm_limit is None):
-        return []
-    # The first minute's windows reach back before the range, or else begin where looking stopped.
-    wider = replace(selection, chosen=TimeRange(chosen.start - MINUTE, chosen.end), looked=None)
-    looked = lookback.look(user, wider, most=MOST_CALLS)
-    judged_from = chosen.start if looked.back_to is None else max(chosen.start, looked.back_to + MINUTE)
-    try:
-        columns = ("id", "created_at", "type", "input_tokens", "output_tokens")
-        sql, params = lookback.table(user, wider, looked, columns)
-    except EmptyResultSet:
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            WITH counted AS (
-                SELECT id, created_at, count(*) OVER sliding AS requests, sum(amount) OVER sliding AS tokens,
-                    count(*) OVER same_time AS own_requests, sum(amount) OVER same_time AS own_tokens
-                FROM (
-                    SELECT id, created_at, input_tokens::bigint + output_tokens AS amount
-                    FROM ({sql}) AS found WHERE type = ANY(%s)
-                ) AS calls
-                WINDOW same_time AS (PARTITION BY created_at), sliding AS (
-                    ORDER BY created_at RANGE BETWEEN '59.999999 seconds' PRECEDING AND CURRENT ROW
-                )
-            )
-            SELECT id, created_at, requests, tokens FROM counted
-            WHERE created_at >= %s
-                AND (requests > %s AND requests - own_requests <= %s
-                    OR tokens > %s AND tokens - own_tokens <= %s)
-            ORDER BY created_at, id LIMIT %s
-            """,  # noqa: S608
-            [
-                *params,
-                [kind.value for kind in REQUEST_TYPES],
-                judged_from,
-                *[token.rpm_limit] * 2,
-                *[token.tpm_limit] * 2,
-                most,
-            ],
-        )
-        found = cursor.fetchall()
-    names = UsageRecord.objects.visible_to(user).in_bulk([row[0] for row in found])
-    return [Crossing(row[0], names[row[0]].request_id, *row[1:]) for row in found]
 
 
 def _busy(user: User, selection: Selection, chosen: TimeRange) -> tuple[list[Bucket], list[TimeRange]]:
@@ -297,7 +179,7 @@ def _buckets(
     first = origin(chosen, step)
     mine = UsageRecord.objects.visible_to(user)
     if selection.looked is not None:
-        return _bucketed(_minutes_looked_at(user, selection, selection.looked), step, first)
+        return _bucketed(minutes_looked_at(user, selection, selection.looked), step, first)
     if not busy:
         return counted(mine, selection, [chosen], step, first)
     rest = counted(mine, selection, stretches, step, first) if stretches else []
@@ -371,7 +253,7 @@ def counted(
     first: datetime,
 ) -> list[Bucket]:
     """Count the buckets of some stretches from the records' index. ``first`` is where the buckets begin."""
-    return _bucketed(_minutes(mine, selection, stretches), step, first)
+    return _bucketed(minutes_of(mine, selection, stretches), step, first)
 
 
 def _bucketed(minutes: lookback.Sql | None, step: timedelta, first: datetime) -> list[Bucket]:
@@ -408,63 +290,6 @@ def origin(chosen: TimeRange, step: timedelta) -> datetime:
     if chosen.start is None:
         return datetime(2000, 1, 1, tzinfo=UTC)
     return floor(chosen.start, step if step <= DAY else DAY)
-
-
-def _minutes(
-    mine: UsageRecordQuerySet[UsageRecord], selection: Selection, stretches: Sequence[TimeRange]
-) -> lookback.Sql | None:
-    """Return the query that counts each minute with a call, and its parameters; None where none can be."""
-    minute = Func(
-        Value(MINUTE),
-        F("created_at"),
-        Value(datetime(2000, 1, 1, tzinfo=UTC)),
-        function="date_bin",
-        output_field=DateTimeField(),
-    )
-    rows = mine.filter(any_range(stretches), selection.condition, _CALLS)
-    counts = (
-        rows.order_by()
-        .annotate(minute=minute)
-        .values("minute")
-        .annotate(
-            requests=Count("*"),
-            errors=Count("id", filter=Q(status=Status.ERROR)),
-            rate_limited=Count("id", filter=Q(cause=Cause.RATE_LIMIT)),
-            tokens=Sum(querysets.TOKENS),
-        )
-    )
-    try:
-        sql, params = counts.query.sql_with_params()
-    except EmptyResultSet:
-        return None
-    return sql, list(params)
-
-
-def _minutes_looked_at(user: User, selection: Selection, looked: Looked) -> lookback.Sql | None:
-    """Return the same query over the records among those looked at that meet all filters."""
-    columns = ("created_at", "type", "status", "cause", "input_tokens", "output_tokens")
-    try:
-        sql, params = lookback.table(user, selection, looked, columns)
-    except EmptyResultSet:
-        # A threshold beyond what its column can hold: Django knows without asking that nothing meets it.
-        return None
-    return (
-        "SELECT date_bin('1 minute', created_at, '2000-01-01 00:00+00') AS minute, count(*) AS requests,"  # noqa: S608
-        " count(*) FILTER (WHERE status = %s) AS errors, count(*) FILTER (WHERE cause = %s) AS rate_limited,"
-        " sum(input_tokens::bigint + output_tokens) AS tokens"
-        f" FROM ({sql}) AS found WHERE type = ANY(%s) GROUP BY minute",
-        [Status.ERROR.value, Cause.RATE_LIMIT.value, *params, [kind.value for kind in REQUEST_TYPES]],
-    )
-
-
-def _bounded(user: User, selection: Selection, now: datetime) -> TimeRange:
-    """Return the range with both ends: an open start is the first hour of a record, an open end is now."""
-    chosen = selection.covered
-    start, end = chosen.start, chosen.end
-    if start is None:
-        hours = UsageHour.objects.filter(selection.dimensions, user_id__in=user.ids).order_by("start")
-        start = hours.values_list("start", flat=True).first() or floor(now, HOUR)
-    return TimeRange(start, ceil(now, MINUTE) if end is None else end)
 
 
 def _unpacked(packed: int) -> Peak:

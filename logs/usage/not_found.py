@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
-from uuid import UUID
 
 from django.conf import settings
 from django.urls import reverse
@@ -27,13 +25,10 @@ from logs.rollups.breakdown import midnight
 from logs.selection import lookback
 from logs.selection.chosen import Looked, Selection
 from logs.usage.controls import pills
-from routescope.contracts import elsewhere
+from logs.usage.explanations import Action, Explanation, Reason, another_account, just_now, oldest_kept
 from routescope.data.ids import first_id, moment_of
 from routescope.data.keyset import Cursor, Page
-from routescope.data.partitions import Month
 from routescope.data.ranges import HOUR, Preset, TimeRange, floor
-from routescope.filters.address import Address
-from routescope.text import pasted
 from routescope.text.formatting import day as written_day
 from routescope.text.formatting import exact
 from routescope.text.formatting import when as written
@@ -41,32 +36,6 @@ from routescope.text.formatting import when as written
 if TYPE_CHECKING:
     from logs.filters.usage_filter import UsageFilter
     from logs.rollups.own_sums import Totals
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """What mends it: ``query`` in this tab, or else the ``url`` of another page."""
-
-    label: str
-    query: Address | None = None
-    url: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why nothing is there. ``kind`` names it; ``sure`` is false for what only may be the reason."""
-
-    kind: str
-    text: str
-    actions: tuple[Action, ...] = ()
-    sure: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    title: str
-    lead: str
-    reasons: list[Reason]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +85,7 @@ def empty(filters: UsageFilter, totals: Totals, looked: Looked | None, page: Pag
             (Action(_("Open Task Logs"), url=reverse("tasks")),),
             sure=False,
         ),
-        _another_account(),
+        another_account(),
     ]
     return Explanation(_("No records match"), lead, reasons)
 
@@ -248,7 +217,7 @@ def _older_than_kept(filters: UsageFilter) -> Iterator[Reason]:
 def _not_arrived(filters: UsageFilter) -> Iterator[Reason]:
     end = filters.selection.chosen.end
     if end is None or end >= filters.now:
-        yield _just_now(filters.address)
+        yield just_now(filters.address)
 
 
 def _count(filters: UsageFilter, selection: Selection) -> _Count:
@@ -294,130 +263,7 @@ def _edge(filters: UsageFilter, side: TimeRange) -> datetime | None:
     return None
 
 
-def oldest_kept(now: datetime) -> datetime:
-    """Return the time before which records are deleted."""
-    return Month.of(now).plus(-settings.RECORD_RETENTION_MONTHS).start
-
-
 # --- An ID that none of one's records has ----------------------------------------------------------------
 
 
-def unknown_id(filters: UsageFilter) -> Explanation:
-    """Say why no record with the ID that was searched for is listed."""
-    searched = filters.searched_id
-    clear = Action(_("Clear the search"), filters.address.without("request_id"))
-    if pasted.is_key(searched):
-        text = _(
-            "It was not searched for, and stands neither here nor in the address of this page. A request ID"
-            " never looks like it."
-        )
-        return Explanation(_("This is an API key, not a request ID"), "", [Reason("key", text, (clear,))])
-    known = [*_known_elsewhere(filters), *_known_by_name(filters)]
-    guesses = [] if any(reason.kind == "task" for reason in known) else [_perhaps_a_task(searched)]
-    return Explanation(
-        _("No record with this ID"),
-        "",
-        [
-            *known,
-            *_of_no_known_shape(searched, clear),
-            *guesses,
-            _another_account(),
-            _just_now(filters.address),
-            Reason(
-                "retention",
-                _("It may be older than what is kept: records from before %(day)s are deleted.")
-                % {"day": written_day(oldest_kept(filters.now))},
-                sure=False,
-            ),
-        ],
-    )
-
-
-def _known_elsewhere(filters: UsageFilter) -> Iterator[Reason]:
-    searched, path = filters.searched_id, reverse("usage")
-    for place in elsewhere.look(filters.user, searched, besides="usage"):
-        yield Reason(
-            "task",
-            _("It is the ID of an async task of yours: these are in %(tab)s.") % {"tab": place.label},
-            (Action(_("Show the task"), url=place.url),),
-        )
-    records = UsageRecord.objects.visible_to(filters.user)
-    call = records.filter(task_id=searched).order_by("id").values_list("request_id", flat=True).first()
-    if call:
-        yield Reason(
-            "call",
-            _("It is the ID of an async task. The request that submitted it has another ID."),
-            (Action(_("Show the request"), url=f"{path}?{urlencode({'request_id': call})}"),),
-        )
-    record = _as_uuid(searched)
-    if record and records.filter(id=record).exists():
-        yield Reason(
-            "record",
-            _("It is the number under which one of your records is kept here, not its request ID."),
-            (Action(_("Show the record"), url=reverse("usage-record", args=[record])),),
-        )
-
-
-def _known_by_name(filters: UsageFilter) -> Iterator[Reason]:
-    for name, known, text in (
-        ("model", filters.vocabulary.models, _("It is the name of a model.")),
-        ("token", filters.vocabulary.tokens, _("It is the name of one of your tokens.")),
-        ("group", filters.vocabulary.groups, _("It is the name of a group.")),
-    ):
-        if filters.searched_id in known:
-            chosen = {name: filters.searched_id}
-            query = filters.address.with_(request_id="", **chosen)
-            yield Reason(name, text, (Action(_("Filter by it"), query),))
-
-
-def _of_no_known_shape(searched: str, clear: Action) -> Iterator[Reason]:
-    if pasted.is_address(searched):
-        text = _("It is an address, and no part of it is a request ID.")
-    elif pasted.is_email(searched):
-        text = _("It is an e-mail address. Records are searched by request ID only.")
-    elif pasted.is_shortened(searched):
-        text = _("It is shortened: a part of it is left out. Copy the whole ID.")
-    elif len(searched) < pasted.SHORTEST:
-        text = _("It is shorter than any request ID. Copy the whole ID.")
-    else:
-        return
-    yield Reason("shape", text, (clear,))
-
-
-def _perhaps_a_task(searched: str) -> Reason:
-    return Reason(
-        "task",
-        _("It may be the ID of an async task: these are in Task Logs."),
-        (Action(_("Search Task Logs"), url=f"{reverse('tasks')}?{urlencode({'task_id': searched})}"),),
-        sure=False,
-    )
-
-
-def _as_uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
 # --- Both ------------------------------------------------------------------------------------------------
-
-
-def _another_account() -> Reason:
-    return Reason(
-        "account",
-        _(
-            "It may belong to another account. Only calls made with your own tokens are listed here: check"
-            " which token the call was made with."
-        ),
-        sure=False,
-    )
-
-
-def _just_now(query: Address) -> Reason:
-    return Reason(
-        "recent",
-        _("It may not have arrived yet: the gateway sends a record a few seconds after its call ends."),
-        (Action(_("Search again"), query),),
-        sure=False,
-    )

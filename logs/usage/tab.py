@@ -24,11 +24,11 @@ from logs.rollups import own_sums, traffic
 from logs.rollups.own_sums import Totals
 from logs.selection import lookback
 from logs.selection.chosen import Looked, Selection
-from logs.usage import compare, not_found
+from logs.usage import compare, not_found, unknown_id
 from logs.usage.chart import Chart
 from logs.usage.compare import Comparison
 from logs.usage.controls import Controls
-from logs.usage.not_found import Explanation
+from logs.usage.explanations import Explanation
 from routescope.data.ids import first_id
 from routescope.data.keyset import Cursor, Page
 from routescope.data.snapshot import snapshot
@@ -123,7 +123,7 @@ def usage_tab(user: User, query: QueryDict) -> UsageTab:
             chart = chart_of(filters, selection, totals.records)
         if not page.rows and comparison is None:
             if filters.searched_id:
-                explanation = not_found.unknown_id(filters)
+                explanation = unknown_id.unknown_id(filters)
             else:
                 explanation = not_found.empty(filters, totals, selection.looked, page)
     return UsageTab(

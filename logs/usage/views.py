@@ -20,7 +20,7 @@ from logs.listing.display import Display
 from logs.listing.rows import rows_of
 from logs.models import UsageRecord
 from logs.record import details
-from logs.rollups import traffic
+from logs.rollups import token_limits
 from logs.rollups.own_tokens import own_tokens
 from logs.selection import lookback
 from logs.usage.tab import chart_of, usage_tab
@@ -159,15 +159,15 @@ def limits(request: AuthenticatedRequest) -> HttpResponse:
         if token is None:
             raise Http404
         selection, now = filters.selection, filters.now
-        looked = lookback.newest(request.user, selection, traffic.MOST_CALLS).looked
+        looked = lookback.newest(request.user, selection, token_limits.MOST_CALLS).looked
         context = {
             "filters": filters,
             "address": filters.address,
             "token": token,
             "looked": looked,
             "chart": chart_of(filters),
-            "minutes": traffic.minutes_over(request.user, selection, token, now),
-            "crossings": traffic.crossings(request.user, selection, token, now),
+            "minutes": token_limits.minutes_over(request.user, selection, token, now),
+            "crossings": token_limits.crossings(request.user, selection, token, now),
             "page_path": reverse("usage"),
         }
     return render(request, "logs/limits.html", context)

@@ -25,9 +25,9 @@ from urllib.parse import urljoin, urlsplit
 
 import certifi
 import httpcore
-from django.conf import settings
 
 from routescope.wire import strict_json
+from routescope.wire.allowed_hosts import NO_HOSTS, Hosts, IPAddress, is_allowed_host, is_listed, is_public
 from routescope.wire.strict_json import JSON
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -45,11 +45,6 @@ _OWN_HEADERS = {
 # to somebody else behind the same address.
 _RESERVED = {"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"}
 _REDIRECTS = {301, 302, 303, 307, 308}
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-
-Hosts = frozenset[tuple[str, int]]  # Names in lower case, and ports.
-NO_HOSTS: Hosts = frozenset()
 
 
 class OutboundError(Exception):
@@ -178,10 +173,10 @@ def may_be_shown(url: str) -> bool:
     if parts.scheme != "http":
         return False
     try:
-        listed = _is_listed(ipaddress.ip_address(host), port)
+        listed = is_listed(ipaddress.ip_address(host), port)
     except ValueError:
         listed = False
-    return listed or _is_allowed_host(host, port)
+    return listed or is_allowed_host(host, port)
 
 
 def _once(
@@ -236,14 +231,14 @@ def _parts(url: str, ends: float, trusted: Hosts = NO_HOSTS) -> tuple[str, int]:
         raise ForbiddenAddressError(f"This is not a URL that can be asked: {error}.") from error
     if parts.scheme not in ("https", "http") or not host or parts.username or parts.password:
         raise ForbiddenAddressError("Only https URLs without a user name are asked.")
-    if parts.scheme == "http" and not _is_allowed_host(host, port, trusted):
+    if parts.scheme == "http" and not is_allowed_host(host, port, trusted):
         addresses = _addresses(host, port, ends, trusted)
-        if not all(_is_listed(address, port) for address in addresses):
+        if not all(is_listed(address, port) for address in addresses):
             raise ForbiddenAddressError(f"{host} is asked over https only.")
     return host, port
 
 
-def _addresses(host: str, port: int, ends: float, trusted: Hosts = NO_HOSTS) -> list[_Address]:
+def _addresses(host: str, port: int, ends: float, trusted: Hosts = NO_HOSTS) -> list[IPAddress]:
     """Resolve a name and return its addresses, all of them allowed. One that is not refuses the name."""
     try:
         found = _look_up(host, port, ends)
@@ -252,9 +247,9 @@ def _addresses(host: str, port: int, ends: float, trusted: Hosts = NO_HOSTS) -> 
     addresses = list(dict.fromkeys(ipaddress.ip_address(name.partition("%")[0]) for name in found))
     if not addresses:
         raise OutboundError(f"The name {host} has no address.")
-    if not _is_allowed_host(host, port, trusted):
+    if not is_allowed_host(host, port, trusted):
         for address in addresses:
-            if not is_public(address) and not _is_listed(address, port):
+            if not is_public(address) and not is_listed(address, port):
                 raise ForbiddenAddressError(f"{host} leads to {address}, which is not a public address.")
     return addresses
 
@@ -276,52 +271,6 @@ def _look_up(host: str, port: int, ends: float) -> Sequence[str]:
 def _resolver(process: int) -> ThreadPoolExecutor:
     """Return this process's resolving threads: those of the one that forked it are not here."""
     return ThreadPoolExecutor(8, thread_name_prefix=f"resolver-{process}")
-
-
-def is_public(address: _Address) -> bool:
-    """Whether an address is one of the Internet at large, also where it wraps another one (RFC 6890)."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if inner is None and address.teredo is not None:
-            inner = address.teredo[1]
-        if inner is None and address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(inner)
-    return address.is_global and not address.is_multicast and not address.is_reserved
-
-
-def _is_allowed_host(host: str, port: int, trusted: Hosts = NO_HOSTS) -> bool:
-    name = host.lower()
-    return (name, port) in trusted or any(name == one and to in (None, port) for one, to in _rules()[1])
-
-
-def _is_listed(address: _Address, port: int) -> bool:
-    return any(address in network and wanted in (None, port) for network, wanted in _rules()[0])
-
-
-_Networks = list[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, int | None]]
-
-
-def _rules() -> tuple[_Networks, list[tuple[str, int | None]]]:
-    return _parsed(tuple(settings.OUTBOUND_ALLOWED))
-
-
-@cache
-def _parsed(words: tuple[str, ...]) -> tuple[_Networks, list[tuple[str, int | None]]]:
-    networks: _Networks = []
-    hosts: list[tuple[str, int | None]] = []
-    for word in words:
-        text, port = word, None
-        head, colon, tail = word.rpartition(":")
-        if colon and tail.isdigit() and (":" not in head or head.endswith("]")):
-            text, port = head, int(tail)
-        text = text.strip("[]").lower()
-        try:
-            networks.append((ipaddress.ip_network(text, strict=False), port))
-        except ValueError:
-            hosts.append((text, port))
-    return networks, hosts
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

@@ -27,7 +27,8 @@ from django.conf import settings
 from django.db import connection
 
 from accounts.models import Gateway, IngestKey
-from logs.ingest.batches import TABLE, store
+from logs.ingest.batches import store
+from logs.ingest.rows import TABLE
 from logs.maintenance.retention import SUMS
 from logs.models.events import Batch, UsageEvent
 from logs.rollups import pending

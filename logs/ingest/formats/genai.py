@@ -8,7 +8,7 @@ counts, and nothing is ever added up. ``gen_ai.aggregated_usage.*`` of agent spa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from logs.ingest.formats import parameters, span_content, span_errors
+from logs.ingest.formats.span import Half, Reading, Span
 from logs.models import Status
 from logs.models.events import JSONObject, UsageEvent
 from routescope.data.ids import EPOCH
@@ -79,57 +80,6 @@ _GROUP = (
 _REQUEST = "gen_ai.request."
 _NO_PARAMETERS = frozenset({"model", "stream", "id"})
 _FIRST_TOKEN_EVENT = "First Token Stream Event"  # noqa: S105
-
-
-class SpanEvent(msgspec.Struct, frozen=True):
-    """Something that happened within a span."""
-
-    name: str
-    time_ns: int
-    attributes: Mapping[str, Any]
-
-
-class Span(msgspec.Struct, frozen=True):
-    """A span, whatever encoding it came in. Times are Unix nanoseconds."""
-
-    trace_id: str
-    span_id: str
-    scope: str
-    name: str
-    start_ns: int
-    end_ns: int
-    attributes: Mapping[str, Any]
-    resource: Mapping[str, Any]
-    events: Sequence[SpanEvent]
-    failed: bool
-    message: str
-    left_out: Sequence[str] = ()
-    """Names of fields and attributes that could not be read."""
-
-
-class Half(msgspec.Struct, frozen=True):
-    """One of the two spans in which logfire reports a streamed call.
-
-    The first ends when the answer begins, and knows no usage; the second is a point in time at the stream's
-    end that carries the usage and how long the stream took, without response ID, often in another trace.
-    Both carry the same request: ``key``. ``met_at`` is when the first should have ended.
-    """
-
-    key: str
-    is_usage: bool
-    met_at: datetime
-
-
-class Reading(msgspec.Struct, frozen=True):
-    """A model call as one span tells it."""
-
-    event: UsageEvent
-    span: str
-    """Trace and span ID: a span sent again is the same span."""
-    scope: str
-    has_response_id: bool
-    """Whether ``event.request_id`` is the response's, which other spans of the call share."""
-    half: Half | None
 
 
 class _RawDetails(msgspec.Struct):

@@ -23,6 +23,18 @@ import msgspec
 
 from logs.ingest.formats import litellm_cost, parameters, tolerant
 from logs.ingest.formats.decoding import decode_each
+from logs.ingest.formats.litellm_payload import (
+    NO_DETAILS,
+    NO_ERROR,
+    NO_METADATA,
+    NO_USAGE,
+    Answer,
+    ErrorInformation,
+    Metadata,
+    Payload,
+    Usage,
+    Word,
+)
 from logs.models import RecordType, Status
 from logs.models.events import Batch, Failure, JSONObject, UsageEvent
 from routescope.text.identifiers import kept, shown
@@ -48,117 +60,11 @@ _CACHE_HIT_SUFFIX = "_cache_hit"
 _CLIENT_CLOSED = 499
 _TASK_CALLS = ("create_batch", "video_generation", "create_video", "create_fine_tuning_job")
 _MAX_FREE_METADATA = 4096
-_Word = str | int | float | None
 
 
-class _TokenDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-    cache_creation_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    audio_tokens: int | None = None
-    image_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens_details: _TokenDetails | None = None
-    completion_tokens_details: _TokenDetails | None = None
-    input_tokens_details: _TokenDetails | None = None
-    output_tokens_details: _TokenDetails | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    seconds: float | None = None
-
-
-class _Metadata(msgspec.Struct):
-    user_api_key_hash: _Word = None
-    user_api_key_alias: _Word = None
-    user_api_key_user_id: _Word = None
-    user_api_key_user_email: _Word = None
-    user_api_key_team_id: _Word = None
-    user_api_key_team_alias: _Word = None
-    user_api_key_org_id: _Word = None
-    user_api_key_end_user_id: _Word = None
-    user_api_key_request_route: _Word = None
-    requester_ip_address: _Word = None
-    user_agent: _Word = None
-    requester_metadata: msgspec.Raw = msgspec.Raw()
-    spend_logs_metadata: msgspec.Raw = msgspec.Raw()
-    usage_object: _Usage | None = None
-
-
-class _ErrorInformation(msgspec.Struct):
-    error_code: _Word = None
-    error_class: _Word = None
-    error_message: _Word = None
-    llm_provider: _Word = None
-    error_provider_request_id: _Word = None
-    error_rate_limit_category: _Word = None
-    error_rate_limit_type: _Word = None
-    error_budget_entity_type: _Word = None
-    error_budget_entity_id: _Word = None
-    error_budget_limit: _Word = None
-    error_budget_spend: _Word = None
-    normalized_error: _Word = None
-
-
-class _HiddenParams(msgspec.Struct):
-    additional_headers: msgspec.Raw = msgspec.Raw()
-
-
-_TIMES = {"started": "startTime", "ended": "endTime", "first_chunk": "completionStartTime"}
-
-
-class _Payload(msgspec.Struct, rename=_TIMES):
-    """What is read of a payload; everything else (8 KB of model map among it) is skipped unparsed."""
-
-    id: _Word = None
-    started: float | None = None
-    ended: float | None = None
-    first_chunk: float | None = None
-    litellm_call_id: _Word = None
-    trace_id: _Word = None
-    session_id: _Word = None
-    call_type: _Word = None
-    stream: bool | None = None
-    status: _Word = None
-    custom_llm_provider: _Word = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    response_cost: Decimal | None = None
-    response_cost_failure_debug_info: msgspec.Raw = msgspec.Raw()
-    cost_breakdown: msgspec.Raw = msgspec.Raw()
-    model: _Word = None
-    model_group: _Word = None
-    model_id: _Word = None
-    api_base: _Word = None
-    model_parameters: msgspec.Raw = msgspec.Raw()
-    request_tags: msgspec.Raw = msgspec.Raw()
-    end_user: _Word = None
-    requester_ip_address: _Word = None
-    user_agent: _Word = None
-    cache_hit: bool | None = None
-    error_str: _Word = None
-    error_information: _ErrorInformation | None = None
-    metadata: _Metadata | None = None
-    hidden_params: _HiddenParams | None = None
-    messages: msgspec.Raw = msgspec.Raw()
-    response: msgspec.Raw = msgspec.Raw()
-
-
-class _Answer(msgspec.Struct):
-    """Of a response: its ID and what it counts, without the content."""
-
-    id: _Word = None
-    data: list[msgspec.Raw] | None = None
-
-
-_decode = msgspec.json.Decoder(_Payload, strict=False).decode
+_decode = msgspec.json.Decoder(Payload, strict=False).decode
 _decode_breakdown = msgspec.json.Decoder(litellm_cost.CostBreakdown, strict=False).decode
-_decode_answer = msgspec.json.Decoder(_Answer).decode
-_NO_ERROR = _ErrorInformation()
-_NO_METADATA = _Metadata()
-_NO_USAGE = _Usage()
-_NO_DETAILS = _TokenDetails()
+_decode_answer = msgspec.json.Decoder(Answer).decode
 
 
 def decode(body: bytes) -> Batch:
@@ -170,13 +76,13 @@ def _read(raw: bytes) -> UsageEvent:
     try:
         return _event(_decode(raw), [])
     except (msgspec.DecodeError, RecursionError):
-        return _event(*tolerant.decode(raw, _Payload))
+        return _event(*tolerant.decode(raw, Payload))
 
 
-def _event(payload: _Payload, left_out: list[str]) -> UsageEvent:
+def _event(payload: Payload, left_out: list[str]) -> UsageEvent:
     """Return the record of a payload. ``left_out`` names the fields that could not be read."""
-    metadata = payload.metadata or _NO_METADATA
-    information = payload.error_information or _NO_ERROR
+    metadata = payload.metadata or NO_METADATA
+    information = payload.error_information or NO_ERROR
     sent = "" if payload.id is None else str(payload.id)
     identity = sent if sent.strip() else str(payload.litellm_call_id or "")
     if not (given := kept(identity.partition(_CACHE_HIT_SUFFIX)[0] or identity)):
@@ -187,7 +93,7 @@ def _event(payload: _Payload, left_out: list[str]) -> UsageEvent:
     failed = payload.status == "failure" or _number(information.error_code) == _CLIENT_CLOSED
     asked = _object(payload.model_parameters, "model_parameters", left_out)
     stream = _streamed(payload, asked)
-    usage = metadata.usage_object or _NO_USAGE
+    usage = metadata.usage_object or NO_USAGE
     answer = _answer(payload)
     kind = _text(payload.call_type) or ""
     task = kind.removeprefix("a") in _TASK_CALLS and not failed
@@ -227,7 +133,7 @@ def _event(payload: _Payload, left_out: list[str]) -> UsageEvent:
     return event
 
 
-def _cost(payload: _Payload, left_out: list[str]) -> Decimal | None:
+def _cost(payload: Payload, left_out: list[str]) -> Decimal | None:
     try:
         cost = amount(payload.response_cost)
     except RecordError:
@@ -258,10 +164,10 @@ def _object(raw: msgspec.Raw, name: str, left_out: list[str]) -> JSONObject:
     return value if isinstance(value, dict) else {}
 
 
-def _count(event: UsageEvent, payload: _Payload, usage: _Usage) -> None:
+def _count(event: UsageEvent, payload: Payload, usage: Usage) -> None:
     """Set the tokens: input including cached, output including reasoning."""
-    given = usage.prompt_tokens_details or usage.input_tokens_details or _NO_DETAILS
-    made = usage.completion_tokens_details or usage.output_tokens_details or _NO_DETAILS
+    given = usage.prompt_tokens_details or usage.input_tokens_details or NO_DETAILS
+    made = usage.completion_tokens_details or usage.output_tokens_details or NO_DETAILS
     cached = _tokens(given.cached_tokens) or _tokens(usage.cache_read_input_tokens)
     written = given.cache_creation_tokens or usage.cache_creation_input_tokens
     reasoning = _tokens(made.reasoning_tokens)
@@ -285,29 +191,29 @@ def _tokens(value: int | None) -> int:
     return min(max(value or 0, 0), MAX_COUNT)
 
 
-def _text(value: _Word, at_most: int = MAX_NAME) -> str | None:
+def _text(value: Word, at_most: int = MAX_NAME) -> str | None:
     """Return a word, None for an empty one: LiteLLM writes either for "not known"."""
     return shown(str(value))[:at_most] or None if value is not None else None
 
 
-def _user(value: _Word) -> str:
+def _user(value: Word) -> str:
     return "" if value is None else str(value).strip()[:MAX_NAME]
 
 
-def _number(code: _Word) -> int | None:
+def _number(code: Word) -> int | None:
     """Return an HTTP status out of an error code, which may also be a word or empty."""
     text = _text(code) or ""
     return int(text) if text.isascii() and text.isdigit() and len(text) == 3 else None
 
 
-def _token(metadata: _Metadata) -> str:
+def _token(metadata: Metadata) -> str:
     if alias := _text(metadata.user_api_key_alias):
         return alias
     key = _text(metadata.user_api_key_hash)
     return f"key {key[:12]}" if key else ""
 
 
-def _streamed(payload: _Payload, parameters: JSONObject) -> bool | None:
+def _streamed(payload: Payload, parameters: JSONObject) -> bool | None:
     if payload.stream is not None:
         return payload.stream
     # A failed stream has "stream": null at the top.
@@ -321,29 +227,29 @@ def _between(start: float, end: float | None, per_second: int = 1000) -> int | N
     return round(min((end - start) * per_second, MAX_COUNT))
 
 
-def _ttft(payload: _Payload) -> int | None:
+def _ttft(payload: Payload) -> int | None:
     return None if payload.started is None else _between(payload.started, payload.first_chunk)
 
 
-def _answer(payload: _Payload) -> _Answer:
+def _answer(payload: Payload) -> Answer:
     kind = str(payload.call_type)
     if not payload.response or not ("image" in kind or kind.removeprefix("a") in _TASK_CALLS):
-        return _Answer()
+        return Answer()
     if not is_within(bytes(payload.response), depth=MAX_DEPTH, parts=MAX_PARTS):
-        return _Answer()
+        return Answer()
     try:
         return _decode_answer(payload.response)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _Answer()
+        return Answer()
 
 
-def _unpriced(payload: _Payload) -> bool:
+def _unpriced(payload: Payload) -> bool:
     """Tell whether LiteLLM's cost is no price: it writes 0 for a model that it has none of."""
     unknown = bytes(payload.response_cost_failure_debug_info) not in (b"", b"null")
     return unknown and not payload.response_cost
 
 
-def _provider_request_id(payload: _Payload, information: _ErrorInformation) -> str | None:
+def _provider_request_id(payload: Payload, information: ErrorInformation) -> str | None:
     if told := kept(str(information.error_provider_request_id or "")):
         return told
     headers = _object(payload.hidden_params.additional_headers, "", []) if payload.hidden_params else {}
@@ -351,7 +257,7 @@ def _provider_request_id(payload: _Payload, information: _ErrorInformation) -> s
     return kept(found) or None if isinstance(found, str) else None
 
 
-def _failure(payload: _Payload, information: _ErrorInformation) -> Failure:
+def _failure(payload: Payload, information: ErrorInformation) -> Failure:
     code = _text(information.error_code)
     if _number(code) is not None:
         # Only the HTTP status again. A budget's refusal says more.
@@ -362,12 +268,12 @@ def _failure(payload: _Payload, information: _ErrorInformation) -> Failure:
     )
 
 
-def _prose(value: _Word) -> str:
+def _prose(value: Word) -> str:
     return cut("" if value is None else str(value).strip(), 10 * MAX_TEXT)
 
 
 def _further(
-    payload: _Payload, metadata: _Metadata, information: _ErrorInformation, left_out: list[str]
+    payload: Payload, metadata: Metadata, information: ErrorInformation, left_out: list[str]
 ) -> JSONObject | None:
     """Return what has no column of its own, empty values left out."""
     tags = (built(payload.request_tags) if payload.request_tags else None) or []

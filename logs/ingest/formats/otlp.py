@@ -14,8 +14,8 @@ import msgspec
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from logs.ingest.formats import genai, otlp_json, otlp_protobuf
-from logs.ingest.formats.genai import Reading
 from logs.ingest.formats.otlp_protobuf import varint
+from logs.ingest.formats.span import Reading
 from logs.models.events import Rejection
 from routescope.wire.reading import MAX_RECORDS, FormatError, RecordError
 

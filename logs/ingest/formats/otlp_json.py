@@ -15,7 +15,7 @@ import msgspec
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from logs.ingest.formats import tolerant
-from logs.ingest.formats.genai import Span, SpanEvent
+from logs.ingest.formats.span import Span, SpanEvent
 from logs.models.events import Rejection
 from routescope.wire.json_parts import BrokenError, Steps, chosen, elements, is_within
 from routescope.wire.reading import (

@@ -16,7 +16,7 @@ from opentelemetry.proto.common.v1 import common_pb2
 from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from logs.ingest.formats.genai import Span, SpanEvent
+from logs.ingest.formats.span import Span, SpanEvent
 from logs.models.events import Rejection
 from routescope.wire.json_parts import BrokenError, Steps
 from routescope.wire.reading import MAX_SPANS, FormatError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from logs.ingest.formats.genai import Span
+    from logs.ingest.formats.span import Span
 
 _INPUT = ("gen_ai.input.messages", "gen_ai.prompt_json", "input.value", "gen_ai.prompt")
 _OUTPUT = ("gen_ai.output.messages", "gen_ai.completion_json", "output.value", "gen_ai.completion")

@@ -14,7 +14,7 @@ from logs.models.events import Failure
 from routescope.wire.reading import MAX_NAME, shortened
 
 if TYPE_CHECKING:
-    from logs.ingest.formats.genai import Span
+    from logs.ingest.formats.span import Span
 
 _ERROR_CODE = re.compile(r"Error code: (\d{3})(?: - (\{.*\}))?", re.DOTALL)
 _MAX_LITERAL = 20_000

@@ -125,7 +125,13 @@ class Command(BaseCommand):
         environment = self._environment()
         web = Service(
             "web",
-            [sys.executable, "-m", "gunicorn", "-c", str(place.CHECKOUT / "routescope" / "gunicorn.py")],
+            [
+                sys.executable,
+                "-m",
+                "gunicorn",
+                "-c",
+                str(place.CHECKOUT / "routescope" / "run" / "gunicorn.py"),
+            ],
             environment,
             patience=15,
             ready=self.address.answers,

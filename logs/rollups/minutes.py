@@ -1,0 +1,76 @@
+"""The minutes of records: counted in the database, and the range that is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from django.core.exceptions import EmptyResultSet
+from django.db.models import Count, DateTimeField, F, Func, Q, Sum, Value
+
+from accounts.models import User
+from logs.models import REQUEST_TYPES, Cause, Status, UsageHour, UsageRecord, querysets
+from logs.models.querysets import UsageRecordQuerySet
+from logs.selection import lookback
+from logs.selection.chosen import Looked, Selection
+from routescope.data.owned import any_range
+from routescope.data.ranges import HOUR, MINUTE, TimeRange, ceil, floor
+
+CALLS = Q(type__in=REQUEST_TYPES)
+
+
+def minutes_of(
+    mine: UsageRecordQuerySet[UsageRecord], selection: Selection, stretches: Sequence[TimeRange]
+) -> lookback.Sql | None:
+    """Return the query that counts each minute with a call, and its parameters; None where none can be."""
+    minute = Func(
+        Value(MINUTE),
+        F("created_at"),
+        Value(datetime(2000, 1, 1, tzinfo=UTC)),
+        function="date_bin",
+        output_field=DateTimeField(),
+    )
+    rows = mine.filter(any_range(stretches), selection.condition, CALLS)
+    counts = (
+        rows.order_by()
+        .annotate(minute=minute)
+        .values("minute")
+        .annotate(
+            requests=Count("*"),
+            errors=Count("id", filter=Q(status=Status.ERROR)),
+            rate_limited=Count("id", filter=Q(cause=Cause.RATE_LIMIT)),
+            tokens=Sum(querysets.TOKENS),
+        )
+    )
+    try:
+        sql, params = counts.query.sql_with_params()
+    except EmptyResultSet:
+        return None
+    return sql, list(params)
+
+
+def minutes_looked_at(user: User, selection: Selection, looked: Looked) -> lookback.Sql | None:
+    """Return the same query over the records among those looked at that meet all filters."""
+    columns = ("created_at", "type", "status", "cause", "input_tokens", "output_tokens")
+    try:
+        sql, params = lookback.table(user, selection, looked, columns)
+    except EmptyResultSet:
+        # A threshold beyond what its column can hold: Django knows without asking that nothing meets it.
+        return None
+    return (
+        "SELECT date_bin('1 minute', created_at, '2000-01-01 00:00+00') AS minute, count(*) AS requests,"  # noqa: S608
+        " count(*) FILTER (WHERE status = %s) AS errors, count(*) FILTER (WHERE cause = %s) AS rate_limited,"
+        " sum(input_tokens::bigint + output_tokens) AS tokens"
+        f" FROM ({sql}) AS found WHERE type = ANY(%s) GROUP BY minute",
+        [Status.ERROR.value, Cause.RATE_LIMIT.value, *params, [kind.value for kind in REQUEST_TYPES]],
+    )
+
+
+def bounded(user: User, selection: Selection, now: datetime) -> TimeRange:
+    """Return the range with both ends: an open start is the first hour of a record, an open end is now."""
+    chosen = selection.covered
+    start, end = chosen.start, chosen.end
+    if start is None:
+        hours = UsageHour.objects.filter(selection.dimensions, user_id__in=user.ids).order_by("start")
+        start = hours.values_list("start", flat=True).first() or floor(now, HOUR)
+    return TimeRange(start, ceil(now, MINUTE) if end is None else end)

@@ -1,0 +1,118 @@
+"""An ID that none of one's records has: what it may be instead, and where that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from logs.models import UsageRecord
+from logs.usage.explanations import Action, Explanation, Reason, another_account, just_now, oldest_kept
+from routescope.contracts import elsewhere
+from routescope.text import pasted
+from routescope.text.formatting import day as written_day
+
+if TYPE_CHECKING:
+    from logs.filters.usage_filter import UsageFilter
+
+
+def unknown_id(filters: UsageFilter) -> Explanation:
+    """Say why no record with the ID that was searched for is listed."""
+    searched = filters.searched_id
+    clear = Action(_("Clear the search"), filters.address.without("request_id"))
+    if pasted.is_key(searched):
+        text = _(
+            "It was not searched for, and stands neither here nor in the address of this page. A request ID"
+            " never looks like it."
+        )
+        return Explanation(_("This is an API key, not a request ID"), "", [Reason("key", text, (clear,))])
+    known = [*_known_elsewhere(filters), *_known_by_name(filters)]
+    guesses = [] if any(reason.kind == "task" for reason in known) else [_perhaps_a_task(searched)]
+    return Explanation(
+        _("No record with this ID"),
+        "",
+        [
+            *known,
+            *_of_no_known_shape(searched, clear),
+            *guesses,
+            another_account(),
+            just_now(filters.address),
+            Reason(
+                "retention",
+                _("It may be older than what is kept: records from before %(day)s are deleted.")
+                % {"day": written_day(oldest_kept(filters.now))},
+                sure=False,
+            ),
+        ],
+    )
+
+
+def _known_elsewhere(filters: UsageFilter) -> Iterator[Reason]:
+    searched, path = filters.searched_id, reverse("usage")
+    for place in elsewhere.look(filters.user, searched, besides="usage"):
+        yield Reason(
+            "task",
+            _("It is the ID of an async task of yours: these are in %(tab)s.") % {"tab": place.label},
+            (Action(_("Show the task"), url=place.url),),
+        )
+    records = UsageRecord.objects.visible_to(filters.user)
+    call = records.filter(task_id=searched).order_by("id").values_list("request_id", flat=True).first()
+    if call:
+        yield Reason(
+            "call",
+            _("It is the ID of an async task. The request that submitted it has another ID."),
+            (Action(_("Show the request"), url=f"{path}?{urlencode({'request_id': call})}"),),
+        )
+    record = _as_uuid(searched)
+    if record and records.filter(id=record).exists():
+        yield Reason(
+            "record",
+            _("It is the number under which one of your records is kept here, not its request ID."),
+            (Action(_("Show the record"), url=reverse("usage-record", args=[record])),),
+        )
+
+
+def _known_by_name(filters: UsageFilter) -> Iterator[Reason]:
+    for name, known, text in (
+        ("model", filters.vocabulary.models, _("It is the name of a model.")),
+        ("token", filters.vocabulary.tokens, _("It is the name of one of your tokens.")),
+        ("group", filters.vocabulary.groups, _("It is the name of a group.")),
+    ):
+        if filters.searched_id in known:
+            chosen = {name: filters.searched_id}
+            query = filters.address.with_(request_id="", **chosen)
+            yield Reason(name, text, (Action(_("Filter by it"), query),))
+
+
+def _of_no_known_shape(searched: str, clear: Action) -> Iterator[Reason]:
+    if pasted.is_address(searched):
+        text = _("It is an address, and no part of it is a request ID.")
+    elif pasted.is_email(searched):
+        text = _("It is an e-mail address. Records are searched by request ID only.")
+    elif pasted.is_shortened(searched):
+        text = _("It is shortened: a part of it is left out. Copy the whole ID.")
+    elif len(searched) < pasted.SHORTEST:
+        text = _("It is shorter than any request ID. Copy the whole ID.")
+    else:
+        return
+    yield Reason("shape", text, (clear,))
+
+
+def _perhaps_a_task(searched: str) -> Reason:
+    return Reason(
+        "task",
+        _("It may be the ID of an async task: these are in Task Logs."),
+        (Action(_("Search Task Logs"), url=f"{reverse('tasks')}?{urlencode({'task_id': searched})}"),),
+        sure=False,
+    )
+
+
+def _as_uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
