@@ -162,7 +162,7 @@ class UsageSelected:
 
     def _with_ids(self, ids: Sequence[UUID]) -> UsageRecordQuerySet[UsageRecord]:
         # Within their range too: other partitions are then not even thought of.
-        mine = UsageRecord.objects.visible_to(self._filters.user)
+        mine: UsageRecordQuerySet[UsageRecord] = UsageRecord.objects.visible_to(self._filters.user)
         return mine.filter(id__in=ids, id__gte=ids[-1], id__lte=ids[0])
 
     def _looked_for(self, before: UUID | None, limit: int) -> Iterator[list[UUID]]:

@@ -18,7 +18,8 @@ from accounts.models import AIModel, Gateway, Group, User
 from logs.models import GroupRatio, ModelPrice, RecordType, Status, UsageRecord
 from logs.models.events import UsageEvent
 from logs.models.prices import BEGINNING
-from logs.pricing.quotes import UNIT, Consumed, PriceBook, Quote, _quote
+from logs.pricing.charges import UNIT
+from logs.pricing.quotes import Consumed, PriceBook, Quote, _quote
 from logs.rollups import own_sums
 from logs.selection.chosen import Selection
 from tests.cast import NOON, event, signed_in, store
@@ -91,6 +92,8 @@ def _adds_up(quote: Quote) -> None:
     assert sum((line.amount for line in quote.lines), quote.rounding) == quote.total
     assert abs(quote.rounding) <= UNIT * len(quote.lines)
     for line in quote.lines:
+        assert line.quantity is not None
+        assert line.unit_price is not None
         exact = line.quantity * line.unit_price * quote.ratio / line.per
         assert abs(exact - line.amount) <= UNIT / 2 + Decimal("1e-18")
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from accounts.models import AIModel, Gateway, Group, User
 from logs.models import ModelPrice, RecordType, Status, UsageRecord
 from logs.models.prices import BEGINNING
-from logs.pricing.quotes import UNIT, WIDE, PriceBook
+from logs.pricing.charges import UNIT, WIDE
+from logs.pricing.quotes import PriceBook
 from logs.pricing.receipts import Receipt, receipt
 from routescope.data.ids import derived_id
 from tests.cast import NOON, event, signed_in, store

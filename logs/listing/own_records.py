@@ -142,7 +142,7 @@ def count_since(user: User, selection: Selection, since: UUID, most: int) -> int
 
 def _found(user: User, selection: Selection, cursor: Cursor, limit: int) -> UsageRecordQuerySet[UsageRecord]:
     """Return the rows of a page, nearest to the cursor first."""
-    records = UsageRecord.objects.visible_to(user)
+    records: UsageRecordQuerySet[UsageRecord] = UsageRecord.objects.visible_to(user)
     if not selection.dimensions:
         return records.within(selection.chosen).newest(cursor, limit)
     stretches = own_sums.hours_holding(user, selection, cursor, limit)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from django.db.models import Q
 
 from logs.maintenance.amend import Amendment, amend, hours_with, records_of
-from logs.models import REQUEST_TYPES
+from logs.models import CALLS
 from logs.pricing.quotes import Consumed, PriceBook
-
-_CALLS = Q(type__in=REQUEST_TYPES)
 
 
 def price_unpriced(model_id: int | None = None) -> int:
@@ -18,9 +16,9 @@ def price_unpriced(model_id: int | None = None) -> int:
     off and run again.
     """
     of_model = Q(model_id=model_id) if model_id else Q(model_id__gt=0)
-    bare = _CALLS & of_model & Q(cost=None)
+    bare = CALLS & of_model & Q(cost=None)
     priced = 0
-    for hour in hours_with(_CALLS & of_model & Q(unpriced__gt=0)):
+    for hour in hours_with(CALLS & of_model & Q(unpriced__gt=0)):
         for records in records_of(hour, bare, "model"):
             book = PriceBook({r.model_id for r in records}, {r.group_id for r in records})
             amendments = []

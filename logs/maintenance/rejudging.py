@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db.models import Q
-
 from logs.causes.judging import verdict_on
 from logs.maintenance.amend import Amendment, amend, hours_with, records_of
-from logs.models import Cause, Status
-
-_FAILED = Q(status=Status.ERROR)
+from logs.models import FAILED, Cause
 
 
 def rejudge(since: datetime | None = None) -> int:
@@ -19,8 +15,8 @@ def rejudge(since: datetime | None = None) -> int:
     The sums by cause follow in the same transactions. May be broken off and run again: what is right stays.
     """
     changed = 0
-    for hour in hours_with(_FAILED, since):
-        for records in records_of(hour, _FAILED):
+    for hour in hours_with(FAILED, since):
+        for records in records_of(hour, FAILED):
             amendments = []
             for record in records:
                 verdict = verdict_on(record)

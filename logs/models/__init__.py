@@ -4,8 +4,11 @@ from logs.models.arrivals import ImportPosition, SpanHalf
 from logs.models.content import ContentPolicy, Level, UsageContent
 from logs.models.prices import GroupRatio, ModelPrice
 from logs.models.records import (
+    CALLS,
+    FAILED,
     MONEY_DIGITS,
     MONEY_PLACES,
+    REFUNDS,
     REQUEST_TYPES,
     Cause,
     RecordType,
@@ -28,8 +31,9 @@ from logs.models.rollups import (
 )
 
 __all__ = [
-    "MONEY_DIGITS", "MONEY_PLACES", "REQUEST_TYPES", "Cause", "ContentPolicy", "GroupRatio", "ImportPosition",
-    "Level", "ModelPrice", "RecordType", "Rollup", "SpanHalf", "Status", "TrafficHour", "UsageContent",
-    "UsageDay", "UsageDayFolded", "UsageHour", "UsageHourFolded", "UsagePending", "UsageRecord",
-    "UsageTotalDay", "UsageTotalDayFolded", "UsageTotalHour", "UsageTotalHourFolded", "permalink_of",
+    "CALLS", "FAILED", "MONEY_DIGITS", "MONEY_PLACES", "REFUNDS", "REQUEST_TYPES", "Cause", "ContentPolicy",
+    "GroupRatio", "ImportPosition", "Level", "ModelPrice", "RecordType", "Rollup", "SpanHalf", "Status",
+    "TrafficHour", "UsageContent", "UsageDay", "UsageDayFolded", "UsageHour", "UsageHourFolded",
+    "UsagePending", "UsageRecord", "UsageTotalDay", "UsageTotalDayFolded", "UsageTotalHour",
+    "UsageTotalHourFolded", "permalink_of",
 ]  # fmt: skip

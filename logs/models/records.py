@@ -11,6 +11,7 @@ from decimal import Decimal
 from urllib.parse import urlencode
 
 from django.db import models
+from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -40,6 +41,12 @@ REQUEST_TYPES = (RecordType.REQUEST, RecordType.TASK)
 class Status(models.IntegerChoices):
     SUCCESS = 1, _("Success")
     ERROR = 2, _("Error")
+
+
+CALLS = Q(type__in=REQUEST_TYPES)
+FAILED = Q(status=Status.ERROR)
+REFUNDS = Q(type=RecordType.REFUND)
+"""What counts as a request, as an error, as a refund: in the sums as in the records."""
 
 
 class Cause(models.IntegerChoices):

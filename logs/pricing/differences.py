@@ -14,8 +14,9 @@ from decimal import Decimal
 from django.utils.translation import gettext as _
 
 from logs.models import UsageRecord
+from logs.pricing.charges import ONE, UNIT, WIDE
 from logs.pricing.facts import INPUT_ITEMS, OUTPUT_ITEMS, Facts
-from logs.pricing.quotes import ONE, UNIT, WIDE, Consumed, PriceBook, Quote
+from logs.pricing.quotes import Consumed, PriceBook, Quote
 from routescope.text import formatting
 
 ZERO = Decimal(0)
@@ -56,8 +57,8 @@ def differences(
 def _steps(facts: Facts, quote: Quote) -> Iterable[Difference]:
     theirs = {line.item: line for line in facts.lines if line.quantity}
     ratio = ONE if facts.ratio is None else facts.ratio
-    counts = {line.item: line.quantity for line in quote.lines}
-    prices = {line.item: line.unit_price / line.per for line in quote.lines}
+    counts = {line.item: line.quantity or ZERO for line in quote.lines}
+    prices = {line.item: (line.unit_price or ZERO) / line.per for line in quote.lines}
     sent = {item: line.quantity or ZERO for item, line in theirs.items()}
     asked = {
         item: (

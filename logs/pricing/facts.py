@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from logs.models import UsageRecord
-from logs.pricing.quotes import MILLION, ONE, UNIT, WIDE
+from logs.pricing.charges import MILLION, ONE, UNIT, WIDE, ChargeLine
 
 INPUT_ITEMS = ("input", "cached_input", "cache_write", "audio_input", "image_input")
 OUTPUT_ITEMS = ("output", "reasoning", "audio_output", "image_output")
@@ -35,21 +35,10 @@ _LARGEST = Decimal(10) ** 12
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """One line of a charge. What was not said is None."""
-
-    item: str
-    quantity: Decimal | None
-    unit_price: Decimal | None
-    per: int
-    amount: Decimal
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
     """``ratio`` None: the gateway did not tell one."""
 
-    lines: tuple[Fact, ...]
+    lines: tuple[ChargeLine, ...]
     ratio: Decimal | None
     source: str
     version: str
@@ -103,21 +92,15 @@ def number(value: object) -> Decimal | None:
     return read if read.is_finite() and abs(read) < _LARGEST else None
 
 
-def charged(quantity: Decimal, unit_price: Decimal, per: int, ratio: Decimal) -> Decimal:
-    """Return ``quantity`` x ``unit_price`` / ``per`` x ``ratio`` in USD, to the 12 decimals of a cost."""
-    exact = WIDE.divide(WIDE.multiply(WIDE.multiply(quantity, unit_price), ratio), Decimal(per))
-    return exact.quantize(UNIT, context=WIDE)
-
-
-def _lines(record: UsageRecord, sent: Mapping[str, Any], ratio: Decimal) -> Iterable[Fact]:
+def _lines(record: UsageRecord, sent: Mapping[str, Any], ratio: Decimal) -> Iterable[ChargeLine]:
     if isinstance(sent.get("lines"), list):
         for line in sent["lines"]:
-            if isinstance(line, dict) and (fact := _line(line, ratio)):
-                yield fact
+            if isinstance(line, dict) and (read := _line(line, ratio)):
+                yield read
     elif isinstance(sent.get("unit_prices"), dict):
         yield from _by_price(record, sent["unit_prices"], ratio)
     elif (by_call := number(sent.get("model_price"))) and by_call > 0:
-        yield Fact("per_call", ONE, by_call, 1, charged(ONE, by_call, 1, ratio))
+        yield ChargeLine.of("per_call", ONE, by_call, 1, ratio)
     elif (model_ratio := number(sent.get("model_ratio"))) is not None:
         # new-api: one unit of model ratio is 2 USD per 1M tokens.
         price = model_ratio * 2
@@ -134,7 +117,7 @@ def _lines(record: UsageRecord, sent: Mapping[str, Any], ratio: Decimal) -> Iter
         yield from _by_price(record, prices, ratio)
 
 
-def _line(line: Mapping[str, Any], ratio: Decimal) -> Fact | None:
+def _line(line: Mapping[str, Any], ratio: Decimal) -> ChargeLine | None:
     item = _text(line.get("item") or line.get("kind") or "other").lower()
     item = _SYNONYMS.get(item, item)
     quantity = number(line.get("quantity", line.get("tokens")))
@@ -142,14 +125,14 @@ def _line(line: Mapping[str, Any], ratio: Decimal) -> Fact | None:
     per = number(line.get("per"))
     divisor = int(per) if per is not None and per >= 1 else MILLION if item in _TOKEN_ITEMS else 1
     amount = number(line.get("amount"))
-    if amount is None:
-        if quantity is None or unit_price is None:
-            return None
-        amount = charged(quantity, unit_price, divisor, ratio)
-    return Fact(item, quantity, unit_price, divisor, amount.quantize(UNIT, context=WIDE))
+    if amount is not None:
+        return ChargeLine(item, amount.quantize(UNIT, context=WIDE), quantity, unit_price, divisor)
+    if quantity is None or unit_price is None:
+        return None
+    return ChargeLine.of(item, quantity, unit_price, divisor, ratio)
 
 
-def _by_price(record: UsageRecord, unit_prices: Mapping[str, Any], ratio: Decimal) -> Iterable[Fact]:
+def _by_price(record: UsageRecord, unit_prices: Mapping[str, Any], ratio: Decimal) -> Iterable[ChargeLine]:
     """Yield lines where only prices were sent. A kind without one counts as plain input or output."""
     prices = {
         _SYNONYMS.get(str(item), str(item)): price
@@ -162,11 +145,11 @@ def _by_price(record: UsageRecord, unit_prices: Mapping[str, Any], ratio: Decima
         counts[kind] = counts.get(kind, Decimal(0)) + count
     for item, count in counts.items():
         if count and item in prices:
-            yield Fact(item, count, prices[item], MILLION, charged(count, prices[item], MILLION, ratio))
+            yield ChargeLine.of(item, count, prices[item], MILLION, ratio)
     pieces = {"per_call": ONE, "per_image": Decimal(record.image_count or 0)}
     for item, count in pieces.items():
         if count and item in prices:
-            yield Fact(item, count, prices[item], 1, charged(count, prices[item], 1, ratio))
+            yield ChargeLine.of(item, count, prices[item], 1, ratio)
 
 
 def _ratio(sent: Mapping[str, Any]) -> Decimal | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, cast
 
@@ -23,14 +23,11 @@ from genai_prices.units import _get_registry
 from genai_prices.validation import validate_priced_units
 
 from accounts.models import AIModel
-from logs.models import MONEY_PLACES, GroupRatio, ModelPrice, RecordType, Status, UsageRecord
+from logs.models import GroupRatio, ModelPrice, RecordType, Status, UsageRecord
 from logs.models.events import JSONObject, UsageEvent
+from logs.pricing.charges import ONE, UNIT, WIDE, ChargeLine, exactly
 
-UNIT = Decimal(1).scaleb(-MONEY_PLACES)
-ONE = Decimal(1)
-MILLION = 1_000_000
 BASE_VERSION = f"genai-prices {genai_prices.__version__}"
-WIDE = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
 _USAGE = {
     "input_tokens": "input_tokens",
@@ -115,17 +112,6 @@ class Consumed:
     @property
     def is_nothing(self) -> bool:
         return not self.counts and not self.images
-
-
-@dataclass(frozen=True, slots=True)
-class ChargeLine:
-    """``quantity`` x ``unit_price`` USD / ``per``, times the group's ratio, is ``amount`` USD."""
-
-    item: str
-    quantity: Decimal
-    unit_price: Decimal
-    per: int
-    amount: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,9 +258,8 @@ def _quote(used: Consumed, override: ModelPrice | None, ratio: Decimal) -> Quote
     lines = []
     exact = Decimal(0)
     for item, quantity, price, per in priced:
-        amount = WIDE.divide(WIDE.multiply(WIDE.multiply(quantity, price), ratio), Decimal(per))
-        exact = WIDE.add(exact, amount)
-        lines.append(ChargeLine(item, quantity, price, per, amount.quantize(UNIT, context=WIDE)))
+        exact = WIDE.add(exact, exactly(quantity, price, per, ratio))
+        lines.append(ChargeLine.of(item, quantity, price, per, ratio))
     total = exact.quantize(UNIT, context=WIDE)
     return Quote(
         total=total,

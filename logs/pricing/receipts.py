@@ -13,63 +13,16 @@ from decimal import Decimal, localcontext
 from typing import cast
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from accounts.models import AIModel
 from logs.models import REQUEST_TYPES, RecordType, UsageRecord
 from logs.pricing import facts
+from logs.pricing.charges import WIDE, ChargeLine
 from logs.pricing.differences import Difference, differences
 from logs.pricing.facts import Facts
-from logs.pricing.quotes import MILLION, WIDE, Consumed, PriceBook, Quote, is_priced_here
+from logs.pricing.quotes import Consumed, PriceBook, Quote, is_priced_here
 
 _NOISE = Decimal("1e-9")
-_LABELS = {
-    "input": gettext_lazy("Input"),
-    "cached_input": gettext_lazy("Cached input"),
-    "cache_write": gettext_lazy("Cache write"),
-    "cache_write_1h_tokens": gettext_lazy("Cache write, 1 hour"),
-    "output": gettext_lazy("Output"),
-    "reasoning": gettext_lazy("Reasoning"),
-    "audio_input": gettext_lazy("Audio input"),
-    "audio_output": gettext_lazy("Audio output"),
-    "image_input": gettext_lazy("Image input"),
-    "image_output": gettext_lazy("Image output"),
-    "audio_seconds": gettext_lazy("Audio seconds"),
-    "video_seconds": gettext_lazy("Video seconds"),
-    "characters": gettext_lazy("Characters"),
-    "web_search": gettext_lazy("Web searches"),
-    "tool": gettext_lazy("Tools"),
-    "guardrails": gettext_lazy("Guardrails"),
-    "per_call": gettext_lazy("Call"),
-    "per_image": gettext_lazy("Images"),
-    "discount": gettext_lazy("Discount"),
-    "margin": gettext_lazy("Margin"),
-    "rounding": gettext_lazy("Rounding"),
-    "other": gettext_lazy("Not itemised by the gateway"),
-    "beside": gettext_lazy("Charged by the gateway beside the catalogue's price"),
-    "whole": gettext_lazy("Charged by the gateway, without lines"),
-    "refund": gettext_lazy("Refund"),
-    "adjustment": gettext_lazy("Adjustment"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiptLine:
-    """``quantity`` x ``unit_price`` / ``per`` x the ratio is ``amount``; money alone has only an amount."""
-
-    item: str
-    amount: Decimal
-    quantity: Decimal | None = None
-    unit_price: Decimal | None = None
-    per: int = 1
-
-    @property
-    def label(self) -> str:
-        return str(_LABELS.get(self.item) or self.item.replace("_", " ").capitalize())
-
-    @property
-    def is_per_million(self) -> bool:
-        return self.per == MILLION
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +33,7 @@ class Receipt:
     ``differences`` add up to ``total - by_catalogue.total``.
     """
 
-    lines: tuple[ReceiptLine, ...]
+    lines: tuple[ChargeLine, ...]
     total: Decimal | None
     ratio: Decimal | None
     source: str
@@ -151,33 +104,31 @@ def _receipt(record: UsageRecord, book: PriceBook) -> Receipt:
 
 def _plain(record: UsageRecord, model: str) -> Receipt:
     item = "refund" if record.type == RecordType.REFUND else "adjustment"
-    lines = (ReceiptLine(item, record.cost),) if record.cost is not None else ()
+    lines = (ChargeLine(item, record.cost),) if record.cost is not None else ()
     return Receipt(lines, record.cost, None, "gateway", "", None, None, (), model)
 
 
-def _lines(known: Facts | None, quote: Quote | None, cost: Decimal) -> Iterable[ReceiptLine]:
+def _lines(known: Facts | None, quote: Quote | None, cost: Decimal) -> Iterable[ChargeLine]:
     if known is not None:
-        for line in known.lines:
-            yield ReceiptLine(line.item, line.amount, line.quantity, line.unit_price, line.per)
+        yield from known.lines
     elif quote is not None and cost:
-        for priced in quote.lines:
-            yield ReceiptLine(priced.item, priced.amount, priced.quantity, priced.unit_price, priced.per)
+        yield from quote.lines
         if quote.rounding:
-            yield ReceiptLine("rounding", quote.rounding)
+            yield ChargeLine("rounding", quote.rounding)
         if cost != quote.total and abs(cost - quote.total) >= _NOISE:
-            yield ReceiptLine("beside", cost - quote.total)
+            yield ChargeLine("beside", cost - quote.total)
     elif cost:
-        yield ReceiptLine("whole", cost)
+        yield ChargeLine("whole", cost)
 
 
-def _settled(lines: Iterable[ReceiptLine], cost: Decimal) -> Iterable[ReceiptLine]:
+def _settled(lines: Iterable[ChargeLine], cost: Decimal) -> Iterable[ChargeLine]:
     """Yield the lines and, where they do not add up to the charge, one that says why."""
     rest = cost
     for line in lines:
         rest -= line.amount
         yield line
     if rest:
-        yield ReceiptLine("rounding" if abs(rest) < _NOISE else "other", rest)
+        yield ChargeLine("rounding" if abs(rest) < _NOISE else "other", rest)
 
 
 def repriced(record: UsageRecord, model: str, group_id: int | None, at: datetime) -> Quote | None:

@@ -15,8 +15,9 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Group, User
 from logs.models import UsageDay, UsageRecord
+from logs.pricing.charges import ChargeLine
 from logs.pricing.quotes import Quote
-from logs.pricing.receipts import ReceiptLine, repriced
+from logs.pricing.receipts import repriced
 
 
 class _Form(forms.Form):
@@ -37,11 +38,8 @@ class Reprice:
     charged: Decimal | None
 
     @property
-    def lines(self) -> list[ReceiptLine]:
-        lines = self.quote.lines if self.quote else ()
-        return [
-            ReceiptLine(line.item, line.amount, line.quantity, line.unit_price, line.per) for line in lines
-        ]
+    def lines(self) -> tuple[ChargeLine, ...]:
+        return self.quote.lines if self.quote else ()
 
     @property
     def difference(self) -> Decimal | None:

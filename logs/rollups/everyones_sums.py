@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db.models import Q, Sum
 
-from logs.models import REQUEST_TYPES, RecordType, Status, UsageTotalDay, UsageTotalHour
+from logs.models import CALLS, FAILED, REFUNDS, UsageTotalDay, UsageTotalHour
 from logs.rollups.own_sums import Totals
 from logs.selection.chosen import Selection
 from routescope.data.ranges import DAY, HOUR, TimeRange, cover, floor
@@ -22,17 +22,16 @@ from routescope.data.ranges import DAY, HOUR, TimeRange, cover, floor
 READ_AT_MOST = 200_000
 """Raw records that the search for one page of a rare value may read; the page after it goes on from there."""
 
-_CALLS = Q(type__in=REQUEST_TYPES)
 _SUMS = {
     "sum_records": Sum("records", default=0),
-    "sum_requests": Sum("records", filter=_CALLS, default=0),
-    "sum_errors": Sum("records", filter=_CALLS & Q(status=Status.ERROR), default=0),
+    "sum_requests": Sum("records", filter=CALLS, default=0),
+    "sum_errors": Sum("records", filter=CALLS & FAILED, default=0),
     "sum_unpriced": Sum("unpriced", default=0),
     "sum_input_tokens": Sum("input_tokens", default=0),
     "sum_output_tokens": Sum("output_tokens", default=0),
     "sum_cached_tokens": Sum("cached_tokens", default=0),
     "sum_cost": Sum("cost", default=Decimal(0)),
-    "sum_refunds": Sum("cost", filter=Q(type=RecordType.REFUND), default=Decimal(0)),
+    "sum_refunds": Sum("cost", filter=REFUNDS, default=Decimal(0)),
 }
 
 

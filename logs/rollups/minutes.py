@@ -9,14 +9,12 @@ from django.core.exceptions import EmptyResultSet
 from django.db.models import Count, DateTimeField, F, Func, Q, Sum, Value
 
 from accounts.models import User
-from logs.models import REQUEST_TYPES, Cause, Status, UsageHour, UsageRecord, querysets
+from logs.models import CALLS, FAILED, REQUEST_TYPES, Cause, Status, UsageHour, UsageRecord, querysets
 from logs.models.querysets import UsageRecordQuerySet
 from logs.selection import lookback
 from logs.selection.chosen import Looked, Selection
 from routescope.data.owned import any_range
 from routescope.data.ranges import HOUR, MINUTE, TimeRange, ceil, floor
-
-CALLS = Q(type__in=REQUEST_TYPES)
 
 
 def minutes_of(
@@ -37,7 +35,7 @@ def minutes_of(
         .values("minute")
         .annotate(
             requests=Count("*"),
-            errors=Count("id", filter=Q(status=Status.ERROR)),
+            errors=Count("id", filter=FAILED),
             rate_limited=Count("id", filter=Q(cause=Cause.RATE_LIMIT)),
             tokens=Sum(querysets.TOKENS),
         )

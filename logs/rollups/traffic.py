@@ -20,13 +20,14 @@ from django.db.models import Count, Exists, OuterRef, Sum
 
 from accounts.models import User
 from logs.models import (
+    CALLS,
     TrafficHour,
     UsagePending,
     UsageRecord,
     querysets,
 )
 from logs.models.querysets import UsageRecordQuerySet
-from logs.rollups.minutes import CALLS, bounded, minutes_looked_at, minutes_of
+from logs.rollups.minutes import bounded, minutes_looked_at, minutes_of
 from logs.selection import lookback
 from logs.selection.chosen import Selection
 from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange, floor

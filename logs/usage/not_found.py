@@ -20,6 +20,7 @@ from django.utils.translation import ngettext
 from logs.filters.usage_filter import NARROWING, VIEW
 from logs.listing.own_records import Found
 from logs.models import UsageDay, UsageHour, UsageRecord
+from logs.models.querysets import UsageRecordQuerySet
 from logs.rollups import own_sums
 from logs.rollups.breakdown import midnight
 from logs.selection import lookback
@@ -242,7 +243,8 @@ def _edge(filters: UsageFilter, side: TimeRange) -> datetime | None:
     """Return when the last record of the past, or the first of the future, was that matches."""
     order = "-" if side.start is None else ""
     selection = filters.selection
-    records = UsageRecord.objects.visible_to(filters.user).filter(selection.dimensions)
+    mine: UsageRecordQuerySet[UsageRecord] = UsageRecord.objects.visible_to(filters.user)
+    records = mine.filter(selection.dimensions)
     if selection.bounds:
         there = replace(selection, chosen=side)
         cursor = Cursor() if side.start is None else Cursor(newer=first_id(side.start))
