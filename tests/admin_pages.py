@@ -29,6 +29,13 @@ def client(admin: User) -> Client:
 
 
 @pytest.fixture
+def provisioned(gateway: Gateway) -> User:
+    """Somebody known from a gateway's records only."""
+    store(gateway, event("agent-7"))
+    return User.objects.get(name="agent-7")
+
+
+@pytest.fixture
 def records(gateway: Gateway, alice: User, bob: User) -> None:
     store(
         gateway,
