@@ -12,7 +12,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import User
+from accounts.models import AuditEntry, User
 from routescope.config.env import SecretText
 from routescope.config.oidc import OidcSettings
 from tests.cast import signed_in
@@ -77,6 +77,14 @@ def who(client: Client) -> User | None:
     """Return who is signed in."""
     pk = client.session.get("_auth_user_id")
     return None if pk is None else User.objects.get(pk=pk)
+
+
+def acts() -> list[str]:
+    return list(AuditEntry.objects.filter(act="sign_in").order_by("id").values_list("object", flat=True))
+
+
+def people() -> list[str]:
+    return list(AuditEntry.objects.filter(act="people").order_by("id").values_list("object", flat=True))
 
 
 def save_in_admin(admin: User, user: User, **changes: Any) -> None:

@@ -1,91 +1,29 @@
-"""Importing new-api and one-api: every charge once, to the cent, wherever the import was interrupted."""
+"""Importing new-api and one-api: every charge once, to the cent, with what else their rows tell."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
-from django.conf import settings as product
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.db.models import Sum
 
-from accounts.models import Gateway
-from logs.ingest.formats.newapi import CONSUME, ERROR, REFUND, NewApiRow, fold
+from logs.ingest.formats.newapi import REFUND, NewApiRow, fold
 from logs.models import Cause, ImportPosition, RecordType, Status, UsageRecord
 from routescope.newapi import usage
 from routescope.newapi.source import SourceError, open_source
 from tasks.models import AsyncTask, TaskStatus
+from tests.newapi_installation import CALL, FAILED, NOW, Installation, installation
 from tests.sums import check_rollups
 
-NOW = int(time.time()) - 3600
-COLUMNS = (
-    "id INTEGER PRIMARY KEY, created_at bigint, type int, content text, username text, token_name text,"
-    " model_name text, quota int, prompt_tokens int, completion_tokens int, use_time int, is_stream numeric,"
-    ' channel_id int, "group" text, ip text, request_id text, upstream_request_id text, other text'
-)
-RATIOS = {
-    "model_ratio": 1.25,
-    "completion_ratio": 4,
-    "group_ratio": 0.5,
-    "cache_tokens": 400,
-    "cache_ratio": 0.5,
-}
-# (600 + 400 * 0.5 + 100 * 4) * 1.25 * 0.5 = 750
-CALL: dict[str, Any] = {
-    "type": CONSUME, "username": "ann", "token_name": "prod", "model_name": "gpt-4o", "quota": 750,
-    "prompt_tokens": 1000, "completion_tokens": 100, "use_time": 3, "is_stream": 1, "channel_id": 7,
-    "group": "vip", "ip": "192.0.2.9", "content": "", "other": json.dumps({**RATIOS, "frt": 420}),
-}  # fmt: skip
-FAILED: dict[str, Any] = {
-    **CALL, "type": ERROR, "quota": 0, "prompt_tokens": 0, "completion_tokens": 0, "channel_id": 3,
-    "content": "upstream is overloaded",
-    "other": json.dumps({"error_type": "upstream_error", "error_code": "overloaded", "status_code": 529}),
-}  # fmt: skip
-
-
-class Installation:
-    """A new-api installation on SQLite."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.database = sqlite3.connect(path)
-        self.database.execute(f"CREATE TABLE logs ({COLUMNS})")
-
-    def log(self, **row: Any) -> int:
-        row = {"created_at": NOW, **row}
-        names = ", ".join(f'"{name}"' for name in row)
-        marks = ", ".join("?" * len(row))
-        cursor = self.database.execute(f"INSERT INTO logs ({names}) VALUES ({marks})", list(row.values()))
-        self.database.commit()
-        assert cursor.lastrowid
-        return cursor.lastrowid
-
-    def imported(self, **options: Any) -> str:
-        told = io.StringIO()
-        call_command(
-            "import_newapi", source=f"sqlite:///{self.path}", stdout=told, stderr=io.StringIO(), **options
-        )
-        return told.getvalue()
-
-
-@pytest.fixture
-def installation(tmp_path: Path, db: None) -> Iterator[Installation]:
-    made = Installation(tmp_path / "one-api.db")
-    yield made
-    made.database.close()
+__all__ = ["installation"]
 
 
 def only() -> Any:
@@ -301,115 +239,3 @@ def test_a_source_that_cannot_be_read_says_why(db: None, tmp_path: Path) -> None
         call_command("import_newapi", source="oracle://x")
     with pytest.raises(SourceError, match="cannot be opened"), open_source("user:secret@tcp(127.0.0.1:1)/db"):
         pass
-
-
-# --- The peer's own table, on PostgreSQL -------------------------------------------------------------------
-
-_PEER = Path(__file__).resolve().parent.parent.parent / "shared" / "bench" / "peer_newapi.sql"
-
-
-@pytest.fixture
-def peer(transactional_db: None) -> Callable[[int], str]:
-    """Fill the peer's table in a schema of the test database; return its DSN."""
-
-    def fill(rows: int) -> str:
-        statements = [
-            line for line in _PEER.read_text().splitlines() if not line.startswith(("\\", "vacuum"))
-        ]
-        script = "\n".join(statements).replace(":rows", str(rows))
-        with connection.cursor() as cursor:
-            cursor.execute(script)
-        settings = connection.settings_dict
-        return (
-            f"postgresql://{settings['USER']}:{settings['PASSWORD']}@/{settings['NAME']}?host={settings['HOST']}"
-            f"&port={settings['PORT']}&options=-csearch_path%3Dpeer_newapi"
-        )
-
-    return fill
-
-
-@pytest.mark.slow
-def test_following_keeps_up_with_a_living_system(transactional_db: None, installation: Installation) -> None:
-    installation.log(**CALL, request_id="first")
-    command = [sys.executable, "manage.py", "import_newapi", "--follow", "--interval", "0.2"]
-    environment = {**_environment(), "NEWAPI_DSN": f"sqlite:///{installation.path}"}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for request_id in ("first", "second", "third"):
-            if request_id != "first":
-                installation.log(**CALL, request_id=request_id)
-            deadline = time.monotonic() + 120
-            while not UsageRecord.objects.filter(request_id=request_id).exists():
-                assert time.monotonic() < deadline, request_id
-                assert process.poll() is None
-                time.sleep(0.1)
-    finally:
-        process.terminate()
-        process.wait(120)
-    assert UsageRecord.objects.count() == 3
-
-
-def _environment() -> dict[str, str]:
-    """Return what a process of its own needs to use the database of the tests."""
-    settings = connection.settings_dict
-    host = quote(settings["HOST"], safe="")
-    login = f"{settings['USER']}:{settings['PASSWORD']}@{host}:{settings['PORT']}"
-    return {
-        **os.environ,
-        "SECRET_KEY": product.SECRET_KEY,
-        "REDIS_URL": "redis://127.0.0.1:1/0",
-        "DATABASE_URL": f"postgresql://{login}/{settings['NAME']}",
-    }
-
-
-@pytest.mark.skipif(not _PEER.is_file(), reason="The peer's table (../shared/bench) is not on this machine.")
-@pytest.mark.slow
-def test_a_killed_import_goes_on_and_the_totals_are_the_sources_own(peer: Callable[[int], str]) -> None:
-    """RS_IMPORT_ROWS=1000000 for the full size."""
-    size = int(os.environ.get("RS_IMPORT_ROWS", "30000"))
-    dsn = peer(size)
-    command = [sys.executable, "manage.py", "import_newapi"]
-    environment = {**_environment(), "NEWAPI_DSN": dsn}
-    started = time.monotonic()
-    kills = 0
-    while kills < 3:
-        process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        reached = ImportPosition.objects.values_list("last_id", flat=True).first() or 0
-        while process.poll() is None and (_position() <= reached):
-            time.sleep(0.02)
-        if process.poll() is not None:
-            break
-        process.kill()
-        process.wait()
-        kills += 1
-    final = subprocess.run(
-        [*_timed(), *command], env=environment, capture_output=True, text=True, check=False
-    )
-    assert final.returncode == 0, final.stderr[-2000:]
-    print(f"{kills} kills, {time.monotonic() - started:.1f} s", final.stdout, final.stderr[-1200:])  # noqa: T201
-    assert kills
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT username, count(*), sum(quota) / 500000.0, sum(prompt_tokens), sum(completion_tokens)"
-            " FROM peer_newapi.logs GROUP BY 1 ORDER BY 1"
-        )
-        theirs = cursor.fetchall()
-        cursor.execute(
-            "SELECT u.name, sum(d.records), sum(d.cost), sum(d.input_tokens), sum(d.output_tokens)"
-            " FROM usage_day d JOIN accounts_user u ON u.id = d.user_id GROUP BY 1 ORDER BY 1"
-        )
-        ours = cursor.fetchall()
-    assert sorted(ours) == sorted(theirs)
-    assert UsageRecord.objects.count() == size
-    check_rollups()
-    Gateway.objects.get(name="new-api")
-
-
-def _position() -> int:
-    return ImportPosition.objects.values_list("last_id", flat=True).first() or 0
-
-
-def _timed() -> list[str]:
-    return ["/usr/bin/time", "-v"] if Path("/usr/bin/time").exists() else []

@@ -1,19 +1,12 @@
-"""Sign-in by an OpenID provider: who is let in, as which account, for how long, and what is kept of it."""
+"""Sign-in by an OpenID provider: who is let in, and as which account."""
 
 from __future__ import annotations
 
-import contextlib
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from allauth.mfa.models import Authenticator
-from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
-from allauth.mfa.totp.internal import auth as totp
-from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.conf import LazySettings
-from django.contrib.sessions.models import Session
 from django.core.mail import EmailMessage
 from django.db import connection
 from django.test import Client
@@ -22,20 +15,11 @@ from django.utils import timezone
 
 from accounts.models import AuditEntry, LinkedIdentity, User
 from accounts.people import invites
-from accounts.staff import audit
-from tests.cast import code_of, signed_in
-from tests.oidc_cast import answer, change, save_in_admin, sign_in, who
+from tests.cast import signed_in
+from tests.oidc_cast import acts, answer, change, save_in_admin, sign_in, who
 from tests.oidc_provider import OpenIDProvider
 
 pytestmark = pytest.mark.django_db
-
-
-def acts() -> list[str]:
-    return list(AuditEntry.objects.filter(act="sign_in").order_by("id").values_list("object", flat=True))
-
-
-def people() -> list[str]:
-    return list(AuditEntry.objects.filter(act="people").order_by("id").values_list("object", flat=True))
 
 
 # --- Not set up --------------------------------------------------------------------------------------------
@@ -276,195 +260,3 @@ def test_the_last_of_two_sign_ins_in_one_browser_counts(
     client.get(second)
     assert who(client) == bob
     assert [one["uid"] for one in client.session["account_authentication_methods"]] == ["sub-bob"]
-
-
-# --- Second factor -----------------------------------------------------------------------------------------
-
-
-def test_who_set_up_a_second_factor_is_asked_for_it(
-    client: Client, provider: OpenIDProvider, alice: User
-) -> None:
-    totp.TOTP.activate(alice, totp.generate_totp_secret())
-    RecoveryCodes.activate(alice)
-    response = sign_in(client, provider, "sub-alice", next="/profile/")
-    assert response.headers["Location"] == reverse("mfa_authenticate")
-    assert who(client) is None and not acts()
-    code = Authenticator.objects.get(user=alice, type="recovery_codes").wrap().get_unused_codes()[0]
-    done = client.post(reverse("mfa_authenticate"), {"code": code})
-    assert done.headers["Location"] == "/profile/"
-    assert who(client) == alice
-    assert acts() == [f"Signed in as sub-alice of {provider.url}."]
-    assert client.session.get_expiry_age() <= 12 * 3600
-
-
-def waiting(client: Client, provider: OpenIDProvider, user: User, subject: str) -> str:
-    """Come as far as the second factor, which ``user`` sets up; return its secret."""
-    secret = str(totp.generate_totp_secret())
-    totp.TOTP.activate(user, secret)
-    assert sign_in(client, provider, subject).headers["Location"] == reverse("mfa_authenticate")
-    return secret
-
-
-def test_who_never_gets_past_the_second_factor_does_not_lock_the_owner_out(
-    provider: OpenIDProvider, alice: User
-) -> None:
-    """The address was somebody else's at the provider for a day."""
-    provider.person("sub-heir", email="alice@example.com", email_verified=True)
-    secret = waiting(Client(), provider, alice, "sub-heir")
-    assert not LinkedIdentity.objects.exists() and people() == []
-    owner = Client()
-    sign_in(owner, provider, "sub-alice")
-    assert owner.post(reverse("mfa_authenticate"), {"code": code_of(secret)}).status_code == 302
-    assert who(owner) == alice
-    assert LinkedIdentity.objects.get().uid == "sub-alice"
-
-
-def test_of_two_who_wait_at_the_second_factor_the_first_to_pass_it_is_linked(
-    provider: OpenIDProvider, alice: User
-) -> None:
-    provider.person("sub-heir", email="alice@example.com", email_verified=True)
-    slow, quick = Client(), Client()
-    secret = waiting(slow, provider, alice, "sub-heir")
-    sign_in(quick, provider, "sub-alice")
-    RecoveryCodes.activate(alice)
-    code = Authenticator.objects.get(user=alice, type="recovery_codes").wrap().get_unused_codes()[0]
-    quick.post(reverse("mfa_authenticate"), {"code": code})
-    refused = slow.post(reverse("mfa_authenticate"), {"code": code_of(secret)})
-    assert refused.status_code == 403
-    assert "belongs to another identity" in refused.content.decode()
-    assert who(quick) == alice and who(slow) is None
-    assert LinkedIdentity.objects.get().uid == "sub-alice"
-
-
-@pytest.mark.parametrize(
-    "change_by_admin", [{"email": "alice@elsewhere.example"}, {"is_active": None}], ids=str
-)
-@pytest.mark.parametrize("came_before", [False, True])
-def test_what_an_admin_changes_while_somebody_is_at_the_second_factor_counts(
-    provider: OpenIDProvider, alice: User, admin: User, change_by_admin: dict[str, Any], came_before: bool
-) -> None:
-    if came_before:
-        sign_in(Client(), provider, "sub-alice")
-    client = Client()
-    secret = waiting(client, provider, alice, "sub-alice")
-    alice.refresh_from_db()
-    save_in_admin(admin, alice, **change_by_admin)
-    response = client.post(reverse("mfa_authenticate"), {"code": code_of(secret)})
-    assert response.status_code == 403
-    assert who(client) is None
-    assert acts()[-1].startswith(f"Refused alice@example.com (sub-alice of {provider.url}): ")
-    assert not LinkedIdentity.objects.filter(user=alice).exists() or change_by_admin == {"is_active": None}
-
-
-def test_a_link_that_was_taken_away_at_the_second_factor_is_not_the_unvouched_ones_again(
-    provider: OpenIDProvider, alice: User
-) -> None:
-    sign_in(Client(), provider, "sub-alice")
-    provider.person("sub-alice", email="alice@example.com", email_verified=False)
-    client = Client()
-    secret = waiting(client, provider, alice, "sub-alice")
-    LinkedIdentity.objects.all().delete()
-    assert client.post(reverse("mfa_authenticate"), {"code": code_of(secret)}).status_code == 403
-    assert who(client) is None and not LinkedIdentity.objects.exists()
-
-
-def test_a_link_says_when_somebody_last_arrived_and_not_when_they_tried(
-    client: Client, provider: OpenIDProvider, alice: User
-) -> None:
-    sign_in(Client(), provider, "sub-alice")
-    before = LinkedIdentity.objects.get().last_login
-    secret = waiting(client, provider, alice, "sub-alice")
-    assert LinkedIdentity.objects.get().last_login == before
-    client.post(reverse("mfa_authenticate"), {"code": code_of(secret)})
-    assert LinkedIdentity.objects.get().last_login > before
-
-
-# --- What the audit log holds ------------------------------------------------------------------------------
-
-
-def test_who_is_added_opened_and_linked_is_in_the_audit_log(
-    provider: OpenIDProvider, settings: LazySettings, admin: User
-) -> None:
-    invited = User.objects.create_user("bob@example.com", is_active=False)
-    invites.invite(invited)
-    sign_in(Client(), provider, "sub-bob")
-    bob = f"sub-bob of {provider.url}"
-    assert people() == [
-        f"bob@example.com: Opened for {bob}, who was invited.",
-        f"bob@example.com: Linked with {bob}.",
-    ]
-    assert {entry.subject for entry in AuditEntry.objects.all()} == {invited}
-    change(settings, domains=frozenset({"example.com", "evil.example"}))
-    sign_in(Client(), provider, "sub-alice")
-    alice = f"sub-alice of {provider.url}"
-    assert people()[2:] == [
-        f"Alice: Added for {alice}, whose domain is let in.",
-        f"Alice: Linked with {alice}.",
-    ]
-    User.objects.create_user("eve@evil.example", is_active=False)
-    sign_in(Client(), provider, "sub-eve")
-    assert people()[4] == f"eve@evil.example: Opened for sub-eve of {provider.url}, whose domain is let in."
-    sign_in(Client(), provider, "sub-eve")
-    assert len(people()) == 6, "who comes again is linked already"
-
-
-@pytest.mark.parametrize("refused", ["Added", "Opened", "Linked"])
-def test_nothing_is_done_that_the_audit_log_cannot_hold(
-    provider: OpenIDProvider, settings: LazySettings, monkeypatch: pytest.MonkeyPatch, refused: str
-) -> None:
-    change(settings, domains=frozenset({"example.com"}))
-    User.objects.create_user("bob@example.com", is_active=False)
-    write = audit.note
-
-    def full(request: Any, act: str, subject: Any, what: str) -> AuditEntry:
-        if f": {refused} " in what:
-            raise OSError("No space left on device")
-        return write(request, act, subject, what)
-
-    monkeypatch.setattr(audit, "note", full)
-    for subject in ("sub-bob", "sub-alice"):
-        with contextlib.suppress(OSError):
-            sign_in(Client(), provider, subject)
-    assert LinkedIdentity.objects.count() == len([one for one in people() if ": Linked " in one])
-    assert User.objects.filter(name="Alice").count() == len([one for one in people() if ": Added " in one])
-    opened = User.objects.filter(email="bob@example.com", is_active=True)
-    assert opened.count() == len([one for one in people() if ": Opened " in one])
-    assert not any(f": {refused} " in one for one in people())
-
-
-# --- What is kept ------------------------------------------------------------------------------------------
-
-
-def test_a_session_ends_after_the_hours_that_the_operator_sets(
-    client: Client, provider: OpenIDProvider, alice: User, settings: LazySettings
-) -> None:
-    change(settings, session_hours=3)
-    sign_in(client, provider, "sub-alice")
-    left = Session.objects.get(pk=client.session.session_key).expire_date - timezone.now()
-    assert timedelta(hours=2, minutes=59) < left <= timedelta(hours=3)
-
-
-def test_neither_tokens_nor_the_secret_nor_claims_are_kept(
-    client: Client, provider: OpenIDProvider, alice: User, settings: LazySettings
-) -> None:
-    sign_in(client, provider, "sub-alice")
-    assert settings.OIDC
-    secret = settings.OIDC.client_secret.reveal()
-    session = Session.objects.get(pk=client.session.session_key).get_decoded()
-    kept = [session, SocialAccount.objects.get().extra_data]
-    assert kept[1] == {}
-    for never in (secret, "access_token", "id_token", "eyJ", "pkce_code_verifier", "nonce"):
-        assert never not in str(kept)
-    assert not SocialToken.objects.exists() and not SocialApp.objects.exists()
-    assert secret not in f"{settings.OIDC!r} {settings.OIDC.client_secret} {[settings.OIDC.client_secret]}"
-
-
-def test_the_admin_has_no_page_for_tokens(admin: User, client: Client, provider: OpenIDProvider) -> None:
-    provider.person("sub-admin", email="admin@example.com", email_verified=True)
-    sign_in(client, provider, "sub-admin")
-    for model in ("socialapp", "socialtoken", "socialaccount"):
-        assert client.get(f"/admin/socialaccount/{model}/").status_code == 404
-    page = client.get("/admin/accounts/linkedidentity/").content.decode()
-    assert "sub-admin" in page and provider.url in page
-    asked = client.get("/admin/accounts/linkedidentity/?extra_data__icontains=a")
-    assert asked.status_code in (302, 400, 403)

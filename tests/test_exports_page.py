@@ -1,0 +1,129 @@
+"""Exports on their page: asked for, downloaded by their owner alone, and cleaned up."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from kombu.exceptions import OperationalError as BrokerError
+
+from accounts.exports import exporting, jobs
+from accounts.models import AuditEntry, Export, User
+from tests.cast import signed_in
+from tests.export_cast import folder, made, many
+
+__all__ = ["folder", "many"]
+
+
+def test_the_form_asks_for_what_the_page_lists_and_the_audit_says_so(many: User) -> None:
+    client = signed_in(many)
+    page = client.get("/records/usage/?range=all&model=m1").content.decode()
+    assert 'href="/exports/new/?source=usage&amp;range=all&amp;model=m1"' in page
+    fragment = client.get("/records/usage/results/?range=all&model=m2", headers={"HX-Request": "true"})
+    assert 'hx-swap-oob="true"' in fragment.content.decode()
+    url = "/exports/new/?" + urlencode({"source": "usage", "range": "all", "model": "m1"})
+    assert "rows," in client.get(url).content.decode()
+    answer = client.post(url, {"format": "csv", "columns": ["cost", "created_at"]})
+    assert answer.headers["Location"] == "/exports/"
+    export = Export.objects.get()
+    assert export.columns == ["created_at", "cost"]
+    entry = AuditEntry.objects.get(act="export")
+    assert (entry.actor, str(export.pk) in entry.object) == (many, True)
+    assert client.post(url, {"format": "doc"}).status_code == 422
+    assert 'hx-trigger="every 2s"' in client.get("/exports/").content.decode()
+
+
+def test_a_download_is_the_owners_alone(many: User, charlie: User, client: Client) -> None:
+    export = made(many)
+    owner = signed_in(many)
+    answer = owner.get(f"/exports/{export.pk}/download/")
+    link = answer.headers["Location"]
+    assert b"".join(owner.get(link).streaming_content) == export.path.read_bytes()  # type: ignore[attr-defined]
+    assert client.get(link).status_code == 200, "the address alone is enough, for a few minutes"
+    stranger = signed_in(charlie)
+    assert stranger.get(link).status_code == 404
+    for name in ("download/", "manifest.json"):
+        assert stranger.get(f"/exports/{export.pk}/{name}").status_code == 404
+    for name in ("cancel/", "delete/"):
+        assert stranger.post(f"/exports/{export.pk}/{name}").status_code == 404
+    assert client.get(link[:-3] + "xx/").status_code == 404
+    assert str(export.pk) not in stranger.get("/exports/results/").content.decode()
+
+
+def test_a_link_ends_after_minutes(many: User, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    signature = exporting.signed(made(many))
+    monkeypatch.setattr(exporting, "LINK_SECONDS", -1)
+    assert client.get(f"/exports/file/{signature}/").status_code == 404
+
+
+def test_downloads_go_on_where_they_stopped(many: User, client: Client) -> None:
+    export = made(many)
+    body = export.path.read_bytes()
+    link = f"/exports/file/{exporting.signed(export)}/"
+
+    def ask(value: str, **more: str) -> Any:
+        return client.get(link, headers={"Range": value, "Accept-Encoding": "gzip", **more})
+
+    for value, expected in (
+        ("bytes=0-9", body[:10]),
+        ("bytes=100-", body[100:]),
+        ("bytes=-7", body[-7:]),
+        (f"bytes=5-{10**9}", body[5:]),
+    ):
+        answer = ask(value)
+        assert answer.status_code == 206
+        assert b"".join(answer.streaming_content) == expected
+        assert int(answer["Content-Length"]) == len(expected)
+    etag = ask("bytes=0-0")["ETag"]
+    assert ask("bytes=0-0", **{"If-Range": etag}).status_code == 206
+    assert ask("bytes=0-0", **{"If-Range": '"other"'}).status_code == 200
+    assert ask("bytes=0-1,3-4").status_code == 200
+    assert ask(f"bytes={len(body)}-").status_code == 416
+
+
+def test_the_manifest_says_what_the_file_is(many: User) -> None:
+    export = made(many, query="range=all&status=error")
+    told = signed_in(many).get(f"/exports/{export.pk}/manifest.json").json()
+    assert told["filters"] == {"range": ["all"], "status": ["error"]}
+    assert told["sha256"] == hashlib.sha256(export.path.read_bytes()).hexdigest()
+    assert told["header"] == {"rows": told["rows"], "cost_usd": told["cost_usd"]}
+    assert told["agrees_with_header"] is True
+
+
+def test_what_has_expired_is_cleaned_up(many: User) -> None:
+    export, kept = made(many), made(many)
+    Export.objects.filter(pk=export.pk).update(expires_at=timezone.now())
+    assert exporting.tidy() == 1
+    assert not export.folder.exists()
+    assert list(Export.objects.values_list("pk", flat=True)) == [kept.pk]
+
+
+def test_while_the_queue_is_away_the_export_waits_and_the_page_says_so(
+    many: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+
+    def away(*_: object, **__: object) -> None:
+        raise BrokerError("gone")
+
+    monkeypatch.setattr(jobs.run_export, "apply_async", away)
+    form = {"format": "csv", "columns": ["cost"]}
+    page = signed_in(many).post("/exports/new/?source=usage", form, follow=True).content.decode()
+    assert "The queue cannot be reached" in page
+    assert "Waiting for a worker" in page
+    assert len(exporting.waiting()) == 1
+    assert jobs.dispatch() == 0
+
+
+def test_a_person_has_a_bounded_number_under_way(many: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "MOST_OPEN", 1)
+    client = signed_in(many)
+    statuses = [
+        client.post("/exports/new/?source=usage", {"format": "csv", "columns": ["cost"]}).status_code
+        for _ in range(2)
+    ]
+    assert statuses == [302, 422]
