@@ -158,7 +158,7 @@ def person() -> None:
 def collected() -> None:
     """Collect the static files as the server's settings have them, which are not the tests'."""
     variables = {"DATABASE_URL": settings.DATABASE_URL, "SECRET_KEY": settings.SECRET_KEY}
-    collect = "import django; django.setup(); from routescope import statics; statics.collect()"
+    collect = "import django; django.setup(); from routescope.run import statics; statics.collect()"
     subprocess.run(
         [sys.executable, "-c", collect],
         cwd=settings.BASE_DIR,
