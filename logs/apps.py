@@ -15,7 +15,7 @@ class LogsConfig(AppConfig):
         from logs.ingest.ledger import UsageLedger
         from logs.maintenance import new_prices  # noqa: F401  (listens for them)
         from logs.models import UsageRecord
-        from routescope.contracts import content_store, elsewhere, ledger
+        from routescope.contracts import content_store, ledger, navigation, tabs
         from routescope.exports import sources
 
         def find(user: User, identifier: str) -> str:
@@ -26,4 +26,5 @@ class LogsConfig(AppConfig):
         sources.provide(UsageSource())
         ledger.register(UsageLedger())
         content_store.register(UsageContentStore())
-        elsewhere.register(elsewhere.Place("usage", _("Usage Logs"), find))
+        tabs.register(tabs.RecordsTab("usage", _("Usage Logs"), find))
+        navigation.register(navigation.Entry(_("API tokens"), "tokens", "key", 20, ("/tokens/",)))

@@ -14,9 +14,12 @@ class RoutescopeConfig(AppConfig):
         """Register what Django is given: by being imported, as a check, for a signal."""
         from django.core import checks
         from django.db.backends.signals import connection_created
+        from django.utils.translation import gettext_lazy as _
 
         from routescope.admin import jobs  # noqa: F401
         from routescope.config import mail
+        from routescope.contracts import navigation
+        from routescope.contracts.navigation import Entry
         from routescope.data import (
             lookups,  # noqa: F401
             version,
@@ -24,6 +27,8 @@ class RoutescopeConfig(AppConfig):
 
         checks.register(version.check, checks.Tags.database)
         checks.register(mail.check, checks.Tags.security, deploy=True)
+        navigation.register(Entry(_("Operation Records"), "records", "records", 10, ("/records/",)))
+        navigation.register(Entry(_("Learn"), "learn", "book", 50, ("/learn/",)))
         connection_created.connect(_reached, dispatch_uid="outages")
 
 

@@ -10,7 +10,7 @@ class TasksConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.models import User
-        from routescope.contracts import elsewhere
+        from routescope.contracts import tabs
         from routescope.exports import sources
         from tasks.exports import TaskSource
         from tasks.models import AsyncTask
@@ -21,4 +21,4 @@ class TasksConfig(AppConfig):
             return f"{reverse('tasks')}?{urlencode({'task_id': identifier})}"
 
         sources.provide(TaskSource())
-        elsewhere.register(elsewhere.Place("tasks", _("Task Logs"), find))
+        tabs.register(tabs.RecordsTab("tasks", _("Task Logs"), find))

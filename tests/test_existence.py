@@ -79,7 +79,7 @@ def everything(alice: Person, gateway: Gateway) -> None:
     audit.note_unattended(AuditEntry.Act.RETENTION, "what", "nobody")
     JobRun.objects.get_or_create(name="logs.fold")
     TOTP.activate(alice, generate_totp_secret())
-    SavedView.objects.create(user=alice, tab=SavedView.Tab.USAGE, name="mine", query="model=secret")
+    SavedView.objects.create(user=alice, tab="usage", name="mine", query="model=secret")
     if Export in ADMINS:
         Export.objects.create(user=alice, source="usage", format="csv", columns=["request_id"], query="")
 

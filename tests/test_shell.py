@@ -18,7 +18,8 @@ from django.views import defaults
 from playwright.sync_api import Page, Route, expect
 
 from accounts.models import Gateway, User
-from routescope.web import context
+from routescope.contracts import navigation
+from routescope.contracts.navigation import Entry
 from tests.cast import event, signed_in, store
 from tests.e2e import hands
 
@@ -31,8 +32,8 @@ OWN_TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 def test_the_sidebar_shows_only_pages_that_exist(
     alice_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    absent = context.Entry("Moon base", "moon-base", "globe", "/moon/")
-    monkeypatch.setattr(context, "ENTRIES", (absent, *context.ENTRIES))
+    absent = Entry("Moon base", "moon-base", "globe", 5, ("/moon/",))
+    monkeypatch.setattr(navigation, "_entries", {"moon-base": absent, **navigation._entries})
     page = alice_client.get("/profile/").content.decode()
     assert "Operation Records" in page
     assert "Moon base" not in page

@@ -10,19 +10,14 @@ from django.utils.translation import gettext_lazy as _
 class SavedView(models.Model):
     """Filters of a tab of Operation Records that a person gave a name.
 
-    ``query`` is the tab's canonical query string, so a view is also just an address: to share one, send it.
+    ``tab`` is its name (`routescope.contracts.tabs`), which is that of its URL. ``query`` is the tab's
+    canonical query string, so a view is also just an address: to share one, send it.
     """
-
-    class Tab(models.TextChoices):
-        """Each value is the name of the tab's URL."""
-
-        USAGE = "usage", _("Usage Logs")
-        TASKS = "tasks", _("Task Logs")
 
     user = models.ForeignKey(
         "accounts.User", models.CASCADE, related_name="saved_views", verbose_name=_("user")
     )
-    tab = models.CharField(_("tab"), max_length=8, choices=Tab)
+    tab = models.CharField(_("tab"), max_length=8)
     name = models.CharField(_("name"), max_length=80)
     query = models.CharField(_("query string"), max_length=4000, blank=True)
 

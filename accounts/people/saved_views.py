@@ -20,6 +20,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.models import SavedView, User
 from accounts.people.signed_in import AuthenticatedRequest
+from routescope.contracts import tabs
 from routescope.filters.address import Address
 
 MOST = 100
@@ -39,12 +40,12 @@ class SavedViewsMenu:
     query: str
 
 
-def menu(user: User, tab: SavedView.Tab, address: Address) -> SavedViewsMenu:
+def menu(user: User, tab: str, address: Address) -> SavedViewsMenu:
     """Return the menu of saved views for a tab that shows an address."""
     views = list(SavedView.objects.filter(user=user, tab=tab))
     shown = _lasting(address.encoded)
     current = next((view for view in views if view.query == shown), None)
-    return SavedViewsMenu(tab.value, views, current, shown)
+    return SavedViewsMenu(tab, views, current, shown)
 
 
 class SaveForm(forms.ModelForm[SavedView]):
@@ -75,7 +76,7 @@ def save(request: AuthenticatedRequest) -> HttpResponse:
     """Save what a tab shows under a name. A name that is in use stands for the new view from now on."""
     form = SaveForm(request.POST)
     tab = request.POST.get("tab", "")
-    if tab not in SavedView.Tab.values:
+    if tab not in tabs.registered():
         return HttpResponse(_("There is no such tab."), status=422, content_type="text/plain")
     back = SavedView(tab=tab, query=_lasting(request.POST.get("query", "")))
     if not form.is_valid():

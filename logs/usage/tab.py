@@ -11,7 +11,7 @@ from django.conf import settings
 from django.http import QueryDict
 from django.urls import reverse
 
-from accounts.models import SavedView, User
+from accounts.models import User
 from accounts.people import saved_views
 from accounts.people.saved_views import SavedViewsMenu
 from logs.filters.usage_filter import UsageFilter
@@ -137,7 +137,7 @@ def usage_tab(user: User, query: QueryDict) -> UsageTab:
         comparison=comparison,
         explanation=explanation,
         display=display,
-        saved=saved_views.menu(user, SavedView.Tab.USAGE, filters.address),
+        saved=saved_views.menu(user, "usage", filters.address),
     )
 
 

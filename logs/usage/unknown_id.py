@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from logs.models import UsageRecord
 from logs.usage.explanations import Action, Explanation, Reason, another_account, just_now, oldest_kept
-from routescope.contracts import elsewhere
+from routescope.contracts import tabs
 from routescope.text import pasted
 from routescope.text.formatting import day as written_day
 
@@ -53,7 +53,7 @@ def unknown_id(filters: UsageFilter) -> Explanation:
 
 def _known_elsewhere(filters: UsageFilter) -> Iterator[Reason]:
     searched, path = filters.searched_id, reverse("usage")
-    for place in elsewhere.look(filters.user, searched, besides="usage"):
+    for place in tabs.elsewhere(filters.user, searched, besides="usage"):
         yield Reason(
             "task",
             _("It is the ID of an async task of yours: these are in %(tab)s.") % {"tab": place.label},

@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
 
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of the sidebar. Shown once its page exists, that is, once ``url_name`` resolves."""
-
-    label: str | Promise
-    url_name: str
-    icon: str
-    section: str
-    """The path under which this entry is the current one."""
-
-
-ENTRIES = (
-    Entry(_("Operation Records"), "records", "records", "/records/"),
-    Entry(_("API tokens"), "tokens", "key", "/tokens/"),
-    Entry(_("Exports"), "exports", "download", "/exports/"),
-    Entry(_("Alerts"), "alerts", "bell", "/alerts/"),
-    Entry(_("Learn"), "learn", "book", "/learn/"),
-)
-PERSONAL_ENTRIES = (Entry(_("Profile and security"), "profile", "person", "/profile/"),)
+from routescope.contracts import navigation
 
 THEMES = ("system", "light", "dark")
 THEME_COOKIE = "theme"
-# Pages of allauth that belong to "Profile and security".
-_PERSONAL_PATHS = ("/profile/", "/accounts/")
 
 
 class NavigationItem(TypedDict):
@@ -71,8 +48,8 @@ def console(request: HttpRequest) -> ConsoleContext:
             "password_sign_in": settings.PASSWORD_SIGN_IN,
         }
     return {
-        "navigation": _items(ENTRIES, request.path),
-        "personal_navigation": _items(PERSONAL_ENTRIES, request.path),
+        "navigation": _items(request.path, personal=False),
+        "personal_navigation": _items(request.path, personal=True),
         "theme": _theme(user.theme),
         "sign_on_name": sign_on_name,
         "password_sign_in": settings.PASSWORD_SIGN_IN,
@@ -84,16 +61,16 @@ def _theme(name: str | None) -> str:
     return name if name in THEMES else "system"
 
 
-def _items(entries: tuple[Entry, ...], path: str) -> list[NavigationItem]:
+def _items(path: str, *, personal: bool) -> list[NavigationItem]:
     return [
         {
             "label": entry.label,
             "url": url,
             "icon": entry.icon,
-            "current": path.startswith(_PERSONAL_PATHS if entry.url_name == "profile" else entry.section),
+            "current": path.startswith(entry.sections),
         }
-        for entry in entries
-        if (url := _url(entry.url_name))
+        for entry in navigation.registered()
+        if entry.is_personal == personal and (url := _url(entry.url_name))
     ]
 
 

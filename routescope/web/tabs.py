@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -9,6 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
+from routescope.contracts import tabs
+from routescope.contracts.tabs import RecordsTab
 from routescope.data.keyset import Cursor, Page
 from routescope.filters.address import Address
 from routescope.filters.filter_set import RangeFilterSet
@@ -29,6 +32,7 @@ class Tab:
         "older_query",
         "newer_query",
         "unsearched",
+        "tabs",
     )
 
     filters: RangeFilterSet
@@ -65,6 +69,11 @@ class Tab:
     def unsearched(self) -> Address:
         """The view without the ID searched for."""
         return self.address.without(self.filters.id_field)
+
+    @property
+    def tabs(self) -> Iterable[RecordsTab]:
+        """All tabs, this one among them."""
+        return tabs.registered().values()
 
     @property
     def status(self) -> int:

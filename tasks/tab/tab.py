@@ -10,11 +10,11 @@ from django.conf import settings
 from django.http import QueryDict
 from django.urls import reverse
 
-from accounts.models import SavedView, User
+from accounts.models import User
 from accounts.people import saved_views
 from accounts.people.saved_views import SavedViewsMenu
-from routescope.contracts import elsewhere
-from routescope.contracts.elsewhere import Found
+from routescope.contracts import tabs
+from routescope.contracts.tabs import FoundElsewhere
 from routescope.data.keyset import Cursor, Page
 from routescope.data.ranges import Preset
 from routescope.data.snapshot import snapshot
@@ -45,7 +45,7 @@ class TaskTab(Tab):
     filters: TaskFilter
     task: AsyncTask | None
     details: Details | None
-    elsewhere: Sequence[Found]
+    elsewhere: Sequence[FoundElsewhere]
     saved: SavedViewsMenu
 
     @property
@@ -90,8 +90,8 @@ def task_tab(user: User, query: QueryDict) -> TaskTab:
             page=page,
             task=opened,
             details=presentation.details_of(opened, known, user) if opened else None,
-            elsewhere=elsewhere.look(user, filters.searched_id, besides="tasks"),
-            saved=saved_views.menu(user, SavedView.Tab.TASKS, filters.address),
+            elsewhere=tabs.elsewhere(user, filters.searched_id, besides="tasks"),
+            saved=saved_views.menu(user, "tasks", filters.address),
         )
 
 

@@ -1,0 +1,56 @@
+"""The tabs of Operation Records: each app registers its own, and they know nothing of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.utils.functional import Promise
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsTab:
+    """A tab. ``name`` is that of its URL; ``<name>-results`` is what changes of it with its filters.
+
+    ``find(user, id)`` looks an ID up among one person's own rows: it returns the URL that shows what has the
+    ID, or nothing.
+    """
+
+    name: str
+    label: str | Promise
+    find: Callable[[User, str], str]
+
+    @property
+    def results(self) -> str:
+        return f"{self.name}-results"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundElsewhere:
+    label: str
+    url: str
+
+
+_tabs: dict[str, RecordsTab] = {}
+
+
+def register(tab: RecordsTab) -> None:
+    """Make a tab known: it stands after those before it."""
+    _tabs[tab.name] = tab
+
+
+def registered() -> dict[str, RecordsTab]:
+    """Return the tabs by name, in their order."""
+    return dict(_tabs)
+
+
+def elsewhere(user: User, identifier: str, *, besides: str) -> list[FoundElsewhere]:
+    """Return where else one of the person's own rows has an ID. Another's rows are never looked at."""
+    if not identifier:
+        return []
+    found = ((tab, tab.find(user, identifier)) for tab in _tabs.values() if tab.name != besides)
+    return [FoundElsewhere(str(tab.label), url) for tab, url in found if url]
