@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
-
-from django.db import connection
 
 from accounts.models import User
 from logs.listing.columns import Listed
@@ -18,7 +16,7 @@ from logs.rollups import own_sums
 from logs.selection import lookback
 from logs.selection.chosen import Looked, Selection
 from routescope.data import keyset, sparse
-from routescope.data.ids import first_id, moment_of
+from routescope.data.ids import moment_of
 from routescope.data.keyset import Cursor, Page
 from routescope.data.owned import any_range
 from routescope.data.ranges import TimeRange
@@ -64,8 +62,6 @@ def listed(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[
         return [Listed._make(row) for row in rows.values_list(*Listed._fields)]
 
     def fetch(cursor: Cursor, limit: int) -> Sequence[Listed]:
-        if not selection.is_filtered and len(user.ids) == 1:
-            return _plain(user, selection.chosen, cursor, limit)
         return read(_found(user, selection, cursor, limit))
 
     if selection.bounds:
@@ -102,28 +98,6 @@ def _looked_for(
         return first
     is_early = newest_first and len(rows) <= size and looked.reached is not None
     return Found(found.rows, found.older, found.newer, looked if is_early else None, is_further)
-
-
-def _plain(user: User, chosen: TimeRange, cursor: Cursor, limit: int) -> list[Listed]:
-    """Return the rows of a page without filters, the one that is opened most: without the ORM's own time."""
-    conditions: list[str] = ["user_id = %s"]
-    values: list[Any] = [user.pk]
-    for sign, bound in (
-        (">=", None if chosen.start is None else first_id(chosen.start)),
-        ("<", None if chosen.end is None else first_id(chosen.end)),
-        (">", cursor.newer),
-        ("<", None if cursor.newer else cursor.older),
-    ):
-        if bound is not None:
-            conditions.append(f"id {sign} %s")
-            values.append(bound)
-    with connection.cursor() as database:
-        database.execute(
-            f"SELECT {', '.join(Listed._fields)} FROM usage_record WHERE {' AND '.join(conditions)}"  # noqa: S608
-            f" ORDER BY id {'' if cursor.newer else 'DESC'} LIMIT %s",
-            [*values, limit],
-        )
-        return [Listed._make(row) for row in database.fetchall()]
 
 
 def count_since(user: User, selection: Selection, since: UUID, most: int) -> int:
