@@ -115,7 +115,8 @@ class Front:
 class Application:
     """The ASGI application of a process, loaded before the processes part."""
 
-    def __init__(self) -> None:
+    def __init__(self, django: WsgiApplication) -> None:
+        self._django = django
         self._static_files = StaticFiles()
         self._front: Front | None = None
 
@@ -129,17 +130,13 @@ class Application:
 
     async def _live(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         await receive()
-        self._front = Front(
-            cast(WsgiApplication, get_internal_wsgi_application()),
-            self._static_files,
-            ServerLimits.from_environment(),
-        )
+        self._front = Front(self._django, self._static_files, ServerLimits.from_environment())
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await send({"type": "lifespan.shutdown.complete"})
 
 
-application = Application()
+application = Application(cast(WsgiApplication, get_internal_wsgi_application()))
 
 
 def _client(kind: RequestKind, scope: HTTPScope, headers: dict[bytes, bytes]) -> str:
