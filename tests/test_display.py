@@ -10,8 +10,8 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Gateway, User
-from logs.listing.columns import COLUMNS
 from logs.listing.display import DEFAULT_COLUMNS
+from logs.listing.table import COLUMNS
 from logs.models import UsageRecord
 from tests.cast import event, signed_in, store
 

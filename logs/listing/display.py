@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.http import QueryDict
 
 from accounts.models import User
-from logs.listing.columns import COLUMNS, ListColumn
+from logs.listing.table import COLUMNS, ListColumn
 
 DEFAULT_COLUMNS = ("token", "model", "group", "status", "tokens", "cost", "duration")
 PAGE_SIZES = (25, 50, 100, 200)

@@ -8,7 +8,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from accounts.models import User
-from logs.listing.columns import Listed
+from logs.listing.table import Listed
 from logs.models import UsageRecord
 from logs.models.querysets import UsageRecordQuerySet
 from logs.record.details import CALLED

@@ -10,7 +10,7 @@ from accounts.identities.names import Names
 from logs.filters.usage_filter import CAUSE_WORDS, NARROWING, STATUS_WORDS, THRESHOLDS, VIEW, UsageFilter
 from logs.rollups.breakdown import By
 from routescope.filters.address import Address
-from routescope.filters.menus import FilterMenu, Link, Option, Pill, RangeMenu, pills_of
+from routescope.filters.filter_set import FilterMenu, Link, Option, Pill, RangeMenu, pills_of
 
 
 @dataclass(frozen=True, slots=True)

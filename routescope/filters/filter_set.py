@@ -1,7 +1,9 @@
-"""The filters of both tabs: what a query string chooses, and the canonical address of it."""
+"""The filters of both tabs: what a query string chooses, its canonical address, and its menus."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
@@ -9,7 +11,7 @@ from django.db.models import Model, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.functional import cached_property
+from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_filters import FilterSet
@@ -122,3 +124,81 @@ def with_shown_range(data: QueryDict) -> QueryDict:
 
 def _short(moment: datetime) -> str:
     return date_format(timezone.localtime(moment), "Y-m-d H:i")
+
+
+@dataclass(frozen=True, slots=True)
+class Pill:
+    """A filter that is on, by its parameter, and the address of the view without it."""
+
+    name: str
+    label: str
+    value: str
+    without: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A value that a filter's menu offers, or a field of it with what was typed."""
+
+    value: str
+    label: str
+    chosen: bool
+    typed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FilterMenu:
+    """A menu of values. ``typed``: has a box to type into, for long lists."""
+
+    name: str
+    label: str
+    options: list[Option]
+    typed: bool
+
+    @property
+    def chosen(self) -> int:
+        return sum(option.chosen for option in self.options)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A view that a menu leads to."""
+
+    address: Address
+    label: str
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RangeMenu:
+    """The menu of the range of time. ``start`` and ``end`` are those of a custom one, as fields take them."""
+
+    label: str
+    presets: list[Link]
+    start: str
+    end: str
+
+    @classmethod
+    def of(cls, filters: RangeFilterSet) -> RangeMenu:
+        presets = [
+            Link(filters.address.over(preset), str(preset.label), preset.value == filters.preset)
+            for preset in Preset
+        ]
+        custom = filters.form.cleaned_data if filters.preset == CUSTOM else {}
+        return cls(filters.range_label, presets, _typed(custom.get("start")), _typed(custom.get("end")))
+
+
+def pills_of(
+    address: Address, labels: Mapping[str, str | Promise], words: Mapping[str, str] | None = None
+) -> list[Pill]:
+    """Return a pill for each value of the filters in ``labels``, named by ``words`` where it has one."""
+    return [
+        Pill(name, str(label), (words or {}).get(value, value), address.without_value(name, value))
+        for name, label in labels.items()
+        for value in address.all(name)
+    ]
+
+
+def _typed(moment: datetime | None) -> str:
+    """Return a bound as a datetime-local field takes it."""
+    return timezone.localtime(moment).strftime("%Y-%m-%dT%H:%M") if moment else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from routescope.data.keyset import Cursor
 from routescope.filters.address import Address
-from routescope.filters.menus import FilterMenu, Option, Pill, RangeMenu, pills_of
+from routescope.filters.filter_set import FilterMenu, Option, Pill, RangeMenu, pills_of
 from tasks.models import AsyncTask, TaskStatus, TaskType
 from tasks.tab.filters import NARROWING, TaskFilter
 

@@ -24,7 +24,7 @@ Part = tuple[str, str, str]
 PAGE: tuple[Part, ...] = (
     ("waiting for PostgreSQL", "psycopg/connection.py", "wait"),
     ("templates", "django/shortcuts.py", "render"),
-    ("of these, the rows", "logs/listing/rows.py", "rows_of"),
+    ("of these, the rows", "logs/listing/table.py", "rows_of"),
     ("chart: paths and labels", "logs/usage/chart.py", "_path"),
     ("filters: reading the query string", "logs/filters/usage_filter.py", "__init__"),
     ("header", "logs/rollups/own_sums.py", "totals"),
