@@ -14,7 +14,6 @@ import pytest
 from accounts.gateways import error_texts
 from routescope.text import named_secrets, pasted, prose, redaction
 from tasks.outcomes import privacy as task_privacy
-from tasks.tab.filters import clean_id
 from tests import discovery, linear
 from tests.discovery import Found
 from tests.secret_kinds import BY_SHAPE, NAMED, drawn
@@ -54,7 +53,7 @@ PASSES: dict[str, Callable[[str], object]] = {
     "key of json": lambda text: redaction.redacted_json({text: text}),
     "key pasted": pasted.key_in,
     "id pasted": pasted.identifier,
-    "task id pasted": clean_id,
+    "task id pasted": partial(pasted.identifier, work="task"),
     "prose": prose.without_content,
     "address without prose": prose.address_without_prose,
     "long quotes": error_texts.without_long_quotes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from itertools import chain
+from typing import Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from routescope.text import named_secrets, secret_shapes
@@ -15,7 +16,12 @@ LONGEST = 4_000
 SHORTEST = 6
 """IDs shorter than this are none that a gateway or provider makes."""
 
-_LABELLED_ID = re.compile(r"request[ _-]?id[\"']?\s*[:=]?\s*[\"']?([^\s\"',;&)\]}]{3,})", re.IGNORECASE)
+_NAMED = r"[ _-]?id[\"']?\s*[:=]?\s*[\"']?([^\s\"',;&)\]}]{3,})"
+_LABELLED_ID = {
+    "request": re.compile(rf"request{_NAMED}", re.IGNORECASE),
+    # A task is also known by the request that submitted it.
+    "task": re.compile(rf"(?:task|request){_NAMED}", re.IGNORECASE),
+}
 _ADDRESS = re.compile(r"https?://\S+", re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _ID_PARAMETERS = ("request_id", "requestid", "x-request-id", "task_id", "taskid", "generation_id", "id")
@@ -28,25 +34,27 @@ _SHORTEST_SHOWN = 16
 
 
 _QUOTES = "\"'`"
+Work = Literal["request", "task"]
 
 
-def found_in(text: str, is_known: Callable[[str], bool], likely: Callable[[str], str] | None = None) -> str:
+def found_in(text: str, is_known: Callable[[str], bool], work: Work = "request") -> str:
     """Return the ID in what was pasted: all of it, where something has that for its ID, else what is likely.
 
     Gateways are free in what an ID is: it may hold spaces and quotes, or look like an address or a key.
     """
     text = text[:LONGEST]
     whole = kept(text)
-    found = (likely or identifier)(text)
+    found = identifier(text, work)
     address = kept(_in_address(whole)) if _ADDRESS.fullmatch(whole) else ""
     unquoted = kept(whole[1:-1]) if len(whole) > 1 and whole[0] == whole[-1] and whole[0] in _QUOTES else ""
     others = (one for one in dict.fromkeys((whole, unquoted, address)) if one not in ("", found))
     return next((one for one in others if is_known(one)), found)
 
 
-def identifier(text: str) -> str:
+def identifier(text: str, work: Work = "request") -> str:
     """Return the ID in what was pasted: an ID alone, a quoted one, an address or a message that holds one.
 
+    ``work`` is what is searched for, whose name an ID may stand beside in a message.
     An API key comes back masked: it is never an ID, and must not be shown, searched for or put into a URL.
     """
     text = text[:LONGEST].replace("\x00", "").strip()
@@ -54,7 +62,7 @@ def identifier(text: str) -> str:
         return masked(key)
     if address := _ADDRESS.search(text):
         return kept(_in_address(address[0].rstrip("\"'`,;)>]}.")))
-    labelled = _LABELLED_ID.search(text)
+    labelled = _LABELLED_ID[work].search(text)
     # The last of the longest words.
     word = labelled[1] if labelled else max(reversed(text.split()), key=len, default="")
     return kept(word.rstrip(".").strip("\"'`,;()[]{}<>").rstrip("."))

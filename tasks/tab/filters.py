@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from functools import cached_property
 
@@ -19,14 +18,10 @@ from routescope.data.ranges import Preset
 from routescope.filters.fields import MomentFilter, NamesFilter
 from routescope.filters.filter_set import RANGE_CHOICES, RangeFilterSet
 from routescope.text import pasted
-from routescope.text.identifiers import kept
 from tasks.models import AsyncTask, TaskStatus, TaskType
 from tasks.models.querysets import AsyncTaskQuerySet
 from tasks.providers.catalogue import Catalogue
 
-_LABELLED_ID = re.compile(
-    r"(?:task|request)[ _-]?id[\"']?\s*[:=]?\s*[\"']?([^\s\"',;)\]}]{3,})", re.IGNORECASE
-)
 NARROWING = ("type", "status", "platform", "model", "token")
 """The filters besides the range of time."""
 _NOTHING = -1
@@ -66,7 +61,7 @@ class TaskFilter(RangeFilterSet):
         self.form.is_valid()
         typed = self.form.cleaned_data.get("task_id") or ""
         mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(self.user)
-        return pasted.found_in(typed, lambda one: mine.identified_by(one).exists(), clean_id)
+        return pasted.found_in(typed, lambda one: mine.identified_by(one).exists(), work="task")
 
     @property
     def tasks(self) -> AsyncTaskQuerySet[AsyncTask]:
@@ -112,16 +107,3 @@ class TaskFilter(RangeFilterSet):
 def _storable(names: Iterable[str] | None) -> list[str]:
     """Return names as they could be in the database, which holds no NUL: such a name is nobody's."""
     return [name.replace("\x00", "\ufffd") for name in names or ()]
-
-
-def clean_id(text: str) -> str:
-    """Return the ID in what was pasted: an ID alone, a quoted one, or a message that names one.
-
-    An API key comes back masked, as from `pasted.identifier`.
-    """
-    text = text[: pasted.LONGEST].replace("\x00", "")
-    if key := pasted.key_in(text):
-        return pasted.masked(key)
-    labelled = _LABELLED_ID.search(text)
-    word = labelled[1] if labelled else max(reversed(text.split()), key=len, default="")
-    return kept(word.strip("\"'`,;()[]{}<>").removesuffix("."))
