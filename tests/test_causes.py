@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
-from logs.causes.judging import judge, verdict
-from logs.causes.rules import RULES
+from logs.causes.judging import Verdict, judge, verdict
 from logs.models import Cause, Status
 from logs.models.events import Failure, UsageEvent
+from routescope.causes.rules import RULES, UNKNOWN
 from routescope.data.ids import EPOCH
+from tasks.outcomes import causes as of_tasks
 from tests.error_bodies import BODIES, Sent
+from tests.error_bodies_further import FURTHER, TASKS
 
-_KNOWN = [sent for sent in BODIES if sent.cause is not Cause.UNKNOWN]
+_ALL = [*BODIES, *FURTHER]
+_KNOWN = [sent for sent in _ALL if sent.cause is not Cause.UNKNOWN]
 
 
 def _name(sent: Sent) -> str:
     return f"{sent.by}-{sent.status}-{sent.cause.name}"
 
 
-@pytest.mark.parametrize("sent", BODIES, ids=_name)
+@pytest.mark.parametrize("sent", _ALL, ids=_name)
 def test_the_cause_of_a_real_error_body_is_right(sent: Sent) -> None:
     found = verdict(sent.failure, sent.status)
     assert found.cause is sent.cause, f"{found.rule.key}: {found.evidence}"
@@ -62,5 +67,19 @@ def test_a_call_that_succeeded_has_no_cause() -> None:
     assert judge(event) is Cause.NONE
 
 
-def test_rules_have_keys_of_their_own() -> None:
+def test_rules_have_keys_of_their_own_and_each_says_what_to_do() -> None:
     assert len({rule.key for rule in RULES}) == len(RULES)
+    for rule in (*RULES, UNKNOWN):
+        assert str(Verdict(rule, None).next_step)
+        assert Verdict(rule, None).cause in Cause
+
+
+def test_no_code_means_two_causes() -> None:
+    assert all(count == 1 for count in Counter(code for rule in RULES for code in rule.codes).values())
+
+
+@pytest.mark.parametrize(("code", "message", "right"), TASKS)
+def test_the_cause_of_a_failed_task_is_judged_by_the_same_rules(code: str, message: str, right: str) -> None:
+    cause, evidence = of_tasks.judge("failed", code, message, "")
+    assert cause == right
+    assert evidence.strip("…") in (code or message)

@@ -25,7 +25,7 @@ def test_patterns_are_found_wherever_they_stand() -> None:
     places = " ".join(PATTERNS)
     for module in ("redaction", "pasted", "formatting", "json_parts"):
         assert f"routescope.{module}." in places
-    assert "logs.causes.rules." in places
+    assert "routescope.causes.rules." in places
     assert len(PATTERNS) > 60
 
 

@@ -1,27 +1,61 @@
-"""Why a call failed, judged from what the gateway sent by the rules of `logs.causes.rules`."""
+"""Why a call failed, judged from what the gateway sent by the rules of `routescope.causes`."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrPromise
 
 from accounts.gateways import error_texts
-from logs.causes.rules import RULES, Rule
 from logs.models import Cause, Status, UsageRecord
 from logs.models.events import Failure, UsageEvent
+from routescope.causes import engine
+from routescope.causes.engine import Clue
+from routescope.causes.rules import RULES, UNKNOWN, Rule, Why
 
-_LONGEST_READ = 8_000
-_SHOWN_AROUND = 60
 _LABELS: dict[str, StrPromise] = {
     "code": _("Error code"),
     "type": _("Error type"),
     "message": _("Error message"),
     "http_status": _("HTTP status"),
 }
-_UNKNOWN = RULES[-1]
+_WAIT = _("Wait, then try again more slowly. The token's limits are on its configuration page.")
+_OPERATOR = _(
+    "Try again shortly. If it keeps failing, tell the operator of the gateway, giving the request ID."
+)
+_NEXT: dict[str, StrPromise] = {
+    "client-closed": _(
+        "Nothing to mend at the gateway: look at the client's own timeout, or who cancelled the call."
+    ),
+    "tokens-per-minute-too-large": _(
+        "One request alone is larger than the limit of tokens per minute: shorten it, or raise the limit."
+    ),
+    "context-length": _("Shorten the input, lower max_tokens, or use a model with a longer context."),
+    "content-policy": _("Change what the request asks for. Repeating it unchanged will be refused again."),
+    "provider-quota-window": _WAIT,
+    "no-channel": _(
+        "No upstream of the gateway serves this model in this group now: tell its operator, or use another."
+    ),
+    "balance": _("Top up, or raise the limit of the token, team or provider account that ran out."),
+    "api-key": _(
+        "Send a valid API key: this one is missing, mistyped, expired, revoked or of another service."
+    ),
+    "access": _("Check the API key and what it may use: models, group, IP addresses, regions."),
+    "timeout": _("Try again with a longer timeout, fewer output tokens, or as a stream."),
+    "rate-limit": _WAIT,
+    "no-connection": _OPERATOR,
+    "model-response": _(
+        "Try again. If it keeps failing, use another model or ask the provider, giving the upstream ID."
+    ),
+    "model-name": _("Correct the model's name, or choose one that this token and group may use."),
+    "parameters": _("Correct the parameter that the message names; the API reference says what it accepts."),
+    "gateway-status": _OPERATOR,
+    "unknown": _(
+        "The evidence fits no known cause: read the error's message, or ask support, giving the request ID."
+    ),
+}
+"""What the person can do, by the rule that decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +79,11 @@ class Verdict:
 
     @property
     def cause(self) -> Cause:
-        return self.rule.cause
+        return _cause(self.rule.why)
 
     @property
     def next_step(self) -> StrPromise:
-        return self.rule.next_step
+        return _NEXT[self.rule.key]
 
 
 def judge(event: UsageEvent) -> Cause:
@@ -69,58 +103,26 @@ def verdict_on(record: UsageRecord) -> Verdict | None:
     failure = Failure(type=record.error_type, code=record.error_code, message=record.error_message)
     found = verdict(failure, record.http_status)
     if found.cause != record.cause and error_texts.is_cut(record.error_message):
-        return Verdict(_rule_of(Cause(record.cause)), _anything(failure, record.http_status))
+        sent = engine.anything(failure.code, failure.type, failure.message, record.http_status)
+        return Verdict(_rule_of(Cause(record.cause)), _evidence(sent))
     return found
 
 
 def verdict(failure: Failure | None, http_status: int | None) -> Verdict:
     """Judge an error by the first rule that fits."""
     failure = failure or Failure()
-    named = (("code", failure.code), ("type", failure.type))
-    message = (failure.message or "")[:_LONGEST_READ]
-    status = http_status or _status_in(failure)
-    for rule in RULES[:-1]:
-        if rule.words is not None:
-            for field, value in named:
-                if value and rule.words.search(value):
-                    return Verdict(rule, Evidence(field, value))
-        if message:
-            for pattern in (rule.words, rule.message):
-                if pattern is not None and (found := pattern.search(message)):
-                    return Verdict(rule, Evidence("message", _around(message, found)))
-        if status in rule.statuses:
-            return Verdict(rule, Evidence("http_status", str(status)))
-    return Verdict(_UNKNOWN, _anything(failure, http_status))
+    rule, clue = engine.judge(failure.code, failure.type, failure.message, http_status)
+    return Verdict(rule, _evidence(clue))
+
+
+def _cause(why: Why) -> Cause:
+    return Cause[why.name]
 
 
 def _rule_of(cause: Cause) -> Rule:
     """Return the most general rule of a cause: what it advises fits all of its calls."""
-    return next((rule for rule in reversed(RULES) if rule.cause is cause), _UNKNOWN)
+    return next((rule for rule in reversed(RULES) if _cause(rule.why) is cause), UNKNOWN)
 
 
-def _status_in(failure: Failure) -> int | None:
-    """Return the HTTP status that some gateways send as the error's code, or inside its message."""
-    if failure.code and failure.code.isdecimal() and len(failure.code) == 3:
-        return int(failure.code)
-    found = _STATUS_IN_MESSAGE.search(failure.message or "")
-    return int(found[1]) if found else None
-
-
-# "Error code: 429 - ..." is the OpenAI and Anthropic SDKs' way; "status_code=502" new-api's.
-_STATUS_IN_MESSAGE = re.compile(
-    r"(?:error code|status[_ ]?code|status|HTTP/1\.1)\W{1,3}([45]\d\d)\b", re.IGNORECASE
-)
-
-
-def _around(message: str, found: re.Match[str]) -> str:
-    start, end = max(found.start() - _SHOWN_AROUND, 0), min(found.end() + _SHOWN_AROUND, len(message))
-    text = message[start:end].strip()
-    return f"{'…' if start else ''}{text}{'…' if end < len(message) else ''}"
-
-
-def _anything(failure: Failure, http_status: int | None) -> Evidence | None:
-    """Return what was sent, where it fits no rule."""
-    for field, value in (("code", failure.code), ("type", failure.type), ("message", failure.message)):
-        if value:
-            return Evidence(field, value[: 2 * _SHOWN_AROUND])
-    return Evidence("http_status", str(http_status)) if http_status else None
+def _evidence(clue: Clue | None) -> Evidence | None:
+    return Evidence(clue.field, clue.value) if clue else None

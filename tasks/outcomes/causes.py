@@ -1,8 +1,7 @@
-"""Why a task ended without a result, judged from the provider's code and words; and what to do about it."""
+"""Why a task ended without a result, judged by the rules of `routescope.causes`; and what to do about it."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from django.db import models
@@ -10,6 +9,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.gateways import error_texts
+from routescope.causes import engine
+from routescope.causes.rules import Why
 from tasks.models import AsyncTask, TaskStatus
 
 
@@ -25,30 +26,18 @@ class TaskCause(models.TextChoices):
     UNKNOWN = "unknown", _("Unknown")
 
 
-_WORDS = (
-    (
-        TaskCause.CONTENT_POLICY,
-        r"moderat|safety|nsfw|sensitive|content.policy|policy.violation|banned|flagged|datainspection"
-        r"|risk control|prohibited|copyright|likeness",
-    ),
-    (
-        TaskCause.BALANCE,
-        r"balance|insufficient.(quota|credit|fund)|billing|out of credit|arrearage|payment",
-    ),
-    (TaskCause.RATE_LIMIT, r"rate.?limit|too many|throttl|concurren|quota"),
-    (TaskCause.PERMISSION, r"permission|forbidden|unauthori[sz]ed|access denied|api.?key|not allowed"),
-    (TaskCause.TIMEOUT, r"time.?out|timed out|deadline|took too long"),
-    (
-        TaskCause.MODEL,
-        r"out of memory|could not be generated|failed to generate"
-        r"|internal|unexpected|bad_output|server error|overload|unavailable|crash",
-    ),
-    (
-        TaskCause.PARAMETERS,
-        r"invalid|parameter|unsupported|must be|required|validation|too (long|large|small|short)|format"
-        r"|dimension|resolution|aspect|download|schema|missing",
-    ),
-)
+_OF: dict[Why, TaskCause] = {
+    Why.PARAMETERS: TaskCause.PARAMETERS,
+    Why.CONTEXT_LENGTH: TaskCause.PARAMETERS,
+    Why.PERMISSION: TaskCause.PERMISSION,
+    Why.BALANCE: TaskCause.BALANCE,
+    Why.RATE_LIMIT: TaskCause.RATE_LIMIT,
+    Why.CONTENT_POLICY: TaskCause.CONTENT_POLICY,
+    Why.TIMEOUT: TaskCause.TIMEOUT,
+    Why.CLIENT_CLOSED: TaskCause.CANCELLED,
+    Why.MODEL_RESPONSE: TaskCause.MODEL,
+    Why.GATEWAY: TaskCause.MODEL,
+}
 _NEXT: dict[TaskCause, str | Promise] = {
     TaskCause.PARAMETERS: _(
         "Correct the input that the message names, try it in the Playground, and submit again."
@@ -96,16 +85,9 @@ def judge(status: str, code: str, message: str, word: str) -> tuple[TaskCause, s
         return TaskCause.TIMEOUT, code or word
     if status == TaskStatus.CANCELLED and not message:
         return TaskCause.CANCELLED, word
-    for text in (code, message):
-        for cause, pattern in _WORDS:
-            if found := re.search(pattern, text, re.IGNORECASE):
-                return cause, text if text == code else _around(text, found)
+    rule, clue = engine.judge(code, None, message, None)
+    if clue is not None and rule.why in _OF:
+        return _OF[rule.why], clue.value
     if status == TaskStatus.CANCELLED:
         return TaskCause.CANCELLED, word
     return TaskCause.UNKNOWN, code or word
-
-
-def _around(text: str, found: re.Match[str]) -> str:
-    """Return the words around what was found, short enough for one line."""
-    start, end = max(0, found.start() - 40), min(len(text), found.end() + 40)
-    return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
