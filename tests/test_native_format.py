@@ -39,6 +39,25 @@ def test_an_array_a_single_object_and_lines_are_told_apart_by_looking() -> None:
     assert len(decode(json.dumps(RECORD, indent=2).encode()).events) == 1
 
 
+@pytest.mark.parametrize("written", ["10", "10.0", "10.000"])
+def test_a_whole_number_is_one_however_it_is_written(written: str) -> None:
+    sent = json.dumps({**RECORD, "model": "gpt-4.0", "metadata": {"note": "10.0"}, "cost": "0.10"})
+    batch = decode((sent[:-1] + f', "input_tokens": {written}}}').encode())
+    [(_, event)] = batch.events
+    assert (event.input_tokens, event.model, event.metadata) == (10, "gpt-4.0", {"note": "10.0"})
+
+
+@pytest.mark.parametrize("written", ["10.5", "1.0.0", "-10.0"])
+def test_what_is_no_count_is_none_with_decimals_either(written: str) -> None:
+    sent = json.dumps([RECORD, RECORD])[:-2] + f', "input_tokens": {written}}}]'
+    batch = decode(sent.encode())
+    assert len(batch.events) == 1 and len(batch.rejected) == 1
+
+
+def test_a_time_may_end_with_a_small_z() -> None:
+    assert only(created_at="2026-03-10t12:00:00z").created_at == datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
 def test_every_field_reaches_its_place() -> None:
     event = only(
         created_at=1773144000.123456,

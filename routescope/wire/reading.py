@@ -67,6 +67,9 @@ _NO_NUMBER = re.compile(
     rb'((?:[^"NI-]++|"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|-(?!Infinity)|N(?!aN)|I(?!nfinity))*+)(-?Infinity|NaN|\Z)',
     re.DOTALL,
 )
+_WHOLE = re.compile(
+    rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|(-?[0-9]++)\.0++(?![0-9eE.])|[0-9.eE+-]++', re.DOTALL
+)
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_one = msgspec.json.Decoder(msgspec.Raw).decode
 _encode = msgspec.json.encode
@@ -208,6 +211,11 @@ def without_no_numbers(raw: bytes) -> bytes:
     return _NO_NUMBER.sub(lambda found: found[1] + b"null" if found[2] else found[1], raw)
 
 
+def with_whole_numbers(raw: bytes) -> bytes:
+    """Return JSON with ``10`` for ``10.0``, as languages write whole numbers that have one kind of number."""
+    return _WHOLE.sub(lambda found: found[1] or found[0], raw)
+
+
 # --- Values ------------------------------------------------------------------------------------------------
 
 
@@ -223,7 +231,8 @@ def moment(value: str | float, field: str = "created_at") -> datetime:
     """Read an RFC 3339 time or epoch seconds as UTC. Raises RecordError naming ``field``."""
     if isinstance(value, str):
         try:
-            when = datetime.fromisoformat(value)
+            # RFC 3339 allows a lower-case z, which Python does not.
+            when = datetime.fromisoformat(f"{value[:-1]}Z" if value.endswith("z") else value)
         except ValueError:
             raise RecordError(
                 f"{field}: {value[:50]!r} is not an RFC 3339 time such as 2025-01-31T09:30:00.123Z"

@@ -9,7 +9,7 @@ import msgspec
 
 from logs.models.events import Batch, Rejection, UsageEvent
 from routescope.wire.json_parts import BrokenError, Steps, members
-from routescope.wire.reading import FormatError, RecordError, is_utf8, mended, readable
+from routescope.wire.reading import FormatError, RecordError, is_utf8, mended, readable, with_whole_numbers
 
 logger = logging.getLogger(__name__)
 
@@ -47,13 +47,19 @@ def decode_each(records: Iterable[bytes], read: Callable[[bytes], UsageEvent], n
 
 
 def mending(raw: bytes, read: Callable[[bytes], UsageEvent]) -> UsageEvent:
-    """Read a record; one with broken characters, with U+FFFD in their place. Raises what ``read`` does."""
+    """Read a record; one with broken characters, with U+FFFD in their place. Raises what ``read`` does.
+
+    Where a whole number is expected, ``10.0`` is one.
+    """
     # What a decoder skips or keeps as it is, it does not check for UTF-8.
     whole = raw if is_utf8(raw) else mended(raw)
     try:
         return read(whole)
     except msgspec.ValidationError:
-        raise
+        better = with_whole_numbers(whole)
+        if better == whole:
+            raise
+        return read(better)
     except msgspec.DecodeError:
         better = mended(raw)
         if better == whole:
