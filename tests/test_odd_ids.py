@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from accounts.models import User
 from logs.ingest.formats import native
 from logs.models import UsageRecord
 from routescope.data.ids import derived_id
 from routescope.text import identifiers
+from routescope.text.identifiers import shown
 from tests import everything
 from tests.cast import signed_in
 from tests.sending import Sender, sender
@@ -141,3 +145,32 @@ def test_the_rule_changes_nothing_the_second_time() -> None:
         assert identifiers.kept(once) == once
         assert len(once.encode()) <= identifiers.MAX_BYTES
         assert once.isprintable() or "\u200d" in once
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "café",
+        "cafe\u0301",
+        "caf\u200bé",
+        "\ufeffcafé",
+        "café\u200d",
+        "caf\u00adé",
+        "cafe\u200b\u0301",
+        "ca\u202efé",
+    ],
+)
+def test_names_that_look_the_same_are_one(typed: str) -> None:
+    assert shown(typed) == "café"
+
+
+@pytest.mark.parametrize("name", ["می\u200cخواهم", "👨\u200d👩\u200d👧", "क्\u200dष", "❤\ufe0f"])
+def test_what_joins_letters_stays(name: str) -> None:
+    assert shown(name) == name
+
+
+@given(st.text())
+def test_a_name_that_was_cleaned_is_clean_however_it_was_composed(text: str) -> None:
+    assert shown(shown(text)) == shown(text)
+    composed, apart = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
+    assert shown(composed) == shown(apart)

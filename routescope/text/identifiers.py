@@ -3,6 +3,8 @@
 - Refused is what is empty: it identifies nothing.
 - Cleaned are white space around it, and characters that no page, URL or file can show: control characters,
   line breaks and half characters become U+FFFD.
+- One are names and IDs that look the same: letters are composed (Unicode NFC), and marks that nobody sees go
+  (zero-width spaces, directions). Joiners stay between letters that they join.
 - Replaced is a secret in it, by a digest of the secret (`redaction.without_secrets_in_name`).
 - Kept is everything else, as it came: spaces, brackets, quotes, percent signs, slashes, any script.
 - Shortened is an ID of more than ``MAX_BYTES``, to its beginning and a digest of the whole.
@@ -15,6 +17,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
+from functools import partial
 
 from routescope.text.redaction import without_secrets_in_name
 
@@ -29,6 +33,10 @@ _UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _UNSHOWABLE_IN_PROSE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0e\ufeff]"
+    "|(?<![^\\x00-\\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\\x00-\\x7f])"
+)
 
 
 def kept(text: str) -> str:
@@ -50,7 +58,14 @@ def former(text: str) -> str | None:
 def shown(text: str) -> str:
     """Return a name, a word or an ID without what cannot be shown, and without white space around it."""
     # Of what is printable nothing is replaced, which Python knows faster than a pattern does.
-    return text.strip() if text.isprintable() else _UNSHOWABLE.sub(_REPLACEMENT, text.strip())
+    if text.isascii():
+        return text.strip() if text.isprintable() else _UNSHOWABLE.sub(_REPLACEMENT, text.strip())
+    # What stood apart by a mark that nobody sees may now be one letter.
+    text = _composed(_INVISIBLE.sub("", _composed(text))).strip()
+    return text if text.isprintable() else _UNSHOWABLE.sub(_REPLACEMENT, text)
+
+
+_composed = partial(unicodedata.normalize, "NFC")
 
 
 def prose(text: str) -> str:
