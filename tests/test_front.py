@@ -85,17 +85,17 @@ def test_readiness_says_which_part_is_missing(server: Server) -> None:
     assert json.loads(server.get("/readyz")[2]) == {"database": "ok", "migrations": "ok"}
     with connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM django_migrations WHERE app = 'logs' AND name LIKE '0002%' RETURNING name"
+            "DELETE FROM django_migrations WHERE app = 'tasks' AND name LIKE '0002%' RETURNING name"
         )
         [(name,)] = cursor.fetchall()
         try:
             status, _, body = server.get("/readyz")
             assert status == 503
-            assert json.loads(body) == {"database": "ok", "migrations": f"1 not applied, logs.{name} first"}
+            assert json.loads(body) == {"database": "ok", "migrations": f"1 not applied, tasks.{name} first"}
             assert server.get("/livez")[0] == 200
         finally:
             cursor.execute(
-                "INSERT INTO django_migrations (app, name, applied) VALUES ('logs', %s, now())", [name]
+                "INSERT INTO django_migrations (app, name, applied) VALUES ('tasks', %s, now())", [name]
             )
     assert server.get("/readyz", "POST")[0] == 405
 

@@ -23,7 +23,7 @@ PATTERNS = discovery.patterns()
 
 def test_patterns_are_found_wherever_they_stand() -> None:
     places = " ".join(PATTERNS)
-    for module in ("redaction", "pasted", "formatting", "json_parts"):
+    for module in ("text.redaction", "text.pasted", "text.formatting", "wire.json_parts"):
         assert f"routescope.{module}." in places
     assert "routescope.causes.rules." in places
     assert len(PATTERNS) > 60

@@ -37,7 +37,7 @@ UNIQUE_OTHERWISE = {
     ("logs/usage/not_found.py", "start"): "distinct",
     ("logs/pricing/quotes.py", "valid_from"): "of one model or group, one version a moment",
     ("logs/rollups/own_sums.py", "start"): "grouped by it",
-    ("logs/rollups/traffic.py", "start"): "a moment is asked for, not a row",
+    ("logs/rollups/minutes.py", "start"): "a moment is asked for, not a row",
     ("logs/filters/vocabulary.py", "name"): "unique",
     ("logs/selection/lookback.py", "start"): "grouped by it: each comes once",
     ("tasks/following/refunds.py", "finished_at"): "work to be done, which nobody sees as a list",

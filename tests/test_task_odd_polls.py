@@ -126,7 +126,7 @@ from django.conf import settings
 from uuid import UUID
 settings.DATABASES["default"]["NAME"] = sys.argv[3]
 settings.OUTBOUND_ALLOWED = ["127.0.0.1"]
-from tasks import polling
+from tasks.following import polling
 from tasks.providers.catalogue import catalogue
 polling.poll(UUID(sys.argv[1]), UUID(sys.argv[2]), catalogue())
 """
