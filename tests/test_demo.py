@@ -34,6 +34,7 @@ from routescope.demo import (
 )
 from routescope.demo.calls import Caller
 from routescope.demo.cast import TOKENS, WORKLOADS
+from routescope.demo.days import records_by_day
 from routescope.demo.history import load
 from routescope.demo.media import SERVICES, Order, orders
 from routescope.demo.prices import MODELS
@@ -51,7 +52,7 @@ NOW = END
 @pytest.fixture(scope="module")
 def sample() -> list[UsageEvent]:
     """Five days of the demo at its usual scale, as events: no database."""
-    return [event for day in history.records_by_day(FIVE_DAYS, FIVE_DAYS.begin, END) for event in day]
+    return [event for day in records_by_day(FIVE_DAYS, FIVE_DAYS.begin, END) for event in day]
 
 
 @pytest.fixture
@@ -272,7 +273,7 @@ def test_a_load_that_was_interrupted_is_completed(db: None, monkeypatch: pytest.
             raise KeyboardInterrupt
         return store(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(history, "BATCH", 200)
+    monkeypatch.setattr("routescope.demo.days.BATCH", 200)
     monkeypatch.setattr(batches, "store", cut_off)
     with pytest.raises(KeyboardInterrupt):
         load(RECORDS, DAYS, NOW)
@@ -281,7 +282,7 @@ def test_a_load_that_was_interrupted_is_completed(db: None, monkeypatch: pytest.
     assert interrupted.keys() < everything().keys()
     begin = floor(NOW - DAYS * DAY, HOUR)
     traffic = Traffic(begin, NOW, scale_for(RECORDS, begin, NOW))
-    days = history.records_by_day(traffic, begin, NOW)
+    days = records_by_day(traffic, begin, NOW)
     whole = {event.request_id for day in days for event in day}
     assert whole <= set(UsageRecord.objects.values_list("request_id", flat=True))
 
@@ -293,7 +294,7 @@ def test_two_processes_store_what_one_would(monkeypatch: pytest.MonkeyPatch) -> 
     loaded = load(RECORDS, DAYS, NOW)
     begin = floor(NOW - DAYS * DAY, HOUR)
     traffic = Traffic(begin, NOW, scale_for(RECORDS, begin, NOW))
-    whole = [event for day in history.records_by_day(traffic, begin, NOW) for event in day]
+    whole = [event for day in records_by_day(traffic, begin, NOW) for event in day]
     stored = UsageRecord.objects.exclude(request_id=welcome(NOW).request_id)
     assert sorted(stored.values_list("request_id", "type")) == sorted(
         (event.request_id, event.type) for event in whole

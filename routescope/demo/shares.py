@@ -7,34 +7,24 @@ import os
 import signal
 from datetime import datetime
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import django
 
 if TYPE_CHECKING:
     from accounts.models import Gateway
+    from routescope.demo.days import Tally
     from routescope.demo.traffic import Traffic
 
 
-class Tally(NamedTuple):
-    """How many records were stored, were here already, and were refused."""
-
-    accepted: int = 0
-    duplicates: int = 0
-    rejected: int = 0
-
-    def plus(self, other: Tally) -> Tally:
-        return Tally(*map(sum, zip(self, other, strict=True)))
-
-
 def store_in_two(gateway: Gateway, traffic: Traffic, start: datetime, until: datetime) -> Tally:
-    """Store what `routescope.demo.history.store_days` would, half of it in another process.
+    """Store what `routescope.demo.days.store_days` would, half of it in another process.
 
     Raises RuntimeError if that process fails; it has said why on stderr.
     """
     from django.db import connection
 
-    from routescope.demo.history import store_days
+    from routescope.demo.days import store_days
 
     # Not forked: the child must inherit neither our database connection nor the locks of the engines.
     context = multiprocessing.get_context("spawn")
@@ -76,7 +66,7 @@ def _store_half(
     from django.db import connection
 
     from accounts.models import Gateway
-    from routescope.demo.history import store_days
+    from routescope.demo.days import store_days
     from routescope.demo.traffic import Traffic
 
     connection.settings_dict["NAME"] = database
