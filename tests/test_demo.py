@@ -34,11 +34,10 @@ from routescope.demo import (
 )
 from routescope.demo.calls import Caller
 from routescope.demo.cast import TOKENS, WORKLOADS
-from routescope.demo.days import records_by_day
+from routescope.demo.days import Tally, records_by_day
 from routescope.demo.history import load
 from routescope.demo.media import SERVICES, Order, orders
 from routescope.demo.prices import MODELS
-from routescope.demo.shares import Tally
 from routescope.demo.traffic import Traffic, ended, scale_for, welcome
 from tasks.models import OPEN_STATUSES, UNSUCCESSFUL_STATUSES, AsyncTask, TaskEvent, TaskStatus
 
