@@ -34,7 +34,7 @@ def failures(alice: User) -> SavedView:
 
 
 def menu(page: str) -> str:
-    found = re.search(r'<details class="menu saved-views".*?</details>', page, re.DOTALL)
+    found = re.search(r'<details class="menu menu-end saved-views".*?</details>', page, re.DOTALL)
     return found[0] if found else ""
 
 

@@ -37,7 +37,8 @@ VALUES = (*NAMED, "status", "cause", "stream", "endpoint")
 THRESHOLDS = ("cost_min", "cost_max", "duration_min", "duration_max", "tokens_min", "tokens_max")
 NARROWING = (*VALUES, *THRESHOLDS)
 """The filters that narrow what is selected, besides the range of time."""
-VIEW = ("compare", "sort")
+EACH, GATHERED = "each", "gathered"
+VIEW = ("compare", "sort", "errors")
 """The parameters that say how what is selected is shown."""
 _NOTHING = -1
 """The id of no row: a name that the person has no records of selects nothing."""
@@ -71,6 +72,7 @@ class UsageFilter(RangeFilterSet):
     live = django_filters.ChoiceFilter(choices=[("on", _l("Live"))])
     request_id = django_filters.CharFilter()
     compare = django_filters.ChoiceFilter(choices=By.choices)
+    errors = django_filters.ChoiceFilter(choices=[(EACH, _l("One by one")), (GATHERED, _l("Gathered"))])
     sort = django_filters.ChoiceFilter(choices=[(sort, sort) for sort in SORTS])
 
     id_field = "request_id"
@@ -103,6 +105,8 @@ class UsageFilter(RangeFilterSet):
         """Return what would be selected if some filters were off."""
         self.form.is_valid()
         cleaned = {name: value for name, value in self.form.cleaned_data.items() if name not in names}
+        if self.errors_shown:
+            cleaned["status"] = ["error"]
         return Selection(
             chosen=self.chosen_range(self.now),
             tokens=_ids(cleaned.get("token"), self.vocabulary.tokens),
@@ -128,6 +132,12 @@ class UsageFilter(RangeFilterSet):
         return By(word) if word else None
 
     @property
+    def errors_shown(self) -> str:
+        """How the errors are shown, `EACH` or `GATHERED`; nothing where that is not what is asked for."""
+        self.form.is_valid()
+        return "" if self.compared else self.form.cleaned_data.get("errors") or ""
+
+    @property
     def sorted_by(self) -> str:
         """How the comparison is sorted."""
         by = self.compared
@@ -136,8 +146,11 @@ class UsageFilter(RangeFilterSet):
     @cached_property
     def address(self) -> Address:
         address = super().address
+        if self.errors_shown:
+            return address.without("compare", "sort", "status")
         if self.compared is None:
             return address.without(*VIEW)
+        address = address.without("errors")
         return address.without("sort") if self.sorted_by == self.compared.default_sort else address
 
     @property

@@ -1,8 +1,8 @@
-"""How a person wants the list shown: its columns and the rows of a page, kept with their account."""
+"""How a person wants the tab shown: columns, rows of a page, the chart. Kept with their account."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.http import QueryDict
 
@@ -17,8 +17,11 @@ _KEY = "usage_list"
 
 @dataclass(frozen=True, slots=True)
 class Display:
+    """``draws``: the chart stands over the list."""
+
     columns: tuple[str, ...] = DEFAULT_COLUMNS
     page_size: int = DEFAULT_PAGE_SIZE
+    draws: bool = True
 
     @classmethod
     def of(cls, user: User) -> Display:
@@ -26,23 +29,23 @@ class Display:
         kept = user.preferences.get(_KEY)
         if not isinstance(kept, dict):
             return cls()
-        return cls._valid(kept.get("columns"), kept.get("page_size"))
+        return cls._valid(kept.get("columns"), kept.get("page_size"), kept.get("chart") is not False)
 
-    @classmethod
-    def chosen_in(cls, form: QueryDict) -> Display:
-        """Return the choice in a sent form."""
+    def chosen_in(self, form: QueryDict) -> Display:
+        """Return this with the choice in a sent form: of the chart, or of columns and rows."""
+        if chart := form.get("chart"):
+            return replace(self, draws=chart == "on")
         size = form.get("page_size", "")
-        return cls._valid(form.getlist("column"), int(size) if size.isdecimal() else None)
+        return self._valid(form.getlist("column"), int(size) if size.isdecimal() else None, self.draws)
 
     def keep(self, user: User) -> None:
         """Keep this choice with the person's account."""
-        user.preferences[_KEY] = {"columns": list(self.columns), "page_size": self.page_size}
+        user.preferences[_KEY] = {
+            "columns": list(self.columns),
+            "page_size": self.page_size,
+            "chart": self.draws,
+        }
         user.save(update_fields=["preferences"])
-
-    @property
-    def width(self) -> int:
-        """How many cells a row has: toggle, time and ID, and the chosen columns."""
-        return 3 + len(self.columns)
 
     @property
     def column_choices(self) -> list[tuple[str, object, bool]]:
@@ -50,16 +53,17 @@ class Display:
 
     @property
     def shown(self) -> list[ListColumn]:
-        return [COLUMNS[name] for name in self.columns]
+        return [column for name, column in COLUMNS.items() if name in self.columns]
 
     @property
     def size_choices(self) -> list[tuple[int, bool]]:
         return [(size, size == self.page_size) for size in PAGE_SIZES]
 
     @classmethod
-    def _valid(cls, columns: object, page_size: object) -> Display:
+    def _valid(cls, columns: object, page_size: object, draws: bool) -> Display:
         wanted = columns if isinstance(columns, list) else DEFAULT_COLUMNS
         return cls(
             tuple(name for name in COLUMNS if name in wanted),
             page_size if isinstance(page_size, int) and page_size in PAGE_SIZES else DEFAULT_PAGE_SIZE,
+            draws,
         )

@@ -100,6 +100,17 @@ def _looked_for(
     return Found(found.rows, found.older, found.newer, looked if is_early else None, is_further)
 
 
+def newest_ids(user: User, selection: Selection, most: int) -> list[UUID]:
+    """Return the ids of the newest records of a selection, newest first, at most ``most``.
+
+    Where it has bounds, of the newest records that `logs.selection.lookback` looks at.
+    """
+    if selection.bounds:
+        looked = lookback.newest(user, selection).looked or Looked(())
+        return lookback.ids(user, selection, looked, newest_first=True, limit=most)
+    return list(_found(user, selection, Cursor(), most).values_list("id", flat=True))
+
+
 def count_since(user: User, selection: Selection, since: UUID, most: int) -> int:
     """Return how many records of a selection are newer than one, counting to ``most`` at most.
 

@@ -57,6 +57,25 @@ class Listed(NamedTuple):
         return cls(*(getattr(record, name) for name in cls._fields))
 
 
+class Failed(NamedTuple):
+    """What a failed call's record says of its error; ``said`` is the beginning of its message."""
+
+    id: UUID
+    model_id: int | None
+    cause: int
+    http_status: int | None
+    error_type: str | None
+    error_code: str | None
+    error_param: str | None
+    said: str | None
+
+    @property
+    def kind(self) -> str:
+        """Its type and code, of which either may say nothing, or both the same."""
+        words = dict.fromkeys(word for word in (self.error_type, self.error_code) if word)
+        return " · ".join(words)
+
+
 @dataclass(frozen=True, slots=True)
 class ListColumn:
     """``label`` is its name in the menu of columns, and over the column unless that has a ``heading`` or an
@@ -77,8 +96,10 @@ def _status(one: Listed, names: Vocabulary) -> SafeString:
         return format_html('<span class="status status-neutral">{}</span>', RecordType(one.type).label)
     if one.status != Status.ERROR:
         return format_html('<span class="status status-success">{}</span>', _("OK"))
-    words = _("%(http_status)s Error") % {"http_status": one.http_status} if one.http_status else _("Error")
-    return format_html('<span class="status status-error">{}</span>', words)
+    why = Cause(one.cause)
+    words = _("Error") if why in (Cause.NONE, Cause.UNKNOWN) else why.label
+    number = f"{one.http_status} " if one.http_status else ""
+    return format_html('<span class="status status-error">{}{}</span>', number, words)
 
 
 def _tokens(one: Listed, names: Vocabulary) -> SafeString:
@@ -129,6 +150,31 @@ COLUMNS: Mapping[str, ListColumn] = {
 """The columns to choose from, in their order. Time and request ID always stand."""
 
 
+def columns_of_failures(failures: Mapping[UUID, Failed]) -> list[ListColumn]:
+    """Return the columns of a list of failed calls, given what their records say of it."""
+
+    return [
+        COLUMNS["model"],
+        COLUMNS["status"],
+        ListColumn(_l("Type"), "c-kind mono", lambda one, _names: _kind(failures.get(one.id))),
+        ListColumn(_l("Message"), "c-message", lambda one, _names: _message(failures.get(one.id))),
+    ]
+
+
+def _kind(failed: Failed | None) -> str:
+    kind = failed.kind if failed else ""
+    return format_html('<span title="{}">{}</span>', kind, kind) if kind else formatting.UNKNOWN
+
+
+def _message(failed: Failed | None) -> str:
+    """Return the parameter that an error is about, and the beginning of its message."""
+    said = (failed.said if failed else None) or formatting.UNKNOWN
+    whole = format_html('<span title="{}">{}</span>', said, said)
+    if failed is None or not failed.error_param:
+        return whole
+    return format_html('<code title="{}">{}</code> {}', _("Parameter"), failed.error_param, whole)
+
+
 @dataclass(frozen=True, slots=True)
 class ListRow:
     """A row of the list: ``cells`` are a class and a text each.
@@ -150,16 +196,16 @@ class ListRow:
 
 def rows_of(
     records: Iterable[Listed | UsageRecord],
-    columns: Iterable[str],
+    columns: Iterable[ListColumn],
     names: Vocabulary,
     day_before: date | None = None,
     opened: Mapping[UUID, Details] | None = None,
 ) -> Iterator[ListRow]:
-    """Yield the rows of records in order, with the chosen columns (`COLUMNS`).
+    """Yield the rows of records in order, with these columns.
 
     They follow rows of ``day_before``, whose heading stands already.
     """
-    shown = [(column.kind, column.cell) for name, column in COLUMNS.items() if name in columns]
+    shown = [(column.kind, column.cell) for column in columns]
     # The same for each: reversed once.
     before, after = reverse("usage-record", args=[_NOBODY]).split(str(_NOBODY))
     details = _("Details of %(id)s")

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.http import Http404
 
 from accounts.access.endpoint import ReadRequest, endpoint
-from logs.filters.usage_filter import UsageFilter
+from logs.filters.usage_filter import VIEW, UsageFilter
 from logs.listing import own_records
 from logs.listing.own_records import Found
 from logs.models import Cause
@@ -58,7 +58,7 @@ FILTERS = parameters_of(
         "tokens_max": "Input and output tokens together up to.",
         "request_id": "This request ID, ours or the provider's, over all time: other filters do not apply.",
     },
-    without=("live", "compare", "sort"),
+    without=("live", *VIEW),
 )
 _OF_SELECTION = tuple(parameter for parameter in FILTERS if parameter.name != "request_id")
 _TAG = "Usage records"

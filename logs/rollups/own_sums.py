@@ -92,6 +92,11 @@ class Totals:
         return Decimal(self.cached_tokens) / self.input_tokens if self.input_tokens else None
 
     @property
+    def output_share(self) -> Decimal | None:
+        """Output tokens for each input token; None without input."""
+        return Decimal(self.output_tokens) / self.input_tokens if self.input_tokens else None
+
+    @property
     def input_per_output(self) -> Decimal | None:
         """Input tokens for each output token; None without output."""
         return Decimal(self.input_tokens) / self.output_tokens if self.output_tokens else None

@@ -90,6 +90,11 @@ class Traffic:
     is_part: bool = False
 
     @property
+    def is_within_a_day(self) -> bool:
+        """Whether a time of the day tells which minute is meant."""
+        return self.chosen.length is not None and self.chosen.length <= DAY
+
+    @property
     def peak_rpm(self) -> Peak | None:
         # Of equals the first: buckets follow each other in time.
         return max((bucket.peak_rpm for bucket in self.buckets), key=_value, default=None)

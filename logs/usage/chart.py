@@ -115,8 +115,8 @@ class Chart:
         self.count = max(1, math.ceil((end - self.start) / traffic.step))
         peak_rpm = traffic.peak_rpm.value if traffic.peak_rpm else 0
         peak_tpm = traffic.peak_tpm.value if traffic.peak_tpm else 0
-        self.requests = Track(22, 88, nice(max(peak_rpm, rpm_limit or 0)))
-        self.tokens = Track(130, 36, nice(max(peak_tpm, tpm_limit or 0)))
+        self.requests = Track(14, 40, nice(max(peak_rpm, rpm_limit or 0)))
+        self.tokens = Track(66, 16, nice(max(peak_tpm, tpm_limit or 0)))
         # Drawn here, not when the template asks: as deep in calls as it is, Python 3.11 may allocate a piece
         # of stack for each further call, and take ten times as long.
         minutes = self.step_minutes

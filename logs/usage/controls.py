@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 
 from accounts.identities.names import Names
-from logs.filters.usage_filter import CAUSE_WORDS, NARROWING, STATUS_WORDS, THRESHOLDS, VIEW, UsageFilter
+from logs.filters.usage_filter import (
+    CAUSE_WORDS,
+    EACH,
+    NARROWING,
+    STATUS_WORDS,
+    THRESHOLDS,
+    VIEW,
+    UsageFilter,
+)
 from logs.rollups.breakdown import By
 from routescope.filters.address import Address
 from routescope.filters.filter_set import FilterMenu, Link, Option, Pill, RangeMenu, pills_of
@@ -25,7 +33,8 @@ class FurtherMenu:
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """``comparable`` leads to each comparison, ``listed`` to the list, ``live_switch`` turns live over.
+    """``comparable`` leads to each comparison, ``listed`` to the list, ``errors`` to those that failed,
+    ``gatherings`` to either way of showing these; ``live_switch`` turns live over.
 
     ``reset`` takes all filters off; the view stays what it is.
     """
@@ -36,12 +45,15 @@ class Controls:
     pills: list[Pill]
     comparable: list[Link]
     listed: Address
+    errors: Address
+    gatherings: list[Link]
     live_switch: Address
     reset: Address
 
     @classmethod
     def of(cls, filters: UsageFilter) -> Controls:
         address = filters.address
+        failed = address.without(*VIEW, "status")
         return cls(
             range=RangeMenu.of(filters),
             menus=_menus(filters),
@@ -52,6 +64,11 @@ class Controls:
                 for by in By
             ],
             listed=address.without(*VIEW),
+            errors=failed.with_(errors=EACH),
+            gatherings=[
+                Link(failed.with_(errors=str(word)), str(label), word == filters.errors_shown)
+                for word, label in filters.filters["errors"].extra["choices"]
+            ],
             live_switch=address.with_(live="" if filters.is_live else "on"),
             reset=address.only(*VIEW),
         )
@@ -75,6 +92,9 @@ def _menus(filters: UsageFilter) -> list[FilterMenu]:
         for name, known in named.items()
     ]
     for name, words in (("status", STATUS_WORDS), ("cause", CAUSE_WORDS)):
+        if name == "status" and filters.errors_shown:
+            # All of them failed.
+            continue
         chosen = filters.address.all(name)
         options = [Option(word, str(choice.label), word in chosen) for word, choice in words.items()]
         menus.append(FilterMenu(name, _label(filters, name), options, typed=False))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -15,16 +15,17 @@ from django.http import Http404, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
 from accounts.people import saved_views
 from accounts.people.saved_views import SavedViewsMenu
 from accounts.people.signed_in import AuthenticatedRequest
-from logs.filters.usage_filter import UsageFilter
-from logs.listing import own_records
+from logs.filters.usage_filter import GATHERED, UsageFilter
+from logs.listing import failures, own_records
 from logs.listing.display import Display
-from logs.listing.table import ListRow, rows_of
+from logs.listing.table import ListColumn, ListRow, columns_of_failures, rows_of
 from logs.models import UsageRecord
 from logs.record import details
 from logs.record.details import Details
@@ -33,10 +34,11 @@ from logs.rollups.own_sums import Totals
 from logs.rollups.own_tokens import own_tokens
 from logs.selection import lookback
 from logs.selection.chosen import Looked, Selection
-from logs.usage import compare, not_found, unknown_id
+from logs.usage import compare, errors, not_found, unknown_id
 from logs.usage.chart import Chart
 from logs.usage.compare import Comparison
 from logs.usage.controls import Controls
+from logs.usage.errors import Gathering
 from logs.usage.explanations import Explanation
 from routescope.data.ids import first_id, moment_of
 from routescope.data.keyset import Cursor, Page
@@ -70,13 +72,13 @@ def further(request: AuthenticatedRequest) -> HttpResponse:
     with snapshot():
         filters = UsageFilter(request.GET, user=request.user)
         page = own_records.listed(request.user, filters.selection, cursor, display.page_size)
+        columns = _columns(filters, display, page)
     last = Cursor.parse(QueryDict(urlencode({"older": request.GET.get("shown", "")}))).older
     day = timezone.localdate(moment_of(last)) if last else None
     context = {
         "page": page,
-        "rows": list(rows_of(page.rows, display.columns, filters.vocabulary, day_before=day)),
+        "rows": list(rows_of(page.rows, columns, filters.vocabulary, day_before=day)),
         "last": page.rows[-1].id if page.rows else last,
-        "display": display,
         "page_path": reverse("usage"),
         "further_url": reverse("usage-further"),
         "older_query": filters.address.at(Cursor(older=page.older)),
@@ -109,7 +111,7 @@ def record_details(request: AuthenticatedRequest, record_id: UUID) -> HttpRespon
     return render(
         request,
         "logs/record.html#row",
-        {"display": Display.of(request.user), **_record(request, record_id)},
+        _record(request, record_id),
     )
 
 
@@ -158,8 +160,8 @@ def news(request: AuthenticatedRequest) -> HttpResponse:
 @require_POST
 @login_required
 def display(request: AuthenticatedRequest) -> HttpResponse:
-    """Keep the choice of columns and page size, and show the list with it."""
-    Display.chosen_in(request.POST).keep(request.user)
+    """Keep the choice of columns, page size or chart, and show the tab with it."""
+    Display.of(request.user).chosen_in(request.POST).keep(request.user)
     query = QueryDict(request.POST.get("query", "")).urlencode()
     return redirect(f"{reverse('usage-results' if request.htmx else 'usage')}?{query}")
 
@@ -204,7 +206,8 @@ def _record(request: AuthenticatedRequest, record_id: UUID) -> dict[str, object]
 
 @dataclass(frozen=True, kw_only=True)
 class UsageTab(Tab):
-    """``comparison`` stands in place of the list; ``explanation`` where there is nothing to list.
+    """``comparison`` or ``gathering`` (of errors) stands in place of the list; ``explanation`` where there is
+    nothing to list, whose ``columns`` are those of a row after time and ID.
 
     ``opened`` are the details of the records that stand open, by id: those of the ID searched for.
     ``selection`` is what the figures and the chart are of; None of a ``chart`` where an ID is searched for.
@@ -212,7 +215,8 @@ class UsageTab(Tab):
 
     tab: ClassVar[str] = "usage"
     shown: ClassVar[tuple[str, ...]] = (
-        *Tab.shown, "controls", "rows", "last", "looked", "further_url", "news_query", "ingest_url"
+        *Tab.shown, "controls", "rows", "lead", "last", "looked", "ends_now", "further_url", "news_query",
+        "ingest_url",
     )  # fmt: skip
 
     filters: UsageFilter
@@ -223,17 +227,22 @@ class UsageTab(Tab):
     explanation: Explanation | None
     opened: Mapping[UUID, Details]
     display: Display
+    columns: Sequence[ListColumn]
+    gathering: Gathering | None
     saved: SavedViewsMenu
 
     @property
     def controls(self) -> Controls:
         return Controls.of(self.filters)
 
-    @property
+    @cached_property
     def rows(self) -> list[ListRow]:
-        return list(
-            rows_of(self.page.rows, self.display.columns, self.filters.vocabulary, opened=self.opened)
-        )
+        return list(rows_of(self.page.rows, self.columns, self.filters.vocabulary, opened=self.opened))
+
+    @cached_property
+    def lead(self) -> str:
+        """The heading of the first row's day, which the table's head says for it."""
+        return self.rows[0].day if self.rows else ""
 
     @property
     def last(self) -> Any:
@@ -250,11 +259,15 @@ class UsageTab(Tab):
         return reverse("usage-further")
 
     @property
+    def ends_now(self) -> bool:
+        """Whether what is shown goes up to the present."""
+        return self.filters.selection.chosen.end in (None, self.filters.until)
+
+    @property
     def news_query(self) -> str:
         """What asks for records newer than the page's; nothing where it does not end with the present."""
         filters = self.filters
-        ends = filters.selection.chosen.end
-        if filters.searched_id or self.cursor != Cursor() or ends not in (None, filters.until):
+        if filters.searched_id or self.cursor != Cursor() or not self.ends_now:
             return ""
         newest = self.page.rows[0].id if self.page.rows else first_id(filters.now)
         return filters.address.with_(since=str(newest)).encoded
@@ -267,7 +280,7 @@ class UsageTab(Tab):
 def usage_tab(user: User, query: QueryDict) -> UsageTab:
     """Return what a query string asks for: the records of one ID, a list, or a comparison."""
     cursor = Cursor.parse(query)
-    chart = comparison = explanation = None
+    chart = comparison = explanation = gathering = None
     opened: dict[UUID, Details] = {}
     display = Display.of(user)
     with snapshot():
@@ -285,10 +298,14 @@ def usage_tab(user: User, query: QueryDict) -> UsageTab:
             if filters.compared:
                 cursor, page = Cursor(), Page([], older=None, newer=None)
                 comparison = compare.comparison(user, filters, selection)
+            elif filters.errors_shown == GATHERED:
+                cursor, page = Cursor(), Page([], older=None, newer=None)
+                gathering = errors.gathering(user, filters, selection) if totals.errors else None
             else:
                 page = own_records.listed(user, selection, cursor, display.page_size)
             chart = chart_of(filters, selection, totals.records)
-        if not page.rows and comparison is None:
+        columns = _columns(filters, display, page)
+        if not page.rows and comparison is None and gathering is None:
             if filters.searched_id:
                 explanation = unknown_id.unknown_id(filters)
             else:
@@ -304,8 +321,16 @@ def usage_tab(user: User, query: QueryDict) -> UsageTab:
         comparison=comparison,
         explanation=explanation,
         display=display,
+        columns=columns,
+        gathering=gathering,
         saved=saved_views.menu(user, "usage", filters.address),
     )
+
+
+def _columns(filters: UsageFilter, display: Display, page: Page[Any]) -> list[ListColumn]:
+    if not filters.errors_shown or filters.searched_id:
+        return display.shown
+    return columns_of_failures(failures.of_rows(filters.user, [row.id for row in page.rows]))
 
 
 def chart_of(filters: UsageFilter, selection: Selection | None = None, records: int | None = None) -> Chart:
