@@ -1,22 +1,15 @@
 """Usage records: the tab, one record, the permalink, and the way in."""
 
-from django.urls import path, register_converter
-from django.urls.converters import StringConverter
+from django.urls import path
 
 from logs.ingest import http, otlp_http
 from logs.read_api import endpoints
 from logs.record import views as record_views
 from logs.usage import views
 from routescope.rest.answers import by_method
+from routescope.web import paths
 
-
-class _AnyText(StringConverter):
-    """Whatever a gateway calls an ID: records of former versions have line breaks in theirs."""
-
-    regex = r"[\s\S]+"
-
-
-register_converter(_AnyText, "any")
+__all__ = ["paths", "urlpatterns"]
 
 urlpatterns = [
     path("records/usage/", views.usage, name="usage"),

@@ -3,9 +3,12 @@
 from django.urls import path
 
 from routescope.rest.answers import by_method
+from routescope.web import paths
 from tasks.intake import http, webhooks
 from tasks.read_api import endpoints
 from tasks.tab import views
+
+__all__ = ["paths", "urlpatterns"]
 
 urlpatterns = [
     path("records/tasks/", views.tasks, name="tasks"),
@@ -15,6 +18,7 @@ urlpatterns = [
     path("records/tasks/<uuid:task_id>/row/", views.task_details, name="task-details"),
     path("records/tasks/<uuid:task_id>/details/", views.task_detail, name="task-detail"),
     path("records/tasks/<uuid:task_id>/media/", views.task_media, name="task-media"),
+    path("t/<any:task_id>", views.permalink, name="task-permalink"),
     path("hooks/<slug:platform>/", webhooks.receive, name="task-webhook"),
     path(
         "api/v1/tasks",

@@ -20,6 +20,10 @@ from routescope.data.ids import moment_of
 from routescope.data.keyset import Cursor, Page
 from routescope.data.owned import any_range
 from routescope.data.ranges import TimeRange
+from routescope.text import pasted
+
+MOST_RESEMBLING = 20_000
+MOST_ALIKE = 10
 
 Row = TypeVar("Row")
 
@@ -53,6 +57,18 @@ def of_one_id(user: User, identifier: str) -> list[UsageRecord]:
     """Return the user's records of one request ID, newest first: a call, its refunds and adjustments."""
     rows = UsageRecord.objects.visible_to(user).of_one_id(identifier)
     return list(rows.select_related("model", "gateway", *CALLED))
+
+
+def resembling(user: User, part: str, chosen: TimeRange) -> list[str]:
+    """Return the request IDs of which ``part`` is the beginning, or what a list shows of them.
+
+    Looked for among the newest `MOST_RESEMBLING` records of a range; at most `MOST_ALIKE` come back.
+    """
+    ends = pasted.ends_of(part)
+    if ends is None:
+        return []
+    mine: UsageRecordQuerySet[UsageRecord] = UsageRecord.objects.visible_to(user).within(chosen)
+    return mine.resembling("request_id", ends, MOST_RESEMBLING, MOST_ALIKE)
 
 
 def listed(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[Listed]:

@@ -14,7 +14,6 @@ from logs.models.records import (
     RecordType,
     Status,
     UsageRecord,
-    permalink_of,
 )
 from logs.models.rollups import (
     Rollup,
@@ -35,5 +34,5 @@ __all__ = [
     "GroupRatio", "ImportPosition", "Level", "ModelPrice", "RecordType", "Rollup", "SpanHalf", "Status",
     "TrafficHour", "UsageContent", "UsageDay", "UsageDayFolded", "UsageHour", "UsageHourFolded",
     "UsagePending", "UsageRecord", "UsageTotalDay", "UsageTotalDayFolded", "UsageTotalHour",
-    "UsageTotalHourFolded", "permalink_of",
+    "UsageTotalHourFolded",
 ]  # fmt: skip

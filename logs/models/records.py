@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from urllib.parse import urlencode
 
 from django.db import models
 from django.db.models import Q
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrPromise
 
 from logs.models.content import Level
 from logs.models.querysets import UsageRecordQuerySet
+from routescope.data.permalinks import permalink
 
 MONEY_DIGITS = 24
 MONEY_PLACES = 12
@@ -156,7 +155,7 @@ class UsageRecord(models.Model):
     @property
     def permalink(self) -> str:
         """The path that leads its owner to the record, by its request ID."""
-        return permalink_of(self.request_id)
+        return permalink("permalink", "usage", "request_id", self.request_id)
 
     @property
     def is_request(self) -> bool:
@@ -180,11 +179,3 @@ class UsageRecord(models.Model):
         if generating <= 0:
             return None
         return Decimal(self.output_tokens * 1000) / generating
-
-
-def permalink_of(request_id: str) -> str:
-    """Return the path that leads to a request ID: a short one, where browsers leave that as it is."""
-    steps = request_id.split("/")
-    if any(step in ("", ".", "..") for step in steps):
-        return f"{reverse('usage')}?{urlencode({'request_id': request_id})}"
-    return reverse("permalink", args=[request_id])

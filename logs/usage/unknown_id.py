@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 from uuid import UUID
@@ -10,18 +10,21 @@ from uuid import UUID
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from logs.listing.own_records import MOST_RESEMBLING
 from logs.models import UsageRecord
 from logs.usage.explanations import Action, Explanation, Reason, another_account, just_now, oldest_kept
 from routescope.contracts import tabs
-from routescope.text import pasted
-from routescope.text.formatting import day as written_day
+from routescope.text import formatting, pasted
 
 if TYPE_CHECKING:
     from logs.filters.usage_filter import UsageFilter
 
 
-def unknown_id(filters: UsageFilter) -> Explanation:
-    """Say why no record with the ID that was searched for is listed."""
+def unknown_id(filters: UsageFilter, alike: Sequence[str] = ()) -> Explanation:
+    """Say why no record with the ID that was searched for is listed.
+
+    ``alike`` are IDs of which it is a part.
+    """
     searched = filters.searched_id
     clear = Action(_("Clear the search"), filters.address.without("request_id"))
     if pasted.is_key(searched):
@@ -37,14 +40,15 @@ def unknown_id(filters: UsageFilter) -> Explanation:
         "",
         [
             *known,
-            *_of_no_known_shape(searched, clear),
+            *_a_part_of(alike),
+            *_of_no_known_shape(searched, clear, alike),
             *guesses,
             another_account(),
             just_now(filters.address),
             Reason(
                 "retention",
                 _("It may be older than what is kept: records from before %(day)s are deleted.")
-                % {"day": written_day(oldest_kept(filters.now))},
+                % {"day": formatting.day(oldest_kept(filters.now))},
                 sure=False,
             ),
         ],
@@ -88,13 +92,23 @@ def _known_by_name(filters: UsageFilter) -> Iterator[Reason]:
             yield Reason(name, text, (Action(_("Filter by it"), query),))
 
 
-def _of_no_known_shape(searched: str, clear: Action) -> Iterator[Reason]:
+def _a_part_of(alike: Sequence[str]) -> Iterator[Reason]:
+    if alike:
+        path = reverse("usage")
+        ways = tuple(Action(one, url=f"{path}?{urlencode({'request_id': one})}") for one in alike)
+        yield Reason("part", _("It is a part of several of your newest IDs. Which of them?"), ways)
+
+
+def _of_no_known_shape(searched: str, clear: Action, alike: Sequence[str]) -> Iterator[Reason]:
     if pasted.is_address(searched):
         text = _("It is an address, and no part of it is a request ID.")
     elif pasted.is_email(searched):
         text = _("It is an e-mail address. Records are searched by request ID only.")
-    elif pasted.is_shortened(searched):
-        text = _("It is shortened: a part of it is left out. Copy the whole ID.")
+    elif pasted.is_shortened(searched) and not alike:
+        text = _(
+            "It is shortened, and none of the newest %(n)s records of the range shown has an ID like it."
+            " Copy the whole ID, or choose another range."
+        ) % {"n": formatting.exact(MOST_RESEMBLING)}
     elif len(searched) < pasted.SHORTEST:
         text = _("It is shorter than any request ID. Copy the whole ID.")
     else:

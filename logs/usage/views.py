@@ -26,7 +26,6 @@ from logs.filters.usage_filter import GATHERED, UsageFilter
 from logs.listing import failures, own_records
 from logs.listing.display import Display
 from logs.listing.table import ListColumn, ListRow, columns_of_failures, rows_of
-from logs.models import UsageRecord
 from logs.record import details
 from logs.record.details import Details
 from logs.rollups import own_sums, token_limits, traffic
@@ -118,10 +117,14 @@ def record_details(request: AuthenticatedRequest, record_id: UUID) -> HttpRespon
 @require_GET
 @login_required
 def permalink(request: AuthenticatedRequest, request_id: str) -> HttpResponse:
-    """Lead from an ID in an error message to its record. 404 alike for another's ID and for no ID at all."""
-    if not UsageRecord.objects.visible_to(request.user).identified_by(request_id).exists():
-        raise Http404
-    return redirect(f"{reverse('usage')}?{urlencode({'request_id': request_id})}")
+    """Lead from an ID in an error message to its record.
+
+    404 alike for another's ID and for no ID at all, with what may be the reason.
+    """
+    query = QueryDict(mutable=True)
+    query["request_id"] = request_id
+    tab = usage_tab(request.user, query)
+    return tab.render(request, "logs/usage.html") if tab.status == 404 else redirect(tab.page_url)
 
 
 @answers_json
@@ -207,7 +210,8 @@ def _record(request: AuthenticatedRequest, record_id: UUID) -> dict[str, object]
 @dataclass(frozen=True, kw_only=True)
 class UsageTab(Tab):
     """``comparison`` or ``gathering`` (of errors) stands in place of the list; ``explanation`` where there is
-    nothing to list, whose ``columns`` are those of a row after time and ID.
+    nothing to list, whose ``columns`` are those of a row after time and ID. ``whole_id`` is the ID that was
+    found by a part of it.
 
     ``opened`` are the details of the records that stand open, by id: those of the ID searched for.
     ``selection`` is what the figures and the chart are of; None of a ``chart`` where an ID is searched for.
@@ -229,6 +233,7 @@ class UsageTab(Tab):
     display: Display
     columns: Sequence[ListColumn]
     gathering: Gathering | None
+    whole_id: str
     saved: SavedViewsMenu
 
     @property
@@ -281,6 +286,8 @@ def usage_tab(user: User, query: QueryDict) -> UsageTab:
     """Return what a query string asks for: the records of one ID, a list, or a comparison."""
     cursor = Cursor.parse(query)
     chart = comparison = explanation = gathering = None
+    alike: list[str] = []
+    whole_id = ""
     opened: dict[UUID, Details] = {}
     display = Display.of(user)
     with snapshot():
@@ -290,6 +297,10 @@ def usage_tab(user: User, query: QueryDict) -> UsageTab:
         if filters.searched_id:
             cursor = Cursor()
             found = own_records.of_one_id(user, filters.searched_id)
+            if not found and not filters.holds_a_key:
+                alike = own_records.resembling(user, filters.searched_id, filters.selection.chosen)
+                if len(alike) == 1:
+                    found, whole_id = own_records.of_one_id(user, alike[0]), alike[0]
             page, totals = Page(found, older=None, newer=None), Totals.of(found)
             opened = details.of(user, found)
         else:
@@ -307,7 +318,7 @@ def usage_tab(user: User, query: QueryDict) -> UsageTab:
         columns = _columns(filters, display, page)
         if not page.rows and comparison is None and gathering is None:
             if filters.searched_id:
-                explanation = unknown_id.unknown_id(filters)
+                explanation = unknown_id.unknown_id(filters, alike)
             else:
                 explanation = not_found.empty(filters, totals, selection.looked, page)
     return UsageTab(
@@ -323,6 +334,7 @@ def usage_tab(user: User, query: QueryDict) -> UsageTab:
         display=display,
         columns=columns,
         gathering=gathering,
+        whole_id=whole_id,
         saved=saved_views.menu(user, "usage", filters.address),
     )
 

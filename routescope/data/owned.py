@@ -54,6 +54,19 @@ class OwnedQuerySet(models.QuerySet[_Model]):
         """Return the newest rows that carry an ID, at most ``MOST_OF_ONE_ID``."""
         return self.identified_by(identifier).order_by("-id")[:MOST_OF_ONE_ID]
 
+    def resembling(self, column: str, ends: tuple[str, str], among: int, most: int) -> list[str]:
+        """Return the IDs in a column, newest first, that begin and end so: of the newest ``among`` rows.
+
+        No index knows them, so that many rows are read.
+        """
+        beginning, end = ends
+        alike = (
+            one
+            for one in self.newest(Cursor(), among).values_list(column, flat=True)
+            if one.startswith(beginning) and one.endswith(end)
+        )
+        return list(dict.fromkeys(alike))[:most]
+
     def newest(self, cursor: Cursor, limit: int) -> Self:
         """Return at most ``limit`` rows from the cursor on, nearest first."""
         return nearest(self, cursor, limit, self._owners)

@@ -93,6 +93,14 @@ def is_shortened(text: str) -> bool:
     return any(dots in text for dots in _ELLIPSIS)
 
 
+def ends_of(text: str) -> tuple[str, str] | None:
+    """Return how an ID begins and ends that was copied shortened or in part; None for too little."""
+    first, _, rest = text.replace("...", "…").partition("…")
+    last = rest.rpartition("…")[2]
+    beginning, end = first.strip(), last.strip()
+    return (beginning, end) if len(beginning) + len(end) >= SHORTEST and beginning else None
+
+
 def key_in(text: str) -> str | None:
     """Return the first API key, token or other secret in what was pasted."""
     text = text[:LONGEST]

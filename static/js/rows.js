@@ -3,11 +3,35 @@
 // The first press fetches <tr class="record-detail" id="detail-ID"> from the link's own details/, or whatever hx-get
 // says. From then on a press hides and shows what was fetched. A click anywhere on the row is a press, unless it lands
 // on a control or selects text.
+// What is opened comes into view, and stands in the address as #open=ID: a link to it opens it again.
 //   /  goes to the search box     ?  shows the keys     j k  next and previous row     Enter  opens     Escape  leaves the box
 
 function detailOf(toggle) {
   const next = toggle.closest("tr.record")?.nextElementSibling;
   return next?.matches(".record-detail:not([data-swap-error])") ? next : null;
+}
+
+const ID = /([0-9a-f-]{36})\/$/;
+const OPEN = "#open=";
+
+function note(toggle, open) {
+  const id = ID.exec(toggle.getAttribute("href"))?.[1];
+  if (!id) return;
+  const here = location.hash === OPEN + id;
+  if (open ? here : !here) return;
+  history.replaceState(history.state, "", open ? OPEN + id : location.pathname + location.search);
+}
+
+// The whole of the details where they fit, else from their row on.
+function bringIntoView(toggle) {
+  const row = toggle.closest("tr");
+  const detail = detailOf(toggle);
+  if (!detail) return;
+  const { bottom } = detail.getBoundingClientRect();
+  const { top } = row.getBoundingClientRect();
+  const head = row.closest("table").tHead?.offsetHeight ?? 0;
+  const room = Math.min(bottom - innerHeight, top - head);
+  if (room > 0) scrollBy({ top: room, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
 }
 
 function reflect(toggle, open) {
@@ -23,6 +47,12 @@ function upgrade(root) {
 upgrade(document);
 document.addEventListener("htmx:load", (event) => upgrade(event.detail.elt));
 
+if (location.hash.startsWith(OPEN)) {
+  const id = location.hash.slice(OPEN.length);
+  const toggle = [...document.querySelectorAll("tr.record .toggle")].find((one) => ID.exec(one.getAttribute("href"))?.[1] === id);
+  if (toggle && !detailOf(toggle)) document.addEventListener("DOMContentLoaded", () => toggle.click());
+}
+
 document.addEventListener(
   "click",
   (event) => {
@@ -37,6 +67,8 @@ document.addEventListener(
     if (detail) {
       detail.hidden = !detail.hidden;
       reflect(toggle, !detail.hidden);
+      note(toggle, !detail.hidden);
+      if (!detail.hidden) bringIntoView(toggle);
     } else if (row.getAttribute("aria-busy") !== "true") {
       htmx.ajax("GET", `${toggle.getAttribute("href")}details/`, { source: toggle, target: row, swap: "afterend" });
     }
@@ -57,6 +89,8 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (!detail) return;
   toggle.setAttribute("aria-controls", detail.id);
   reflect(toggle, true);
+  note(toggle, true);
+  bringIntoView(toggle);
 });
 
 function walk(step) {

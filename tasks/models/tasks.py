@@ -9,6 +9,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from routescope.data.permalinks import permalink
 from tasks.models.querysets import AsyncTaskManager
 
 MAX_ID_BYTES = 2_500
@@ -223,6 +224,11 @@ class AsyncTask(models.Model):
 
     def __str__(self) -> str:
         return self.task_id
+
+    @property
+    def permalink(self) -> str:
+        """The path that leads its owner to the task, by its ID."""
+        return permalink("task-permalink", "tasks", "task_id", self.task_id)
 
     @property
     def is_final(self) -> bool:

@@ -75,6 +75,16 @@ def live(request: AuthenticatedRequest) -> HttpResponse:
 
 @require_GET
 @login_required
+def permalink(request: AuthenticatedRequest, task_id: str) -> HttpResponse:
+    """Lead from a task's ID to the task. 404 alike for another's ID and for no ID, with the reasons."""
+    query = QueryDict(mutable=True)
+    query["task_id"] = task_id
+    tab = task_tab(request.user, query)
+    return tab.render(request, "tasks/tasks.html") if tab.status == 404 else redirect(tab.page_url)
+
+
+@require_GET
+@login_required
 def task(request: AuthenticatedRequest, task_id: UUID) -> HttpResponse:
     """One task on a page of its own."""
     return render(request, "tasks/task.html", _task(request, task_id))
