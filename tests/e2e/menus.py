@@ -38,12 +38,16 @@ class Menu:
 
     def open(self) -> None:
         """Open the menu as a hand does, on a phone by way of the sheet."""
+        if not self.in_sheet() and self.page.locator(f"{SHEET}:popover-open").count():
+            # It lies over the rest of the page.
+            self.hand.press(self.page.locator(f"{SHEET} > .sheet-head button"), middle)
         if self.in_sheet_shown() and not self.page.locator(SHEET).is_visible():
             self.hand.press(self.page.locator("#filters-open"))
             expect(self.page.locator(SHEET)).to_be_visible()
         if self.box.get_attribute("open") is None:
             # A button that shows a picture alone has no words to press.
-            picture = self.summary.locator("> .visually-hidden:last-child").count() == 1
+            hidden = self.summary.locator("> .visually-hidden:last-child").count() == 1
+            picture = hidden or not self.summary.inner_text().strip()
             self.hand.press(self.summary, middle if picture else words)
         self.expect_open()
         # The page puts an opened menu where there is room: a frame later it stands still.

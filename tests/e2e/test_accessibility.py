@@ -60,6 +60,8 @@ VIEWS = (
     "/records/usage/?range=yesterday",
     "/records/usage/?request_id=req_failed",
     "/records/usage/?range=7d&compare=model",
+    "/records/usage/?range=7d&errors=each",
+    "/records/usage/?range=7d&errors=gathered",
     "/records/usage/limits/?token=prod",
     "/records/tasks/",
     "/records/tasks/?range=all",
@@ -85,7 +87,7 @@ def test_what_opens_is_accessible_too(page: Page, records: None) -> None:
     enter(page)
     page.locator("tr.record .toggle").nth(1).click()
     page.locator("tr.record-detail").wait_for()
-    page.get_by_text("Show as a table").click()
+    page.get_by_text("As a table").click()
     assert faults(page) == []
     for menu in ("Model", "More", "Columns", "Last 24 hours"):
         page.locator("summary", has_text=menu).click()

@@ -79,6 +79,6 @@ def test_the_peak_leads_to_its_minute_and_the_table_to_its_stretch(alice_page: P
     expect(page.locator("[data-stat=requests]")).to_have_attribute("data-value", "3")
     page.go_back()
     expect(page.locator("[data-stat=requests]")).to_have_attribute("data-value", "180")
-    page.get_by_text("Show as a table").click()
+    page.get_by_text("As a table").click()
     page.locator(".chart-table tbody a").first.click()
     expect(page.locator("[data-stat=requests]")).to_have_attribute("data-value", "6")
