@@ -172,7 +172,7 @@ class Chart:
             Tick(
                 self._percent(moment),
                 # A label that would leave the drawing stands before its tick.
-                "end" if (self.end - moment) / (self.end - self.start) < 0.05 else "start",
+                "end" if (self.end - moment) / (self.end - self.start) < 0.13 else "start",
                 _tick_label(moment, self.zone, moments),
                 index % 2 == 0,
             )
@@ -185,8 +185,8 @@ class Chart:
         if peak is None:
             return None
         place = (peak.at - self.start) / (self.end - self.start)
-        # The words are a third of a phone's plot.
-        anchor = "start" if place < 0.2 else "end" if place > 0.8 else "middle"
+        # The words are half of a phone's plot.
+        anchor = "start" if place < 0.3 else "end" if place > 0.7 else "middle"
         label = _("peak %(value)s RPM at %(time)s") % {
             "value": f"{peak.value:,}",
             "time": minute(peak.at),
