@@ -17,7 +17,10 @@ from typing import Any
 from logs.models import UsageRecord
 from logs.pricing.charges import MILLION, ONE, UNIT, WIDE, ChargeLine
 
-INPUT_ITEMS = ("input", "cached_input", "cache_write", "audio_input", "image_input")
+INPUT_ITEMS = (
+    "input", "cached_input", "cache_write", "cache_write_5m", "cache_write_1h_tokens", "audio_input",
+    "image_input",
+)  # fmt: skip
 OUTPUT_ITEMS = ("output", "reasoning", "audio_output", "image_output")
 _TOKEN_ITEMS = (*INPUT_ITEMS, *OUTPUT_ITEMS)
 _SYNONYMS = {
@@ -26,6 +29,7 @@ _SYNONYMS = {
     "cache_read": "cached_input",
     "cached": "cached_input",
     "cache_creation": "cache_write",
+    "cache_write_1h": "cache_write_1h_tokens",
     "call": "per_call",
     "image": "per_image",
     "images": "per_image",
