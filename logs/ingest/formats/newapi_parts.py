@@ -51,18 +51,30 @@ class Part(msgspec.Struct, frozen=True):
 class Tools(msgspec.Struct):
     """Calls of tools: what they cost, and how many there were by the fixed names of quantities."""
 
-    parts: list[Part] = []
     counts: dict[str, int] = {}
+    _priced: list[Part] = []
 
     def add(self, name: str, count: int, price: Decimal, per: int) -> None:
         """Add calls of a tool by the name that its gateway gives it; nothing for none."""
         if count <= 0:
             return
-        kind, counted = _TOOLS.get(name.strip().lower(), (name.strip().lower() or "tool", _OTHER_TOOL))
+        name = name.strip().lower() or "tool"
+        counted = _TOOLS.get(name, ("", _OTHER_TOOL))[1]
         self.counts[counted] = self.counts.get(counted, 0) + count
         if price > 0:
-            taken = {part.kind for part in self.parts}
-            self.parts.append(Part(name if kind in taken else kind, count, price, per))
+            self._priced.append(Part(name, count, price, per))
+
+    @property
+    def parts(self) -> list[Part]:
+        """The calls by what they are; of several tools of one kind, all but one by names of their own."""
+        found: dict[str, Part] = {}
+        # A tool that is called what its kind is comes first.
+        for part in sorted(self._priced, key=lambda part: _TOOLS.get(part.kind, ("",))[0] != part.kind):
+            kind = _TOOLS.get(part.kind, (part.kind,))[0]
+            names = (kind, part.kind, *(f"{part.kind} {number}" for number in range(2, len(found) + 2)))
+            free = next(name for name in names if name not in found)
+            found[free] = msgspec.structs.replace(part, kind=free)
+        return list(found.values())
 
 
 def comes_to(parts: Iterable[Part], group: Decimal) -> Decimal:
