@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -29,7 +30,7 @@ from logs.ingest.formats.newapi_parts import lines, plain
 from logs.ingest.formats.newapi_ratios import Reckoning
 from logs.ingest.formats.newapi_rows import NewApiRow, Row, count_of, is_taken, milliseconds, name_of
 from logs.models import Status
-from logs.models.events import JSONObject, UsageEvent
+from logs.models.events import Failure, JSONObject, UsageEvent
 from routescope.text.identifiers import kept
 from routescope.wire.reading import MAX_NAME, RecordError, address, amount, cut, moment
 
@@ -82,7 +83,7 @@ def fold(
         return True
 
     attempts: dict[str, list[Row]] = {}
-    charged: set[str] = set()
+    charged: dict[str, Call] = {}
     for raw in rows:
         if not is_taken(raw, dialect):
             continue
@@ -91,13 +92,18 @@ def fold(
             attempts.setdefault(row.request_id, []).append(row)
         elif raw.type == CONSUME and row.request_id and row.is_call:
             if take(row, attempts.get(row.request_id, ()), is_further=row.request_id in charged):
-                charged.add(row.request_id)
+                charged.setdefault(row.request_id, calls[-1])
                 attempts.pop(row.request_id, None)
         else:
             take(row, ())
-    for failed in attempts.values():
+    for request_id, failed in attempts.items():
         while failed and not take(failed[-1], failed[:-1]):
             failed.pop()
+        if failed and (whole := charged.get(request_id)) is not None:
+            # An attempt whose row came after the charge's.
+            late = calls.pop()
+            whole.event = together(whole.event, whole.charged_by, late)
+            whole.rows += late.rows
     return calls
 
 
@@ -111,9 +117,22 @@ def together(known: UsageEvent, known_charge: int | None, call: Call) -> UsageEv
         attempt.get("log_id"): attempt for attempt in (*(known.attempts or ()), *(call.event.attempts or ()))
     }
     if by_row:
-        by_row.setdefault(call.attempt["log_id"], call.attempt)
+        for only in (_only_attempt(known), call.attempt):
+            by_row.setdefault(only.get("log_id"), only)
     attempts = [by_row[key] for key in sorted(by_row, key=lambda key: key or 0)]
     return msgspec.structs.replace(base, attempts=attempts if len(attempts) > 1 else base.attempts)
+
+
+def _only_attempt(known: UsageEvent) -> JSONObject:
+    """Return the attempt of a record that lists none, because it was the only one."""
+    return _told(
+        log_id=(known.metadata or {}).get("log_id"),
+        channel=known.channel,
+        status="success" if known.status is Status.SUCCESS else "error",
+        http_status=known.http_status,
+        duration_ms=known.duration_ms,
+        failure=known.error,
+    )
 
 
 def _call(of: Row, failed: Sequence[Row], quota_per_usd: Decimal, *, is_further: bool = False) -> Call:
@@ -256,17 +275,21 @@ def _attempts(of: Row, failed: Sequence[Row]) -> list[JSONObject] | None:
 
 def _attempt(of: Row) -> JSONObject:
     failure = of.failure
-    attempt: JSONObject = {
-        "log_id": of.row.id,
-        "channel": str(of.row.channel_id or ""),
-        "status": "success" if failure is None else "error",
-        "http_status": of.http_status,
-        "duration_ms": of.duration,
-    }
+    return _told(
+        log_id=of.row.id,
+        channel=str(of.row.channel_id or ""),
+        status="success" if failure is None else "error",
+        http_status=of.http_status,
+        duration_ms=of.duration,
+        failure=failure,
+    )
+
+
+def _told(*, failure: Failure | None, **values: Any) -> JSONObject:
     if failure is not None:
-        attempt["error"] = {
+        values["error"] = {
             "type": failure.type,
             "code": failure.code,
             "message": cut(failure.message or "", 1000),
         }
-    return {name: value for name, value in attempt.items() if value not in (None, "")}
+    return {name: value for name, value in values.items() if value not in (None, "")}

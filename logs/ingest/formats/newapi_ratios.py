@@ -29,6 +29,7 @@ from routescope.wire.reading import MAX_COUNT
 _ZERO = Decimal(0)
 _ONE = Decimal(1)
 _NEAR = Decimal("0.01")
+_MOST_TOOLS = 100
 _CALCULATED = re.compile(r"计算参数：([^\n]{1,500})")
 _PARAMETER = re.compile(r"(\w{1,30}): (\d{1,9}\.\d\d)\b")
 _IMAGES = re.compile(r"(?:张数|生成数量) (\d{1,4})\b")
@@ -113,7 +114,7 @@ def _counts_beside(other: Other) -> bool:
 
 def _tools(other: Other) -> Tools:
     tools = Tools()
-    for one in other.tool_surcharges:
+    for one in other.tool_surcharges[:_MOST_TOOLS]:
         tools.add(one.name, one.count, one.price, THOUSAND)
     if not other.tool_surcharges:
         for name in ("web_search", "file_search"):
