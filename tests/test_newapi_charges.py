@@ -70,7 +70,7 @@ def test_cache_writes_of_each_lifetime_are_lines_of_their_own() -> None:
     assert event.quantities == {"cache_write_1h_tokens": 400}
     assert bill(event) == priced(
         input=(30, "3"), cached_input=(600, "0.3"), cache_write=(100, "3.75"),
-        cache_write_1h_tokens=(400, "6"), output=(50, "15"),
+        cache_write_1h=(400, "6"), output=(50, "15"),
     )  # fmt: skip
 
 
@@ -81,7 +81,10 @@ def test_writes_of_5_minutes_at_their_own_price_stand_beside_those_of_no_lifetim
          "cache_creation_tokens_5m": 100, "cache_creation_ratio_5m": 1.5},
         645, prompt_tokens=30,
     )  # fmt: skip
-    assert bill(event) == priced(input=(30, "3"), cache_write=(200, "3.75"), cache_write_5m=(100, "4.5"))
+    assert event.billing is not None
+    kinds = {line["kind"]: (line["tokens"], line["unit_price"]) for line in event.billing["lines"]}
+    assert kinds == {"input": (30, "3"), "cache_write": (200, "3.75"), "cache_write_5m": (100, "4.5")}
+    bill(event)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +247,7 @@ def test_a_tier_that_is_told_is_its_kinds() -> None:
     assert event.input_tokens == 320_000
     assert bill(event) == priced(
         input=(250_000, "6"), output=(1000, "22.5"), cached_input=(40_000, "0.6"),
-        cache_write=(10_000, "7.5"), cache_write_1h_tokens=(20_000, "12"),
+        cache_write=(10_000, "7.5"), cache_write_1h=(20_000, "12"),
     )  # fmt: skip
     assert event.billing is not None
     assert event.billing["price_version"] == "tier long_context"
@@ -353,3 +356,26 @@ def test_lines_add_up_whatever_a_row_tells(other: dict[str, Any], quota: int, pr
     if event.billing and "lines" in event.billing:
         made = sum((Decimal(line["amount"]) for line in event.billing["lines"]), Decimal(0))
         assert made == event.cost
+
+
+# --- Ratios that another gateway sends as they are ---------------------------------------------------------
+
+
+def test_ratios_that_are_sent_as_they_are_make_the_same_lines() -> None:
+    sent = {
+        "model_ratio": 1.25, "completion_ratio": 4, "group_ratio": 2, "audio_ratio": 16,
+        "audio_completion_ratio": 2, "tool_surcharges": [{"name": "web_search", "count": 2, "price": 10}],
+    }  # fmt: skip
+    heard = {"audio_input_tokens": 900, "audio_output_tokens": 800, "cached_tokens": 0}
+    found = facts.read(record(billing=sent, input_tokens=1000, output_tokens=1000, **heard))
+    assert found is not None
+    assert {line.item: (line.quantity, line.unit_price) for line in found.lines} == priced(
+        input=(100, "2.5"), audio_input=(900, "40"), output=(200, "10"), audio_output=(800, "80"),
+        web_search=(2, "10"),
+    )  # fmt: skip
+    assert sum(line.amount for line in found.lines) == Decimal("0.2445")
+
+
+def test_ratios_of_nothing_say_nothing_of_a_charge() -> None:
+    sent = {"model_ratio": 0, "completion_ratio": 0, "billing_mode": "tiered_expr", "matched_tier": "b"}
+    assert facts.read(record(billing=sent, cost=Decimal(1))) is None

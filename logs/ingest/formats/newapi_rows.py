@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from logs.ingest.formats.newapi_other import CONSUME, ERROR, REFUND, TOOL, Dialect, Other, told
-from logs.models import RecordType
+from logs.models import REQUEST_TYPES, RecordType
 from logs.models.events import Failure
 from routescope.wire.reading import MAX_COUNT, MAX_NAME, shortened
 
@@ -48,60 +48,27 @@ class NewApiRow(msgspec.Struct):
 
 @dataclass(slots=True)
 class Row:
-    """A row with what its JSON tells. ``other`` is empty where the dialect has none."""
+    """A row with what its JSON tells. ``other`` is empty where the dialect has none.
+
+    ``failure`` says why a call failed; None where it did not.
+    """
 
     row: NewApiRow
     dialect: Dialect
     other: Other
     request_id: str
+    kind: RecordType
+    failure: Failure | None
 
     @classmethod
     def of(cls, row: NewApiRow, dialect: Dialect) -> Row:
         other = told(row.other, Other) if dialect is Dialect.NEW_API else Other()
-        return cls(row, dialect, other, (row.request_id or "").strip())
-
-    @property
-    def kind(self) -> RecordType:
-        row, other = self.row, self.other
-        if row.type == REFUND:
-            return RecordType.REFUND
-        if row.type == TOOL or (row.type == CONSUME and ((row.quota or 0) < 0 or other.is_recalculation)):
-            # Given back, and no refund of one charge; the difference to what a task was charged beforehand;
-            # a tool's own charge. None of them is a further call.
-            return RecordType.ADJUSTMENT
-        is_task = row.type == CONSUME and (other.is_task or bool(other.task_id))
-        return RecordType.TASK if is_task else RecordType.REQUEST
+        kind = _kind(row, other)
+        return cls(row, dialect, other, (row.request_id or "").strip(), kind, _failure(row, other, kind))
 
     @property
     def is_call(self) -> bool:
-        return self.kind in (RecordType.REQUEST, RecordType.TASK)
-
-    @property
-    def failure(self) -> Failure | None:
-        """Why the call failed; None where it did not."""
-        row, other = self.row, self.other
-        if row.type == ERROR:
-            return Failure(
-                type=name_of(other.error_type) or None,
-                code=name_of(str(other.error_code)) if other.error_code not in (None, "") else None,
-                message=shortened(row.content) if row.content else None,
-            )
-        if row.type != CONSUME or not self.is_call:
-            return None
-        if other.violation_fee:
-            return Failure(
-                type=name_of(other.upstream_error_type) or None,
-                code=name_of(other.violation_fee_code) or "violation_fee",
-                message=shortened(other.violation_fee_marker or row.content or "") or None,
-            )
-        if (ended := other.stream_status) is None or not ended.is_error:
-            return None
-        reason = name_of(ended.end_reason)
-        said = ended.end_error or "; ".join(ended.errors[:_MOST_ERRORS])
-        return Failure(
-            code=reason if reason not in _NORMAL_ENDS or not said else None,
-            message=shortened(said) if said else None,
-        )
+        return self.kind in REQUEST_TYPES
 
     @property
     def http_status(self) -> int | None:
@@ -119,6 +86,42 @@ class Row:
         if measured is None and row.use_time is not None:
             measured = row.use_time * 1000
         return milliseconds(measured)
+
+
+def _kind(row: NewApiRow, other: Other) -> RecordType:
+    if row.type == REFUND:
+        return RecordType.REFUND
+    if row.type == TOOL or (row.type == CONSUME and ((row.quota or 0) < 0 or other.is_recalculation)):
+        # Given back, and no refund of one charge; the difference to what a task was charged beforehand; a
+        # tool's own charge. None of them is a further call.
+        return RecordType.ADJUSTMENT
+    is_task = row.type == CONSUME and (other.is_task or bool(other.task_id))
+    return RecordType.TASK if is_task else RecordType.REQUEST
+
+
+def _failure(row: NewApiRow, other: Other, kind: RecordType) -> Failure | None:
+    if row.type == ERROR:
+        return Failure(
+            type=name_of(other.error_type) or None,
+            code=name_of(str(other.error_code)) if other.error_code not in (None, "") else None,
+            message=shortened(row.content) if row.content else None,
+        )
+    if row.type != CONSUME or kind not in REQUEST_TYPES:
+        return None
+    if other.violation_fee:
+        return Failure(
+            type=name_of(other.upstream_error_type) or None,
+            code=name_of(other.violation_fee_code) or "violation_fee",
+            message=shortened(other.violation_fee_marker or row.content or "") or None,
+        )
+    if (ended := other.stream_status) is None or not ended.is_error:
+        return None
+    reason = name_of(ended.end_reason)
+    said = ended.end_error or "; ".join(ended.errors[:_MOST_ERRORS])
+    return Failure(
+        code=reason if reason not in _NORMAL_ENDS or not said else None,
+        message=shortened(said) if said else None,
+    )
 
 
 def is_taken(row: NewApiRow, dialect: Dialect) -> bool:
