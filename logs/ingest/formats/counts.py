@@ -6,8 +6,8 @@ the input, xAI reasoning beside the output, Gemini's thinking may stand in the t
 says decides, in this order:
 
 1. **Size**: a part that is larger than its whole lies beside it.
-2. **The total**, where one is given: of the ways to count that are left, the one whose sum it is. A total that
-   is but the sum of the two counts as sent says nothing where that cannot be.
+2. **The total**, where one is given: of the ways to count that are left, the one whose sum it is. A total
+   that is but the sum of the two counts as sent says nothing where that cannot be.
 3. **The dialect**, where nothing else does (``Told.beside``).
 
 What contradicts itself even so is kept as it was sent and marked; it is never priced from the catalogue.
@@ -27,6 +27,8 @@ from routescope.wire.reading import MAX_COUNT
 CACHE = frozenset({"cached", "written"})
 """Beside the input with Anthropic's and Bedrock's own counts."""
 REASONING = frozenset({"reasoning"})
+_NOTHING: frozenset[str] = frozenset()
+_GEMINI = ("gemini", "google", "vertex", "gcp.")
 _OF_INPUT = ("cached", "written", "audio_input", "image_input", "tool_input")
 _OF_OUTPUT = ("reasoning", "audio_output", "image_output")
 
@@ -78,40 +80,31 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
 def settle(told: Told) -> Settled:
     """Return what the counts mean, each between 0 and ``MAX_COUNT``."""
     parts = _parts(told)
-    total = told.total or None
-    given, made = told.input, told.output
-    if total is not None and (given is None or made is None) and (told.beside or given is not made):
-        # One of the two was not given, and the total says it. Of parts beside, only the dialect knows.
-        apart = sum(parts.get(name, 0) for name in told.beside)
-        rest = total - apart - (given or 0) - (made or 0)
-        if rest > 0 and _is_possible(parts, told.beside, (given or 0), made if made is not None else rest):
-            given, made = (rest, made) if given is None else (given, rest)
-    elif total is not None and given is made is None:
-        given = total
-    whole_in, whole_out = given or 0, made or 0
+    given, made = _completed(told, parts)
     plain = Settled(
-        input=_bounded(whole_in),
-        output=_bounded(whole_out),
+        input=_bounded(given),
+        output=_bounded(made),
         reasoning=None if told.reasoning is None else _bounded(told.reasoning),
-        by=None if given == told.input and made == told.output else "total",
+        by=None if given == (told.input or 0) and made == (told.output or 0) else "total",
     )
-    if not parts and total in (None, whole_in + whole_out):
+    total = told.total or None
+    if not parts and total in (None, given + made):
         return plain
-    ways = _ways(told, parts, whole_in, whole_out)
-    inside_is_possible = _is_possible(parts, frozenset(), whole_in, whole_out)
-    if total is not None and (total != whole_in + whole_out or inside_is_possible):
-        for way in ways:
-            if sum(_wholes(parts, way, whole_in, whole_out)) == total:
-                return _settled(plain, parts, way, "total")
-        usual = sum(_wholes(parts, ways[0], whole_in, whole_out))
-        if told.thinks_beyond and not told.reasoning and total > usual:
-            found = _settled(plain, parts, ways[0], "total")
-            thought = total - usual
-            return msgspec.structs.replace(
-                found, output=_bounded(found.output + thought), reasoning=_bounded(thought), by="total"
-            )
-        return msgspec.structs.replace(plain, is_contradiction=True)
-    return _settled(plain, parts, ways[0], "dialect" if ways[0] == told.beside & set(parts) else "size")
+    inside_is_possible = _is_possible(parts, _NOTHING, given, made)
+    if inside_is_possible and (total == given + made or (total is None and not told.beside)):
+        return plain
+    ways = _ways(told, parts, given, made)
+    if total is None or total == given + made:
+        return _settled(plain, parts, ways[0], "dialect" if ways[0] == told.beside & set(parts) else "size")
+    for way in ways:
+        if sum(_wholes(parts, way, given, made)) == total:
+            return _settled(plain, parts, way, "total")
+    thought = total - sum(_wholes(parts, ways[0], given, made))
+    if told.thinks_beyond and not told.reasoning and thought > 0:
+        found = _settled(plain, parts, ways[0], "total")
+        output = _bounded(found.output + thought)
+        return msgspec.structs.replace(found, output=output, reasoning=_bounded(thought), by="total")
+    return msgspec.structs.replace(plain, is_contradiction=True)
 
 
 def put(event: UsageEvent, told: Told) -> None:
@@ -123,13 +116,14 @@ def put(event: UsageEvent, told: Told) -> None:
     event.reasoning_tokens = settled.reasoning
     event.audio_input_tokens = _bounded(told.audio_input or 0) or None
     event.audio_output_tokens = _bounded(told.audio_output or 0) or None
-    further = {
-        "cache_write_1h_tokens": told.written_1h,
-        "cached_audio_tokens": told.cached_audio,
-        "image_input_tokens": told.image_input,
-        "image_output_tokens": told.image_output,
-    }
-    if found := {name: _bounded(count) for name, count in further.items() if count}:
+    if told.written_1h or told.cached_audio or told.image_input or told.image_output:
+        further = {
+            "cache_write_1h_tokens": told.written_1h,
+            "cached_audio_tokens": told.cached_audio,
+            "image_input_tokens": told.image_input,
+            "image_output_tokens": told.image_output,
+        }
+        found = {name: _bounded(count) for name, count in further.items() if count}
         event.quantities = {**(event.quantities or {}), **found}
     if read := how_read(told, settled):
         event.metadata = {**(event.metadata or {}), COUNTS_READ: read}
@@ -150,21 +144,59 @@ def how_read(told: Told, settled: Settled) -> JSONObject | None:
     return {"sent": sent, "by": settled.by, **({"beside": list(settled.beside)} if settled.beside else {})}
 
 
+def thinks_beyond(provider: str, model: str) -> bool:
+    """Tell whether a provider's total may hold thinking that nothing else names: Gemini's does."""
+    bare = model.rpartition("/")[2].lower()
+    return bare.startswith("gemini") or (provider.lower().startswith(_GEMINI) and "claude" not in bare)
+
+
+def seconds(value: float | None) -> int | float | None:
+    """Return a length in seconds to the millisecond, a whole number where it is one; None for none."""
+    if value is None or not 0 <= value <= MAX_COUNT:
+        return None
+    rounded = round(value, 3)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
 def _written(told: Told) -> int:
     return max(told.written or 0, (told.written_5m or 0) + (told.written_1h or 0))
 
 
 def _parts(told: Told) -> dict[str, int]:
     """Return the parts of input and output that were told and are not nothing."""
-    counts = {name: getattr(told, name) or 0 for name in (*_OF_INPUT, *_OF_OUTPUT)}
-    counts["written"] = _written(told)
-    return {name: count for name, count in counts.items() if count > 0}
+    counted = (
+        ("cached", told.cached),
+        ("written", _written(told)),
+        ("audio_input", told.audio_input),
+        ("image_input", told.image_input),
+        ("tool_input", told.tool_input),
+        ("reasoning", told.reasoning),
+        ("audio_output", told.audio_output),
+        ("image_output", told.image_output),
+    )
+    return {name: count for name, count in counted if count and count > 0}
+
+
+def _completed(told: Told, parts: Mapping[str, int]) -> tuple[int, int]:
+    """Return input and output as sent; of two of which one was not given, it is what the total leaves."""
+    given = None if told.input is None else max(told.input, 0)
+    made = None if told.output is None else max(told.output, 0)
+    if given is not None and made is not None:
+        return given, made
+    total = told.total or 0
+    beside = told.beside & set(parts)
+    apart = sum(parts[name] for name in beside)
+    rest = total - apart - (given or 0) - (made or 0)
+    if rest <= 0:
+        return given or 0, made or 0
+    filled = (rest, made or 0) if given is None else (given, rest)
+    return filled if _is_possible(parts, beside, *filled) else (given or 0, made or 0)
 
 
 def _ways(told: Told, parts: Mapping[str, int], given: int, made: int) -> list[frozenset[str]]:
     """Return the possible sets of parts that lie beside, those that are most like the dialect's first."""
     usual = told.beside & set(parts)
-    both = CACHE <= set(parts) and not told.is_split
+    both = set(parts) >= CACHE and not told.is_split
     found = [
         frozenset(way)
         for size in range(len(parts) + 1)
