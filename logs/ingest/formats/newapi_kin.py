@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from logs.ingest.formats.counts import CACHE, Told
 from logs.ingest.formats.newapi_other import HubMetadata, LaiskyMetadata
-from logs.ingest.formats.newapi_parts import MILLION, USD_PER_RATIO, Part, Tools, explains, or_one
+from logs.ingest.formats.newapi_parts import MILLION, USD_PER_RATIO, Portion, Tools, explains, or_one
 from logs.ingest.formats.newapi_ratios import Reckoning
 
 _ZERO = Decimal(0)
@@ -60,7 +60,7 @@ def of_one_hub(told: HubMetadata, prompt: int, completion: int) -> Reckoning:
     found.counts = tools.counts
     if told.input_ratio is not None:
         if told.price_type == "times":
-            found.parts = [Part("call", 1, told.input_ratio * _PER_CALL, 1)]
+            found.parts = [Portion("call", 1, told.input_ratio * _PER_CALL, 1)]
         else:
             found.parts = _by_tokens(told, prompt, completion)
             # It cuts what each kind adds off to whole tokens.
@@ -70,20 +70,20 @@ def of_one_hub(told: HubMetadata, prompt: int, completion: int) -> Reckoning:
     return found
 
 
-def _by_tokens(told: HubMetadata, prompt: int, completion: int) -> list[Part]:
+def _by_tokens(told: HubMetadata, prompt: int, completion: int) -> list[Portion]:
     paid_in, paid_out = or_one(told.input_ratio) * USD_PER_RATIO, or_one(told.output_ratio) * USD_PER_RATIO
-    apart: dict[str, Part] = {}
+    apart: dict[str, Portion] = {}
     for name, kind in _HUB_KINDS.items():
         count = getattr(told, name) or 0
         price = (paid_out if kind in _MADE else paid_in) * or_one(getattr(told, f"{name}_ratio"))
         if count > 0:
-            apart[name] = Part(kind, count, price)
+            apart[name] = Portion(kind, count, price)
     made = sum(int(part.quantity or 0) for part in apart.values() if part.kind in _MADE)
     given = sum(int(part.quantity or 0) for part in apart.values() if part.kind not in _MADE)
     return [
-        Part("input", max(prompt - given, 0), paid_in),
+        Portion("input", max(prompt - given, 0), paid_in),
         *apart.values(),
-        Part("output", max(completion - made, 0), paid_out),
+        Portion("output", max(completion - made, 0), paid_out),
     ]
 
 
@@ -106,17 +106,17 @@ def of_one_api(
         ),
         _ONE,
     )
-    tools: list[Part] = []
+    tools: list[Portion] = []
     if cost := _TOOLS_COST.search(content):
-        tools = [Part("tool", None, Decimal(cost[1]) / quota_per_usd, 1)]
+        tools = [Portion("tool", None, Decimal(cost[1]) / quota_per_usd, 1)]
     if words := _RATIOS.search(content):
         ratio, group, output = (Decimal(value) for value in words.groups() if value is not None)
         unit = ratio * USD_PER_RATIO
-        parts = [Part("input", prompt, unit), Part("output", completion, unit * output)]
+        parts = [Portion("input", prompt, unit), Portion("output", completion, unit * output)]
         of_tools = sum((part.price for part in tools), _ZERO)
         if explains(parts, group, charged - of_tools, _ONE / quota_per_usd):
             found.group = group
             found.parts = parts
-            tools = [Part(part.kind, None, part.price / group, 1) for part in tools if group > 0]
+            tools = [Portion(part.kind, None, part.price / group, 1) for part in tools if group > 0]
     found.parts += tools
     return found

@@ -35,7 +35,7 @@ _TOOLS = {
 _OTHER_TOOL = "tool_call_count"
 
 
-class Part(msgspec.Struct, frozen=True):
+class Portion(msgspec.Struct, frozen=True):
     """``quantity`` at ``price`` USD for each ``per`` of them. ``quantity`` None: an amount alone."""
 
     kind: str
@@ -52,7 +52,7 @@ class Tools(msgspec.Struct):
     """Calls of tools: what they cost, and how many there were by the fixed names of quantities."""
 
     counts: dict[str, int] = {}
-    _priced: list[Part] = []
+    _priced: list[Portion] = []
 
     def add(self, name: str, count: int, price: Decimal, per: int) -> None:
         """Add calls of a tool by the name that its gateway gives it; nothing for none."""
@@ -62,12 +62,12 @@ class Tools(msgspec.Struct):
         counted = _TOOLS.get(name, ("", _OTHER_TOOL))[1]
         self.counts[counted] = self.counts.get(counted, 0) + count
         if price > 0:
-            self._priced.append(Part(name, count, price, per))
+            self._priced.append(Portion(name, count, price, per))
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[Portion]:
         """The calls by what they are; of several tools of one kind, all but one by names of their own."""
-        found: dict[str, Part] = {}
+        found: dict[str, Portion] = {}
         # A tool that is called what its kind is comes first.
         for part in sorted(self._priced, key=lambda part: _TOOLS.get(part.kind, ("",))[0] != part.kind):
             kind = _TOOLS.get(part.kind, (part.kind,))[0]
@@ -77,17 +77,17 @@ class Tools(msgspec.Struct):
         return list(found.values())
 
 
-def comes_to(parts: Iterable[Part], group: Decimal) -> Decimal:
+def comes_to(parts: Iterable[Portion], group: Decimal) -> Decimal:
     """Return what the parts cost together in USD, before anything is rounded."""
     return sum((part.cost(group) for part in parts), _ZERO)
 
 
-def explains(parts: Iterable[Part], group: Decimal, charged: Decimal, noise: Decimal) -> bool:
+def explains(parts: Iterable[Portion], group: Decimal, charged: Decimal, noise: Decimal) -> bool:
     """Tell whether the parts come to the charge. ``noise`` is what rounding may leave between them."""
     return abs(comes_to(parts, group) - charged) <= noise
 
 
-def lines(parts: Sequence[Part], group: Decimal, charged: Decimal, noise: Decimal) -> list[JSONObject]:
+def lines(parts: Sequence[Portion], group: Decimal, charged: Decimal, noise: Decimal) -> list[JSONObject]:
     """Return the receipt's lines, which add up to the charge."""
     if comes_to(parts, group) <= 0:
         # Nothing that was charged is explained by what costs nothing.
@@ -95,7 +95,7 @@ def lines(parts: Sequence[Part], group: Decimal, charged: Decimal, noise: Decima
     return settled([_line(part, group) for part in parts], charged, noise)
 
 
-def _line(part: Part, group: Decimal) -> JSONObject:
+def _line(part: Portion, group: Decimal) -> JSONObject:
     cost = _usd(part.cost(group))
     if part.quantity is None:
         return line(part.kind, cost)

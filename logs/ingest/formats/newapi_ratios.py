@@ -18,7 +18,7 @@ from logs.ingest.formats.newapi_other import Other
 from logs.ingest.formats.newapi_parts import (
     THOUSAND,
     USD_PER_RATIO,
-    Part,
+    Portion,
     Tools,
     comes_to,
     explains,
@@ -44,7 +44,7 @@ class Reckoning:
 
     told: Told
     group: Decimal
-    parts: list[Part] = field(default_factory=list)
+    parts: list[Portion] = field(default_factory=list)
     images: int | None = None
     counts: dict[str, int] = field(default_factory=dict)
     tier: str | None = None
@@ -128,7 +128,7 @@ def _tools(other: Other) -> Tools:
 # --- By tokens ---------------------------------------------------------------------------------------------
 
 
-def _by_tokens(other: Other, told: Told, group: Decimal, charged: Decimal, noise: Decimal) -> list[Part]:
+def _by_tokens(other: Other, told: Told, group: Decimal, charged: Decimal, noise: Decimal) -> list[Portion]:
     """Return the parts of a charge by ratios, and settle in ``told`` what its counts include."""
     if (other.audio or other.ws) and (other.audio_input or other.audio_output):
         return list(_spoken(other, told))
@@ -165,23 +165,23 @@ def _without_overlap(told: Told) -> None:
         told.written_1h = min(told.written_1h or 0, told.written - (told.written_5m or 0)) or None
 
 
-def _written(other: Other, told: Told, *, is_beside: bool, is_split: bool) -> Iterator[Part]:
+def _written(other: Other, told: Told, *, is_beside: bool, is_split: bool) -> Iterator[Portion]:
     unit = (other.model_ratio or _ZERO) * USD_PER_RATIO
     cached, written = told.cached or 0, told.written or 0
     images = told.image_input or 0
     heard = _count(other.audio_input_token_count) if other.audio_input_seperate_price else 0
     base = (told.input or 0) - images - heard - (0 if is_beside else cached + written)
-    yield Part("input", max(base, 0), unit)
-    yield Part("cached_input", cached, unit * or_one(other.cache_ratio))
+    yield Portion("input", max(base, 0), unit)
+    yield Portion("cached_input", cached, unit * or_one(other.cache_ratio))
     yield from _cache_writes(other, told, unit, is_split=is_split)
     if images:
-        yield Part("image_input", images, unit * or_one(other.image_ratio))
+        yield Portion("image_input", images, unit * or_one(other.image_ratio))
     if heard:
-        yield Part("audio_input", heard, other.audio_input_price or _ZERO)
-    yield Part("output", told.output or 0, unit * or_one(other.completion_ratio))
+        yield Portion("audio_input", heard, other.audio_input_price or _ZERO)
+    yield Portion("output", told.output or 0, unit * or_one(other.completion_ratio))
 
 
-def _cache_writes(other: Other, told: Told, unit: Decimal, *, is_split: bool) -> Iterator[Part]:
+def _cache_writes(other: Other, told: Told, unit: Decimal, *, is_split: bool) -> Iterator[Portion]:
     usual = unit * or_one(other.cache_creation_ratio)
     short, long = told.written_5m or 0, told.written_1h or 0
     prices = usual, usual
@@ -192,26 +192,26 @@ def _cache_writes(other: Other, told: Told, unit: Decimal, *, is_split: bool) ->
     if prices[0] == usual:
         plain, short = plain + short, 0
     elif not plain:
-        yield Part("cache_write", short, prices[0])
+        yield Portion("cache_write", short, prices[0])
         short = 0
     if plain:
-        yield Part("cache_write", plain, usual)
+        yield Portion("cache_write", plain, usual)
     if short:
-        yield Part("cache_write_5m", short, prices[0])
+        yield Portion("cache_write_5m", short, prices[0])
     if long:
-        yield Part("cache_write_1h", long, prices[1])
+        yield Portion("cache_write_1h", long, prices[1])
 
 
-def _spoken(other: Other, told: Told) -> Iterator[Part]:
+def _spoken(other: Other, told: Told) -> Iterator[Portion]:
     unit = (other.model_ratio or _ZERO) * USD_PER_RATIO
     heard, said = _count(other.audio_input), _count(other.audio_output)
     text_in, text_out = other.text_input, other.text_output
     audio = unit * or_one(other.audio_ratio)
-    yield Part("input", max((told.input or 0) - heard, 0) if text_in is None else _count(text_in), unit)
-    yield Part("audio_input", heard, audio)
+    yield Portion("input", max((told.input or 0) - heard, 0) if text_in is None else _count(text_in), unit)
+    yield Portion("audio_input", heard, audio)
     written = max((told.output or 0) - said, 0) if text_out is None else _count(text_out)
-    yield Part("output", written, unit * or_one(other.completion_ratio))
-    yield Part("audio_output", said, audio * or_one(other.audio_completion_ratio))
+    yield Portion("output", written, unit * or_one(other.completion_ratio))
+    yield Portion("audio_output", said, audio * or_one(other.audio_completion_ratio))
 
 
 # --- By the call -------------------------------------------------------------------------------------------
@@ -236,7 +236,9 @@ def _images(other: Other, content: str, multipliers: dict[str, Decimal]) -> int 
     return round(multipliers["n"]) if "n" in multipliers else None
 
 
-def _by_call(other: Other, found: Reckoning, multipliers: dict[str, Decimal], charged: Decimal) -> list[Part]:
+def _by_call(
+    other: Other, found: Reckoning, multipliers: dict[str, Decimal], charged: Decimal
+) -> list[Portion]:
     """Return the part of a charge by the call, or by what the call's price was multiplied by."""
     price = other.model_price or _ZERO
     once = price * found.group
@@ -248,7 +250,7 @@ def _by_call(other: Other, found: Reckoning, multipliers: dict[str, Decimal], ch
         product *= value
     if seconds := multipliers.get("seconds"):
         if abs(times - product) <= _NEAR * product:
-            return [Part("video_seconds", seconds, charged / found.group / seconds, 1)]
+            return [Portion("video_seconds", seconds, charged / found.group / seconds, 1)]
     elif found.images and times >= found.images * (1 - _NEAR):
-        return [Part("image", found.images, charged / found.group / found.images, 1)]
-    return [Part("call", 1, price, 1)]
+        return [Portion("image", found.images, charged / found.group / found.images, 1)]
+    return [Portion("call", 1, price, 1)]

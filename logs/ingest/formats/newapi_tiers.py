@@ -15,7 +15,7 @@ from decimal import Decimal
 
 from logs.ingest.formats.counts import CACHE, Told
 from logs.ingest.formats.newapi_other import Other
-from logs.ingest.formats.newapi_parts import MILLION, Part, explains
+from logs.ingest.formats.newapi_parts import MILLION, Portion, explains
 
 _LONGEST = 16_000
 _ONE = Decimal(1)
@@ -40,7 +40,7 @@ _KINDS = {
 _FACTS = {"seconds": "video_seconds"}
 
 
-def parts(other: Other, told: Told, group: Decimal, charged: Decimal, noise: Decimal) -> list[Part]:
+def parts(other: Other, told: Told, group: Decimal, charged: Decimal, noise: Decimal) -> list[Portion]:
     """Return the kinds of a tier's price where they come to the charge, else the charge as one part."""
     terms = _terms(other)
     factor = _ONE
@@ -55,7 +55,7 @@ def parts(other: Other, told: Told, group: Decimal, charged: Decimal, noise: Dec
                 return found
     # The group's ratio is in the amount, as it is in those of the others.
     whole = charged / group if group > 0 else charged
-    return [Part(f"tier {other.matched_tier or ''}".strip(), None, whole, 1)]
+    return [Portion(f"tier {other.matched_tier or ''}".strip(), None, whole, 1)]
 
 
 def _terms(other: Other) -> list[tuple[str, str, Decimal]] | None:
@@ -122,14 +122,14 @@ def _priced(
     counts: Mapping[str, int],
     facts: Mapping[str, object],
     factor: Decimal,
-) -> Iterator[Part]:
+) -> Iterator[Portion]:
     for var, fact, price in terms:
         if var == "fixed":
-            yield Part("call", 1, price * factor, 1)
+            yield Portion("call", 1, price * factor, 1)
         elif var == "u":
             value = facts.get(fact)
             number = Decimal(str(value)) if isinstance(value, int | float) else Decimal(0)
-            yield Part(_FACTS.get(fact, fact), number, price * factor, 1)
+            yield Portion(_FACTS.get(fact, fact), number, price * factor, 1)
         else:
             # A variable that is not known here counts nothing, so that the sum is not the charge.
-            yield Part(_KINDS.get(var, var), counts.get(var, 0), price * factor, MILLION)
+            yield Portion(_KINDS.get(var, var), counts.get(var, 0), price * factor, MILLION)
