@@ -19,7 +19,8 @@ from logs.models import GroupRatio, ModelPrice, RecordType, Status, UsageRecord
 from logs.models.events import UsageEvent
 from logs.models.prices import BEGINNING
 from logs.pricing.charges import UNIT
-from logs.pricing.quotes import Consumed, PriceBook, Quote, _quote
+from logs.pricing.consumed import Consumed
+from logs.pricing.quotes import PriceBook, Quote, priced
 from logs.rollups import own_sums
 from logs.selection.chosen import Selection
 from tests.cast import NOON, event, signed_in, store

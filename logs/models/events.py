@@ -11,6 +11,9 @@ import msgspec
 from logs.models import Cause, RecordType, Status
 
 JSONObject = dict[str, Any]
+COUNTS_READ = "counts_read"
+"""The key in a record's metadata under which stands how its token counts were read, where that is worth a
+word: `logs.ingest.formats.counts.how_read`."""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +59,7 @@ class UsageEvent(msgspec.Struct, kw_only=True):
     audio_input_tokens: int | None = None
     audio_output_tokens: int | None = None
     image_count: int | None = None
-    quantities: dict[str, int] | None = None
+    quantities: dict[str, int | float] | None = None
     cost: Decimal | None = None
     billing: JSONObject | None = None
     error: Failure | None = None

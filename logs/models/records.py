@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 from urllib.parse import urlencode
 
 from django.db import models
@@ -157,6 +158,11 @@ class UsageRecord(models.Model):
     def permalink(self) -> str:
         """The path that leads its owner to the record, by its request ID."""
         return permalink_of(self.request_id)
+
+    @property
+    def unpriced(self) -> Any:
+        """What was used and has no price, as ``billing`` keeps it; None for a record that has a price."""
+        return (self.billing or {}).get("unpriced") if self.cost is None else None
 
     @property
     def is_request(self) -> bool:
