@@ -47,7 +47,8 @@ class Status(models.IntegerChoices):
 CALLS = Q(type__in=REQUEST_TYPES)
 FAILED = Q(status=Status.ERROR)
 REFUNDS = Q(type=RecordType.REFUND)
-"""What counts as a request, as an error, as a refund: in the sums as in the records."""
+ADJUSTMENTS = Q(type=RecordType.ADJUSTMENT)
+"""What counts as a request, as an error, as a refund, as an adjustment: in the sums as in the records."""
 
 
 class Cause(models.IntegerChoices):

@@ -77,6 +77,13 @@ class Receipt:
         return self.total is None and self.by_catalogue is not None and not self.by_catalogue.is_whole
 
     @property
+    def why_unpriced(self) -> list[str]:
+        """Why there is no price, or what has none, in sentences; empty where all has one."""
+        if self.unpriced is not None:
+            return [self.unpriced.sentence]
+        return [one.sentence for one in self.by_catalogue.missing] if self.by_catalogue else []
+
+    @property
     def seller_note(self) -> str:
         """Whose price it is, where the gateway did not name the provider."""
         quote = self.by_catalogue
