@@ -272,7 +272,7 @@ def test_the_page_shows_lines_total_version_and_the_difference(
 
 def test_an_unpriced_record_says_so(alice_client: Client, gateway: Gateway) -> None:
     store(gateway, event(model="nobody-knows"))
-    assert "no price is known for “nobody-knows”" in details(alice_client, UsageRecord.objects.get())
+    assert "No price is known for “nobody-knows”" in details(alice_client, UsageRecord.objects.get())
 
 
 def test_a_refund_is_a_line(alice_client: Client, gateway: Gateway) -> None:

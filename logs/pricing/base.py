@@ -5,10 +5,11 @@ It says since when a tier's price is known ("verified on"), not since when it ho
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import genai_prices
 from genai_prices import types as base
@@ -74,6 +75,61 @@ def model_at(provider: str, name: str) -> Known | None:
     if seller is None or found is None:
         return None
     return Known(found, any(found is own for own in seller.models))
+
+
+class Words(NamedTuple):
+    """Literal words of names: of whole ones, their beginnings, endings, and what they hold."""
+
+    whole: frozenset[str]
+    beginnings: tuple[str, ...]
+    endings: tuple[str, ...]
+    inside: tuple[str, ...]
+    patterns: tuple[re.Pattern[str], ...] = ()
+
+    def may_be(self, name: str) -> bool:
+        """Whether a name could be one of these. To look each up takes a hundred times as long."""
+        return (
+            name in self.whole
+            or name.startswith(self.beginnings)
+            or name.endswith(self.endings)
+            or any(word in name for word in self.inside)
+            or any(pattern.search(name) for pattern in self.patterns)
+        )
+
+
+@lru_cache(maxsize=1)
+def words() -> Words:
+    """Return the words of all models' names, of all providers."""
+    found: dict[str, set[str]] = {key: set() for key in ("equals", "starts_with", "ends_with", "contains", "regex")}
+    waiting: list[Any] = [model.match for one in get_snapshot().providers for model in one.models]
+    while waiting:
+        clause = waiting.pop()
+        if isinstance(clause, base.ClauseAnd):
+            # All must hold: one of them tells enough, and a word does so better than a pattern.
+            waiting.append(min(clause.and_, key=lambda one: isinstance(one, base.ClauseRegex)))
+            continue
+        for key, value in vars(clause).items():
+            if isinstance(value, list):
+                waiting += value
+            elif key in found:
+                found[key].add(value if key == "regex" else value.lower())
+    return Words(
+        frozenset(found["equals"]),
+        tuple(found["starts_with"]),
+        tuple(found["ends_with"]),
+        tuple(found["contains"]),
+        tuple(map(re.compile, found["regex"])),
+    )
+
+
+def changes(known: Known) -> tuple[list[datetime], bool]:
+    """Return when a model's prices change, and whether they do every day."""
+    prices = known.info.prices
+    conditions = [one.constraint for one in prices] if isinstance(prices, list) else []
+    conditions += [variant.constraint for variant in known.info.price_variants or ()]
+    days = [one.start_date for one in conditions if isinstance(one, base.StartDateConstraint)]
+    is_daily = any(isinstance(one, base.TimeOfDateConstraint) for one in conditions)
+    return [datetime.combine(day, time(0), UTC) for day in days], is_daily
 
 
 def has_prices(known: Known) -> bool:

@@ -6,9 +6,10 @@ prices nobody knows there are none.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 
@@ -22,6 +23,9 @@ Asked = tuple[tuple[str, str], ...]
 """What of a call's parameters and counts its price may depend on: (name, value), sorted."""
 
 _LONGEST = 50
+_BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
+FOR_OURS = "providers' pages"
+"""How receipts name our own prices (`logs.pricing.overlay`)."""
 
 AS_OUTPUT = {"reasoning": "output"}
 """Reasoning is output that nobody sees: all providers bill it as such, unless it has a price of its own."""
@@ -30,7 +34,8 @@ AS_OUTPUT = {"reasoning": "output"}
 @dataclass(frozen=True, slots=True)
 class Offer:
     """Prices of a model. ``billed_as``, ``not_charged`` and ``minimum`` are the provider's rules by kind;
-    ``asks`` names what the price of a kind depends on that the call does not tell.
+    ``asks`` names what the price of a kind depends on that the call does not tell; ``overlaid`` are the kinds
+    whose prices are ours.
 
     ``is_tier_known`` is false in a service tier of which no price is known.
     """
@@ -40,16 +45,16 @@ class Offer:
     tier: str
     is_tier_known: bool
     since: datetime | None
-    is_from_overlay: bool
+    overlaid: frozenset[str]
     billed_as: Mapping[str, str]
     not_charged: frozenset[str]
     minimum: Mapping[str, Decimal]
     asks: Mapping[str, str]
 
-    @property
-    def version(self) -> str:
-        """Which catalogue its prices are from, as receipts name it."""
-        return f"{base.VERSION}, providers' pages" if self.is_from_overlay else base.VERSION
+    def version(self, kinds: Iterable[str]) -> str:
+        """Which catalogue the prices of some kinds are from, as receipts name it."""
+        ours = not self.overlaid.isdisjoint(kinds)
+        return f"{base.VERSION}, {FOR_OURS}" if ours else base.VERSION
 
 
 def find(used: Consumed) -> Offer | NotFound:
@@ -57,10 +62,44 @@ def find(used: Consumed) -> Offer | NotFound:
     sold = sellers.find(used.model, used.provider)
     if isinstance(sold, NotFound):
         return sold
-    asked = _asked_of(sold.provider, sold.names)
-    # By the minute: no price changes within one.
-    minute = used.at.replace(second=0, microsecond=0)
-    return _offer(used.model, used.provider, used.tier, minute, _told(used, asked) if asked else ())
+    depends = _depends(used.model, used.provider)
+    told = _told(used, depends.asked) if depends.asked else ()
+    return _offer(used.model, used.provider, used.tier, depends.beginning_of(used.at), told)
+
+
+@dataclass(frozen=True, slots=True)
+class _Depends:
+    """What a model's prices depend on: ``moments`` at which they change, hours of the day, and parameters
+    (dots lead inwards) or counts of a call by name.
+    """
+
+    moments: tuple[datetime, ...]
+    is_daily: bool
+    asked: tuple[str, ...]
+
+    def beginning_of(self, at: datetime) -> datetime:
+        """Return a time that has the same prices, for as many calls as can be."""
+        if self.is_daily:
+            return at.replace(second=0, microsecond=0)
+        place = bisect_right(self.moments, at)
+        return self.moments[place - 1] if place else _BEFORE
+
+
+@lru_cache(maxsize=4096)
+def _depends(model: str, provider: str | None) -> _Depends:
+    sold = sellers.find(model, provider)
+    if isinstance(sold, NotFound):
+        return _Depends((), False, ())
+    moments, is_daily = base.changes(sold.known) if sold.known else ([], False)
+    listed = overlay.listed(sold.provider, sold.names)
+    file = overlay.providers().get(sold.provider)
+    rules = overlay.of_model(file.entries, sold.names) if file else []
+    moments += [moment for one in rules for moment in (one.begins, one.ends) if moment]
+    return _Depends(
+        tuple(sorted(moments)),
+        is_daily or any(one.windows or one.entry.workdays for one in listed),
+        tuple(sorted({name for one in listed for name in one.entry.when})),
+    )
 
 
 @lru_cache(maxsize=8192)
@@ -70,12 +109,15 @@ def _offer(model: str, provider: str | None, tier: str, at: datetime, asked: Ask
         return sold
     entries = [one for one in overlay.listed(sold.provider, sold.names) if one.holds(at)]
     rates, since = base.rates(sold.known, at) if sold.known else ({}, None)
+    known = dict(rates)
     found = dict(rates)
     plain = [one for one in entries if not one.entry.tier]
     asks = _put(found, plain, asked)
     is_known = True
     if tier:
         found, is_known = _in_tier(sold, found, tier, at, entries, asked)
+        if sold.known:
+            known |= base.tier_rates(sold.known, tier, at, None) or {}
     file = overlay.providers().get(sold.provider)
     names = sold.names
     return Offer(
@@ -84,7 +126,7 @@ def _offer(model: str, provider: str | None, tier: str, at: datetime, asked: Ask
         tier=tier,
         is_tier_known=is_known,
         since=max(filter(None, (since, *(one.begins for one in plain))), default=None),
-        is_from_overlay=bool(entries) or bool(tier and is_known and not sold.known),
+        overlaid=frozenset(kind for kind, rate in found.items() if rate != known.get(kind)),
         billed_as=AS_OUTPUT
         | {kind: whole for one in _rules(file.billed_as if file else (), names, at)
            for kind, whole in one.kinds.items()},
@@ -138,12 +180,6 @@ def _in_tier(
     if found is None and not own:
         return {}, False
     return {**plain, **(found or {}), **own}, True
-
-
-@lru_cache(maxsize=4096)
-def _asked_of(provider: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of parameters (dots lead inwards) and counts that a model's price depends on."""
-    return tuple(sorted({name for one in overlay.listed(provider, names) for name in one.entry.when}))
 
 
 def _told(used: Consumed, asked: Iterable[str]) -> Asked:

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import msgspec
 
+from logs.pricing.base import Words
 from logs.pricing.kinds import PIECES, TOKENS, usual_per
 from logs.pricing.rates import Rate
 
@@ -109,6 +110,14 @@ class ProviderFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     minimum: tuple[MinimumEntry, ...] = ()
     not_sold: tuple[_Entry, ...] = ()
 
+    @property
+    def entries(self) -> tuple[_Entry, ...]:
+        """All entries, of whichever kind."""
+        return (
+            *self.price, *self.tier, *self.tier_since, *self.billed_as, *self.not_charged, *self.minimum,
+            *self.not_sold,
+        )  # fmt: skip
+
 
 class _Names(msgspec.Struct, forbid_unknown_fields=True):
     provider: tuple[ProviderFile, ...]
@@ -165,6 +174,18 @@ def listed(provider: str, names: tuple[str, ...]) -> tuple[Listed, ...]:
 
 
 _OfModels = TypeVar("_OfModels", bound=_Entry)
+
+
+@cache
+def words() -> Words:
+    """Return the names of all models that have prices here."""
+    patterns = {name for file in providers().values() for one in file.price for name in one.models}
+    return Words(
+        frozenset(patterns),
+        tuple(one[:-1] for one in patterns if one.endswith("*")),
+        tuple(one[1:] for one in patterns if one.startswith("*")),
+        (),
+    )
 
 
 def of_model(entries: Iterable[_OfModels], names: Iterable[str]) -> list[_OfModels]:
@@ -242,12 +263,8 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _check(name: str, file: ProviderFile) -> None:
-    every: list[_Entry] = [
-        *file.price, *file.tier, *file.tier_since, *file.billed_as, *file.not_charged, *file.minimum,
-        *file.not_sold,
-    ]  # fmt: skip
     try:
-        for entry in every:
+        for entry in file.entries:
             _check_entry(entry)
     except (OverlayError, ValueError) as error:
         raise OverlayError(f"{name}: {error}") from error

@@ -226,7 +226,7 @@ def priced(used: Consumed, own: ModelPrice | None, ratio: Decimal) -> Quote | Un
         rounding=total - sum((line.amount for line in lines), ZERO),
         ratio=ratio,
         source="own" if own else "catalogue",
-        version=own.version if own else offer.version if isinstance(offer, Offer) else base.VERSION,
+        version=_version(own, offer, (kind for kind, _quantity in counted)),
         valid_from=own.valid_from if own else offer.since if isinstance(offer, Offer) else None,
         model=offer.sold.model if isinstance(offer, Offer) else used.model,
         tier=used.tier,
@@ -234,6 +234,13 @@ def priced(used: Consumed, own: ModelPrice | None, ratio: Decimal) -> Quote | Un
         how=sold.how if sold else None,
         missing=tuple(missing),
     )
+
+
+def _version(own: ModelPrice | None, offer: Offer | NotFound, kinds: Iterable[str]) -> str:
+    """Return whose prices were used, as receipts name it."""
+    if own is not None:
+        return own.version
+    return offer.version(kinds) if isinstance(offer, Offer) else base.VERSION
 
 
 _Counted = list[tuple[str, int | Decimal]]
@@ -292,7 +299,9 @@ def _untold(
     """Yield what must have been used, and is not told: images in tokens, what a model is sold by."""
     drew = used.counts.get("image_count", 0)
     if drew and "per_image" not in rates and "image_output" in rates and not tokens.get("image_output"):
-        yield Missing("image_output", None)
+        # Some tokens of the output were images. Where those cost more, it cannot be told what.
+        if rates["image_output"] != rates.get("output"):
+            yield Missing("image_output", None)
     if sells_pieces and not charged:
         yield Missing(min(rates.keys() & _SOLD_BY), None)
     if "per_call" in asks:
