@@ -91,8 +91,11 @@ def find(model: str, provider: str | None) -> Sold | NotFound:
     if said and (sold := _at(said, name, How.NAMED)):
         return sold
     shape = next((seller for pattern, seller in _SHAPES if pattern.match(name)), None)
-    if shape:
+    if shape and not (said and _is_relay(said)):
         return _at(shape, name, How.NAMED) or NotFound(WhyNot.NOT_THERE, (name_of(shape),))
+    if said and said not in _COMPATIBLE:
+        # What stands in front of the name is then how this provider calls it.
+        return NotFound(WhyNot.NOT_THERE, (name_of(said),))
     prefix, _, rest = name.partition("/")
     if rest and (told := provider_id(prefix)) and told not in (said, None):
         # What stands in front may be the maker's name alone, as a reseller's list has it.
@@ -101,8 +104,6 @@ def find(model: str, provider: str | None) -> Sold | NotFound:
             return sold
         if told not in _COMPATIBLE and not _is_maker_of(told, rest):
             return NotFound(WhyNot.NOT_THERE, (name_of(told),))
-    if said and said not in _COMPATIBLE:
-        return NotFound(WhyNot.NOT_THERE, (name_of(said),))
     return _of_anybody(name)
 
 
@@ -164,9 +165,14 @@ def _is_listed(provider: str, names: tuple[str, ...]) -> bool:
     return bool(kinds & (DELIVERED | {"input"}))
 
 
+def _is_relay(provider: str) -> bool:
+    file = overlay.providers().get(provider)
+    return file is not None and file.is_relay
+
+
 def _is_maker_of(provider: str, name: str) -> bool:
     file = overlay.providers().get(provider)
-    return bool(file) and overlay.is_one_of(name, file.makes if file else ())
+    return file is not None and overlay.is_one_of(name, file.makes)
 
 
 def _of_anybody(name: str) -> Sold | NotFound:
@@ -175,11 +181,10 @@ def _of_anybody(name: str) -> Sold | NotFound:
     if not any(base.words().may_be(form) or overlay.words().may_be(form) for form in _forms(name)):
         return NotFound(WhyNot.UNKNOWN)
     sellers = dict.fromkeys((*base.provider_ids(), *overlay.providers()))
-    files = overlay.providers()
     found = [
         sold
         for seller in sellers
-        if not (seller in files and files[seller].is_relay)
+        if not _is_relay(seller)
         and (sold := next(filter(None, (_at(seller, one, How.ONLY) for one in names)), None))
         and (sold.known is None or sold.known.is_own)
     ]
