@@ -15,7 +15,8 @@ from logs.pricing.offers import Offer
 from logs.pricing.overlay import OverlayError, ProviderFile
 from logs.pricing.quotes import Quote, priced
 from logs.pricing.sellers import Sold
-from tests.price_pages import ROWS, Row
+from tests.price_pages import Row
+from tests.price_pages_further import ROWS
 
 
 def quoted(row: Row) -> Quote:
@@ -43,6 +44,15 @@ def test_a_price_is_what_the_providers_page_says(row: Row) -> None:
 # --- By the hour
 
 
+def by_the_hour(model: str, at: str) -> Decimal:
+    """Return what a million tokens of input cost at a time."""
+    moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
+    used = Consumed(moment, None, model, "deepseek", None, {"input_tokens": 10**6})
+    found = priced(used, None, Decimal(1))
+    assert isinstance(found, Quote)
+    return found.total
+
+
 @pytest.mark.parametrize(
     ("at", "price"),
     [
@@ -62,7 +72,9 @@ def test_a_price_is_what_the_providers_page_says(row: Row) -> None:
 )
 def test_a_price_by_the_hour_is_that_of_the_calls_own(at: str, price: str) -> None:
     moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
-    quote = quoted(Row("deepseek", "deepseek-v4-flash", {"input_tokens": 10**6}, Decimal(0), "", "", at=moment))
+    quote = quoted(
+        Row("deepseek", "deepseek-v4-flash", {"input_tokens": 10**6}, Decimal(0), "", "", at=moment)
+    )
     assert quote.total == Decimal(price)
 
 
@@ -77,9 +89,7 @@ def test_a_price_by_the_hour_is_that_of_the_calls_own(at: str, price: str) -> No
     ],
 )
 def test_a_discount_by_the_hour_holds_where_it_held(at: str, price: str) -> None:
-    moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
-    quote = quoted(Row("deepseek", "deepseek-chat", {"input_tokens": 10**6}, Decimal(0), "", "", at=moment))
-    assert quote.total == Decimal(price)
+    assert by_the_hour("deepseek-chat", at) == Decimal(price)
 
 
 def test_prices_that_are_kept_are_those_that_would_be_found_anew() -> None:
@@ -133,6 +143,7 @@ def _file(folder: Path, text: str, name: str = "acme") -> dict[str, ProviderFile
     return overlay.load(folder)
 
 
+PRICE = '[[price]]\nmodels = ["m"]\nusd.input = "1"\n'
 ENTRY = 'source = "https://example.com/prices"\nread = 2026-01-01\n'
 
 
@@ -150,13 +161,13 @@ ENTRY = 'source = "https://example.com/prices"\nread = 2026-01-01\n'
         (f'[[price]]\nmodels = []\nusd.input = "1"\n{ENTRY}', "none"),
         ('[[price]]\nmodels = ["m"]\nusd.input = "1"\nsource = "page"\nread = 2026-01-01\n', "no address"),
         ('[[price]]\nmodels = ["m"]\nusd.input = "1"\nread = 2026-01-01\n', "source"),
-        (f'[[price]]\nmodels = ["m"]\nusd.input = "1"\nhours = ["5-6"]\n{ENTRY}', "HH:MM"),
-        (f'[[price]]\nmodels = ["m"]\nusd.input = "1"\nhours = ["06:00-05:00"]\n{ENTRY}', "does not end"),
-        (f'[[price]]\nmodels = ["m"]\nusd.input = "1"\nfrom = "2026-02-01"\nuntil = "2026-01-01"\n{ENTRY}', "ends"),
-        (f'[[price]]\nmodels = ["m"]\nusd.input = "1"\nfrom = "soon"\n{ENTRY}', "soon"),
-        (f'[[price]]\nmodels = ["m"]\nusd.input = "1"\nholidays = [2026-01-01]\n{ENTRY}', "workdays"),
-        (f'[[price]]\nmodels = ["m"]\nusd.input = "1"\nprice = 2\n{ENTRY}', "unknown field"),
-        (f'[[tier]]\nmodels = ["m"]\ntier = "batch"\ntimes = "half"\nkinds = ["input"]\n{ENTRY}', "no amount"),
+        (f'{PRICE}hours = ["5-6"]\n{ENTRY}', "HH:MM"),
+        (f'{PRICE}hours = ["06:00-05:00"]\n{ENTRY}', "does not end"),
+        (f'{PRICE}from = "2026-02-01"\nuntil = "2026-01-01"\n{ENTRY}', "ends"),
+        (f'{PRICE}from = "soon"\n{ENTRY}', "soon"),
+        (f'{PRICE}holidays = [2026-01-01]\n{ENTRY}', "workdays"),
+        (f'{PRICE}price = 2\n{ENTRY}', "unknown field"),
+        (f'[[tier]]\nmodels = ["m"]\ntier = "x"\ntimes = "half"\nkinds = ["input"]\n{ENTRY}', "no amount"),
         ("[[price]", "acme.toml"),
     ],
 )  # fmt: skip

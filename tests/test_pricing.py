@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from accounts.models import AIModel, Gateway, Group, User
 from logs.models import GroupRatio, ModelPrice, RecordType, Status, UsageRecord
 from logs.models.events import UsageEvent
-from logs.models.prices import BEGINNING
+from logs.models.prices import BEGINNING, PIECE_KINDS, TOKEN_KINDS, TOOL_KINDS
 from logs.pricing import base
 from logs.pricing.charges import UNIT, exactly
 from logs.pricing.consumed import Consumed
-from logs.pricing.kinds import COLUMNS, INPUT_ITEMS, OUTPUT_ITEMS, tokens_by_kind
+from logs.pricing.kinds import COLUMNS, INPUT_ITEMS, OUTPUT_ITEMS, PIECES, tokens_by_kind
 from logs.pricing.quotes import PriceBook, Quote, priced
 from logs.pricing.unpriced import Unpriced, Why
 from logs.rollups import own_sums
@@ -142,9 +142,18 @@ def _whole(parts: dict[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-@given(parts=_COUNTS, billed_as=st.lists(st.sampled_from(
-    [("reasoning", "output"), ("image_input", "input"), ("cache_write", "input"), ("cached_audio", "cached_input"),
-     ("cache_write_1h", "cache_write"), ("audio_input", "input"), ("audio_output", "output")]), unique=True))  # fmt: skip
+_BILLED_AS = [
+    ("reasoning", "output"),
+    ("image_input", "input"),
+    ("cache_write", "input"),
+    ("cached_audio", "cached_input"),
+    ("cache_write_1h", "cache_write"),
+    ("audio_input", "input"),
+    ("audio_output", "output"),
+]
+
+
+@given(parts=_COUNTS, billed_as=st.lists(st.sampled_from(_BILLED_AS), unique=True))
 @settings(max_examples=300, deadline=None)
 def test_each_token_is_in_one_kind_and_none_is_lost(
     parts: dict[str, int], billed_as: list[tuple[str, str]]
@@ -162,11 +171,12 @@ def test_counts_that_contradict_each_other_have_no_price(counts: dict[str, int])
     told = {name: count for name, count in counts.items() if count}
     read = {name: told.get(name, 0) for name in COLUMNS[:7]}
     fits = (
-        read["cached_tokens"] + read["cache_write_tokens"] + read["audio_input_tokens"] <= read["input_tokens"]
+        read["cached_tokens"] + read["cache_write_tokens"] + read["audio_input_tokens"]
+        <= read["input_tokens"]
         and read["audio_output_tokens"] <= read["output_tokens"]
     )
-    price = ModelPrice(pk=1, model_id=1, valid_from=BEGINNING, **dict.fromkeys(
-        ("input", "cached_input", "cache_write", "audio_input", "output", "audio_output"), Decimal(1)))  # fmt: skip
+    kinds = ("input", "cached_input", "cache_write", "audio_input", "output", "audio_output")
+    price = ModelPrice(pk=1, model_id=1, valid_from=BEGINNING, **dict.fromkeys(kinds, Decimal(1)))
     quote = priced(Consumed(NOON, 1, "house-model", None, None, told), price, Decimal(1))
     if not told:
         assert isinstance(quote, Unpriced) and quote.why is Why.NO_USAGE
@@ -176,19 +186,18 @@ def test_counts_that_contradict_each_other_have_no_price(counts: dict[str, int])
         assert isinstance(quote, Unpriced) and quote.why is Why.CONTRADICTION
 
 
-_PRICED_KINDS = ("input", "cached_input", "cache_write", "cache_write_1h", "output", "reasoning", "audio_input",
-                 "audio_output", "image_input", "image_output", "cached_audio", "per_call", "per_image",
-                 "per_video_second", "per_audio_minute", "per_page", "per_million_characters", "per_web_search",
-                 "per_file_search", "per_code_session", "per_tool_call")  # fmt: skip
+_PRICED = (*TOKEN_KINDS, *PIECE_KINDS, *TOOL_KINDS)
 _PIECES = st.dictionaries(
-    st.sampled_from(("image_count", "video_seconds", "audio_seconds", "characters", "pages", "web_search_count",
-                     "file_search_count", "code_session_count", "tool_call_count")),
-    st.integers(1, 10**6) | st.decimals("0.001", 10**6, places=3),
-)  # fmt: skip
+    st.sampled_from(sorted(PIECES.values())), st.integers(1, 10**6) | st.decimals("0.001", 10**6, places=3)
+)
 
 
-@given(prices=st.dictionaries(st.sampled_from(_PRICED_KINDS), PRICES, min_size=1), ratio=RATIOS, parts=_COUNTS,
-       pieces=_PIECES)  # fmt: skip
+@given(
+    prices=st.dictionaries(st.sampled_from(_PRICED), PRICES, min_size=1),
+    ratio=RATIOS,
+    parts=_COUNTS,
+    pieces=_PIECES,
+)
 @settings(max_examples=300, deadline=None)
 def test_the_lines_of_random_prices_add_up_and_more_never_costs_less(
     prices: dict[str, Decimal], ratio: Decimal, parts: dict[str, int], pieces: dict[str, Any]

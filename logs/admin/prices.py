@@ -53,7 +53,7 @@ class ModelPriceAdmin(AuditedAdmin[ModelPrice]):
         """Name what has a price, with it: per 1M tokens, or per piece."""
         fields = (*TOKEN_KINDS, *PIECE_KINDS, *TOOL_KINDS)
         said = [(field, getattr(price, field)) for field in fields]
-        names = {field.name: field.verbose_name for field in ModelPrice._meta.get_fields() if field.concrete}
+        names = {field.name: field.verbose_name for field in ModelPrice._meta.fields}
         return " · ".join(
             f"{names[field]} {formatting.plain(amount)}" for field, amount in said if amount is not None
         )

@@ -8,6 +8,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from django.db.models import Case, When
+from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KeyTransform
 
 from accounts.models import User
@@ -26,7 +27,7 @@ from routescope.data.ranges import TimeRange
 
 Row = TypeVar("Row")
 # Of records without a price alone: the billing of a whole page would take as long as the rest of it.
-_LISTED = (
+_LISTED: tuple[str | Combinable, ...] = (
     *(name for name in Listed._fields if name != "unpriced"),
     Case(When(cost=None, then=KeyTransform("unpriced", "billing"))),
 )

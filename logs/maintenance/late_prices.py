@@ -22,7 +22,8 @@ def price_unpriced(model_id: int | None = None) -> int:
     for hour in hours_with(CALLS & of_model & Q(unpriced__gt=0)):
         for records in records_of(hour, bare, "model"):
             book = PriceBook({r.model_id for r in records}, {r.group_id for r in records})
-            whole, parts = [], []
+            whole: list[Amendment] = []
+            parts: list[Amendment] = []
             for record in records:
                 quote = book.quote(Consumed.of_record(record))
                 if not isinstance(quote, Quote):

@@ -32,9 +32,9 @@ from logs.models.rollups import (
 )
 
 __all__ = [
-    "ADJUSTMENTS", "CALLS", "FAILED", "MONEY_DIGITS", "MONEY_PLACES", "REFUNDS", "REQUEST_TYPES", "Cause", "ContentPolicy",
-    "GroupRatio", "ImportPosition", "Level", "ModelPrice", "RecordType", "Rollup", "SpanHalf", "Status",
-    "TrafficHour", "UsageContent", "UsageDay", "UsageDayFolded", "UsageHour", "UsageHourFolded",
-    "UsagePending", "UsageRecord", "UsageTotalDay", "UsageTotalDayFolded", "UsageTotalHour",
-    "UsageTotalHourFolded", "permalink_of",
+    "ADJUSTMENTS", "CALLS", "FAILED", "MONEY_DIGITS", "MONEY_PLACES", "REFUNDS", "REQUEST_TYPES", "Cause",
+    "ContentPolicy", "GroupRatio", "ImportPosition", "Level", "ModelPrice", "RecordType", "Rollup",
+    "SpanHalf", "Status", "TrafficHour", "UsageContent", "UsageDay", "UsageDayFolded", "UsageHour",
+    "UsageHourFolded", "UsagePending", "UsageRecord", "UsageTotalDay", "UsageTotalDayFolded",
+    "UsageTotalHour", "UsageTotalHourFolded", "permalink_of",
 ]  # fmt: skip

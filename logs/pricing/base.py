@@ -100,7 +100,9 @@ class Words(NamedTuple):
 @lru_cache(maxsize=1)
 def words() -> Words:
     """Return the words of all models' names, of all providers."""
-    found: dict[str, set[str]] = {key: set() for key in ("equals", "starts_with", "ends_with", "contains", "regex")}
+    found: dict[str, set[str]] = {
+        key: set() for key in ("equals", "starts_with", "ends_with", "contains", "regex")
+    }
     waiting: list[Any] = [model.match for one in get_snapshot().providers for model in one.models]
     while waiting:
         clause = waiting.pop()

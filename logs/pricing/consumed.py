@@ -42,7 +42,9 @@ class Consumed:
     @classmethod
     def of(cls, record: UsageRecord | UsageEvent, *, model_id: int | None, model: str, group_id: int | None,
            at: datetime) -> Consumed:  # fmt: skip
-        counts: dict[str, int | Decimal] = {name: count for name in COLUMNS if (count := getattr(record, name))}
+        counts: dict[str, int | Decimal] = {
+            name: count for name in COLUMNS if (count := getattr(record, name))
+        }
         if further := record.quantities:
             counts |= {name: count for name in QUANTITIES if (count := _number(further.get(name)))}
         parameters = record.parameters

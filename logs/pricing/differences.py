@@ -153,8 +153,14 @@ class _Steps:
 
     def _why_prices(self, asked: Mapping[str, Decimal]) -> tuple[str, str]:
         facts, quote = self.facts, self.quote
-        if facts.model and facts.model != quote.model and not _same_name(facts.model, quote.model, self.used.model):
-            return "model", _("Another model: the gateway charged %(model)s, the catalogue prices %(known)s") % {
+        if (
+            facts.model
+            and facts.model != quote.model
+            and not _same_name(facts.model, quote.model, self.used.model)
+        ):
+            return "model", _(
+                "Another model: the gateway charged %(model)s, the catalogue prices %(known)s"
+            ) % {
                 "model": facts.model,
                 "known": quote.model,
             }
@@ -164,12 +170,12 @@ class _Steps:
                 prices = {line.item: (line.unit_price or ZERO) / line.per for line in other.lines}
                 if all(abs(prices.get(item, ZERO) - price) < _SMALL for item, price in asked.items()):
                     return "tier", suppositions.tier_sentence(tier, self.used.tier)
-        words = _("Price version: the gateway's unit prices (%(version)s) are not the catalogue's (%(known)s)")
+        words = _(
+            "Price version: the gateway's unit prices (%(version)s) are not the catalogue's (%(known)s)"
+        )
         return "version", words % {"version": facts.version or _("not told"), "known": quote.version}
 
-    def _step(
-        self, cause: str, sentence: str, theirs: Decimal, ours: Decimal, item: str = ""
-    ) -> Difference:
+    def _step(self, cause: str, sentence: str, theirs: Decimal, ours: Decimal, item: str = "") -> Difference:
         exact = ZERO
         for each, count in self.counts.items():
             price = self.prices.get(each, ZERO)
@@ -184,7 +190,8 @@ def _share(cause: str) -> str:
     return {
         "cache": _("Cache share: the gateway charged %(theirs)s tokens as cached, the record holds %(ours)s"),
         "cache_tier": _(
-            "Cache tier: the gateway charged %(theirs)s tokens as written for 1 hour, the record holds %(ours)s"
+            "Cache tier: the gateway charged %(theirs)s tokens as written for 1 hour, the record holds"
+            " %(ours)s"
         ),
         "cache_write": _(
             "Cache writes: the gateway charged %(theirs)s tokens as written to the cache, the record holds"
@@ -206,7 +213,7 @@ def _unit_price(line: ChargeLine, ratio: Decimal) -> Decimal:
 
 
 def _other_unit(theirs: Decimal, ours: Decimal) -> Decimal | None:
-    """Return the factor between two prices that are for one unit and for another, as of seconds and minutes."""
+    """Return the factor between two prices that are of two units: of seconds and minutes, say."""
     return suppositions.other_unit(WIDE.divide(theirs, ours)) if theirs and ours else None
 
 

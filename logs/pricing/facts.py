@@ -18,7 +18,6 @@ from logs.models import UsageRecord
 from logs.pricing.charges import ONE, UNIT, WIDE, ChargeLine
 from logs.pricing.consumed import Consumed
 from logs.pricing.kinds import (
-    INPUT_ITEMS,
     MILLION,
     PIECES,
     TOKENS,
@@ -41,9 +40,12 @@ _SYNONYMS = {
     "tools": "tool",
 }
 _PARTS = {
-    "cached_audio": "cached_input", "cache_write_1h": "cache_write", "reasoning": "output",
-    "audio_output": "output", "image_output": "output",
-} | {item: "input" for item in INPUT_ITEMS if item not in ("input", "cached_audio", "cache_write_1h")}  # fmt: skip
+    "cached_audio": "cached_input",
+    "cache_write_1h": "cache_write",
+    **dict.fromkeys(("cached_input", "cache_write", "audio_input", "image_input"), "input"),
+    **dict.fromkeys(("reasoning", "audio_output", "image_output"), "output"),
+}
+"""What a kind is a part of."""
 _LARGEST = Decimal(10) ** 12
 
 

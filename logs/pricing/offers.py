@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from logs.pricing import base, overlay, sellers
 from logs.pricing.consumed import Consumed
-from logs.pricing.overlay import Listed
+from logs.pricing.overlay import PriceInForce
 from logs.pricing.rates import Rate, Rates
 from logs.pricing.sellers import NotFound, Sold
 
@@ -146,7 +146,7 @@ def _rules(
     return overlay.in_force(overlay.of_model(entries, names), at)
 
 
-def _put(rates: dict[str, Rate], entries: Iterable[Listed], asked: Asked) -> dict[str, str]:
+def _put(rates: dict[str, Rate], entries: Iterable[PriceInForce], asked: Asked) -> dict[str, str]:
     """Put the prices of entries that fit a call over others; return what they ask that it does not tell."""
     told = dict(asked)
     asks: dict[str, str] = {}
@@ -162,15 +162,13 @@ def _put(rates: dict[str, Rate], entries: Iterable[Listed], asked: Asked) -> dic
 
 
 def _in_tier(
-    sold: Sold, plain: dict[str, Rate], tier: str, at: datetime, entries: Iterable[Listed], asked: Asked
+    sold: Sold, plain: dict[str, Rate], tier: str, at: datetime, entries: Iterable[PriceInForce], asked: Asked
 ) -> tuple[dict[str, Rate], bool]:
-    """Return the prices of a tier, and whether any is known of it. Kinds that a tier leaves out cost the same."""
+    """Return the prices of a tier, and whether any is known of it. What a tier leaves out costs as ever."""
     file = overlay.providers().get(sold.provider)
     own: dict[str, Rate] = {}
     _put(own, (one for one in entries if one.entry.tier == tier), asked)
-    since = overlay.of_model(
-        (one for one in file.tier_since if one.tier == tier) if file else (), sold.names
-    )
+    since = overlay.of_model((one for one in file.tier_since if one.tier == tier) if file else (), sold.names)
     found = base.tier_rates(sold.known, tier, at, since[0].begins if since else None) if sold.known else None
     if found is None and file:
         for rule in _rules((one for one in file.tier if one.tier == tier), sold.names, at):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from django.core.checks import CheckMessage, Error
 
 from logs.pricing.base import Words
 from logs.pricing.kinds import PIECES, TOKENS, usual_per
@@ -124,7 +125,7 @@ class _Names(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class PriceInForce:
     """A price entry, taken apart: ``rates`` by kind, ``windows`` of the day in minutes."""
 
     entry: PriceEntry
@@ -143,6 +144,21 @@ class Listed:
         return not self.windows or any(first <= minute < last for first, last in self.windows)
 
 
+def check(app_configs: object, **kwargs: object) -> list[CheckMessage]:
+    """Tell at the start what is wrong with a file: calls could not be priced by any of them."""
+    try:
+        load(FOLDER)
+    except OverlayError as error:
+        return [
+            Error(
+                str(error),
+                hint="logs/pricing/providers/README.md says how prices are written.",
+                id="logs.E001",
+            )
+        ]
+    return []
+
+
 @cache
 def providers() -> Mapping[str, ProviderFile]:
     """Return all providers that have a file or a name here, by id. Raises OverlayError."""
@@ -153,12 +169,8 @@ def load(folder: Path) -> dict[str, ProviderFile]:
     """Read and check the files of a folder. Raises OverlayError."""
     found: dict[str, ProviderFile] = {}
     for path in sorted(folder.glob("*.toml")):
-        try:
-            several = path.stem == "names"
-            read = msgspec.toml.decode(path.read_bytes(), type=_Names if several else ProviderFile)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            raise OverlayError(f"{path.name}: {error}") from error
-        for one in read.provider if isinstance(read, _Names) else [read]:
+        several = path.stem == "names"
+        for one in _read(path, several):
             if one.id in found or (not several and one.id != path.stem):
                 raise OverlayError(f"{path.name}: {one.id} is another file's, or there twice")
             _check(path.name, one)
@@ -166,8 +178,17 @@ def load(folder: Path) -> dict[str, ProviderFile]:
     return found
 
 
+def _read(path: Path, several: bool) -> Iterable[ProviderFile]:
+    try:
+        if several:
+            return msgspec.toml.decode(path.read_bytes(), type=_Names).provider
+        return (msgspec.toml.decode(path.read_bytes(), type=ProviderFile),)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise OverlayError(f"{path.name}: {error}") from error
+
+
 @lru_cache(maxsize=16_384)
-def listed(provider: str, names: tuple[str, ...]) -> tuple[Listed, ...]:
+def listed(provider: str, names: tuple[str, ...]) -> tuple[PriceInForce, ...]:
     """Return the price entries of a model that a provider sells, by any of its names, in the file's order."""
     file = providers().get(provider)
     return tuple(_listed(one) for one in of_model(file.price, names)) if file else ()
@@ -239,9 +260,9 @@ def _amount(kind: str, text: str) -> Decimal:
     return amount
 
 
-def _listed(entry: PriceEntry) -> Listed:
+def _listed(entry: PriceEntry) -> PriceInForce:
     rates = {kind: rate_of(kind, text) for kind, text in entry.usd.items()}
-    return Listed(entry, rates, tuple(map(_window, entry.hours)), entry.begins, entry.ends)
+    return PriceInForce(entry, rates, tuple(map(_window, entry.hours)), entry.begins, entry.ends)
 
 
 def _window(text: str) -> tuple[int, int]:

@@ -251,16 +251,16 @@ def _counted(
 ) -> tuple[_Counted, list[Missing]]:
     """Return what is charged, and what would be if it had a price. Raises ContradictionError."""
     rules = offer.billed_as if offer else AS_OUTPUT
-    tokens = tokens_by_kind(
-        used.counts, {kind: whole for kind, whole in rules.items() if kind not in rates}
-    )
+    tokens = tokens_by_kind(used.counts, {kind: whole for kind, whole in rules.items() if kind not in rates})
     free = offer.not_charged if offer else frozenset()
     no_tier = used.tier if offer and own is None and not offer.is_tier_known else ""
     asks = offer.asks if offer else {}
     charged: _Counted = []
     missing: list[Missing] = []
     # Sold by the piece alone, its tokens cost nothing.
-    sells_pieces = not no_tier and not rates.keys() & TOKENS and (bool(rates.keys() & _SOLD_BY) or "per_call" in rates)
+    sells_pieces = (
+        not no_tier and not rates.keys() & TOKENS and (bool(rates.keys() & _SOLD_BY) or "per_call" in rates)
+    )
     for kind, count in tokens.items():
         if not count or sells_pieces:
             continue
@@ -298,10 +298,10 @@ def _untold(
 ) -> Iterable[Missing]:
     """Yield what must have been used, and is not told: images in tokens, what a model is sold by."""
     drew = used.counts.get("image_count", 0)
-    if drew and "per_image" not in rates and "image_output" in rates and not tokens.get("image_output"):
-        # Some tokens of the output were images. Where those cost more, it cannot be told what.
-        if rates["image_output"] != rates.get("output"):
-            yield Missing("image_output", None)
+    dearer = "image_output" in rates and rates["image_output"] != rates.get("output")
+    if drew and dearer and "per_image" not in rates and not tokens.get("image_output"):
+        # Some tokens of the output were images, which cost more: it is not told how many.
+        yield Missing("image_output", None)
     if sells_pieces and not charged:
         yield Missing(min(rates.keys() & _SOLD_BY), None)
     if "per_call" in asks:

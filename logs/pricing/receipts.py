@@ -186,9 +186,7 @@ def _settled(lines: Iterable[ChargeLine], cost: Decimal) -> Iterable[ChargeLine]
         yield ChargeLine("rounding" if abs(rest) < _NOISE else "other", rest)
 
 
-def repriced(
-    record: UsageRecord, model: str, group_id: int | None, at: datetime
-) -> Quote | Unpriced:
+def repriced(record: UsageRecord, model: str, group_id: int | None, at: datetime) -> Quote | Unpriced:
     """Return what the record's usage would have cost as another model, in another group, at another time."""
     named = AIModel.objects.filter(name=model).first()
     own = cast("AIModel | None", record.model)

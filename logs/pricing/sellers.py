@@ -176,7 +176,7 @@ def _is_maker_of(provider: str, name: str) -> bool:
 
 
 def _of_anybody(name: str) -> Sold | NotFound:
-    """Find the model at whoever sells it, its maker first. Relays sell others' models at prices of their own."""
+    """Find the model at whoever sells it, its maker first. Relays sell on, at prices of their own."""
     names = dict.fromkeys((name, name.rpartition("/")[2]))
     if not any(base.words().may_be(form) or overlay.words().may_be(form) for form in _forms(name)):
         return NotFound(WhyNot.UNKNOWN)

@@ -89,9 +89,7 @@ def said(sentence: str, theirs: Decimal, ours: Decimal, item: str = "") -> str:
     }
 
 
-def _others(
-    used: Consumed, book: PriceBook
-) -> Iterable[tuple[str, Callable[[], Consumed], str]]:
+def _others(used: Consumed, book: PriceBook) -> Iterable[tuple[str, Callable[[], Consumed], str]]:
     """Yield what else may have been charged: the cause, the usage, and what would explain it."""
 
     def without(*names: str) -> Callable[[], Consumed]:

@@ -68,7 +68,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Unpriced:
-    """Why there is no price at all. ``sellers``: between whom it could not be told, or who does not sell it."""
+    """Why there is no price at all. ``sellers``: between whom it was not told, or who does not sell it."""
 
     why: Why
     model: str

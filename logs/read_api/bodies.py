@@ -73,17 +73,9 @@ class RecordBody(msgspec.Struct, frozen=True):
     audio_input_tokens: int | None
     audio_output_tokens: int | None
     image_count: int | None
-    cost: Annotated[
-        Money | None,
-        msgspec.Meta(description="What was charged, or is estimated; null: no price is known."),
-    ]
-    is_estimate: Annotated[
-        bool, msgspec.Meta(description="The gateway did not say what it charged: this is a catalogue's price.")
-    ]
-    unpriced: Annotated[
-        list[str],
-        msgspec.Meta(description="Of a call that has prices for a part of what it used: the kinds without."),
-    ]
+    cost: Annotated[Money | None, msgspec.Meta(description="Charged or estimated; null: not known.")]
+    is_estimate: Annotated[bool, msgspec.Meta(description="The gateway did not say what it charged.")]
+    unpriced: Annotated[list[str], msgspec.Meta(description="Kinds that were used and have no price.")]
     upstream_request_id: str | None
     task_id: str | None
     provider: str | None
@@ -119,7 +111,9 @@ class ReceiptBody(msgspec.Struct, frozen=True):
     lines: list[ReceiptLineBody]
     catalogue_total: Annotated[
         Money | None,
-        msgspec.Meta(description="The catalogue's price; of what has one, where the receipt says what has none."),
+        msgspec.Meta(
+            description="The catalogue's price; of what has one, where `unpriced` says what has none."
+        ),
     ]
     differences: list[DifferenceBody]
     is_estimate: bool
