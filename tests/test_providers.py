@@ -13,7 +13,8 @@ import pytest
 from routescope.encryption import decrypt, encrypt
 from routescope.wire import outbound
 from tasks.following.provider_calls import CannotAskError, ask, fill, poll_url
-from tasks.models import AsyncTask, Provider, ProviderCredential, TaskStatus
+from tasks.models import UNSUCCESSFUL_STATUSES, AsyncTask, Provider, ProviderCredential, TaskStatus
+from tasks.outcomes.causes import judge
 from tasks.providers.catalogue import built_in, built_in_source, catalogue
 from tasks.providers.definition import Definition, DefinitionError, parse
 from tasks.providers.key_binding import enter_key
@@ -38,6 +39,7 @@ def test_an_answer_says_what_the_provider_means(slug: str, case: dict[str, Any])
         case["answer"],
         task_type=definition.types[0],
         task_id=case.get("task_id", "the-id"),
+        base=case.get("base", ""),
     )
     assert finding.status == case["status"]
     for name in ("word", "progress", "result", "failure_code", "failure_message"):
@@ -49,8 +51,11 @@ def test_an_answer_says_what_the_provider_means(slug: str, case: dict[str, Any])
             assert moment is not None and moment.isoformat() == case[name]
     if "lifetime" in case:
         assert finding.lifetime is not None and finding.lifetime.total_seconds() == case["lifetime"]
-    if finding.status in ("failed", "moderated") and "failure_message" in case:
-        assert finding.failure_message
+    if "cause" in case:
+        cause, evidence = judge(
+            str(finding.status), finding.failure_code, finding.failure_message, finding.word
+        )
+        assert cause == case["cause"], evidence
 
 
 def test_every_provider_is_tested_with_every_word_it_knows() -> None:
@@ -174,7 +179,7 @@ class Answers:
         self.asked: list[tuple[str, dict[str, str]]] = []
         monkeypatch.setattr(outbound, "request", self.answer)
 
-    def answer(self, method: str, url: str, *, headers: dict[str, str]) -> outbound.Answer:
+    def answer(self, method: str, url: str, *, headers: dict[str, str], **_: Any) -> outbound.Answer:
         self.asked.append((url, headers))
         status, document = self.answers.pop(0)
         return outbound.Answer(status, {}, json.dumps(document).encode(), url)

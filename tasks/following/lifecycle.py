@@ -21,13 +21,14 @@ from django.utils import timezone
 from tasks.following import refunds
 from tasks.models import (
     OPEN_STATUSES,
+    UNSUCCESSFUL_STATUSES,
     AsyncTask,
     EventReason,
     TaskEvent,
     TaskStatus,
 )
 from tasks.outcomes import privacy
-from tasks.outcomes.observations import Observation
+from tasks.outcomes.observations import Observation, without_media
 
 MAX_CODE = 100
 MAX_MESSAGE = 8_000
@@ -151,7 +152,8 @@ def _apply(task: AsyncTask, seen: Observation, now: datetime) -> None:
         if task.started_at is None:
             running = task.status == TaskStatus.RUNNING
             task.started_at = _within(seen.started_at or (now if running else None), task.submitted_at, now)
-        task.result = seen.result or task.result
+        failed = task.status in UNSUCCESSFUL_STATUSES
+        task.result = seen.result or (without_media(task.result) if failed else task.result)
         task.cost = seen.cost if seen.cost is not None else task.cost
         task.provider_task_id = task.provider_task_id or seen.provider_task_id
     else:
