@@ -15,7 +15,6 @@ from uuid import uuid4
 
 from routescope.wire import outbound
 from routescope.wire.outbound import Answer, OutboundError
-from routescope.wire.reading import shortened
 from routescope.wire.strict_json import JSON, JSONError
 from tasks.models import AsyncTask, ProviderCredential, TaskStatus
 from tasks.providers import key_binding
@@ -103,8 +102,8 @@ def _refused(answer: Answer, finding: Finding | None = None) -> Asked:
     if refusal and refusal.expired and answer.status < 500:
         ended = Finding(
             status=TaskStatus.EXPIRED,
-            failure_code=finding.failure_code if finding else "",
-            failure_message=shortened(refusal.text),
+            failure_code=(finding.failure_code if finding else "") or refusal.code,
+            failure_message=refusal.text,
         )
         return Asked(answer.status, ended, answer.retry_after)
     return Asked(

@@ -17,19 +17,21 @@ _MOST_TEXTS = 30
 _LONGEST = 400
 _DEEPEST = 4
 
-_TASK = r"(?:task|job|video|generation|operation|batch|prediction|response|result|file|record|request)s?"
-_EXPIRED = re.compile(
-    r"\b(?:task|job|video|generation|operation|batch|prediction|response|result|file)s?(?:[ _-]?id)?\b.{0,60}?"
-    r"\b(?:expired|no longer available)\b"
-    r"|\b\w{0,40}(?:task|job|video|generation|batch|prediction|result)_?(?:is_?)?expired\b"
-    r"|(?:任务|作业|视频|结果|文件).{0,20}(?:过期|失效)",
+_NEAR = 80
+"""Characters before a phrase in which the task is named that it is about."""
+_TASK = r"(?:task|job|video|generation|operation|batch|prediction|response|result|file|record(?:info)?)s?"
+_EXPIRED = re.compile(r"\bexpired\b|\bno longer available\b|过期|失效", re.IGNORECASE)
+_NOT_FOUND = re.compile(
+    r"\bnot (?:be )?found\b|\bnot exist\b|\bdoesn'?t exist\b|\bno longer exists\b|\bis null\b|不存在|未找到|找不到",
     re.IGNORECASE,
 )
-_NOT_FOUND = re.compile(
-    rf"\b{_TASK}(?:[ _-]?id)?\b.{{0,80}}?\b(?:not (?:be )?found|not exist|doesn'?t exist|no longer exists|is null)\b"
-    rf"|\b(?:no such|invalid|unknown|cannot find|can'?t find|could not find|not find) (?:the )?{_TASK}\b"
-    rf"|\b\w{{0,40}}(?:task|job|video|generation|batch|prediction|resource)_?(?:id_?)?not_?(?:found|exists?)\b"
-    r"|^not[_ ]found$|(?:任务|作业|视频).{0,20}(?:不存在|未找到|找不到)|找不到.{0,10}(?:任务|作业)",
+_NAMED = re.compile(rf"\b{_TASK}(?:[ _-]?id)?\b|任务|作业|视频|结果|文件", re.IGNORECASE)
+# Codes, and what names the task behind the phrase.
+_EXPIRED_CODE = re.compile(rf"{_TASK}_?(?:is_?)?expired\b", re.IGNORECASE)
+_NOT_FOUND_CODE = re.compile(
+    rf"(?:{_TASK}|resource)_?(?:id_?)?not_?(?:found|exists?)\b"
+    rf"|\b(?:no such|invalid|unknown|not find|can'?t find) (?:the )?{_TASK}(?:[ _-]?id)?\b|找不到.{{0,10}}(?:任务|作业)"
+    r"|^not[_ ]found$",
     re.IGNORECASE,
 )
 # What expires beside tasks, and says nothing of them.
@@ -42,22 +44,34 @@ _OTHERS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What an answer complains of, in its words. ``expired`` is the task's end; that it is not known is none:
-    it may be asked about too early, with another key or in another region.
+    """What an answer complains of, in its words: a sentence, where there is one, and a code. ``expired`` is
+    the task's end; that it is not known is none: it may be asked about too early, with another key or in
+    another region.
     """
 
     expired: bool
     text: str
+    code: str = ""
 
 
 def refusal_in(document: JSON) -> Refusal | None:
     """Return what an answer says of the task it was asked about; None where it says neither."""
     texts = list(_texts(document, 1))[:_MOST_TEXTS]
-    for pattern, expired in ((_EXPIRED, True), (_NOT_FOUND, False)):
-        for text in texts:
-            if pattern.search(text) and not (expired and _OTHERS.search(text)):
-                return Refusal(expired, text)
-    return None
+    said = [text for text in texts if _says(text, _EXPIRED_CODE, _EXPIRED) and not _OTHERS.search(text)]
+    expired = bool(said)
+    said = said or [text for text in texts if _says(text, _NOT_FOUND_CODE, _NOT_FOUND)]
+    if not said:
+        return None
+    sentences = [text for text in said if " " in text or not text.isascii()]
+    codes = [text for text in said if text not in sentences]
+    return Refusal(expired, *(sentences or codes)[:1], *codes[:1])
+
+
+def _says(text: str, code: re.Pattern[str], phrase: re.Pattern[str]) -> bool:
+    """Whether a text is such a code, or has such a phrase about a task that it names before."""
+    return bool(code.search(text)) or any(
+        _NAMED.search(text, max(0, found.start() - _NEAR), found.start()) for found in phrase.finditer(text)
+    )
 
 
 def _texts(value: JSON, depth: int) -> Iterator[str]:
