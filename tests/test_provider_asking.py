@@ -1,4 +1,4 @@
-"""How providers of other shapes are asked: a second request by what the first answered, 202, errors that tell."""
+"""How providers of other shapes are asked: a second request by the first answer, 202, errors that tell."""
 
 from __future__ import annotations
 
@@ -89,9 +89,7 @@ def test_azure_is_asked_at_ones_own_resource_and_links_lead_there(monkeypatch: p
     )
     definition = built_in()["azure-videos"]
     job = ask(task(provider_task_id="task_1"), definition, key).finding
-    video = ask(
-        task(provider_task_id="video_1", poll_parameters={"kind": "videos"}), definition, key
-    ).finding
+    video = ask(task(provider_task_id="video_1", poll_parameters={"kind": "videos"}), definition, key).finding
     assert [url for url, _ in provider.asked] == [
         f"{base}/openai/v1/video/generations/jobs/task_1?api-version=preview",
         f"{base}/openai/v1/videos/video_1?api-version=preview",
@@ -152,7 +150,9 @@ def test_a_definition_of_a_new_shape_says_what_to_mend(change: tuple[str, str], 
 # --- Errors that tell of the task ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", ["400 Bad Request", "404 Not Found", "410 Gone", "422 Unprocessable Entity"])
+@pytest.mark.parametrize(
+    "status", ["400 Bad Request", "404 Not Found", "410 Gone", "422 Unprocessable Entity"]
+)
 def test_an_error_that_says_the_task_has_expired_ends_it(
     raw: Raw, alice: User, edge: Gateway, status: str
 ) -> None:
@@ -178,7 +178,11 @@ def test_an_error_that_says_the_task_has_expired_ends_it(
         ("401 Unauthorized", {"message": "the task has expired"}, EventReason.NOT_ALLOWED),
         ("500 Internal Server Error", {"message": "task expired"}, EventReason.NO_ANSWER),
         ("200 OK", {"error": {"code": "1002", "message": "rate limit"}}, EventReason.SLOWED),
-        ("200 OK", {"error": {"code": 1004, "message": "login fail: invalid api key"}}, EventReason.NOT_ALLOWED),
+        (
+            "200 OK",
+            {"error": {"code": 1004, "message": "login fail: invalid api key"}},
+            EventReason.NOT_ALLOWED,
+        ),
         ("200 OK", {"error": "odd"}, EventReason.UNREADABLE),
     ],
 )

@@ -191,9 +191,7 @@ def _may_ask(url: str, poll: Poll, credential: ProviderCredential | None) -> boo
 
 
 def _finding(definition: Definition, document: JSON, task: AsyncTask, base: str) -> Finding:
-    return read(
-        definition.reading, document, task_type=task.type, task_id=task.provider_task_id, base=base
-    )
+    return read(definition.reading, document, task_type=task.type, task_id=task.provider_task_id, base=base)
 
 
 def _get(url: str, definition: Definition, credential: ProviderCredential | None) -> Answer:
