@@ -152,13 +152,14 @@ def _apply(task: AsyncTask, seen: Observation, now: datetime) -> None:
         if task.started_at is None:
             running = task.status == TaskStatus.RUNNING
             task.started_at = _within(seen.started_at or (now if running else None), task.submitted_at, now)
-        failed = task.status in UNSUCCESSFUL_STATUSES
-        task.result = seen.result or (without_media(task.result) if failed else task.result)
+        task.result = seen.result or task.result
         task.cost = seen.cost if seen.cost is not None else task.cost
         task.provider_task_id = task.provider_task_id or seen.provider_task_id
     else:
         task.result = task.result or seen.result
         task.cost = task.cost if task.cost is not None else seen.cost
+    if not final_before and task.status in UNSUCCESSFUL_STATUSES and not seen.result:
+        task.result = without_media(task.result)
     task.result_expires_at = task.result_expires_at or seen.result_expires_at
     task.failure_code = task.failure_code or storable(seen.failure_code)[:MAX_CODE]
     if not task.failure_message and seen.failure_message:
