@@ -26,7 +26,7 @@ from logs.ingest.formats.otlp import Spans
 from logs.ingest.formats.span import Half, Reading
 from logs.models import RecordType, SpanHalf, Status, UsageRecord
 from logs.models.events import Batch, Failure, Rejection, UsageEvent
-from logs.pricing.quotes import is_priced_here
+from logs.pricing.quotes import as_sent, is_priced_here
 from routescope.data.apart import together
 from routescope.data.ids import EPOCH, derived_id, first_id
 from routescope.text.identifiers import former
@@ -333,7 +333,7 @@ def event_of(record: UsageRecord) -> UsageEvent:
     plain = {name: getattr(record, name) for name in _PLAIN}
     if is_priced_here(record.billing):
         # Priced from what was known then: to be priced anew from all that is known now.
-        plain |= {"cost": None, "billing": (record.billing or {}).get("sent")}
+        plain |= {"cost": None, "billing": as_sent(record.billing)}
     model: AIModel | None = cast("AIModel | None", record.model)
     failure = Failure(
         type=record.error_type, code=record.error_code, message=record.error_message, param=record.error_param

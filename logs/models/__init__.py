@@ -4,6 +4,7 @@ from logs.models.arrivals import ImportPosition, SpanHalf
 from logs.models.content import ContentPolicy, Level, UsageContent
 from logs.models.prices import GroupRatio, ModelPrice
 from logs.models.records import (
+    ADJUSTMENTS,
     CALLS,
     FAILED,
     MONEY_DIGITS,
@@ -30,9 +31,9 @@ from logs.models.rollups import (
 )
 
 __all__ = [
-    "CALLS", "FAILED", "MONEY_DIGITS", "MONEY_PLACES", "REFUNDS", "REQUEST_TYPES", "Cause", "ContentPolicy",
-    "GroupRatio", "ImportPosition", "Level", "ModelPrice", "RecordType", "Rollup", "SpanHalf", "Status",
-    "TrafficHour", "UsageContent", "UsageDay", "UsageDayFolded", "UsageHour", "UsageHourFolded",
-    "UsagePending", "UsageRecord", "UsageTotalDay", "UsageTotalDayFolded", "UsageTotalHour",
-    "UsageTotalHourFolded",
+    "ADJUSTMENTS", "CALLS", "FAILED", "MONEY_DIGITS", "MONEY_PLACES", "REFUNDS", "REQUEST_TYPES", "Cause",
+    "ContentPolicy", "GroupRatio", "ImportPosition", "Level", "ModelPrice", "RecordType", "Rollup",
+    "SpanHalf", "Status", "TrafficHour", "UsageContent", "UsageDay", "UsageDayFolded", "UsageHour",
+    "UsageHourFolded", "UsagePending", "UsageRecord", "UsageTotalDay", "UsageTotalDayFolded",
+    "UsageTotalHour", "UsageTotalHourFolded",
 ]  # fmt: skip
