@@ -88,8 +88,8 @@ def test_the_header_is_the_sum_of_the_listed_rows(alice_client: Client) -> None:
             "cached_tokens": "40",
         }.items()
     )
-    assert "refunds -$0.004" in text(response)
-    assert figures(response)["refund_records"] == "1" and "1 refund -$" in text(response)
+    assert figures(response)["refund_records"] == "1"
+    assert "1 refund -$0.004" in text(response)
     assert "adjustment" not in text(response)
 
 
@@ -103,7 +103,7 @@ def test_adjustments_are_named_beside_the_calls(alice_client: Client, gateway: G
     )
     response = get(alice_client, **DAY)
     assert {"requests": "1", "adjustment_records": "2", "cost": "1.2"}.items() <= figures(response).items()
-    assert "beside 2 adjustments" in text(response) and "adjustments $0.20" in text(response)
+    assert "2 adjustments $0.20" in text(response)
 
 
 @pytest.mark.usefixtures("records")
