@@ -22,6 +22,7 @@ from accounts.exports import exporting, jobs
 from accounts.models import AuditEntry, Export
 from accounts.people.signed_in import AuthenticatedRequest
 from accounts.staff.audit import note
+from routescope.contracts import tabs
 from routescope.data.snapshot import snapshot
 from routescope.exports.downloads import send
 from routescope.exports.formats import COMPRESSIBLE, format_named
@@ -31,7 +32,6 @@ from routescope.web.unavailable import answers_json
 
 SHOWN = 50
 _FIXED = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z", re.ASCII)
-_SOURCES = {"usage": _l("Usage Logs"), "tasks": _l("Task Logs")}
 
 
 class ExportForm(forms.Form):
@@ -93,7 +93,7 @@ def new(request: AuthenticatedRequest) -> HttpResponse:
         expected = source.select(request.user.pk, query).expected()
     context: dict[str, Any] = {
         "form": form,
-        "source_label": _SOURCES.get(source.name, source.name),
+        "source_label": tabs.registered()[source.name].label,
         "expected": expected,
         "filters": _filters(query),
         "back": f"{reverse(source.name)}?{query.urlencode()}",
@@ -182,9 +182,10 @@ def _own(request: AuthenticatedRequest, pk: UUID) -> Export:
 
 def _listed(request: AuthenticatedRequest) -> dict[str, Any]:
     rows = list(Export.objects.filter(user=request.user)[:SHOWN])
+    labels = {name: tab.label for name, tab in tabs.registered().items()}
     return {
         "rows": [
-            (export, _SOURCES.get(export.source, ""), _filters(QueryDict(export.query))) for export in rows
+            (export, labels.get(export.source, ""), _filters(QueryDict(export.query))) for export in rows
         ],
         "is_moving": any(export.is_open for export in rows),
     }
