@@ -26,7 +26,7 @@ from logs.selection import lookback
 from logs.selection.chosen import Looked
 from routescope.data.keyset import Cursor
 from routescope.exports.parts import PART_ROWS
-from routescope.exports.sources import Column, ColumnKind, Expected, Row, Value, fix_range
+from routescope.exports.sources import Column, ColumnKind, Expected, Row, Value
 from routescope.text.formatting import plain
 
 RECEIPT = "receipt"
@@ -91,10 +91,7 @@ class UsageSource:
 
     def fixed(self, user_id: int, query: QueryDict) -> QueryDict:
         filters = UsageFilter(query, user=User.objects.get(pk=user_id))
-        fixed = filters.address.without("live", *VIEW).query()
-        chosen = filters.selection.chosen
-        fix_range(fixed, chosen)
-        return fixed
+        return filters.fixed_address(filters.now).without("live", *VIEW).query()
 
 
 class UsageSelected:

@@ -17,7 +17,7 @@ from django.http import QueryDict
 from accounts.models import User
 from accounts.staff.rights import may_read_content
 from routescope.data.keyset import Cursor
-from routescope.exports.sources import Column, ColumnKind, Expected, Row, Value, fix_range
+from routescope.exports.sources import Column, ColumnKind, Expected, Row, Value
 from tasks.models import AsyncTask
 from tasks.models.querysets import AsyncTaskQuerySet
 from tasks.providers.catalogue import catalogue
@@ -64,10 +64,7 @@ class TaskSource:
     def fixed(self, user_id: int, query: QueryDict) -> QueryDict:
         user = User.objects.get(pk=user_id)
         filters = TaskFilter(query, user=user, catalogue=catalogue())
-        fixed = filters.address.query()
-        chosen = filters.chosen_range(filters.now)
-        fix_range(fixed, chosen)
-        return fixed
+        return filters.fixed_address(filters.now).query()
 
 
 class TaskSelected:

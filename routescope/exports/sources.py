@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from decimal import Decimal
 from enum import Enum
 from typing import Protocol
 from uuid import UUID
 
 from django.http import QueryDict
-
-from routescope.data.ranges import TimeRange
 
 
 class ColumnKind(Enum):
@@ -94,12 +91,3 @@ SOURCES: dict[str, ExportSource] = {}
 def provide(source: ExportSource) -> None:
     """Make a source known. An app does so when it is ready."""
     SOURCES[source.name] = source
-
-
-def fix_range(query: QueryDict, chosen: TimeRange) -> None:
-    """Write a range with both ends into a query in place of its preset, to the microsecond and in UTC."""
-    if chosen.start is not None and chosen.end is not None:
-        query.pop("range", None)
-        query["start"], query["end"] = (
-            bound.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") for bound in (chosen.start, chosen.end)
-        )
