@@ -98,7 +98,6 @@ def test_excel_is_typed_opens_in_openpyxl_and_runs_nothing(
     many: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(excel, "MOST_ROWS", 90)
-    monkeypatch.setattr(excel.ExcelFormat, "capacity", 90)
     export = made(many, "xlsx")
     book = openpyxl.load_workbook(io.BytesIO(export.path.read_bytes()))
     assert [sheet.max_row for sheet in book] == [91, 91, 21]

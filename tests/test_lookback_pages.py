@@ -313,11 +313,11 @@ def test_an_interrupted_export_sees_what_came_into_an_empty_stretch(
         alice, "usage", "csv", ["request_id"], QueryDict("range=all&cost_min=5"), gzipped=False
     )
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise RuntimeError("The worker is gone.")
 
     with monkeypatch.context() as patch:
-        patch.setattr("routescope.exports.texts.CsvFormat.join", die)
+        patch.setattr(exporting, "join", die)
         patch.setattr(exporting, "_fail", lambda *_: None)
         exporting.run(export.pk)
     late = event(

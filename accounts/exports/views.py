@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import messages
@@ -25,7 +24,7 @@ from accounts.staff.audit import note
 from routescope.contracts import tabs
 from routescope.data.snapshot import snapshot
 from routescope.exports.downloads import send
-from routescope.exports.formats import COMPRESSIBLE, format_named
+from routescope.exports.formats import CONTENT_TYPES
 from routescope.exports.sources import SOURCES, ExportSource
 from routescope.text.formatting import when
 from routescope.web.unavailable import answers_json
@@ -133,14 +132,8 @@ def file(request: HttpRequest, signature: str) -> HttpResponseBase:
         raise Http404
     if request.user.is_authenticated and request.user.pk != export.user_id:
         raise Http404
-    is_gzip = export.is_gzipped and export.format in COMPRESSIBLE
-    content_type = "application/gzip" if is_gzip else format_type(export)
+    content_type = "application/gzip" if export.is_gzipped else CONTENT_TYPES[export.format]
     return send(request, export.path, export.file_name, content_type, export.sha256)
-
-
-def format_type(export: Export) -> str:
-    """Return the media type of an export's format."""
-    return format_named(export.format, [], ZoneInfo("UTC")).content_type
 
 
 @answers_json

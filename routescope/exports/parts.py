@@ -1,6 +1,6 @@
 """An export's parts: written one by one, and after an interruption taken over where they still hold.
 
-Each part is a file of some ten thousand rows. Beside it stands what it holds and a fingerprint of its
+Each part is a Parquet file of some ten thousand rows. Beside it stands what it holds and a fingerprint of its
 rows in the database, made as they were read: a later run, under a later snapshot, keeps the parts whose rows
 are what they were and writes the others anew. The finished file is thus of one snapshot, the last one,
 whatever interrupted it.
@@ -17,11 +17,11 @@ from dataclasses import asdict, dataclass
 from decimal import Context, Decimal
 from pathlib import Path
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from routescope.exports.formats import Format
-from routescope.exports.sources import Selected, Value
+from routescope.exports.sources import Column, Selected, Values
 from routescope.wire.reading import SUM_DIGITS
 
 PART_ROWS = 25_000
@@ -58,8 +58,8 @@ class Written:
 
 def write_parts(
     selected: Selected,
-    columns: Sequence[str],
-    form: Format,
+    columns: Sequence[Column],
+    zone: ZoneInfo,
     folder: Path,
     reading: Transaction,
     tell: Callable[[int], None],
@@ -80,11 +80,9 @@ def write_parts(
     while goes_on:
         tell(_rows(parts))
         path = _path(folder, len(parts))
-        done = _rows(parts)
-        limit = PART_ROWS if form.capacity is None else min(PART_ROWS, form.capacity - done % form.capacity)
         before = UUID(parts[-1].last) if parts else None
         with reading():
-            part, goes_on = _write(selected, columns, before, limit, form, path, first=not parts)
+            part, goes_on = _write(selected, columns, zone, before, path)
         # A stretch without rows is a part as well: a later run must see whether it still has none.
         if part.rows or goes_on or not parts:
             parts.append(part)
@@ -106,29 +104,26 @@ def sha256_of(path: Path) -> str:
 
 
 def _write(
-    selected: Selected,
-    columns: Sequence[str],
-    before: UUID | None,
-    limit: int,
-    form: Format,
-    path: Path,
-    *,
-    first: bool,
+    selected: Selected, columns: Sequence[Column], zone: ZoneInfo, before: UUID | None, path: Path
 ) -> tuple[Part, bool]:
     """Write the rows that come after an id. Returns the part, and whether others may follow it."""
+    # Loaded where it is asked for: pages and other jobs need not carry Arrow's memory.
+    from routescope.exports import parquet
+
     rows = marks = 0
     cost = Decimal(0)
     last = down_to = None
 
-    def values() -> Iterator[tuple[Value, ...]]:
+    def values() -> Iterator[Values]:
         nonlocal rows, marks, cost, last, down_to
-        for block in selected.blocks(columns, before, limit):
+        for block in selected.blocks([column.name for column in columns], before, PART_ROWS):
             rows, marks, cost = rows + block.rows, marks + block.marks, _WIDE.add(cost, block.cost)
             down_to = block.down_to
             last = down_to or last
-            yield from zip(*block.values, strict=True)
+            if block.rows:
+                yield block.values
 
-    form.write_part(path, values(), first=first)
+    parquet.write(path, parquet.schema_of(columns, zone), values())
     ends = "" if last is None else str(last)
     fingerprint = _fingerprint(selected, rows, marks)
     return Part(rows, ends, str(cost), path.stat().st_size, sha256_of(path), fingerprint), down_to is not None
@@ -177,4 +172,4 @@ def _keep(folder: Path, parts: Sequence[Part]) -> None:
 
 
 def _path(folder: Path, number: int) -> Path:
-    return folder / f"part-{number:06}"
+    return folder / f"part-{number:06}.parquet"
