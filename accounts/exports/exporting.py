@@ -176,7 +176,10 @@ def manifest(export: Export) -> dict[str, object]:
 
 
 _NOTES = {
-    "csv": ["A text that a spreadsheet could take for a formula has an apostrophe in front."],
+    "csv": [
+        "UTF-8, with a byte order mark at the beginning: spreadsheets know it by that.",
+        "A text that a spreadsheet could take for a formula has an apostrophe in front.",
+    ],
     "jsonl": ["Money is a string of its decimals."],
     "xlsx": [
         "Times are in the time zone named in the heading; the column beside gives the offset from UTC.",

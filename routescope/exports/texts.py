@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
@@ -25,14 +26,17 @@ def is_formula(value: str) -> bool:
 
 
 def write_csv(target: IO[bytes], columns: Sequence[Column], zone: ZoneInfo, rows: Iterable[Values]) -> None:
-    """Write RFC 4180 in UTF-8. Texts that could be formulas carry an apostrophe; an empty cell is null."""
+    """Write RFC 4180 in UTF-8. Texts that could be formulas carry an apostrophe; an empty cell is null.
+
+    The file begins with a byte order mark: without one, Excel reads it in the code page of its machine.
+    """
     made: dict[ColumnKind, Callable[[Any], Value]] = {
         ColumnKind.TEXT: _harmless,
         ColumnKind.DECIMAL: plain,
         ColumnKind.MOMENT: lambda moment: _local(moment, zone),
         ColumnKind.BOOLEAN: {True: "true", False: "false"}.get,
     }
-    target.write(_csv([[column.name for column in columns]]))
+    target.write(codecs.BOM_UTF8 + _csv([[column.name for column in columns]]))
     for values in rows:
         target.write(_csv(_rows(columns, made, values)))
 
