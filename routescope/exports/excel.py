@@ -17,7 +17,8 @@ from typing import IO, Any
 from zoneinfo import ZoneInfo
 
 from xlsxwriter import Workbook
-from xlsxwriter.worksheet import Worksheet
+from xlsxwriter.utility import xl_rowcol_to_cell_fast
+from xlsxwriter.worksheet import CellNumberTuple, CellStringTuple, Worksheet
 
 from routescope.exports.sources import Column, ColumnKind, Value, Values
 from routescope.exports.texts import is_formula
@@ -126,7 +127,7 @@ def _number(value: int | Decimal) -> float | str:
 
 
 class _Sheet(Worksheet):  # type: ignore[misc]
-    """A sheet whose texts are texts."""
+    """A sheet whose texts are texts. What it does for each cell decides how long a workbook takes."""
 
     beat: Callable[[], None]
     # Without what also takes the names of cells for their places: a tenth of all time.
@@ -138,16 +139,25 @@ class _Sheet(Worksheet):  # type: ignore[misc]
         self.beat()
         super()._opt_reopen()
 
-    def _xml_rich_inline_string(self, string: str, attributes: Sequence[tuple[str, Value]] = ()) -> None:
-        # A text that begins and ends as XlsxWriter's own markup does would be written as markup.
-        self._xml_inline_string(string, True, attributes)
+    def _write_cell(self, row: int, col: int, cell: Any) -> None:
+        """Write a text or a number as XlsxWriter does, in two thirds of its time.
 
-    @staticmethod
-    def _escape_control_characters(data: Any) -> Any:
-        # Most texts need none of it, and XlsxWriter takes a sixth of its time to find that out.
-        if isinstance(data, str) and data.isprintable() and "_x" not in data:
-            return data
-        return Worksheet._escape_control_characters(data)
+        It asks each cell what few have, and writes a text that looks like its own markup as markup.
+        """
+        style = f' s="{cell.format._get_xf_index()}"' if cell.format else ""
+        place = xl_rowcol_to_cell_fast(row, col)
+        if isinstance(cell, CellNumberTuple):
+            self.fh.write(f'<c r="{place}"{style}><v>{cell.number:.16G}</v></c>')
+        elif isinstance(cell, CellStringTuple):
+            text = cell.string
+            if not text.isprintable() or "_x" in text:
+                text = self._escape_control_characters(text)
+            self.fh.write(
+                f'<c r="{place}"{style} t="inlineStr"><is><t xml:space="preserve">'
+                f"{self._escape_data(text)}</t></is></c>"
+            )
+        else:
+            super()._write_cell(row, col, cell)
 
 
 class _Told:
