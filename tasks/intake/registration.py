@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -50,6 +50,8 @@ MAX_AHEAD = timedelta(days=1)
 UNFOLLOWED_DEADLINE = timedelta(days=7)
 """How long a task may stay open that only its gateway reports on."""
 EARLY_REPORTS_KEPT = timedelta(days=7)
+ENDED_GRACE = timedelta(minutes=1)
+"""For so long nobody asks about a task whose end is told with its registration: that is taken in sooner."""
 MAX_EARLY_REPORTS = 10_000
 """Of one gateway, that wait for tasks which are not registered."""
 
@@ -77,7 +79,8 @@ def register(gateway: Gateway, reports: Reports, catalogue: Catalogue) -> Taken:
     timely = _timely(reports.reports, now, taken)
     known = _known(gateway, [report.task_id for _, report in timely])
     fresh = {report.task_id: report for _, report in reversed(timely) if report.task_id not in known}
-    new = _insert(gateway, list(fresh.values()), now)
+    ended = {report.task_id for _, report in timely if report.says_the_end}
+    new = _insert(gateway, list(fresh.values()), now, ended)
     ids = _known(gateway, [report.task_id for _, report in timely])
     named: set[UUID] = set()
     for _, report in timely:
@@ -188,8 +191,12 @@ def _known(gateway: Gateway, task_ids: Sequence[str]) -> dict[str, _Known]:
     return {task_id: _Known(pk, platform, kind) for task_id, pk, platform, kind in found}
 
 
-def _insert(gateway: Gateway, reports: Sequence[Report], now: datetime) -> set[UUID]:
-    """Insert tasks as queued; return the ids of those that nobody else inserted meanwhile."""
+def _insert(gateway: Gateway, reports: Sequence[Report], now: datetime, ended: Set[str]) -> set[UUID]:
+    """Insert tasks as queued; return the ids of those that nobody else inserted meanwhile.
+
+    ``ended`` are those whose end is told too, and taken in next: a worker that asked for one of weeks ago in
+    the meantime would find its deadline passed.
+    """
     if not reports:
         return set()
     names = resolve(
@@ -201,6 +208,8 @@ def _insert(gateway: Gateway, reports: Sequence[Report], now: datetime) -> set[U
     credentials = _credentials(gateway, {one.definition.slug for one in reports if one.definition})
     rows = [_row(gateway, names, one, now) for one in reports]
     for row, one in zip(rows, reports, strict=True):
+        if one.task_id in ended and row.next_poll_at is not None:
+            row.next_poll_at = max(row.next_poll_at, now + ENDED_GRACE)
         row.poll_host = host_asked(row, one.definition, credentials.get(row.platform))
     with transaction.atomic():
         AsyncTask.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
