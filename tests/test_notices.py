@@ -26,10 +26,10 @@ def page_of(client: Client, path: str = USAGE) -> str:
     return client.get(path).content.decode()
 
 
-def asked(client: Client, page: str, said: str = WORK) -> tuple[dict[str, str], str]:
+def asked(client: Client, page: str, said: str = WORK, at: str | None = None) -> tuple[dict[str, str], str]:
     """Ask what a page's notice asks; return the headers and the words of the answer."""
     headers = {"hx-request": "true", "hx-current-url": f"http://testserver{page}"}
-    answer = client.get("/notice/", {"said": said}, headers=headers)
+    answer = client.get("/notice/", {"said": said, "at": page if at is None else at}, headers=headers)
     assert answer.status_code == 200
     return dict(answer.headers), answer.content.decode()
 
@@ -70,7 +70,7 @@ def test_a_share_is_one_of_a_hundred(alice_client: Client, told: int, shown: int
 def test_only_how_far_it_is_comes_anew(alice_client: Client) -> None:
     notices.show(WORK, 45)
     page = page_of(alice_client)
-    assert 'hx-get="/notice/?said=Counting%20%3Csheep%3E"' in page
+    assert 'hx-get="/notice/?said=Counting%20%3Csheep%3E&amp;at=%2Frecords%2Fusage%2F"' in page
     assert 'hx-target="#work-progress"' in page and 'hx-trigger="every 3s"' in page
     notices.show(WORK, 46)
     headers, answer = asked(alice_client, USAGE)
@@ -82,7 +82,23 @@ def test_another_work_takes_its_place(alice_client: Client) -> None:
     notices.show("Counting cows", 3)
     headers, answer = asked(alice_client, USAGE)
     assert (headers["HX-Retarget"], headers["HX-Reswap"]) == ("#work-notice", "outerHTML")
-    assert words(answer) == "Counting cows: 3 %" and 'id="work-notice"' in answer
+    assert words(answer) == "Counting cows: 3 % Show what has come in" and 'id="work-notice"' in answer
+
+
+def test_a_list_can_show_meanwhile_what_has_come_in(alice_client: Client) -> None:
+    notices.show(WORK, 45)
+    page = page_of(alice_client, f"{USAGE}?range=7d&model=m%26m")
+    [link] = re.findall(r'<a [^>]*id="work-more"[^>]*>', page)
+    assert f'href="{USAGE}?range=7d&amp;model=m%26m"' in link
+    assert f'hx-get="{USAGE}results/?range=7d&amp;model=m%26m"' in link and 'hx-target="#panel"' in link
+    assert "work-more" not in page_of(alice_client, "/profile/")
+
+
+def test_the_link_follows_the_address_that_a_list_has_by_now(alice_client: Client) -> None:
+    notices.show(WORK, 45)
+    headers, answer = asked(alice_client, f"{USAGE}?range=7d", at=USAGE)
+    assert headers["HX-Retarget"] == "#work-notice"
+    assert f'hx-get="{USAGE}results/?range=7d"' in answer and "Counting &lt;sheep&gt;" in answer
 
 
 @pytest.mark.parametrize(
@@ -100,6 +116,7 @@ def test_when_it_is_over_a_list_can_show_more(
     headers, answer = asked(alice_client, page)
     assert (headers["HX-Retarget"], headers["HX-Reswap"]) == ("#work-notice", "outerHTML")
     assert f'href="{shown}"' in answer and f'hx-get="{fetched}' in answer and 'role="status"' in answer
+    assert words(answer) == "Show what has come in"
     assert 'hx-trigger="every' not in answer
     assert "work-notice" not in page_of(alice_client, page)
 
@@ -112,7 +129,8 @@ def test_when_it_is_over_a_page_without_a_list_shows_nothing(alice_client: Clien
 
 def test_what_is_no_page_of_ours_leads_nowhere(alice_client: Client) -> None:
     headers = {"hx-request": "true", "hx-current-url": f"https://elsewhere.example{USAGE}"}
-    assert "href" not in alice_client.get("/notice/", {"said": WORK}, headers=headers).content.decode()
+    assert "href" not in alice_client.get("/notice/", headers=headers).content.decode()
+    assert "href" not in alice_client.get("/notice/").content.decode(), "nor without htmx"
 
 
 def test_whose_author_has_died_goes_by_itself(alice_client: Client, time_machine: TimeMachineFixture) -> None:

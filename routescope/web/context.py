@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NotRequired, TypedDict
 
 from django.conf import settings
@@ -12,7 +13,7 @@ from django.utils.functional import Promise
 
 from routescope.contracts import navigation
 from routescope.web import notices
-from routescope.web.notices import Notice
+from routescope.web.notices import NoticeOnPage
 
 THEMES = ("system", "light", "dark")
 THEME_COOKIE = "theme"
@@ -32,7 +33,7 @@ class ConsoleContext(TypedDict):
     sign_on_name: str
     password_sign_in: bool
     admin_url: NotRequired[str]
-    work_notice: NotRequired[Callable[[], Notice | None]]
+    work_notice: NotRequired[Callable[[], NoticeOnPage]]
 
 
 def console(request: HttpRequest) -> ConsoleContext:
@@ -59,7 +60,7 @@ def console(request: HttpRequest) -> ConsoleContext:
         "sign_on_name": sign_on_name,
         "password_sign_in": settings.PASSWORD_SIGN_IN,
         "admin_url": _url("admin:index") if user.is_staff else "",
-        "work_notice": notices.current,
+        "work_notice": partial(notices.on_page, request.get_full_path()),
     }
 
 

@@ -68,6 +68,28 @@ def current() -> Notice | None:
     return msgspec.convert(found, Notice)
 
 
+class NoticeOnPage(msgspec.Struct, frozen=True):
+    """A notice, if there is one, on a page with the address ``page``.
+
+    ``results`` is the address of what the page lists, empty where it lists nothing: both have names.
+    """
+
+    notice: Notice | None
+    page: str
+    results: str
+
+
+def on_page(page: str) -> NoticeOnPage:
+    """Return what the page with this address, path and query, is to show now."""
+    parts = urlsplit(page)
+    try:
+        results = reverse(f"{resolve(parts.path).url_name}-results")
+    except (Resolver404, NoReverseMatch):
+        results = ""
+    query = f"?{parts.query}" if parts.query else ""
+    return NoticeOnPage(current(), parts.path + query, results and results + query)
+
+
 class _HtmxRequest(HttpRequest):
     htmx: HtmxDetails
 
@@ -75,27 +97,16 @@ class _HtmxRequest(HttpRequest):
 @require_GET
 @login_required
 def notice(request: _HtmxRequest) -> HttpResponse:
-    """How far the work is whose notice a page shows (``said``), for its place there.
+    """How far the work is whose notice (``said``) a page (``at``) shows, for its place there.
 
-    Where it is over, a page with a list is told that there may be more to show, and others show nothing.
+    Where another work has begun, or the page has become another one, all of the notice comes anew. Where the
+    work is over, a page with a list offers what has come in, and another one shows nothing.
     """
-    found = current()
-    if found is not None and found.text == request.GET.get("said"):
-        return render(request, "components/work_notice.html#progress", {"work_notice": found})
-    context = {"work_notice": found, "more": None if found else _more(request.htmx.current_url_abs_path)}
-    response = render(request, "components/work_notice.html#next", context)
+    work = on_page(request.htmx.current_url_abs_path or "")
+    told = work.notice is not None and work.notice.text == request.GET.get("said")
+    if told and work.page == request.GET.get("at"):
+        return render(request, "components/work_notice.html#progress", {"work": work})
+    response = render(request, "components/work_notice.html", {"work": work})
     response["HX-Retarget"] = "#work-notice"
     response["HX-Reswap"] = "outerHTML"
     return response
-
-
-def _more(page: str | None) -> dict[str, str] | None:
-    """Return the addresses of a page and of its results, where it is the page of a list: both have names."""
-    parts = urlsplit(page or "")
-    try:
-        name = resolve(parts.path).url_name
-        results = reverse(f"{name}-results")
-    except (Resolver404, NoReverseMatch):
-        return None
-    query = f"?{parts.query}" if parts.query else ""
-    return {"page": parts.path + query, "results": results + query}

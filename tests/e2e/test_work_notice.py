@@ -48,7 +48,7 @@ def test_it_moves_on_without_taking_the_focus_and_ends_with_what_there_is_more(
     expect(field).to_have_value("req_typed")
     store(gateway, event(created_at=timezone.now() - timedelta(hours=5)))
     notices.take_down()
-    more = page.get_by_role("link", name="More has come in")
+    more = page.locator("a.new-records", has_text="Show what has come in")
     expect(more).to_be_visible()
     expect(field).to_be_focused()
     expect(page.locator("tr.record")).to_have_count(1)
