@@ -310,6 +310,21 @@ def test_what_was_given_back_stands_there_too(client: Client, headers: dict[str,
     assert timeline()[-1] == ("refund", EventReason.GATEWAY_GAVE_BACK, datetime.fromisoformat(ended))
 
 
+def test_a_task_of_the_past_that_its_gateway_tells_of_is_left_to_it(
+    client: Client, headers: dict[str, str], standing_clock: datetime
+) -> None:
+    # Runway's tasks take a day at most.
+    told = body("told", created_at=ago(), status="PONDERING", reported_at=ago(minutes=1))
+    post(client, headers, [told, body("not told", created_at=ago()), body("recent", status="PONDERING")])
+    now, tasks = standing_clock, {task.task_id: task for task in AsyncTask.objects.all()}
+    assert tasks["told"].next_poll_at == tasks["told"].deadline_at
+    assert tasks["told"].deadline_at and tasks["told"].deadline_at > now + timedelta(days=6)
+    for name in ("not told", "recent"):
+        task = tasks[name]
+        assert task.next_poll_at and task.next_poll_at < now + timedelta(minutes=1)
+        assert task.deadline_at == task.submitted_at + timedelta(days=1)
+
+
 def test_nobody_asks_about_a_task_whose_end_is_about_to_be_taken_in(
     client: Client, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -317,10 +332,10 @@ def test_nobody_asks_about_a_task_whose_end_is_about_to_be_taken_in(
         raise OperationalError("the database is away")
 
     monkeypatch.setattr(lifecycle, "transition", away)
-    both = [body("ended", created_at=ago(), status=word) for word in ("running", "SUCCEEDED")]
+    both = [body("ended", status=word) for word in ("running", "SUCCEEDED")]
     answer = client.post(
         "/api/v1/tasks",
-        json.dumps([*both, body("open", created_at=ago(), status="running")]),
+        json.dumps([*both, body("open", status="running")]),
         "application/json",
         headers=headers,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -79,8 +79,8 @@ def register(gateway: Gateway, reports: Reports, catalogue: Catalogue) -> Taken:
     timely = _timely(reports.reports, now, taken)
     known = _known(gateway, [report.task_id for _, report in timely])
     fresh = {report.task_id: report for _, report in reversed(timely) if report.task_id not in known}
-    ended = {report.task_id for _, report in timely if report.says_the_end}
-    new = _insert(gateway, list(fresh.values()), now, ended)
+    told = [report for _, report in timely if report.says_something]
+    new = _insert(gateway, list(fresh.values()), now, told)
     ids = _known(gateway, [report.task_id for _, report in timely])
     named: set[UUID] = set()
     for _, report in timely:
@@ -146,15 +146,15 @@ def report(gateway: Gateway, reports: Reports, catalogue: Catalogue) -> Taken:
 
 
 def first_poll(
-    definition: Definition | None, submitted_at: datetime, now: datetime
+    definition: Definition | None, submitted_at: datetime, now: datetime, *, is_told: bool = False
 ) -> tuple[datetime, datetime]:
     """Return when to ask a provider first, and when to stop waiting. Without a provider to ask, both are
-    late.
+    late; so they are for a task of the past (its provider's time is over) of which its gateway tells itself.
     """
-    if definition is None or definition.poll is None:
+    poll = definition.poll if definition else None
+    if poll is None or (is_told and submitted_at + duration(poll.deadline) <= now):
         deadline = max(submitted_at, now) + UNFOLLOWED_DEADLINE
         return deadline, deadline
-    poll = definition.poll
     first = duration(poll.first)
     # Tasks that come in a batch are not all asked about in the same instant.
     jitter = first * random.uniform(0, 0.25)  # noqa: S311
@@ -191,11 +191,10 @@ def _known(gateway: Gateway, task_ids: Sequence[str]) -> dict[str, _Known]:
     return {task_id: _Known(pk, platform, kind) for task_id, pk, platform, kind in found}
 
 
-def _insert(gateway: Gateway, reports: Sequence[Report], now: datetime, ended: Set[str]) -> set[UUID]:
+def _insert(gateway: Gateway, reports: Sequence[Report], now: datetime, told: Sequence[Report]) -> set[UUID]:
     """Insert tasks as queued; return the ids of those that nobody else inserted meanwhile.
 
-    ``ended`` are those whose end is told too, and taken in next: a worker that asked for one of weeks ago in
-    the meantime would find its deadline passed.
+    ``told`` is what is said of them besides, and is taken in next.
     """
     if not reports:
         return set()
@@ -206,7 +205,9 @@ def _insert(gateway: Gateway, reports: Sequence[Report], now: datetime, ended: S
         models=(one.model for one in reports),
     )
     credentials = _credentials(gateway, {one.definition.slug for one in reports if one.definition})
-    rows = [_row(gateway, names, one, now) for one in reports]
+    said = {one.task_id for one in told}
+    ended = {one.task_id for one in told if one.says_the_end}
+    rows = [_row(gateway, names, one, now, is_told=one.task_id in said) for one in reports]
     for row, one in zip(rows, reports, strict=True):
         if one.task_id in ended and row.next_poll_at is not None:
             row.next_poll_at = max(row.next_poll_at, now + ENDED_GRACE)
@@ -239,10 +240,10 @@ def _note_submissions(ids: Sequence[UUID]) -> set[UUID]:
         return {task_id for (task_id,) in cursor.fetchall()}
 
 
-def _row(gateway: Gateway, names: ResolvedNames, one: Report, now: datetime) -> AsyncTask:
+def _row(gateway: Gateway, names: ResolvedNames, one: Report, now: datetime, *, is_told: bool) -> AsyncTask:
     assert one.submitted_at is not None  # noqa: S101
     user_id = names.users[one.user]
-    next_poll_at, deadline_at = first_poll(one.definition, one.submitted_at, now)
+    next_poll_at, deadline_at = first_poll(one.definition, one.submitted_at, now, is_told=is_told)
     return AsyncTask(
         id=derived_id(one.submitted_at, gateway.pk, one.task_id),
         submitted_at=one.submitted_at,
