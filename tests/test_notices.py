@@ -102,28 +102,28 @@ def test_the_link_follows_the_address_that_a_list_has_by_now(alice_client: Clien
 
 
 @pytest.mark.parametrize(
-    ("page", "shown", "fetched"),
+    ("path", "shown", "fetched"),
     [
         (f"{USAGE}?range=7d&model=m%26m", f"{USAGE}?range=7d&amp;model=m%26m", f"{USAGE}results/"),
         ("/records/tasks/", "/records/tasks/", "/records/tasks/results/"),
     ],
 )
 def test_when_it_is_over_a_list_can_show_more(
-    alice_client: Client, page: str, shown: str, fetched: str
+    alice_client: Client, path: str, shown: str, fetched: str
 ) -> None:
     notices.show(WORK, 99)
     notices.take_down()
-    headers, answer = asked(alice_client, page)
+    headers, answer = asked(alice_client, path)
     assert (headers["HX-Retarget"], headers["HX-Reswap"]) == ("#work-notice", "outerHTML")
     assert f'href="{shown}"' in answer and f'hx-get="{fetched}' in answer and 'role="status"' in answer
-    assert words(answer) == "Show what has come in"
+    assert words(answer) == "More has come in. Show it" and "data-announce" in answer
     assert 'hx-trigger="every' not in answer
-    assert "work-notice" not in page_of(alice_client, page)
+    assert "work-notice" not in page_of(alice_client, path)
 
 
-@pytest.mark.parametrize("page", ["/profile/", "/nowhere/", "/admin/", "", "https://[", "/r/x"])
-def test_when_it_is_over_a_page_without_a_list_shows_nothing(alice_client: Client, page: str) -> None:
-    headers, answer = asked(alice_client, page)
+@pytest.mark.parametrize("path", ["/profile/", "/nowhere/", "/admin/", "", "https://[", "/r/x"])
+def test_when_it_is_over_a_page_without_a_list_shows_nothing(alice_client: Client, path: str) -> None:
+    headers, answer = asked(alice_client, path)
     assert headers["HX-Retarget"] == "#work-notice" and words(answer) == "" and "<div" not in answer
 
 
