@@ -23,7 +23,7 @@ NOTICE = gettext_noop("Loading demo history")
 BATCH = 4_000
 """Records in a message."""
 AT_ONCE = 2
-"""Messages under way, which keeps two web processes busy: a third one would wait for a turn."""
+"""Messages under way: one for each web process. One, two and three take as long where all share two cores."""
 _TASKS_AT_ONCE = 100
 """Lines in a message: each changes a task in a transaction of its own."""
 _EVERY = 1.0
