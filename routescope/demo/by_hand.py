@@ -1,4 +1,4 @@
-"""What an operator does by hand in the admin before a gateway sends anything: only here it knows tables.
+"""What an operator does by hand in the admin before a gateway sends anything: tables are known here alone.
 
 People, pricing groups, the tokens' limits, the gateway and its ingest keys, and the keys of the development
 provider. All else comes over the console's API, as any gateway's does.
@@ -22,7 +22,16 @@ from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_GATEWAY, DEMO_USER_EMAIL
 from routescope.demo.cast import GROUPS, TOKENS, WORKLOADS
 from tasks.models import ProviderCredential
 
-__all__ = ["DEMO_PASSWORD", "NotAloneError", "demo_gateway", "ingest_key", "last_sent_at", "make_cast"]
+__all__ = [
+    "DEMO_PASSWORD",
+    "NOT_ALONE",
+    "NotAloneError",
+    "demo_gateway",
+    "have_asked",
+    "ingest_key",
+    "last_sent_at",
+    "make_cast",
+]
 
 NOT_ALONE = (
     "Others can reach this console (by its address, its https or its database of its own): the"

@@ -87,9 +87,9 @@ class Stretch:
 
     def still_open(self) -> list[str]:
         """Return the IDs of the tasks that are under way at its end, also of those that only others know."""
-        ended = {order.task_id for order in self._under_way if order.finished_at <= self.until}
+        over = {order.task_id for order in self._under_way if order.finished_at <= self.until}
         begun = {order.task_id for order in self._ordered if order.finished_at > self.until}
-        return sorted({*self.open_tasks, *begun} - ended)
+        return sorted({*self.open_tasks, *begun} - over)
 
     @cached_property
     def _ordered(self) -> list[Order]:
