@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from io import StringIO
 
 import pytest
 from django.db.models import Count, F, Sum
+from pytest_django.fixtures import Settings as SettingsWrapper
 from time_machine import TimeMachineFixture
 
 from accounts.models import ApiToken, Delivery, Gateway, Group, User
@@ -22,6 +24,7 @@ from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_GATEWAY, DEMO_USER_EMAIL, by_
 from routescope.demo.delivery import AwayError, DeliveryAnswer, DeliveryRefusedError
 from routescope.demo.history import Stretch
 from routescope.demo.loading import Tally
+from routescope.demo.management.commands import load_demo
 from routescope.demo.wire import Message
 from routescope.web import notices
 from tasks.models import OPEN_STATUSES, AsyncTask, EventKind, EventReason, TaskEvent, TaskStatus
@@ -39,7 +42,7 @@ MINUTE = timedelta(minutes=1)
 @pytest.fixture
 def now(demo: Demo) -> datetime:
     """The time up to which a small demo is loaded."""
-    demo.load(RECORDS, DAYS, NOW)
+    assert demo.load(RECORDS, DAYS, NOW).refused == 0
     return NOW
 
 
@@ -170,6 +173,17 @@ def test_no_page_says_so_after_a_load_that_failed(demo: Demo) -> None:
     with pytest.raises(DeliveryRefusedError):
         demo.load(RECORDS, DAYS, NOW, refused)
     assert notices.current() is None
+
+
+def test_what_is_refused_is_counted_and_why(demo: Demo, settings: SettingsWrapper) -> None:
+    settings.RECORD_RETENTION_MONTHS = 1
+    # Neither a month nor two are so long.
+    loaded = demo.load(900, 75, datetime.now(UTC))
+    assert loaded.records.accepted and loaded.refused
+    assert "are kept here" in loaded.first_refusal
+    said = StringIO()
+    load_demo.Command(stdout=said)._tell(loaded, 1.0, 0)
+    assert f"{loaded.refused:,} were refused, the first: {loaded.first_refusal}\n" in said.getvalue()
 
 
 # --- Again, later, and after an interruption ---------------------------------------------------------------

@@ -31,31 +31,36 @@ _EVERY = 1.0
 
 
 class Tally(NamedTuple):
-    """How many records were stored, were here already, and were refused."""
+    """How many records were stored, and were here already."""
 
     accepted: int = 0
     duplicates: int = 0
-    rejected: int = 0
 
     def plus(self, answer: DeliveryAnswer) -> Tally:
-        return Tally(
-            self.accepted + answer.accepted,
-            self.duplicates + answer.duplicates,
-            self.rejected + len(answer.rejected),
-        )
+        return Tally(self.accepted + answer.accepted, self.duplicates + answer.duplicates)
 
 
 @dataclass(slots=True)
 class Loaded:
-    """What a load did: records stored, here already or refused, and tasks that were new.
+    """What a load did: records stored or here already, tasks that were new, and what of either was refused.
 
     ``start`` and ``until`` are the time that it covered, None where there was nothing to send.
     """
 
     records: Tally = field(default_factory=Tally)
     tasks: int = 0
+    refused: int = 0
+    first_refusal: str = ""
+    """In the console's words, why the first of them was."""
     start: datetime | None = None
     until: datetime | None = None
+
+    def heed(self, answer: DeliveryAnswer) -> DeliveryAnswer:
+        """Count what the console refused, and return the answer."""
+        if answer.rejected:
+            self.refused += len(answer.rejected)
+            self.first_refusal = self.first_refusal or str(answer.rejected[0].get("error"))
+        return answer
 
 
 @dataclass(slots=True)
@@ -120,15 +125,16 @@ class _Loading:
         while self.under_way:
             self._settle(self.under_way.popleft())
         for message in wire.reports(stretch.news_of_open_tasks(), _TASKS_AT_ONCE):
-            self.deliver(message)
+            self.loaded.heed(self.deliver(message))
         self.book.finished(left)
 
     def _settle(self, day: _Day) -> None:
         """Wait for a day's records, and then send its tasks: what they were charged is here by then."""
         for answer in day.answers:
-            self.loaded.records = self.loaded.records.plus(answer.result())
+            self.loaded.records = self.loaded.records.plus(self.loaded.heed(answer.result()))
         tasks = day.stretch.tasks_of(day.day)
-        answers = [self.deliver(message) for message in wire.registrations(tasks, _TASKS_AT_ONCE)]
+        messages = wire.registrations(tasks, _TASKS_AT_ONCE)
+        answers = [self.loaded.heed(self.deliver(message)) for message in messages]
         if any(answer.accepted for answer in answers):
             self.loaded.tasks += len({task.task_id for task in tasks})
         self.book.sent(day.left, day.day.date())

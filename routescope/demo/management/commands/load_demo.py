@@ -67,8 +67,8 @@ class Command(BaseCommand):
             )
         elif verbosity:
             self.stdout.write("The demo is loaded already, up to now.")
-        if refused := loaded.records.rejected:
-            self.stdout.write(f"{refused:,} older than RECORD_RETENTION_MONTHS were not kept.")
+        if loaded.refused:
+            self.stdout.write(f"{loaded.refused:,} were refused, the first: {loaded.first_refusal}")
         if verbosity:
             self.stdout.write(
                 f"Sign in as {DEMO_USER_EMAIL} or {DEMO_ADMIN_EMAIL}, password {by_hand.DEMO_PASSWORD}"
