@@ -80,8 +80,8 @@ class Selected:
     ``mark`` is the SQL of a row's mark: a hash of its id and ``xmin``. A row that is written anew has another
     ``xmin``, so nothing that changes a row escapes it. ``fields`` are the model's names of columns that are
     called otherwise there, or how a query computes them; ``made`` is what becomes of a field's value that is
-    not exported as it is, ``of_row`` what is made of the row itself. ``beside`` is what decides on values beside the rows, as JSON: what things
-    are called, what may be read.
+    not exported as it is, ``of_row`` what is made of the row itself. ``beside`` is what decides
+    on values beside the rows, as JSON: what things are called, what may be read.
     """
 
     def __init__(
