@@ -36,6 +36,7 @@ from logs.rollups import pending
 from routescope import embedded
 from routescope.data import outages, partitions, troubles
 from routescope.embedded import place
+from routescope.web import notices
 from tests.cast import admin, alice, alice_client, bob, charlie, gateway, ingest_key, standing_clock
 from tests.moments import distinct_moments
 from tests.oidc_cast import oidc_server, provider
@@ -118,6 +119,7 @@ def fresh_process() -> None:
     outages.queue.forget()
     troubles._lines.forget()
     partitions._put_off.clear()
+    notices._Silence.until = 0.0
 
 
 # --- Database ----------------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ def exported(user: User, form: str) -> list[Any]:
     assert export.status == Export.Status.DONE, export.problem
     assert export.agrees, exporting.manifest(export)
     if form == "csv":
-        return list(csv.DictReader(io.StringIO(export.path.read_text(), newline="")))
+        return list(csv.DictReader(io.StringIO(export.path.read_text("utf-8-sig"), newline="")))
     if form == "jsonl":
         return [json.loads(line) for line in export.path.read_text().split("\n") if line]
     if form == "xlsx":

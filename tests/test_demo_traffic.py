@@ -1,50 +1,38 @@
-"""manage.py demo_traffic: what is sent, and how it meets a server that comes and goes."""
+"""The demo's live traffic: what is sent, and when; how a run goes on where another one stopped."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import socket
-import struct
-import subprocess
-import sys
-import threading
 import time
-import urllib.request
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.core.management import CommandError, call_command
-from django.db import connection
-from django.test import Client as Browser
-from django.utils import timezone
-from pytest_django.live_server_helper import LiveServer
-from time_machine import TimeMachineFixture
+from pytest_django.fixtures import Settings as SettingsWrapper
 
-from accounts.models import IngestKey
 from logs.models import RecordType, UsageRecord
-from routescope.data.ranges import DAY
-from routescope.demo import DEMO_USER_EMAIL
-from routescope.demo.delivery import AwayError, Client, DeliveryRefusedError
-from routescope.demo.history import load
-from routescope.demo.live import LONGEST_STEP, Live, Message
-from routescope.demo.people import demo_gateway
-from routescope.demo.provider import DevelopmentProvider, plan
-from routescope.demo.tasks import open_tasks
-from tasks.models import AsyncTask, TaskEvent, TaskStatus
+from routescope.data.ranges import DAY, HOUR
+from routescope.demo import DEMO_USER_EMAIL, by_hand, live_tasks
+from routescope.demo.live import LONGEST_STEP, Live
+from routescope.demo.management.commands.demo_traffic import going_on
+from routescope.demo.provider import DevelopmentProvider
+from routescope.demo.wire import Message
+from tasks.following import leases, polling
+from tasks.models import (
+    OPEN_STATUSES,
+    UNSUCCESSFUL_STATUSES,
+    AsyncTask,
+    ProviderCredential,
+    TaskEvent,
+    TaskStatus,
+)
+from tasks.providers.catalogue import catalogue
+from tasks.providers.key_binding import enter_key
+from tests.demo_cast import Demo, Door, demo, objects
+
+__all__ = ["demo"]
 
 START = datetime(2026, 3, 11, 16, 20, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-
-
-def objects(messages: list[Message], method: str, path: str) -> list[dict[str, Any]]:
-    bodies = [message.body for message in messages if (message.method, message.path) == (method, path)]
-    return [json.loads(line) for body in bodies for line in body.splitlines()]
 
 
 def taken(live: Live, until: datetime, step: timedelta) -> list[Message]:
@@ -57,19 +45,28 @@ def taken(live: Live, until: datetime, step: timedelta) -> list[Message]:
 # --- What is sent ------------------------------------------------------------------------------------------
 
 
+def told(messages: list[Message]) -> list[dict[str, Any]]:
+    """Return what is said of tasks, with their registrations and later, in its order."""
+    return objects(messages, "POST", "/api/v1/tasks") + objects(messages, "PATCH", "/api/v1/tasks")
+
+
 def test_the_steps_do_not_change_what_is_sent() -> None:
-    until = START + timedelta(hours=1)
-    sent = [
-        sorted(
-            record["request_id"] + record["type"]
-            for record in objects(
-                taken(Live(START, 0.5, START), until, timedelta(seconds=step)), "POST", "/api/v1/usage"
+    until = START + HOUR
+    calls, steps = [], []
+    for step in (17, 600):
+        messages = taken(Live(START, 0.5, START), until, timedelta(seconds=step))
+        records = objects(messages, "POST", "/api/v1/usage")
+        calls.append(sorted(record["request_id"] + record.get("type", "request") for record in records))
+        steps.append(
+            sorted(
+                (task["task_id"], task["reported_at"], task["status"], task.get("progress"))
+                for task in told(messages)
+                if "status" in task
             )
         )
-        for step in (17, 600)
-    ]
-    assert sent[0] == sent[1]
-    assert len(sent[0]) == len(set(sent[0])) == pytest.approx(3600 * 0.5, rel=0.8)
+    assert calls[0] == calls[1] and steps[0] == steps[1]
+    assert len(calls[0]) == len(set(calls[0])) == pytest.approx(3600 * 0.5, rel=0.8)
+    assert len(steps[0]) == len(set(steps[0])) > 20
 
 
 def test_it_is_mostly_the_demo_user() -> None:
@@ -96,239 +93,190 @@ def test_a_long_pause_is_caught_up_with_step_by_step() -> None:
 def test_tasks_are_registered_followed_and_finished() -> None:
     messages = taken(Live(START, 1.0, START), START + timedelta(hours=3), MINUTE)
     registered = {task["task_id"]: task for task in objects(messages, "POST", "/api/v1/tasks")}
-    reports = objects(messages, "PATCH", "/api/v1/tasks")
+    reports = told(messages)
     records = objects(messages, "POST", "/api/v1/usage")
     assert len(registered) > 20
-    assert {report["task_id"] for report in reports} <= registered.keys()
-    assert {record["task_id"] for record in records if record["type"] == "task"} == registered.keys()
+    assert {report["task_id"] for report in reports} == registered.keys()
+    assert {record["task_id"] for record in records if record.get("type") == "task"} == registered.keys()
     finished = {report["task_id"] for report in reports if "finished_at" in report}
     assert len(finished) > 0.8 * len(registered)
-    for record in records:
-        if record["type"] == "refund" and "task_id" in record:
-            assert record["cost"] == f"-{registered[record['task_id']]['cost']}"
+    refunds = [record for record in records if record.get("type") == "refund" and "task_id" in record]
+    assert refunds
+    for record in refunds:
+        assert record["cost"] == f"-{registered[record['task_id']]['cost']}"
+
+
+def test_a_task_that_runs_says_each_tenth_of_its_progress_once() -> None:
+    messages = taken(Live(START, 1.0, START), START + timedelta(hours=3), MINUTE)
+    done = [task["task_id"] for task in told(messages) if task.get("status") == "succeeded"]
+    assert done
+    for task_id in done:
+        said = [task for task in told(messages) if task["task_id"] == task_id and "status" in task]
+        said.sort(key=lambda task: str(task["reported_at"]))
+        shares = [task.get("progress") for task in said]
+        assert shares in ([*range(0, 101, 10)], [None, None]), shares
+        assert said[0]["reported_at"] == said[0]["started_at"]
+        assert said[-1]["reported_at"] == said[-1]["finished_at"]
 
 
 def test_a_later_run_goes_on_with_the_tasks_of_an_earlier_one() -> None:
     killed_at, started_at = START + timedelta(minutes=30), START + timedelta(hours=5)
-    before = taken(Live(START, 2.0, START), killed_at, MINUTE)
-    finished = {
-        task["task_id"] for task in objects(before, "PATCH", "/api/v1/tasks") if "finished_at" in task
+    earlier = Live(START, 2.0, START)
+    before = taken(earlier, killed_at, MINUTE)
+    waiting = set(earlier.open_tasks)
+    registered = {task["task_id"] for task in objects(before, "POST", "/api/v1/tasks")}
+    assert waiting and waiting < registered
+    later = Live(START, 2.0, started_at, waiting, killed_at)
+    after = later.take(started_at + MINUTE)
+    reports = objects(after, "PATCH", "/api/v1/tasks")
+    assert {task["task_id"] for task in reports if "finished_at" in task} == waiting
+    assert all(datetime.fromisoformat(task["reported_at"]) > killed_at for task in reports)
+    records = objects(after, "POST", "/api/v1/usage")
+    given_back = {
+        record["task_id"] for record in records if record.get("type") == "refund" and "task_id" in record
     }
-    waiting = {task["task_id"] for task in objects(before, "POST", "/api/v1/tasks")} - finished
-    assert waiting
-    after = Live(START, 2.0, started_at, waiting).take(started_at + MINUTE)
-    reports = {task["task_id"]: task for task in objects(after, "PATCH", "/api/v1/tasks")}
-    assert all("finished_at" in reports[task_id] for task_id in waiting)
-    records = {record.get("task_id") for record in objects(after, "POST", "/api/v1/usage")}
-    assert waiting <= records
+    failed = {task["task_id"] for task in reports if task["status"] in UNSUCCESSFUL_STATUSES}
+    assert failed == given_back & waiting
+    assert not waiting & set(later.open_tasks)
+
+
+def test_after_a_short_pause_a_run_goes_on_where_the_other_one_was(demo: Demo) -> None:
+    by_hand.make_cast(START)
+    entries = demo.book.resume(START)
+    assert (entries.until, len(entries.stretches)) == (START, 1)
+    first = going_on(entries, 2.0)
+    messages = taken(first, START + 9 * MINUTE, MINUTE)
+    demo.book.lived(first.until, first.open_tasks)
+    entries = demo.book.resume(START + 12 * MINUTE)
+    assert len(entries.stretches) == 1, "no gap"
+    second = going_on(entries, 2.0)
+    messages += taken(second, START + HOUR, MINUTE)
+    whole = taken(going_on(_at_the_start(demo), 2.0), START + HOUR, MINUTE)
+    for method, path in (("POST", "/api/v1/usage"), ("POST", "/api/v1/tasks"), ("PATCH", "/api/v1/tasks")):
+        assert sorted(map(str, objects(messages, method, path))) == sorted(
+            map(str, objects(whole, method, path))
+        )
+
+
+def _at_the_start(demo: Demo) -> Any:
+    demo.forget()
+    return demo.book.resume(START)
+
+
+def test_a_longer_pause_is_left_to_the_history_to_fill(demo: Demo) -> None:
+    by_hand.make_cast(START)
+    live = going_on(demo.book.resume(START), 2.0)
+    live.take(START + 9 * MINUTE)
+    demo.book.lived(live.until, live.open_tasks)
+    now = START + 6 * HOUR
+    entries = demo.book.resume(now)
+    gap = entries.stretches[-1]
+    assert (gap.since, gap.until, entries.until) == (START + 9 * MINUTE, now, now)
+    assert set(gap.open_tasks) == set(live.open_tasks)
+    assert entries.followed_until == START + 9 * MINUTE
+    assert demo.book.resume(now + MINUTE).stretches == entries.stretches, "whoever comes second adds none"
+
+
+def test_who_is_behind_what_is_noted_already_notes_nothing(demo: Demo) -> None:
+    by_hand.make_cast(START)
+    demo.book.resume(START + HOUR)
+    demo.book.lived(START + 2 * MINUTE, ["task_1"])
+    entries = demo.book.resume(START + HOUR)
+    assert entries.until == START + HOUR and "task_1" not in entries.open_tasks
 
 
 # --- At the console's door ---------------------------------------------------------------------------------
 
 
-class Door:
-    """The console's API, reached without a network."""
-
-    def __init__(self, key: str) -> None:
-        self._browser, self._key = Browser(), key
-
-    def send(self, message: Message) -> dict[str, Any]:
-        answer = self._browser.generic(
-            message.method,
-            message.path,
-            message.body,
-            content_type="application/x-ndjson",
-            headers={"Authorization": f"Bearer {self._key}"},
-        )
-        assert answer.status_code == 200, answer.content
-        content: dict[str, Any] = json.loads(answer.content)
-        return content
-
-
-@pytest.mark.django_db
-def test_the_console_takes_everything_and_knows_it_when_it_comes_again(
-    time_machine: TimeMachineFixture,
-) -> None:
-    # What comes in within an hour differs from hour to hour.
-    start, now = START, START + timedelta(hours=1)
-    time_machine.move_to(now, tick=False)
-    load(600, 3, start)
-    gateway = demo_gateway()
-    assert gateway is not None
-    door = Door(IngestKey.issue(gateway)[1])
-    messages = taken(Live(start, 2.0, start, open_tasks(gateway)), now, 5 * MINUTE)
+def test_the_console_takes_everything_and_knows_it_when_it_comes_again(demo: Demo) -> None:
+    now = START + HOUR
+    demo.load(600, 3, START)
+    door = Door(demo.gateway)
+    entries = demo.book.resume(START)
+    assert entries.open_tasks, "of the history"
+    traffic = going_on(entries, 2.0)
+    messages = taken(traffic, now, 5 * MINUTE)
     for message in messages:
         answer = door.send(message)
-        assert answer["rejected"] == []
-        assert answer["accepted"] + answer["duplicates"] == message.objects
-        assert not answer.get("pending")
+        assert answer.rejected == []
+        assert answer.accepted + answer.duplicates == message.objects
+        assert not answer.pending
     before = UsageRecord.objects.count(), AsyncTask.objects.count(), TaskEvent.objects.count()
     for message in messages:
-        assert door.send(message)["accepted"] == 0
+        assert door.send(message).accepted == 0
     assert (UsageRecord.objects.count(), AsyncTask.objects.count(), TaskEvent.objects.count()) == before
-    live = AsyncTask.objects.filter(submitted_at__gt=start)
+    live = AsyncTask.objects.filter(submitted_at__gt=START)
     assert live.count() >= 5
     assert live.filter(status=TaskStatus.SUCCEEDED, result__isnull=False).exists()
+    assert live.exclude(refund=None).exists()
     for task in live.exclude(refund=None):
         refund = UsageRecord.objects.get(task_id=task.task_id, type=RecordType.REFUND)
         assert refund.cost is not None and -refund.cost == task.refund == task.cost
+    ended = live.exclude(status__in=OPEN_STATUSES)
+    assert all(task.finished_at == task.updated_at for task in ended)
+    of_history = AsyncTask.objects.filter(task_id__in=entries.open_tasks)
+    assert of_history.count() == len(entries.open_tasks)
+    open_now = set(of_history.filter(status__in=OPEN_STATUSES).values_list("task_id", flat=True))
+    assert open_now == set(traffic.open_tasks) & set(entries.open_tasks) < set(entries.open_tasks)
 
 
-# --- A server that comes and goes --------------------------------------------------------------------------
+def test_live_traffic_that_comes_first_waits_for_the_history(demo: Demo) -> None:
+    by_hand.make_cast(START)
+    entries = demo.book.resume(START, 600, 3)
+    door = Door(demo.gateway)
+    pending = 0
+    for message in taken(going_on(entries, 0.02), START + DAY, LONGEST_STEP):
+        answer = door.send(message)
+        pending += answer.pending
+        assert not answer.rejected
+    assert pending, "reports on tasks of the history, which is not here yet"
+    demo.load(600, 3, START)
+    of_history = AsyncTask.objects.filter(task_id__in=entries.open_tasks)
+    assert of_history.count() == len(entries.open_tasks) > 0
+    assert not of_history.filter(status__in=OPEN_STATUSES).exists()
+    assert all(task.updated_at == task.finished_at for task in of_history)
 
 
-MESSAGE = Message("POST", "/api/v1/usage", b'{"request_id": "req_1"}', 1)
+# --- Tasks that run before one's eyes ----------------------------------------------------------------------
 
 
-class Console(BaseHTTPRequestHandler):
-    """Answers as told, and notes what it was sent."""
-
-    status = 200
-    answer = b'{"accepted": 1}'
-    seen: list[tuple[str, str, str, bytes]] = []
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.seen.append((self.command, self.path, self.headers["Authorization"], body))
-        self.send_response(self.status)
-        self.end_headers()
-        self.wfile.write(self.answer)
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def console() -> Iterator[HTTPServer]:
-    kind = type("Console", (Console,), {"seen": []})
-    with HTTPServer(("127.0.0.1", 0), kind) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+def test_keys_are_entered_as_an_operator_enters_them(demo: Demo) -> None:
+    gateway = by_hand.make_cast(START)
+    url = "http://127.0.0.1:8591"
+    by_hand.have_asked(gateway, live_tasks.PLATFORMS, "http://127.0.0.1:1")
+    by_hand.have_asked(gateway, live_tasks.PLATFORMS, url)
+    rows = ProviderCredential.objects.all()
+    assert {row.platform for row in rows} == live_tasks.PLATFORMS.keys() == {"replicate", "suno", "runway"}
+    for row in rows:
+        entered = ProviderCredential(platform=row.platform, gateway=gateway, base_url=url)
+        enter_key(entered, "development", catalogue().by_slug[row.platform])
+        assert (row.key_origins, row.key_sent_as, row.base_url) == (
+            entered.key_origins,
+            entered.key_sent_as,
+            url,
+        )
+        assert row.api_key.reveal() == "development" and row.gateway == gateway
 
 
-def address(server: HTTPServer) -> str:
-    return f"http://127.0.0.1:{server.server_port}"
-
-
-def test_a_message_is_sent_with_the_key(console: HTTPServer) -> None:
-    assert Client(address(console) + "/", "rsk_1").send(MESSAGE) == {"accepted": 1}
-    assert console.RequestHandlerClass.seen == [  # type: ignore[attr-defined]
-        ("POST", "/api/v1/usage", "Bearer rsk_1", MESSAGE.body)
-    ]
-
-
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_a_server_in_trouble_is_away(console: HTTPServer, status: int) -> None:
-    console.RequestHandlerClass.status = status  # type: ignore[attr-defined]
-    with pytest.raises(AwayError, match=str(status)):
-        Client(address(console), "rsk_1").send(MESSAGE)
-
-
-@pytest.mark.parametrize("status", [400, 401, 404, 413])
-def test_a_server_that_does_not_want_it_refuses(console: HTTPServer, status: int) -> None:
-    console.RequestHandlerClass.status = status  # type: ignore[attr-defined]
-    with pytest.raises(DeliveryRefusedError, match=str(status)):
-        Client(address(console), "rsk_1").send(MESSAGE)
-
-
-def test_another_server_on_the_port_is_noticed(console: HTTPServer) -> None:
-    console.RequestHandlerClass.answer = b"<html>"  # type: ignore[attr-defined]
-    with pytest.raises(DeliveryRefusedError, match="is not the API's"):
-        Client(address(console), "rsk_1").send(MESSAGE)
-
-
-def test_nobody_there_is_away() -> None:
-    # Held, so that nobody else listens there, and not listened on.
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-        with pytest.raises(AwayError, match="Connection refused"):
-            Client(f"http://127.0.0.1:{port}", "rsk_1").send(MESSAGE)
-
-
-@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://127.0.0.1", "http://"])
-def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="is not the address of a console"):
-        Client(url, "rsk_1")
-
-
-# --- The command -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.django_db
-def test_the_demo_must_be_loaded_first() -> None:
-    with pytest.raises(CommandError, match=r"run manage\.py load_demo first"):
-        call_command("demo_traffic")
-
-
-def test_a_rate_out_of_range_is_refused() -> None:
-    with pytest.raises(CommandError, match="--rate"):
-        call_command("demo_traffic", rate=0)
-
-
-@pytest.fixture
-def running(live_server: LiveServer) -> Iterator[subprocess.Popen[str]]:
-    """demo_traffic as a process of its own, sending to the live server."""
-    load(300, 2, timezone.now())
-    facts = connection.settings_dict
-    host = "".join(f"%{byte:02x}" for byte in os.fsencode(facts["HOST"]))
-    database = f"postgresql://{facts['USER']}@{host}:{facts['PORT']}/{facts['NAME']}"
-    if facts["PASSWORD"]:
-        pytest.skip("The test database wants a password.")
-    environment = {
-        **os.environ,
-        "DATABASE_URL": database,
-        "REDIS_URL": settings.REDIS_URL,
-        "SECRET_KEY": settings.SECRET_KEY,
-        "PYTHONUNBUFFERED": "1",
-    }
-    command = [sys.executable, "manage.py", "demo_traffic", "--url", live_server.url, "--rate", "5"]
-    with subprocess.Popen(
-        command,
-        cwd=settings.BASE_DIR,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        yield process
-        process.kill()
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_traffic_comes_in_and_a_signal_ends_it(
-    running: subprocess.Popen[str], number: signal.Signals
+def test_they_are_ordered_over_the_api_and_polled_to_their_end(
+    demo: Demo, settings: SettingsWrapper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert running.stdout is not None
-    assert running.stdout.readline().startswith("Sending some 300 calls a minute to http://")
-    assert IngestKey.objects.filter(revoked_at=None).count() == 1
-    before = UsageRecord.objects.count()
-    deadline = time.monotonic() + 120
-    while UsageRecord.objects.count() == before:
-        assert time.monotonic() < deadline, "no traffic came in"
-        time.sleep(0.1)
-    running.send_signal(number)
-    assert running.wait(120) == 0
-    assert running.stdout.read() == ""
-    assert not IngestKey.objects.exists()
-
-
-def test_a_client_that_goes_away_from_the_demos_provider_leaves_no_traceback(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
+    door = Door(by_hand.make_cast(datetime.now(UTC)))
     with DevelopmentProvider() as provider:
         provider.start()
-        for _ in range(3):
-            with socket.create_connection(("127.0.0.1", provider.server_port)) as client:
-                client.sendall(b"GET /v1/tasks/x HTTP/1.1\r\nHost: ")
-                # Closed so, a connection is reset.
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        task = plan("image", "succeeded", 1, start=time.time(), seconds=20)
-        with urllib.request.urlopen(f"{provider.url}/v1/tasks/{task}", timeout=20) as answer:
-            assert answer.status == 200
+        settings.OUTBOUND_ALLOWED = [provider.url.removeprefix("http://")]
+        by_hand.have_asked(demo.gateway, live_tasks.PLATFORMS, provider.url)
+        orders = live_tasks.ordered()
+        for messages in (next(orders) for _ in range(3)):
+            assert [door.send(message).accepted for message in messages] == [1, 1]
+        # A minute and more has passed.
+        later = time.time() + 120
+        monkeypatch.setattr(time, "time", lambda: later)
+        AsyncTask.objects.update(next_poll_at=datetime.now(UTC))
+        for claimed in leases.claim(catalogue()):
+            polling.poll(claimed.task_id, claimed.lease, catalogue())
         provider.shutdown()
-    assert capfd.readouterr().err == ""
+    ends = sorted(AsyncTask.objects.values_list("status", flat=True))
+    assert ends == [TaskStatus.FAILED, TaskStatus.SUCCEEDED, TaskStatus.SUCCEEDED]
+    failed = AsyncTask.objects.get(status=TaskStatus.FAILED)
+    assert failed.refund == failed.cost and failed.token and failed.token.name == "studio"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -53,7 +54,7 @@ def stored(user: User, columns: list[str] = ALL) -> list[dict[str, Any]]:
 
 def test_csv_holds_every_value_and_no_formula(many: User) -> None:
     export = made(many)
-    read = list(csv.DictReader(io.StringIO(export.path.read_text(), newline="")))
+    read = list(csv.DictReader(io.StringIO(export.path.read_text("utf-8-sig"), newline="")))
     for row, record in zip(read, stored(many), strict=True):
         for name, value in record.items():
             cell = row[name]
@@ -69,6 +70,24 @@ def test_csv_holds_every_value_and_no_formula(many: User) -> None:
                 assert cell == str(value).lower()
             else:
                 assert cell == ("" if value is None else str(value))
+
+
+@pytest.mark.parametrize("gzipped", [False, True])
+def test_csv_says_once_and_first_that_it_is_utf_8(gateway: Gateway, alice: User, gzipped: bool) -> None:
+    """By its mark Excel shows every script as it is, whatever the code page of its machine."""
+    names = ["通义千问", "ひらがな", "한국어", "Ёлка", "=模型", "🐋"]
+    store(gateway, *(event(minutes=n, model=names[n % 6], token=names[n % 5]) for n in range(90)))
+    export = made(alice, columns=["model", "token"], gzipped=gzipped)
+    held = export.path.read_bytes()
+    held = gzip.decompress(held) if gzipped else held
+    assert held.startswith(codecs.BOM_UTF8 + b"model,token\r\n")
+    assert held.count(codecs.BOM_UTF8) == 1, "three parts"
+    cells = {cell for row in list(csv.reader(io.StringIO(held.decode("utf-8-sig"))))[1:] for cell in row}
+    assert cells == {*names, "'=模型"} - {"=模型"}
+    nothing = made(alice, query="range=all&token=nobody", columns=["cost"], gzipped=False).path.read_bytes()
+    assert nothing == codecs.BOM_UTF8 + b"cost\r\n"
+    # RFC 8259 forbids it: "implementations MUST NOT add a byte order mark".
+    assert codecs.BOM_UTF8 not in made(alice, "jsonl", columns=["model"]).path.read_bytes()
 
 
 def test_json_lines_hold_every_value_also_compressed(many: User) -> None:
@@ -98,7 +117,6 @@ def test_excel_is_typed_opens_in_openpyxl_and_runs_nothing(
     many: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(excel, "MOST_ROWS", 90)
-    monkeypatch.setattr(excel.ExcelFormat, "capacity", 90)
     export = made(many, "xlsx")
     book = openpyxl.load_workbook(io.BytesIO(export.path.read_bytes()))
     assert [sheet.max_row for sheet in book] == [91, 91, 21]
@@ -157,6 +175,6 @@ def test_tasks_are_exported_too(alice: User, gateway: Gateway) -> None:
     export = exporting.ask(alice, "tasks", "csv", columns, QueryDict(""), gzipped=False)
     exporting.run(export.pk)
     export.refresh_from_db()
-    (row,) = csv.DictReader(io.StringIO(export.path.read_text()))
+    (row,) = csv.DictReader(io.StringIO(export.path.read_text("utf-8-sig")))
     assert (row["status"], row["cost"], row["failure_message"]) == ("failed", "1.25", "'=no")
     assert export.agrees

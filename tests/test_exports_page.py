@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.http import QueryDict
 from django.test import Client
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
@@ -92,6 +93,19 @@ def test_the_manifest_says_what_the_file_is(many: User) -> None:
     assert told["sha256"] == hashlib.sha256(export.path.read_bytes()).hexdigest()
     assert told["header"] == {"rows": told["rows"], "cost_usd": told["cost_usd"]}
     assert told["agrees_with_header"] is True
+
+
+def test_the_page_says_how_far_an_export_is_and_that_its_file_is_made(many: User) -> None:
+    export = exporting.ask(many, "usage", "xlsx", ["cost"], QueryDict("range=all"), gzipped=False)
+    running = Export.objects.filter(pk=export.pk)
+    client = signed_in(many)
+    for rows, said in (
+        (0, "0 of 1,200 rows"),
+        (700, "700 of 1,200 rows"),
+        (1_200, "1,200 rows read, making the file"),
+    ):
+        running.update(status="running", rows=rows, expected_rows=1_200)
+        assert said in client.get("/exports/").content.decode()
 
 
 def test_what_has_expired_is_cleaned_up(many: User) -> None:

@@ -282,7 +282,7 @@ def test_an_export_holds_exactly_all_matches(
     assert export.status == Export.Status.DONE
     assert (export.rows, export.expected_rows, export.agrees) == (len(numbers), len(numbers), True)
     if form == "csv":
-        rows = list(csv.DictReader(io.StringIO(export.path.read_text())))
+        rows = list(csv.DictReader(io.StringIO(export.path.read_text("utf-8-sig"))))
         assert [row["request_id"] for row in rows] == [f"call-{number:02}" for number in numbers]
 
 
@@ -313,11 +313,11 @@ def test_an_interrupted_export_sees_what_came_into_an_empty_stretch(
         alice, "usage", "csv", ["request_id"], QueryDict("range=all&cost_min=5"), gzipped=False
     )
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise RuntimeError("The worker is gone.")
 
     with monkeypatch.context() as patch:
-        patch.setattr("routescope.exports.texts.CsvFormat.join", die)
+        patch.setattr(exporting, "join", die)
         patch.setattr(exporting, "_fail", lambda *_: None)
         exporting.run(export.pk)
     late = event(
@@ -327,7 +327,7 @@ def test_an_interrupted_export_sees_what_came_into_an_empty_stretch(
     Export.objects.update(heard_at=NOON)
     assert exporting.run(export.pk)
     export.refresh_from_db()
-    assert export.path.read_text().split() == ["request_id", *records[:2], "late", records[2]]
+    assert export.path.read_text("utf-8-sig").split() == ["request_id", *records[:2], "late", records[2]]
 
 
 def test_the_page_that_asks_for_an_export_counts_no_more_than_the_header(

@@ -159,7 +159,7 @@ def test_lists_name_what_was_merged_without_a_query_each(
     assert [row["token"] for row in answer.json()["data"]] == ["prod"] * 30
     rows = exports.UsageSource().select(alice.pk, QueryDict("range=all"))
     with django_assert_max_num_queries(12):
-        assert len(list(rows.rows(("receipt", "group"), None, 100))) == 32
+        assert sum(block.rows for block in rows.blocks(("receipt", "group"), None, 100)) == 32
 
 
 def test_who_is_merged_cannot_sign_in_and_is_seen_by_the_other_alone(
@@ -203,8 +203,8 @@ def test_a_group_and_a_token_go_by_the_name_of_what_they_are_part_of(
     assert "You have no" not in saved
     assert '<input type="checkbox" name="group" value="default" checked' in saved
     source = exports.UsageSource()
-    rows = source.select(alice.pk, QueryDict("range=all")).rows(("token", "group"), None, 100)
-    assert {values for _, _, values in rows} == {("prod", "default")}
+    block, _end = source.select(alice.pk, QueryDict("range=all")).blocks(("token", "group"), None, 100)
+    assert set(zip(*block.values, strict=True)) == {("prod", "default")}
     details = client.get(reverse("usage-record", args=[UsageRecord.objects.filter(user=alice)[0].pk]))
     assert "vip" not in details.content.decode()
 

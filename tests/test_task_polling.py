@@ -96,6 +96,10 @@ def test_a_task_is_followed_to_its_end(
     assert (ended.status, ended.next_poll_at) == (status, None)
     assert bool(ended.result) == (end == "succeeded")
     assert bool(ended.failure_message) == (end != "succeeded")
+    # A poll's answer is of when it came.
+    now = timezone.now()
+    assert set(TaskEvent.objects.values_list("kind", "at")) == {(EventKind.POLL, now)}
+    assert running.updated_at == ended.updated_at == now
     assert poll_all() == 0
 
 

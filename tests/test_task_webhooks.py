@@ -57,6 +57,15 @@ def test_a_signed_webhook_ends_a_task(client: Client, task: AsyncTask) -> None:
     assert task.result and task.result[0]["url"].endswith("out.png")
 
 
+def test_a_webhook_is_of_when_it_came_whatever_it_says_of_reports(
+    client: Client, task: AsyncTask, standing_clock: datetime
+) -> None:
+    earlier = (standing_clock - timedelta(hours=1)).isoformat()
+    assert send(client, prediction(reported_at=earlier)).status_code == 200
+    task.refresh_from_db()
+    assert task.finished_at == task.updated_at == TaskEvent.objects.get().at == standing_clock
+
+
 def test_a_replayed_webhook_is_refused_and_logged(
     client: Client, task: AsyncTask, caplog: pytest.LogCaptureFixture
 ) -> None:

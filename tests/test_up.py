@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
+from pytest_django.fixtures import Settings as SettingsWrapper
 
-from accounts.models import User
+from accounts.models import Gateway, User
 from routescope.config.listening import AddressTakenError, ListenAddress
 from routescope.demo import DEMO_USER_EMAIL
 from routescope.management.commands import up as up_command
@@ -143,18 +144,58 @@ def test_demo_passwords_are_loaded_unasked_only_where_nobody_else_comes(
     assert command.demo is demo
 
 
-def test_a_demo_that_is_there_is_brought_up_to_now_without_another_process(
-    db: None, django_user_model: type[User], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("arguments", "variables"),
+    [(["--demo", "--host", "0.0.0.0"], {}), (["--demo"], {"DATABASE_URL": "postgresql://db/routescope"})],
+)
+def test_a_demo_that_others_could_reach_is_refused_before_anything_is_started(
+    db: None,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: SettingsWrapper,
+    arguments: list[str],
+    variables: Mapping[str, str],
 ) -> None:
-    done: list[str] = []
-    monkeypatch.setattr(up_command, "run_once", lambda service, folder: done.append(service.name))
-    monkeypatch.setattr(up_command, "call_command", lambda name, **options: done.append(name))
-    monkeypatch.setattr(up_command.Command, "run", lambda command: None)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+        settings.ONLY_THIS_MACHINE = False
+    monkeypatch.setattr(up_command, "_only_one", lambda address: pytest.fail("It was started."))
+    with pytest.raises(CommandError, match="passwords of its user and its admin are known to everyone"):
+        call_command(up_command.Command(), *arguments)
+    assert not User.objects.exists()
+
+
+def command_with(demo: bool) -> up_command.Command:
     command = up_command.Command()
-    call_command(command, "--demo")
-    command.lines = Lines(io.StringIO())
-    command._load_demo()
-    assert done == ["demo"]
-    django_user_model.objects.create_user(DEMO_USER_EMAIL, "x")
-    command._load_demo()
-    assert done == ["demo", "load_demo"]
+    command.address, command.demo = ListenAddress("127.0.0.1", 8158), demo
+    return command
+
+
+def test_the_demo_comes_in_beside_what_it_needs_and_what_it_does_not_wait_for() -> None:
+    services = {service.name: service for service in command_with(True)._services()}
+    assert list(services) == ["web", "worker", "slow", "beat", "demo", "traffic", "provider"]
+    url = "--url http://127.0.0.1:8158"
+    for name, words in (
+        ("demo", f"load_demo {url} --verbosity 0"),
+        ("traffic", f"demo_traffic {url}"),
+        ("provider", f"demo_provider {url} --port 8159"),
+    ):
+        assert " ".join(map(str, services[name].argv)).endswith(f"manage.py {words}")
+        # The next one begins at once, and the console is ready without it.
+        assert services[name].finite and services[name].ready is None
+    assert not {"demo", "traffic", "provider"} & {one.name for one in command_with(False)._services()}
+
+
+def test_its_people_are_there_before_anybody_can_sign_in(
+    db: None, settings: SettingsWrapper, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.ONLY_THIS_MACHINE = True
+    command = command_with(True)
+    stream = io.StringIO()
+    command.lines, command.mail = Lines(stream), ""
+    for _ in range(2):
+        command._make_demo_people()
+        command._tell_ready(needs_admin=False)
+    assert User.objects.filter(email=DEMO_USER_EMAIL, is_active=True).count() == 1
+    assert Gateway.objects.count() == 1
+    assert stream.getvalue().count("demo user   demo@example.com  password ") == 2
+    assert stream.getvalue().count("Its history comes in meanwhile: the pages say how far it is.") == 1

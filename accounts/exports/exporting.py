@@ -12,9 +12,11 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
+from pathlib import Path
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 from billiard.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
@@ -28,22 +30,23 @@ from accounts.people import time_zones
 from routescope.data import room, troubles
 from routescope.data.private_files import private_files
 from routescope.data.snapshot import SharedSnapshot
-from routescope.exports.formats import COMPRESSIBLE, format_named
+from routescope.exports.formats import COMPRESSIBLE, join
 from routescope.exports.parts import TooLargeError, sha256_of, write_parts
-from routescope.exports.sources import SOURCES
-from routescope.exports.texts import compress
+from routescope.exports.sources import SOURCES, Column, Selected
 from routescope.text.formatting import plain
+from routescope.wire.reading import SUM_DIGITS
 
 logger = logging.getLogger(__name__)
 
 MOST_OPEN = 3
 """Exports that a person may have under way at a time."""
 TURN = timedelta(hours=1)
-"""How long a worker writes at an export before others have their turn. The next goes on from its parts."""
+"""How long a worker writes at an export before others have their turn. The next goes on from its parts, which
+are joined in one turn: the largest workbooks take half of one."""
 MOST_RUNS = 24
 """Turns after which an export is given up."""
 SILENCE = timedelta(seconds=90)
-"""After so long without a sign a worker counts as dead: the longest step, joining a part, takes seconds."""
+"""After so long without a sign a worker counts as dead: its longest steps, a part, a sheet, take seconds."""
 LINK_SECONDS = 300
 _SALT = "accounts.exports"
 _MEBIBYTE = 1024 * 1024
@@ -173,7 +176,10 @@ def manifest(export: Export) -> dict[str, object]:
 
 
 _NOTES = {
-    "csv": ["A text that a spreadsheet could take for a formula has an apostrophe in front."],
+    "csv": [
+        "UTF-8, with a byte order mark at the beginning: spreadsheets know it by that.",
+        "A text that a spreadsheet could take for a formula has an apostrophe in front.",
+    ],
     "jsonl": ["Money is a string of its decimals."],
     "xlsx": [
         "Times are in the time zone named in the heading; the column beside gives the offset from UTC.",
@@ -210,42 +216,21 @@ def _write(export: Export) -> None:
     source = SOURCES[export.source]
     known = {column.name: column for column in source.columns}
     columns = [known[name] for name in export.columns]
-    form = format_named(export.format, columns, zone)
     export.folder.mkdir(parents=True, exist_ok=True)
     with timezone.override(zone), SharedSnapshot() as snapshot:
         with snapshot.reading():
             selected = source.select(export.user_id, QueryDict(export.query))
-        rows, cost = 0, Decimal(0)
-        counting = selected.counts()
-        while True:
-            with snapshot.reading():
-                counted = next(counting, None)
-            if counted is None:
-                break
-            rows, cost = rows + counted.rows, cost + counted.cost
-            if rows > settings.EXPORT_MAX_ROWS:
-                _tell(export, expected_rows=rows, expected_cost=cost)
-                raise _TooManyRowsError
-            _tell(export)
-        _tell(export, expected_rows=rows, expected_cost=cost)
+        _count(export, selected, snapshot)
         written = write_parts(
             selected,
-            [column.name for column in columns],
-            form,
+            columns,
+            zone,
             export.folder / "parts",
             snapshot.reading,
             lambda rows: _go_on(export, rows),
             settings.EXPORT_MAX_MEGABYTES * _MEBIBYTE,
         )
-    joined = export.folder / "joined"
-    room.for_file(settings.EXPORTS_DIR, sum(path.stat().st_size for path in written.paths))
-    form.join(written.paths, joined, lambda: _tell(export))
-    _tell(export)
-    if export.is_gzipped:
-        compress(joined, export.folder / "compressed", lambda: _tell(export))
-        (export.folder / "compressed").replace(joined)
-        _tell(export)
-    joined.replace(export.path)
+    _join(export, written.paths, columns, zone)
     now = timezone.now()
     _tell(
         export,
@@ -261,6 +246,49 @@ def _write(export: Export) -> None:
     if not export.agrees:
         logger.error("Export %s differs from its header: %s", export.pk, json.dumps(manifest(export)))
     shutil.rmtree(export.folder / "parts", ignore_errors=True)
+
+
+def _count(export: Export, selected: Selected, snapshot: SharedSnapshot) -> None:
+    """Keep what the page's header says of the rows, in the snapshot that the file is of."""
+    rows, cost = 0, Decimal(0)
+    counting = selected.counts()
+    while True:
+        with snapshot.reading():
+            counted = next(counting, None)
+        if counted is None:
+            break
+        with localcontext(prec=SUM_DIGITS):
+            rows, cost = rows + counted.rows, cost + counted.cost
+        if rows > settings.EXPORT_MAX_ROWS:
+            _tell(export, expected_rows=rows, expected_cost=cost)
+            raise _TooManyRowsError
+        _tell(export)
+    _tell(export, expected_rows=rows, expected_cost=cost)
+
+
+def _join(export: Export, parts: Sequence[Path], columns: Sequence[Column], zone: ZoneInfo) -> None:
+    """Make the file of its parts. What an interrupted run left of it is made anew, the parts stay."""
+    for left in export.folder.glob("joined-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    # A folder of its own: a worker that was taken for dead may still come back to its own.
+    folder = export.folder / f"joined-{export.lease}"
+    folder.mkdir()
+    target = folder / "file"
+
+    def beat(joined: int) -> None:
+        _tell(export)
+        if target.exists() and target.stat().st_size > settings.EXPORT_MAX_MEGABYTES * _MEBIBYTE:
+            raise TooLargeError
+        # By what the parts so far have become, the others will take as much each.
+        held = sum(path.stat().st_size for path in (folder.iterdir() if joined else parts))
+        room.for_file(settings.EXPORTS_DIR, held * (len(parts) - joined) // (joined or len(parts)))
+
+    try:
+        join(export.format, parts, columns, zone, target, beat, is_gzipped=export.is_gzipped)
+        beat(len(parts))
+        target.replace(export.path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _tell(export: Export, **changes: object) -> None:
@@ -299,7 +327,7 @@ def _fail(export: Export, problem: str) -> None:
     with suppress(StoppedError):
         now = timezone.now()
         _tell(export, status=Export.Status.FAILED, problem=problem, finished_at=now, lease=None)
-    _erase(export)
+        _erase(export)
 
 
 def _erase(export: Export) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import messages
@@ -22,16 +21,16 @@ from accounts.exports import exporting, jobs
 from accounts.models import AuditEntry, Export
 from accounts.people.signed_in import AuthenticatedRequest
 from accounts.staff.audit import note
+from routescope.contracts import tabs
 from routescope.data.snapshot import snapshot
 from routescope.exports.downloads import send
-from routescope.exports.formats import COMPRESSIBLE, format_named
+from routescope.exports.formats import CONTENT_TYPES
 from routescope.exports.sources import SOURCES, ExportSource
 from routescope.text.formatting import when
 from routescope.web.unavailable import answers_json
 
 SHOWN = 50
 _FIXED = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z", re.ASCII)
-_SOURCES = {"usage": _l("Usage Logs"), "tasks": _l("Task Logs")}
 
 
 class ExportForm(forms.Form):
@@ -93,7 +92,7 @@ def new(request: AuthenticatedRequest) -> HttpResponse:
         expected = source.select(request.user.pk, query).expected()
     context: dict[str, Any] = {
         "form": form,
-        "source_label": _SOURCES.get(source.name, source.name),
+        "source_label": tabs.registered()[source.name].label,
         "expected": expected,
         "filters": _filters(query),
         "back": f"{reverse(source.name)}?{query.urlencode()}",
@@ -133,14 +132,8 @@ def file(request: HttpRequest, signature: str) -> HttpResponseBase:
         raise Http404
     if request.user.is_authenticated and request.user.pk != export.user_id:
         raise Http404
-    is_gzip = export.is_gzipped and export.format in COMPRESSIBLE
-    content_type = "application/gzip" if is_gzip else format_type(export)
+    content_type = "application/gzip" if export.is_gzipped else CONTENT_TYPES[export.format]
     return send(request, export.path, export.file_name, content_type, export.sha256)
-
-
-def format_type(export: Export) -> str:
-    """Return the media type of an export's format."""
-    return format_named(export.format, [], ZoneInfo("UTC")).content_type
 
 
 @answers_json
@@ -182,9 +175,10 @@ def _own(request: AuthenticatedRequest, pk: UUID) -> Export:
 
 def _listed(request: AuthenticatedRequest) -> dict[str, Any]:
     rows = list(Export.objects.filter(user=request.user)[:SHOWN])
+    labels = {name: tab.label for name, tab in tabs.registered().items()}
     return {
         "rows": [
-            (export, _SOURCES.get(export.source, ""), _filters(QueryDict(export.query))) for export in rows
+            (export, labels.get(export.source, ""), _filters(QueryDict(export.query))) for export in rows
         ],
         "is_moving": any(export.is_open for export in rows),
     }

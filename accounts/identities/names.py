@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from django.db.models.functions import Coalesce
 
-from accounts.models import ApiToken, User
+from accounts.models import AIModel, ApiToken, Group, User
 
 CALLED = Coalesce("merged_into__name", "name")
 """What was merged goes by the name of what it is now."""
@@ -46,3 +46,12 @@ def token_names(user: User) -> Names:
     """Return the names of the person's own tokens."""
     tokens = ApiToken.objects.filter(owner__in=user.ids).annotate(now_called=CALLED)
     return Names(tokens.order_by("now_called", "id").values_list("id", "now_called", "name"))
+
+
+def names_by_id(user: User) -> dict[str, dict[int, str]]:
+    """Return what the person's tokens, and all models and groups, are called today: by kind and id."""
+    return {
+        "token": dict(ApiToken.objects.filter(owner__in=user.ids).values_list("id", CALLED)),
+        "model": dict(AIModel.objects.values_list("id", "name")),
+        "group": dict(Group.objects.values_list("id", CALLED)),
+    }

@@ -10,8 +10,6 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from routescope.exports.formats import COMPRESSIBLE
-
 
 class Export(models.Model):
     """One export. ``query`` is the page's canonical query string with its range of time fixed.
@@ -113,5 +111,5 @@ class Export(models.Model):
 
     @property
     def file_name(self) -> str:
-        compressed = ".gz" if self.is_gzipped and self.format in COMPRESSIBLE else ""
+        compressed = ".gz" if self.is_gzipped else ""
         return f"{self.source}-{self.created_at:%Y%m%d-%H%M%S}.{self.format}{compressed}"

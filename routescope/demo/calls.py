@@ -12,9 +12,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from logs.models.events import JSONObject, UsageEvent
 from routescope.demo.cast import WorkKind, Workload
 from routescope.demo.prices import MODELS, Model, Tariff, tariff
+from routescope.demo.records import JSONObject, RecordSent
 
 CHANNELS = {
     "openai": ("openai-main", "azure-eastus2"),
@@ -87,7 +87,7 @@ class Caller:
         self._input = math.log(workload.input_tokens[0]), workload.input_tokens[1]
         self._output = math.log(workload.output_tokens[0]), workload.output_tokens[1]
 
-    def call(self, rng: random.Random, moment: datetime) -> UsageEvent:
+    def call(self, rng: random.Random, moment: datetime) -> RecordSent:
         """Draw a call that reaches the gateway at ``moment``, and succeeds."""
         workload = self._workload
         offer = self._offers[bisect(self._weights, rng.random())]
@@ -99,12 +99,7 @@ class Caller:
         cost, billing = offer.tariff.charge(usage.charged())
         streamed = rng.random() < workload.streamed
         ttft_ms, duration_ms = _times(rng, model, usage)
-        quantities = {
-            name: value
-            for name, value in (("audio_seconds", usage.audio_seconds), ("characters", usage.characters))
-            if value is not None
-        }
-        return UsageEvent(
+        return RecordSent(
             request_id=f"req_{rng.getrandbits(96):024x}",
             created_at=moment,
             user=workload.token.user,
@@ -126,7 +121,8 @@ class Caller:
             audio_input_tokens=usage.audio_input,
             audio_output_tokens=usage.audio_output,
             image_count=usage.images,
-            quantities=quantities or None,
+            audio_seconds=usage.audio_seconds,
+            characters=usage.characters,
             cost=cost,
             billing=billing,
             parameters={**parameters, "stream": True} if streamed else parameters or None,

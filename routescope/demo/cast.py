@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
-from accounts.models import ApiToken
-from logs.models.events import JSONObject
 from routescope.demo import DEMO_USER_EMAIL
+from routescope.demo.records import JSONObject
 from routescope.demo.rhythm import CONSUMER, NIGHTLY, OFFICE, STEADY, Career, Rhythm
 
 
@@ -30,14 +29,17 @@ GROUPS = (DEFAULT, VIP, BATCH)
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """``rpm`` and ``tpm`` are what the gateway admits per minute; ``user`` is its name for the owner."""
+    """``rpm`` and ``tpm`` are what the gateway admits per minute; ``user`` is its name for the owner.
+
+    ``status`` is one of ``accounts.models.ApiToken.Status``.
+    """
 
     user: str
     name: str
     group: PricingGroup
     rpm: int | None = None
     tpm: int | None = None
-    status: ApiToken.Status = ApiToken.Status.ACTIVE
+    status: str = "active"
 
 
 class WorkKind(enum.Enum):
@@ -85,7 +87,7 @@ NIGHTLY_JOBS = Token(DEMO_USER_EMAIL, "nightly-batch", BATCH, rpm=90, tpm=250_00
 STUDIO = Token(DEMO_USER_EMAIL, "studio", DEFAULT, rpm=20)
 NOTEBOOK = Token(DEMO_USER_EMAIL, "notebook", DEFAULT, rpm=10, tpm=100_000)
 SEARCH_INDEX = Token(DEMO_USER_EMAIL, "search-index", DEFAULT, rpm=300, tpm=1_000_000)
-PROTOTYPE = Token(DEMO_USER_EMAIL, "old-prototype", DEFAULT, rpm=30, status=ApiToken.Status.DISABLED)
+PROTOTYPE = Token(DEMO_USER_EMAIL, "old-prototype", DEFAULT, rpm=30, status="disabled")
 HELPDESK = Token("support-desk@example.com", "helpdesk-bot", VIP, rpm=60, tpm=200_000)
 VOICE_LINE = Token("support-desk@example.com", "voice-line", DEFAULT, rpm=30)
 EVALS = Token("research-team@example.net", "evals", BATCH, rpm=100, tpm=500_000)
@@ -95,7 +97,7 @@ ANDROID = Token("mobile-app@example.org", "android", DEFAULT, rpm=60, tpm=150_00
 CODER = Token("agents-lab", "coder", VIP, rpm=40, tpm=2_000_000)
 MEDIA = Token("agents-lab", "media", DEFAULT, rpm=10)
 INVOICES = Token("billing-service", "invoices", DEFAULT, rpm=30, tpm=100_000)
-TRIAL = Token("trial-4821", "default", DEFAULT, rpm=3, tpm=10_000, status=ApiToken.Status.EXHAUSTED)
+TRIAL = Token("trial-4821", "default", DEFAULT, rpm=3, tpm=10_000, status="exhausted")
 
 _CREATIVE: JSONObject = {"temperature": 0.7, "top_p": 0.95, "max_tokens": 800}
 _PRECISE: JSONObject = {"temperature": 0, "max_tokens": 1024, "response_format": {"type": "json_schema"}}

@@ -5,20 +5,21 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 
-from logs.models import Cause, RecordType, Status
-from logs.models.events import Failure, JSONObject, UsageEvent
 from routescope.demo.calls import CHANNELS
 from routescope.demo.cast import EVALS, NOTEBOOK, TRIAL, Token
 from routescope.demo.prices import MODELS
+from routescope.demo.records import ErrorSent, JSONObject, RecordSent
 
 
 class FailedAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """An error as a provider or the gateway words it. ``{...}`` is filled in from the call."""
+    """An error as a provider or the gateway words it. ``{...}`` is filled in from the call.
+
+    ``cause`` is what it is meant to be judged as.
+    """
 
     cause: str
     by: str
@@ -33,38 +34,39 @@ class _Answers(msgspec.Struct):
     answers: list[FailedAnswer]
 
 
-def _answers() -> dict[Cause, dict[str, list[FailedAnswer]]]:
+def _answers() -> dict[str, dict[str, list[FailedAnswer]]]:
     """Return the answers by cause, then by who gives them."""
     text = (Path(__file__).parent / "answers.toml").read_bytes()
-    known: dict[Cause, dict[str, list[FailedAnswer]]] = {}
+    known: dict[str, dict[str, list[FailedAnswer]]] = {}
     for answer in msgspec.toml.decode(text, type=_Answers).answers:
-        known.setdefault(Cause[answer.cause.upper()], {}).setdefault(answer.by, []).append(answer)
+        known.setdefault(answer.cause, {}).setdefault(answer.by, []).append(answer)
     return known
 
 
 ANSWERS = _answers()
 _GATEWAY = "gateway"
+FREE = "0"
 _USUAL = {
-    Cause.PARAMETERS: 24,
-    Cause.PERMISSION: 5,
-    Cause.BALANCE: 3,
-    Cause.RATE_LIMIT: 10,
-    Cause.CONTENT_POLICY: 9,
-    Cause.CONTEXT_LENGTH: 8,
-    Cause.MODEL_RESPONSE: 14,
-    Cause.TIMEOUT: 8,
-    Cause.CLIENT_CLOSED: 12,
-    Cause.GATEWAY: 5,
-    Cause.UNKNOWN: 2,
+    "parameters": 24,
+    "permission": 5,
+    "balance": 3,
+    "rate_limit": 10,
+    "content_policy": 9,
+    "context_length": 8,
+    "model_response": 14,
+    "timeout": 8,
+    "client_closed": 12,
+    "gateway": 5,
+    "unknown": 2,
 }
 _BEFORE_THE_MODEL = {
-    Cause.PARAMETERS,
-    Cause.PERMISSION,
-    Cause.BALANCE,
-    Cause.RATE_LIMIT,
-    Cause.CONTEXT_LENGTH,
+    "parameters",
+    "permission",
+    "balance",
+    "rate_limit",
+    "context_length",
 }
-_RETRIED = {Cause.RATE_LIMIT, Cause.MODEL_RESPONSE, Cause.TIMEOUT, Cause.GATEWAY}
+_RETRIED = {"rate_limit", "model_response", "timeout", "gateway"}
 REFUNDED_WITHIN = timedelta(minutes=10)
 """A call that failed after it was charged is refunded so soon."""
 _NO_UPSTREAM = {"invalid_api_key", "model_not_allowed", "insufficient_balance", "no_available_channel"}
@@ -79,12 +81,12 @@ class Incident:
 
     before: timedelta
     length: timedelta
-    cause: Cause
+    cause: str
     share: float
     provider: str | None = None
     token: Token | None = None
 
-    def strikes(self, event: UsageEvent, age: timedelta) -> bool:
+    def strikes(self, event: RecordSent, age: timedelta) -> bool:
         """Return whether a call made ``age`` before the end of the history is in the incident's way."""
         return (
             self.before - self.length < age <= self.before
@@ -94,24 +96,24 @@ class Incident:
 
 
 INCIDENTS = (
-    Incident(timedelta(hours=5, minutes=12), timedelta(minutes=14), Cause.MODEL_RESPONSE, 0.55, "anthropic"),
-    Incident(timedelta(days=3, hours=2), timedelta(minutes=6), Cause.GATEWAY, 0.8),
-    Incident(timedelta(days=6, hours=20), timedelta(hours=4), Cause.BALANCE, 1.0, token=NOTEBOOK),
-    Incident(timedelta(days=12, hours=9), timedelta(minutes=50), Cause.TIMEOUT, 0.4, "openai"),
-    Incident(timedelta(days=27), timedelta(hours=3), Cause.PERMISSION, 1.0, token=EVALS),
-    Incident(timedelta(days=51, hours=7), timedelta(minutes=35), Cause.RATE_LIMIT, 0.7, "google"),
+    Incident(timedelta(hours=5, minutes=12), timedelta(minutes=14), "model_response", 0.55, "anthropic"),
+    Incident(timedelta(days=3, hours=2), timedelta(minutes=6), "gateway", 0.8),
+    Incident(timedelta(days=6, hours=20), timedelta(hours=4), "balance", 1.0, token=NOTEBOOK),
+    Incident(timedelta(days=12, hours=9), timedelta(minutes=50), "timeout", 0.4, "openai"),
+    Incident(timedelta(days=27), timedelta(hours=3), "permission", 1.0, token=EVALS),
+    Incident(timedelta(days=51, hours=7), timedelta(minutes=35), "rate_limit", 0.7, "google"),
     # The trial's balance is used up, and nobody tops it up.
-    Incident(timedelta(days=2), timedelta(days=3650), Cause.BALANCE, 1.0, token=TRIAL),
+    Incident(timedelta(days=2), timedelta(days=3650), "balance", 1.0, token=TRIAL),
 )
 
 
-def usual_cause(rng: random.Random) -> Cause:
+def usual_cause(rng: random.Random) -> str:
     """Draw why a call fails on an ordinary day."""
     [cause] = rng.choices(list(_USUAL), weights=list(_USUAL.values()))
     return cause
 
 
-def spoil(rng: random.Random, event: UsageEvent, cause: Cause) -> None:
+def spoil(rng: random.Random, event: RecordSent, cause: str) -> None:
     """Make a call one that failed for ``cause``, in the words of its provider or the gateway."""
     answers = ANSWERS[cause]
     family = event.provider if event.provider in ("anthropic", "google") else "openai"
@@ -121,9 +123,9 @@ def spoil(rng: random.Random, event: UsageEvent, cause: Cause) -> None:
     fail(rng, event, answer)
     if answer.code in _NO_UPSTREAM:
         event.upstream_request_id = event.channel = event.provider = None
-    if cause is Cause.CONTEXT_LENGTH:
+    if cause == "context_length":
         event.input_tokens = event.cached_tokens = 0
-    if cause is Cause.TIMEOUT:
+    if cause == "timeout":
         event.duration_ms = rng.choice((60_000, 120_000, 300_000)) + rng.randrange(40)
         event.ttft_ms = None
         _uncharge(event)
@@ -137,18 +139,18 @@ def spoil(rng: random.Random, event: UsageEvent, cause: Cause) -> None:
         _retry_in_vain(rng, event)
 
 
-def refuse(event: UsageEvent, limit: str) -> None:
+def refuse(event: RecordSent, limit: str) -> None:
     """Make a call one that the gateway refused because the token's limit of the minute was reached."""
     message = f"Rate limit reached: {limit}. Please try again in the next minute."
-    event.status = Status.ERROR
+    event.status = "error"
     event.http_status = 429
-    event.error = Failure(type="rate_limit_error", code="rate_limit_exceeded", message=message)
+    event.error = ErrorSent(type="rate_limit_error", code="rate_limit_exceeded", message=message)
     event.upstream_request_id = event.channel = event.provider = event.attempts = None
     event.duration_ms, event.ttft_ms = 2 + len(event.request_id) % 5, None
     _uncharge(event)
 
 
-def retry(rng: random.Random, event: UsageEvent) -> None:
+def retry(rng: random.Random, event: RecordSent) -> None:
     """Make a successful call one that succeeded on its second channel only."""
     if event.provider is None or event.duration_ms is None:
         return
@@ -170,28 +172,28 @@ def retry(rng: random.Random, event: UsageEvent) -> None:
         event.ttft_ms += lost_ms
 
 
-def refund(rng: random.Random, event: UsageEvent) -> UsageEvent | None:
+def refund(rng: random.Random, event: RecordSent) -> RecordSent | None:
     """Return the refund of a failed call that was charged; None where there is nothing to give back.
 
     What was streamed until the client itself went away stays charged.
     """
-    if not event.cost or event.status is not Status.ERROR or event.http_status == 499:
+    if event.cost in (None, FREE) or event.status != "error" or event.http_status == 499:
         return None
-    return UsageEvent(
+    return RecordSent(
         request_id=event.request_id,
         created_at=event.created_at + REFUNDED_WITHIN * rng.uniform(0.05, 1),
-        type=RecordType.REFUND,
+        type="refund",
         user=event.user,
         token=event.token,
         group=event.group,
         model=event.model,
-        cost=-event.cost,
+        cost=f"-{event.cost}",
         billing={"currency": "USD", "reason": "failed_after_charge", "refund_of": event.request_id},
         task_id=event.task_id,
     )
 
 
-def fail(rng: random.Random, event: UsageEvent, answer: FailedAnswer) -> None:
+def fail(rng: random.Random, event: RecordSent, answer: FailedAnswer) -> None:
     """Write an answer's words and HTTP status over a call."""
     model = MODELS.get(event.model)
     context = model.context if model else 128_000
@@ -205,20 +207,21 @@ def fail(rng: random.Random, event: UsageEvent, answer: FailedAnswer) -> None:
         tail=f"{rng.getrandbits(16):04x}",
         seconds=rng.choice((60, 120, 300)),
     )
-    event.status = Status.ERROR
+    event.status = "error"
     event.http_status = answer.http_status
-    event.error = Failure(type=answer.type, code=answer.code, message=filled, param=answer.param)
+    event.error = ErrorSent(type=answer.type, code=answer.code, message=filled, param=answer.param)
 
 
-def _uncharge(event: UsageEvent) -> None:
+def _uncharge(event: RecordSent) -> None:
     event.output_tokens = event.cached_tokens = 0
     event.reasoning_tokens = event.cache_write_tokens = event.image_count = None
-    event.audio_input_tokens = event.audio_output_tokens = event.quantities = None
-    event.cost = Decimal(0)
+    event.audio_input_tokens = event.audio_output_tokens = None
+    event.audio_seconds = event.characters = None
+    event.cost = FREE
     event.billing = None
 
 
-def _break_off(rng: random.Random, event: UsageEvent) -> None:
+def _break_off(rng: random.Random, event: RecordSent) -> None:
     """Let a call break off: while it streams, charged as it was, or before its first token, for free."""
     if event.stream and rng.random() < 0.6:
         return
@@ -227,7 +230,7 @@ def _break_off(rng: random.Random, event: UsageEvent) -> None:
     _uncharge(event)
 
 
-def _retry_in_vain(rng: random.Random, event: UsageEvent) -> None:
+def _retry_in_vain(rng: random.Random, event: RecordSent) -> None:
     if event.provider is None:
         return
     code = event.error.code or event.error.type if event.error else None

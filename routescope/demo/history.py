@@ -1,76 +1,112 @@
-"""Loading the demo: 90 days of traffic up to now, through the same door as every gateway's records."""
+"""The demo gateway's past, by stretches of time: which records and tasks each of their days has."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+from operator import attrgetter
 
-from accounts.models import Gateway, User
-from logs.models import UsageRecord
-from routescope.data.ranges import DAY, HOUR, MINUTE, floor
-from routescope.demo import DEMO_USER_EMAIL
-from routescope.demo.days import Tally, store, store_days
-from routescope.demo.media import LONGEST, orders
-from routescope.demo.people import demo_gateway, make_cast
-from routescope.demo.shares import cores, store_in_two
-from routescope.demo.tasks import store_tasks
-from routescope.demo.traffic import Traffic, scale_for, welcome
+from routescope.data.ranges import DAY, HOUR, floor
+from routescope.demo import wire
+from routescope.demo.failures import REFUNDED_WITHIN
+from routescope.demo.media import LONGEST, Order, orders
+from routescope.demo.records import RecordSent, TaskSent
+from routescope.demo.traffic import Traffic, adjustments, ended, scale_for
 
-_WORTH_A_PROCESS = 20_000
-"""From so many records on, a second process is worth its start."""
-_GAP = 5 * MINUTE
-"""Shorter than this, a pause in the demo's traffic is no gap."""
-_OVERLAP = HOUR
-"""How far before the newest record to resume: a call is stored when it has ended, not when it began."""
+RECORDS, DAYS = 200_000, 90
+"""How many records a history has, about, and over how many days."""
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What a load did: records stored, here already or refused, tasks stored, and the time it covered.
+@dataclass(frozen=True)
+class Stretch:
+    """What the demo gateway did after ``since`` and by ``until``, or all of it by then where that is None.
 
-    ``start`` is None where there was nothing to do.
+    ``end`` is when its history became the present, with some ``records`` records over ``days`` days.
+    ``open_tasks`` are the IDs of tasks that were under way at ``since``. It is always the same: sent again,
+    all of it is duplicates.
     """
 
-    records: Tally
-    tasks: int
-    start: datetime | None
+    end: datetime
+    since: datetime | None
     until: datetime
+    records: int
+    days: int
+    open_tasks: Collection[str] = ()
 
+    @cached_property
+    def begin(self) -> datetime:
+        """When the gateway's traffic began."""
+        return floor(self.end - self.days * DAY, HOUR)
 
-def load(records: int, days: int, now: datetime) -> Loaded:
-    """Load the demo up to ``now``: all of it, or what came since it was last loaded, or nothing.
+    @cached_property
+    def traffic(self) -> Traffic:
+        return Traffic(self.begin, self.end, scale_for(self.records, self.begin, self.end))
 
-    The whole history is some ``records`` records over ``days`` days. Where it is already here, only the gap
-    between its newest record and ``now`` is filled, if there is one. A load that was interrupted is done
-    again; what it stored are duplicates. Raises OperationalError if the database cannot be reached.
-    """
-    gateway = demo_gateway()
-    if gateway is None:
-        gateway = make_cast(now)
-    end = gateway.created_at
-    start = begin = floor(end - days * DAY, HOUR)
-    # Stored last, it tells that everything before it was stored.
-    last = welcome(end)
-    complete = UsageRecord.objects.identified_by(last.request_id).filter(gateway=gateway).exists()
-    if complete:
-        newest = _newest(gateway)
-        if newest > now - _GAP:
-            return Loaded(Tally(), 0, None, now)
-        start = newest - _OVERLAP
-    traffic = Traffic(begin, end, scale_for(records, begin, end))
-    tasks = store_tasks(gateway, list(orders(traffic, start - LONGEST, now)), now)
-    if records * ((now - start) / DAY) / days > _WORTH_A_PROCESS and cores() > 1:
-        tally = store_in_two(gateway, traffic, start, now)
-    else:
-        tally = store_days(gateway, traffic, start, now)
-    if not complete:
-        tally = tally.plus(store(gateway, [last]))
-    return Loaded(tally, tasks, start, now)
+    @cached_property
+    def after(self) -> datetime:
+        return self.since or self.begin
 
+    def days_newest_first(self) -> list[datetime]:
+        """Return the UTC days that may have a record."""
+        # A call is known when it has ended, which takes less than an hour; a refund follows it.
+        first = floor(self.after - HOUR - REFUNDED_WITHIN, DAY)
+        return [first + number * DAY for number in reversed(range((self.until - first) // DAY + 1))]
 
-def _newest(gateway: Gateway) -> datetime:
-    """Return the time of the demo user's newest record of this gateway: its traffic never rests for long."""
-    user = User.objects.get(identities__gateway=gateway, identities__name=DEMO_USER_EMAIL)
-    rows = UsageRecord.objects.visible_to(user).filter(gateway=gateway).order_by("-id")
-    newest: datetime = rows.values_list("created_at", flat=True)[0]
-    return newest
+    def expected(self, day: datetime) -> float:
+        """Return about how many calls a day brings: what progress is measured by."""
+        hours = (day + number * HOUR for number in range(24))
+        return sum(self.traffic.expected(hour) for hour in hours if self.after - HOUR < hour < self.until)
+
+    def records_of(self, day: datetime) -> list[RecordSent]:
+        """Return the records of a day, in order of time but for refunds, which lie a little later."""
+        hours = (day + number * HOUR for number in range(24))
+        calls = (record for hour in hours if hour < self.until for record in self.traffic.hour(hour))
+        found = [record for record in calls if self.after < ended(record) <= self.until]
+        return found + [record for record in self._others if day <= record.created_at < day + DAY]
+
+    def tasks_of(self, day: datetime) -> list[TaskSent]:
+        """Return the tasks submitted on a day, registered together with what happened to them."""
+        placed = [order for order in self._ordered if day <= order.submitted_at < day + DAY]
+        return [
+            line
+            for order in sorted(placed, key=attrgetter("submitted_at"))
+            for line in wire.registered(
+                order, wire.in_short(wire.happened(order, order.submitted_at, self.until))
+            )
+        ]
+
+    def news_of_open_tasks(self) -> list[TaskSent]:
+        """Return what happened to the tasks that were under way."""
+        return [
+            report
+            for order in self._under_way
+            for report in wire.in_short(wire.happened(order, self.after, self.until))
+        ]
+
+    def still_open(self) -> list[str]:
+        """Return the IDs of the tasks that are under way at its end, also of those that only others know."""
+        over = {order.task_id for order in self._under_way if order.finished_at <= self.until}
+        begun = {order.task_id for order in self._ordered if order.finished_at > self.until}
+        return sorted({*self.open_tasks, *begun} - over)
+
+    @cached_property
+    def _ordered(self) -> list[Order]:
+        return list(orders(self.traffic, self.after, self.until))
+
+    @cached_property
+    def _under_way(self) -> list[Order]:
+        placed = orders(self.traffic, self.after - LONGEST, self.after)
+        return [order for order in placed if order.task_id in self.open_tasks]
+
+    @cached_property
+    def _others(self) -> list[RecordSent]:
+        """The records that are no calls of a workload: tasks, their refunds, and adjustments."""
+        of_tasks = (record for order in (*self._under_way, *self._ordered) for record in order.records())
+        found = [
+            record
+            for record in (*adjustments(self.end), *of_tasks)
+            if self.after < record.created_at <= self.until
+        ]
+        return sorted(found, key=attrgetter("created_at"))

@@ -12,32 +12,28 @@ from typing import NamedTuple
 
 import msgspec
 
-from logs.models import RecordType
-from logs.models.events import JSONObject, UsageEvent
 from routescope.data.ranges import DAY, HOUR, floor
 from routescope.demo.cast import MEDIA, NIGHTLY_JOBS, STUDIO, Token
 from routescope.demo.prices import charge_units
+from routescope.demo.records import DELIVERED, GIVEN_BACK, JSONObject, RecordSent, TaskKind, TaskState
 from routescope.demo.rhythm import poisson
 from routescope.demo.traffic import Traffic
-from tasks.models import UNSUCCESSFUL_STATUSES, TaskStatus, TaskType
-from tasks.outcomes.observations import Pieces
 
 LONGEST = timedelta(days=1, hours=1)
 """From a submission to its end, at most: a batch expires after a day."""
 _PER_DAY = 4.6
 CALLS_A_TASK = 70
 """Live, there is a task for so many calls: more than in the history, so that there is one to watch."""
-_TOKENS = {TaskType.BATCH: (NIGHTLY_JOBS,)}
+_TOKENS: dict[TaskKind, tuple[Token, ...]] = {"batch": (NIGHTLY_JOBS,)}
 _OTHERS = (STUDIO, STUDIO, STUDIO, MEDIA)
-_DELIVERED = (TaskStatus.SUCCEEDED, TaskStatus.PARTIALLY_SUCCEEDED)
-_OUTCOMES = {
-    TaskStatus.SUCCEEDED: 80,
-    TaskStatus.FAILED: 9,
-    TaskStatus.MODERATED: 5,
-    TaskStatus.CANCELLED: 3,
-    TaskStatus.PARTIALLY_SUCCEEDED: 8,
-    TaskStatus.EXPIRED: 8,
-    TaskStatus.UNKNOWN: 14,
+_OUTCOMES: dict[TaskState, int] = {
+    "succeeded": 80,
+    "failed": 9,
+    "moderated": 5,
+    "cancelled": 3,
+    "partially_succeeded": 8,
+    "expired": 8,
+    "unknown": 14,
 }
 
 
@@ -55,7 +51,7 @@ class MediaService(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str
     platform: str
-    type: TaskType
+    type: TaskKind
     endpoint: str
     prefix: str
     item: str
@@ -63,16 +59,11 @@ class MediaService(msgspec.Struct, frozen=True, kw_only=True):
     quantities: list[int]
     seconds: tuple[int, int]
     parameters: dict[str, str | int | bool]
-    words: dict[TaskStatus, str]
+    words: dict[TaskState, str]
     result: list[str]
     result_hours: int | None = None
     failed: list[Complaint]
     moderated: Complaint | None = None
-
-    @property
-    def kind(self) -> str:
-        """What its results are."""
-        return "audio" if self.type is TaskType.MUSIC else self.type
 
 
 class _Services(msgspec.Struct):
@@ -83,9 +74,7 @@ SERVICES = msgspec.toml.decode(
     (Path(__file__).parent / "services.toml").read_bytes(), type=_Services
 ).services
 _POLLED = ("replicate", "runway", "suno")
-_WATCHABLE = [
-    service for service in SERVICES if service.type is not TaskType.BATCH and service.platform not in _POLLED
-]
+_WATCHABLE = [service for service in SERVICES if service.type != "batch" and service.platform not in _POLLED]
 """Those that are done in minutes, and that no worker polls at the development provider (``live_tasks``)."""
 _WAITING = (
     (timedelta(seconds=9), 1),
@@ -107,54 +96,52 @@ class Order:
     submitted_at: datetime
     started_at: datetime
     finished_at: datetime
-    outcome: TaskStatus
+    outcome: TaskState
     quantity: int
-    cost: Decimal
+    cost: str
     billing: JSONObject
     complaint: Complaint | None
     upstream_id: str
 
     @property
-    def refund(self) -> Decimal | None:
+    def refund(self) -> str | None:
         """What is given back at the end, in USD: all of it unless something was delivered."""
-        return self.cost if self.outcome in UNSUCCESSFUL_STATUSES else None
+        return self.cost if self.outcome in GIVEN_BACK else None
 
-    def status(self, now: datetime) -> TaskStatus:
+    def status(self, now: datetime) -> TaskState:
         if now >= self.finished_at:
             return self.outcome
-        return TaskStatus.RUNNING if now >= self.started_at else TaskStatus.QUEUED
+        return "running" if now >= self.started_at else "queued"
 
     def progress(self, now: datetime) -> int | None:
         """Percent done at ``now``; None for platforms that do not say."""
-        if self.service.type is TaskType.MUSIC:
+        if self.service.type == "music":
             return None
         if self.delivered(now):
             return 100
         done = (min(now, self.finished_at) - self.started_at) / (self.finished_at - self.started_at)
-        furthest = 99 if self.outcome in _DELIVERED else self.submitted_at.microsecond % 99
+        furthest = 99 if self.outcome in DELIVERED else self.submitted_at.microsecond % 99
         return max(0, min(furthest, int(100 * done)))
 
     def delivered(self, now: datetime) -> bool:
-        return now >= self.finished_at and self.outcome in _DELIVERED
+        return now >= self.finished_at and self.outcome in DELIVERED
 
-    def result(self, now: datetime) -> Pieces | None:
+    def result(self, now: datetime) -> list[str] | JSONObject | None:
         """What the platform delivered, if it has by ``now``: links, or a batch's file and counts."""
         if not self.delivered(now):
             return None
-        if self.service.type is not TaskType.BATCH:
-            links = (link.format(id=self.task_id) for link in self.service.result)
-            return [{"kind": self.service.kind, "url": link} for link in links]
-        failed = self.quantity // 23 if self.outcome is TaskStatus.PARTIALLY_SUCCEEDED else 0
+        if self.service.type != "batch":
+            return [link.format(id=self.task_id) for link in self.service.result]
+        failed = self.quantity // 23 if self.outcome == "partially_succeeded" else 0
         counts = {"total": self.quantity, "completed": self.quantity - failed, "failed": failed}
-        file = f"file-{self.upstream_id[-22:]}"
-        return [{"kind": "json", "data": {"output_file_id": file, "request_counts": counts}}]
+        return {"output_file_id": f"file-{self.upstream_id[-22:]}", "request_counts": counts}
 
-    def records(self) -> list[UsageEvent]:
+    def records(self) -> list[RecordSent]:
         """Return the usage records of the task: its submission, and its refund where there is one."""
-        submission = UsageEvent(
+        submission = RecordSent(
             request_id=self.request_id,
             created_at=self.submitted_at,
-            type=RecordType.TASK,
+            type="task",
             user=self.token.user,
             token=self.token.name,
             group=self.token.group.name,
@@ -165,7 +152,7 @@ class Order:
             endpoint=self.service.endpoint,
             ip="203.0.113.40",
             user_agent="OpenAI/Python 2.8.1",
-            quantities={"video_seconds": self.quantity} if self.service.item == "video_seconds" else None,
+            video_seconds=self.quantity if self.service.item == "video_seconds" else None,
             image_count=self.quantity if self.service.item == "images" else None,
             cost=self.cost,
             billing=self.billing,
@@ -177,15 +164,15 @@ class Order:
         )
         if self.refund is None:
             return [submission]
-        refund = UsageEvent(
+        refund = RecordSent(
             request_id=self.request_id,
             created_at=self.finished_at,
-            type=RecordType.REFUND,
+            type="refund",
             user=self.token.user,
             token=self.token.name,
             group=self.token.group.name,
             model=self.service.model,
-            cost=-self.refund,
+            cost=f"-{self.refund}",
             billing={"currency": "USD", "reason": f"task_{self.outcome}", "refund_of": self.request_id},
             task_id=self.task_id,
         )
@@ -212,7 +199,7 @@ def orders(traffic: Traffic, start: datetime, until: datetime) -> Iterator[Order
         submitted_at = traffic.end - age
         if start <= submitted_at < until:
             rng = random.Random(f"tasks/waiting/{index}/{submitted_at:%Y-%m-%d}")  # noqa: S311
-            yield _order(rng, SERVICES[index], submitted_at, TaskStatus.SUCCEEDED)
+            yield _order(rng, SERVICES[index], submitted_at, "succeeded")
 
 
 def orders_of_hour(traffic: Traffic, hour: datetime) -> list[Order]:
@@ -225,28 +212,28 @@ def orders_of_hour(traffic: Traffic, hour: datetime) -> list[Order]:
 
 
 def _order(
-    rng: random.Random, service: MediaService, submitted_at: datetime, outcome: TaskStatus | None = None
+    rng: random.Random, service: MediaService, submitted_at: datetime, outcome: TaskState | None = None
 ) -> Order:
     token = rng.choice(_TOKENS.get(service.type, _OTHERS))
     if outcome is None:
         [outcome] = rng.choices(list(_OUTCOMES), weights=list(_OUTCOMES.values()))
-    if outcome is TaskStatus.MODERATED and service.moderated is None:
-        outcome = TaskStatus.FAILED
+    if outcome == "moderated" and service.moderated is None:
+        outcome = "failed"
     if outcome not in service.words:
-        outcome = TaskStatus.SUCCEEDED
+        outcome = "succeeded"
     quantity = rng.choice(service.quantities)
     cost, billing = charge_units(service.item, quantity, service.price, token.group.ratio)
     started_at = submitted_at + timedelta(seconds=rng.uniform(12, 40))
     finished_at = started_at + timedelta(seconds=rng.uniform(*service.seconds))
     complaint = None
-    if outcome is TaskStatus.MODERATED:
+    if outcome == "moderated":
         complaint = service.moderated
-    elif outcome is TaskStatus.FAILED:
+    elif outcome == "failed":
         complaint = rng.choice(service.failed)
-    elif outcome is TaskStatus.EXPIRED:
+    elif outcome == "expired":
         finished_at = submitted_at + DAY
         complaint = Complaint("expired", "The task was not finished within its time and was given up.")
-    elif outcome is TaskStatus.CANCELLED:
+    elif outcome == "cancelled":
         finished_at = started_at + (finished_at - started_at) * rng.uniform(0.1, 0.6)
     return Order(
         task_id=f"task_{rng.getrandbits(96):024x}",

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import msgspec
 
-from logs.models import MONEY_PLACES
-from logs.models.events import JSONObject
 from routescope.demo import DEMO_GATEWAY
+from routescope.demo.records import JSONObject
 
 MILLION = 1_000_000
-_UNIT = 10**MONEY_PLACES
+_PLACES = 12
+_UNIT = 10**_PLACES
 """Sums are made in whole 10^-12 USD: the last decimal that a record's cost has."""
 
 
@@ -73,7 +73,7 @@ class Tariff:
             "group_ratio": str(ratio),
         }
 
-    def charge(self, tokens: Iterable[tuple[str, int]]) -> tuple[Decimal, JSONObject]:
+    def charge(self, tokens: Iterable[tuple[str, int]]) -> tuple[str, JSONObject]:
         """Return the cost of some tokens of each kind in USD, and the ``billing`` object that explains it.
 
         A line's amount is quantity x unit price x group ratio / ``per``; the cost is the sum of the lines.
@@ -94,7 +94,7 @@ class Tariff:
                         "amount": _written(amount),
                     }
                 )
-        return Decimal(total).scaleb(-MONEY_PLACES), {**self._facts, "lines": lines}
+        return _written(total), {**self._facts, "lines": lines}
 
 
 @cache
@@ -103,7 +103,7 @@ def tariff(model: str, ratio: Decimal) -> Tariff:
     return Tariff(MODELS[model].unit_prices, ratio)
 
 
-def charge_units(item: str, quantity: int, unit_price: Decimal, ratio: Decimal) -> tuple[Decimal, JSONObject]:
+def charge_units(item: str, quantity: int, unit_price: Decimal, ratio: Decimal) -> tuple[str, JSONObject]:
     """Return the cost in USD and the ``billing`` object of work priced by the piece: a second, an image."""
     amount = _exact(quantity * unit_price * ratio * _UNIT)
     billing = {
@@ -121,7 +121,7 @@ def charge_units(item: str, quantity: int, unit_price: Decimal, ratio: Decimal) 
             }
         ],
     }
-    return Decimal(amount).scaleb(-MONEY_PLACES), billing
+    return _written(amount), billing
 
 
 def _exact(amount: Decimal) -> int:
@@ -132,5 +132,5 @@ def _exact(amount: Decimal) -> int:
 
 
 def _written(amount: int) -> str:
-    text = f"{amount // _UNIT}.{amount % _UNIT:0{MONEY_PLACES}d}".rstrip("0")
+    text = f"{amount // _UNIT}.{amount % _UNIT:0{_PLACES}d}".rstrip("0")
     return text.removesuffix(".")

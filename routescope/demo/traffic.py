@@ -5,14 +5,12 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from datetime import datetime, timedelta
-from decimal import Decimal
 
-from logs.models import RecordType, Status
-from logs.models.events import UsageEvent
 from routescope.data.ranges import HOUR
 from routescope.demo import DEMO_USER_EMAIL, failures
 from routescope.demo.calls import Caller
 from routescope.demo.cast import PRODUCTION, WORKLOADS, Workload
+from routescope.demo.records import RecordSent
 from routescope.demo.rhythm import BURST_MEAN, arrivals, burst
 
 _TOKENS = {(workload.token.user, workload.token.name): workload.token for workload in WORKLOADS}
@@ -23,8 +21,9 @@ CALLS_PER_DAY = sum(
 )
 """How many calls a day at the end of the history, and later, brings at scale 1."""
 _ADJUSTMENTS = (
-    (timedelta(days=2, hours=22), Decimal("-5"), "Credit for the interruption of service"),
-    (timedelta(days=41, hours=3), Decimal("1.254"), "Correction of one hour's group ratio"),
+    (timedelta(minutes=31), "-2.5", "Welcome credit"),
+    (timedelta(days=2, hours=22), "-5", "Credit for the interruption of service"),
+    (timedelta(days=41, hours=3), "1.254", "Correction of one hour's group ratio"),
 )
 """How long before the end of the history, how much in USD, and why."""
 
@@ -48,7 +47,7 @@ class Traffic:
             for calls, bursts in [_expected(workload, hour, self.end - hour)]
         )
 
-    def hour(self, hour: datetime) -> list[UsageEvent]:
+    def hour(self, hour: datetime) -> list[RecordSent]:
         """Return the records of the UTC hour that starts at ``hour``, in order of their time.
 
         A refund is made with the call it gives back, and so may lie ``REFUNDED_WITHIN`` after the hour.
@@ -57,7 +56,7 @@ class Traffic:
             return []
         rng = random.Random(f"{self.name}/{hour:%Y-%m-%dT%H}")  # noqa: S311 - a demo, not a secret
         age = self.end - hour
-        events: list[UsageEvent] = []
+        events: list[RecordSent] = []
         for workload, caller in self._callers:
             calls, bursts = _expected(workload, hour, age)
             times = arrivals(rng, hour, calls * self.scale, bursts * self.scale, workload.burst_size)
@@ -78,13 +77,13 @@ class Traffic:
         events.sort(key=_time)
         return events
 
-    def _strike(self, rng: random.Random, events: list[UsageEvent], age: timedelta) -> None:
+    def _strike(self, rng: random.Random, events: list[RecordSent], age: timedelta) -> None:
         """Let the incidents of the hour that began ``age`` before the end fail the calls in their way."""
         for incident in failures.INCIDENTS:
             if incident.before <= age - HOUR or incident.before - incident.length > age:
                 continue
             for event in events:
-                met = event.status is Status.SUCCESS and incident.strikes(event, self.end - event.created_at)
+                met = event.status == "success" and incident.strikes(event, self.end - event.created_at)
                 if met and rng.random() < incident.share:
                     failures.spoil(rng, event, incident.cause)
 
@@ -114,21 +113,16 @@ def scale_for(records: int, begin: datetime, end: datetime) -> float:
     return max(records - spikes, records / 10) / total
 
 
-def adjustments(end: datetime) -> list[UsageEvent]:
+def adjustments(end: datetime) -> list[RecordSent]:
     """Return what the operator booked by hand on the demo user's account."""
     return [_adjustment(end - age, amount, reason) for age, amount, reason in _ADJUSTMENTS]
 
 
-def welcome(end: datetime) -> UsageEvent:
-    """Return the credit that the demo user begins the present with."""
-    return _adjustment(end - timedelta(minutes=31), Decimal("-2.5"), "Welcome credit")
-
-
-def _adjustment(at: datetime, amount: Decimal, reason: str) -> UsageEvent:
-    return UsageEvent(
+def _adjustment(at: datetime, amount: str, reason: str) -> RecordSent:
+    return RecordSent(
         request_id=f"adj_{at:%Y%m%dT%H%M%S}",
         created_at=at,
-        type=RecordType.ADJUSTMENT,
+        type="adjustment",
         user=DEMO_USER_EMAIL,
         token=PRODUCTION.name,
         group=PRODUCTION.group.name,
@@ -137,16 +131,16 @@ def _adjustment(at: datetime, amount: Decimal, reason: str) -> UsageEvent:
     )
 
 
-def ended(event: UsageEvent) -> datetime:
+def ended(event: RecordSent) -> datetime:
     """Return when the gateway knows the whole record: after the call's duration."""
     return event.created_at + timedelta(milliseconds=event.duration_ms or 0)
 
 
-def _time(event: UsageEvent) -> datetime:
+def _time(event: RecordSent) -> datetime:
     return event.created_at
 
 
-def _limit(events: list[UsageEvent]) -> None:
+def _limit(events: list[RecordSent]) -> None:
     """Refuse what goes over a token's limits: the gateway counts calls and tokens by the minute."""
     requests: dict[tuple[str, str, datetime], int] = defaultdict(int)
     tokens: dict[tuple[str, str, datetime], int] = defaultdict(int)

@@ -1,81 +1,128 @@
-"""The demo's records and tasks as the native API takes them (``/api/v1/usage``, ``/api/v1/tasks``)."""
+"""What the demo gateway says to the console, as requests to its API: NDJSON, some objects in each."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from logs.models.events import JSONObject, UsageEvent
+from routescope.data.ids import MILLISECOND
 from routescope.demo.media import Order
+from routescope.demo.records import ErrorSent, RecordSent, TaskSent
 
-_PLAIN = (
-    "request_id", "user", "token", "group", "model", "stream", "duration_ms", "ttft_ms", "http_status",
-    "endpoint", "ip", "user_agent", "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens",
-    "reasoning_tokens", "audio_input_tokens", "audio_output_tokens", "image_count", "billing", "parameters",
-    "upstream_request_id", "provider", "channel", "attempts", "task_id", "metadata",
-)  # fmt: skip
-"""The fields that are called and written the same."""
+USAGE, TASKS = "/api/v1/usage", "/api/v1/tasks"
 
-_encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
-def ndjson(objects: list[JSONObject]) -> bytes:
+class Message(NamedTuple):
+    """One request to the API: NDJSON with so many objects."""
+
+    method: Literal["POST", "PATCH"]
+    path: str
+    body: bytes
+    objects: int
+
+
+def ndjson(objects: Sequence[RecordSent | TaskSent]) -> bytes:
     """Write one JSON object a line."""
-    return b"\n".join(map(_encode, objects))
+    return _encode_lines(objects)
 
 
-def record(event: UsageEvent) -> JSONObject:
-    """Return a usage record as JSON. What is not known is left out; money is decimal text."""
-    written: dict[str, Any] = {name: getattr(event, name) for name in _PLAIN}
-    written["created_at"] = event.created_at.isoformat()
-    written["type"] = event.type.name.lower()
-    written["status"] = event.status.name.lower()
-    written["cost"] = None if event.cost is None else f"{event.cost:f}"
-    written["error"] = None if event.error is None else _known(msgspec.structs.asdict(event.error))
-    return _known({**written, **(event.quantities or {})})
+def usage(records: Sequence[RecordSent], most: int) -> Iterator[Message]:
+    """Yield usage records in messages of ``most`` at the most."""
+    yield from _messages("POST", USAGE, records, most)
 
 
-def registration(order: Order) -> JSONObject:
-    """Return a task as its gateway registers it, when it is submitted."""
-    return {
-        "task_id": order.task_id,
-        "created_at": order.submitted_at.isoformat(),
+def registrations(tasks: Sequence[TaskSent], most: int) -> Iterator[Message]:
+    """Yield tasks to register in messages of ``most`` lines at the most."""
+    yield from _messages("POST", TASKS, tasks, most)
+
+
+def reports(tasks: Sequence[TaskSent], most: int) -> Iterator[Message]:
+    """Yield reports on tasks in messages of ``most`` at the most."""
+    yield from _messages("PATCH", TASKS, tasks, most)
+
+
+def _messages(
+    method: Literal["POST", "PATCH"], path: str, objects: Sequence[RecordSent | TaskSent], most: int
+) -> Iterator[Message]:
+    for first in range(0, len(objects), most):
+        part = objects[first : first + most]
+        yield Message(method, path, ndjson(part), len(part))
+
+
+# --- Tasks -------------------------------------------------------------------------------------------------
+
+
+def registered(order: Order, said: Sequence[TaskSent]) -> list[TaskSent]:
+    """Return the lines that register a task together with what happened to it, in the order it happened.
+
+    The gateway sends the refund of a failed task as a record of its own, and before: the console, which would
+    give the charge back otherwise, finds it there.
+    """
+    registration = {
+        "created_at": order.submitted_at,
         "user": order.token.user,
         "token": order.token.name,
         "group": order.token.group.name,
         "model": order.service.model,
         "request_id": order.request_id,
         "platform": order.service.platform,
-        "type": order.service.type.value,
+        "type": order.service.type,
         "provider_task_id": order.upstream_id,
-        "cost": f"{order.cost:f}",
-        "refunds": "gateway",
+        "cost": order.cost,
     }
+    said = said or [TaskSent(task_id=order.task_id)]
+    return [msgspec.structs.replace(report, **registration) for report in said]
 
 
-def report(order: Order, now: datetime) -> JSONObject:
-    """Return what the gateway says about a task at ``now``. Saying the same again is no news."""
-    status = order.status(now)
-    over = now >= order.finished_at
-    progress, result = order.progress(now), order.result(now)
-    pieces = [piece.get("url") or piece.get("data") for piece in result or ()]
-    return _known(
-        {
-            "task_id": order.task_id,
-            "status": status.value,
-            "provider_status": order.service.words[status],
-            "progress": progress if progress is None or over else progress // 10 * 10,
-            "started_at": order.started_at.isoformat() if now >= order.started_at else None,
-            "finished_at": order.finished_at.isoformat() if over else None,
-            "result": pieces or None,
-            "error": dict(zip(("code", "message"), order.complaint, strict=True))
-            if over and order.complaint
-            else None,
-        }
+def happened(order: Order, since: datetime, until: datetime) -> list[TaskSent]:
+    """Return what happened to a task after ``since`` and by ``until``, in order.
+
+    It began, it had done a tenth more (where its platform tells), it ended. What is said of a moment is the
+    same every time, so that saying it twice is no news.
+    """
+    tenth = (order.finished_at - order.started_at) / 10
+    tenths = range(1, 10) if order.progress(until) is not None else ()
+    # A millisecond past it, lest a rounded moment is one before it.
+    inner = (order.started_at + tenth * number + MILLISECOND for number in tenths)
+    moments = [order.started_at, *inner, order.finished_at]
+    shown: int | None = -1
+    found = []
+    for moment in moments:
+        report = _report(order, moment)
+        if (moment == order.finished_at or report.progress != shown) and since < moment <= until:
+            found.append(report)
+        shown = report.progress
+    return found
+
+
+def in_short(said: Sequence[TaskSent]) -> list[TaskSent]:
+    """Return of what happened to a task what is told of the past: that it began, and how far it has come."""
+    return [report for report in said if report.reported_at == report.started_at or report is said[-1]]
+
+
+def _report(order: Order, at: datetime) -> TaskSent:
+    """Return what the gateway says about a task of the moment when it is ``at``."""
+    status = order.status(at)
+    over = at >= order.finished_at
+    progress = order.progress(at)
+    result = order.result(at)
+    hours = order.service.result_hours
+    return TaskSent(
+        task_id=order.task_id,
+        status=status,
+        provider_status=order.service.words[status],
+        progress=progress if progress is None or over else progress // 10 * 10,
+        reported_at=at,
+        started_at=order.started_at,
+        finished_at=order.finished_at if over else None,
+        result=result,
+        result_expires_at=order.finished_at + timedelta(hours=hours) if result and hours else None,
+        error=ErrorSent(code=order.complaint.code, message=order.complaint.message)
+        if over and order.complaint
+        else None,
     )
-
-
-def _known(fields: dict[str, Any]) -> JSONObject:
-    return {name: value for name, value in fields.items() if value not in (None, "")}

@@ -11,7 +11,7 @@ from typing import IO
 from routescope.embedded import place
 
 _OURS = {"secret_key", "locks", "engine", "exports", "staticfiles"}
-_OURS_BEGIN = ("beat-schedule", ".secret_key.")
+_OURS_BEGIN = ("beat-schedule", "demo.json", ".secret_key.")
 
 
 def keep_private(state: Path) -> None:

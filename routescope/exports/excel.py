@@ -1,192 +1,177 @@
-"""Excel (Office Open XML, ECMA-376), written row by row: a million rows need no more memory than one.
+"""Excel, written row by row by XlsxWriter: a million rows need no more memory than one.
 
-A part is the XML of its rows, compressed; the finished file holds them sheet by sheet. Texts are inline
-strings, which are never formulas; those that look like one are also marked as quoted (``quotePrefix``), so
-that they stay texts when somebody edits or saves them.
+Times are in the person's zone, which Excel cannot say: the heading names it, and a column beside gives each
+time's offset from UTC. Texts are inline strings, which are never formulas; those that look like one are also
+marked as quoted (``quotePrefix``), so that they stay texts when somebody edits or saves them.
 """
 
 from __future__ import annotations
 
-import gzip
-import re
-import zipfile
+import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import chain, count
 from pathlib import Path
-from xml.sax.saxutils import escape
+from typing import IO, Any
 from zoneinfo import ZoneInfo
 
-from routescope.exports.sources import Column, ColumnKind, Value
+from xlsxwriter import Workbook
+from xlsxwriter.utility import xl_rowcol_to_cell_fast
+from xlsxwriter.worksheet import CellNumberTuple, CellStringTuple, Worksheet
+
+from routescope.exports.sources import Column, ColumnKind, Value, Values
 from routescope.exports.texts import is_formula
 from routescope.text.formatting import plain
 
 MOST_ROWS = 1_048_575
 """Rows of a sheet beside its heading: Excel's limit is 1,048,576."""
-MOST_TEXT = 32_767
-"""Characters of a cell, Excel's limit."""
 _MOST_DIGITS = 15
 """What a cell's number holds exactly. A number of more digits is written as text: no value is rounded."""
-_DAY_0 = datetime(1899, 12, 30, tzinfo=UTC)
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
-_STAMP = (1980, 1, 1, 0, 0, 0)
-_PLAIN, _MOMENT, _QUOTED, _HEADING = range(4)
-
-_HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
-_MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-_RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-_PACKAGE = "http://schemas.openxmlformats.org/package/2006"
-_STYLES = (
-    f'{_HEAD}<styleSheet xmlns="{_MAIN}"><numFmts count="1"><numFmt numFmtId="164" '
-    'formatCode="yyyy\\-mm\\-dd\\ hh:mm:ss.000"/></numFmts><fonts count="2"><font><sz val="11"/>'
-    '<name val="Calibri"/></font><font><b/><sz val="11"/><name val="Calibri"/></font></fonts>'
-    '<fills count="2"><fill><patternFill patternType="none"/></fill><fill>'
-    '<patternFill patternType="gray125"/></fill></fills>'
-    '<borders count="1"><border><left/><right/><top/><bottom/><diagonal/></border></borders>'
-    '<cellStyleXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0"/></cellStyleXfs>'
-    '<cellXfs count="4"><xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0"/>'
-    '<xf numFmtId="164" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/>'
-    '<xf numFmtId="49" fontId="0" fillId="0" borderId="0" xfId="0" quotePrefix="1"/>'
-    '<xf numFmtId="0" fontId="1" fillId="0" borderId="0" xfId="0" applyFont="1"/></cellXfs>'
-    '<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles></styleSheet>'
-)
+_DAY_0 = datetime(1899, 12, 30)
+_DAY = timedelta(days=1)
+_MEBIBYTE = 1024 * 1024
+_OPTIONS = {
+    "constant_memory": True,
+    "use_zip64": True,
+    "strings_to_formulas": False,
+    "strings_to_numbers": False,
+    "strings_to_urls": False,
+}
 
 
-class ExcelFormat:
-    """A workbook. Times are in the person's zone, which Excel cannot say: the heading names it, and a column
-    beside gives each time's offset from UTC.
+def write(
+    target: Path, columns: Sequence[Column], zone: ZoneInfo, rows: Iterable[Values], beat: Callable[[], None]
+) -> None:
+    """Write a workbook of as many sheets as the rows need.
+
+    XlsxWriter keeps the sheets in files beside ``target`` until all rows are there, and then packs them.
+    ``beat`` is called every few seconds of the packing, and may raise to stop: the files then stay.
     """
-
-    suffix = "xlsx"
-    content_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-    capacity: int | None = MOST_ROWS
-
-    def __init__(self, columns: Sequence[Column], zone: ZoneInfo) -> None:
-        self.zone = zone
-        names: list[str] = []
-        for column in columns:
-            if column.kind is ColumnKind.MOMENT:
-                names += [f"{column.name} ({zone.key})", f"{column.name} UTC offset"]
-            else:
-                names.append(column.name)
-        self.heading = f"<row>{''.join(_text(name, _HEADING) for name in names)}</row>\n"
-
-    def write_part(self, path: Path, rows: Iterable[tuple[Value, ...]], *, first: bool) -> None:
-        with path.open("wb") as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as file:
-            for row in rows:
-                file.write(f"<row>{''.join(map(self._cell, row))}</row>\n".encode())
-
-    def join(self, parts: Sequence[Path], target: Path, beat: Callable[[], None]) -> None:
-        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as book:
-            sheets = 0
-            blocks = self._rows(parts, beat)
-            more = True
-            while more:
-                sheets += 1
-                with book.open(_entry(f"xl/worksheets/sheet{sheets}.xml"), "w", force_zip64=True) as sheet:
-                    sheet.write(
-                        f'{_HEAD}<worksheet xmlns="{_MAIN}"><sheetViews><sheetView workbookViewId="0"><pane '
-                        'ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/></sheetView>'
-                        f"</sheetViews><sheetData>\n{self.heading}".encode()
-                    )
-                    more = False
-                    for ends, block in blocks:
-                        sheet.write(block)
-                        if ends:
-                            more = True
-                            break
-                    sheet.write(b"</sheetData></worksheet>")
-            for name, text in _frame(sheets).items():
-                book.writestr(_entry(name), text)
-
-    def _rows(self, parts: Sequence[Path], beat: Callable[[], None]) -> Iterator[tuple[bool, bytes]]:
-        """Yield the parts' rows in blocks, each with whether the sheet is full after it and more follows.
-
-        A sheet is full only at the end of a part: parts are cut at `capacity`.
-        """
-        filled = 0
-        for number, part in enumerate(parts):
-            beat()
-            with gzip.open(part, "rb") as file:
-                while block := file.read(1 << 20):
-                    filled += block.count(b"\n")
-                    yield False, block
-            if filled >= MOST_ROWS and number + 1 < len(parts):
-                filled = 0
-                yield True, b""
-
-    def _cell(self, value: Value) -> str:
-        if value is None:
-            return "<c/>"
-        if isinstance(value, bool):
-            return f'<c t="b"><v>{int(value)}</v></c>'
-        if isinstance(value, int):
-            return _number(Decimal(value))
-        if isinstance(value, Decimal):
-            return _number(value)
-        if isinstance(value, datetime):
-            return self._moment(value)
-        text = str(value)
-        return _text(text, _QUOTED if is_formula(text) else _PLAIN)
-
-    def _moment(self, value: datetime) -> str:
-        local = value.astimezone(self.zone)
-        offset = local.strftime("%z")
-        since = local.replace(tzinfo=UTC) - _DAY_0
-        days = Decimal(since.days) + Decimal(since.seconds * 10**6 + since.microseconds) / 86_400_000_000
-        return f'<c s="{_MOMENT}"><v>{days:.12f}</v></c>{_text(f"{offset[:3]}:{offset[3:5]}", _PLAIN)}'
+    with target.open("wb") as file:
+        told = _Told(file, beat)
+        book = Workbook(told, {**_OPTIONS, "tmpdir": str(target.parent)})
+        # A fixed time: the same rows always give the same file.
+        book.set_properties({"created": datetime(1980, 1, 1)})
+        try:
+            _fill(book, columns, zone, rows)
+            for sheet in book.worksheets():
+                sheet.beat = beat
+            book.close()
+        finally:
+            # An archive that was stopped still writes its end, when Python drops it.
+            told.file = io.BytesIO()
+            for sheet in book.worksheets():
+                sheet.row_data_fh.close()
 
 
-def _number(value: Decimal) -> str:
+def _fill(book: Workbook, columns: Sequence[Column], zone: ZoneInfo, rows: Iterable[Values]) -> None:
+    moment = book.add_format({"num_format": r"yyyy\-mm\-dd\ hh:mm:ss.000"})
+    quoted = book.add_format({"num_format": "@", "quote_prefix": True})
+    blank = book.add_format({})
+    heading, formats = [], []
+    for column in columns:
+        if column.kind is ColumnKind.MOMENT:
+            heading += [f"{column.name} ({zone.key})", f"{column.name} UTC offset"]
+            formats += [moment, None]
+        else:
+            heading.append(column.name)
+            formats.append(quoted if column.kind is ColumnKind.TEXT else None)
+    sheets = _sheets(book, heading)
+    sheet, line = next(sheets), 0
+    for values in rows:
+        cells = (_cells(column, held, zone) for column, held in zip(columns, values, strict=True))
+        for row in zip(*chain.from_iterable(cells), strict=True):
+            if line == MOST_ROWS:
+                sheet, line = next(sheets), 0
+            line += 1
+            # A row without any value is a row as well.
+            if row.count(None) == len(row):
+                sheet.write_blank(line, 0, None, blank)
+            for place, (value, form) in enumerate(zip(row, formats, strict=True)):
+                if isinstance(value, str):
+                    sheet.write_string(line, place, value, form if form and is_formula(value) else None)
+                elif isinstance(value, bool):
+                    sheet.write_boolean(line, place, value)
+                elif value is not None:
+                    sheet.write_number(line, place, value, form)
+
+
+def _sheets(book: Workbook, heading: Sequence[str]) -> Iterator[Worksheet]:
+    """Yield one new sheet after the other, with the heading."""
+    bold = book.add_format({"bold": True})
+    for number in count(1):
+        sheet = book.add_worksheet(f"Records {number}", _Sheet)
+        sheet.freeze_panes(1, 0)
+        sheet.write_row(0, 0, heading, bold)
+        yield sheet
+
+
+def _cells(column: Column, values: Sequence[Any], zone: ZoneInfo) -> Iterator[Sequence[Value]]:
+    """Yield the cells of a column: texts, truths, numbers; of times the days since 1899 and the offset."""
+    if column.kind is ColumnKind.MOMENT:
+        local = [None if value is None else value.astimezone(zone) for value in values]
+        yield [None if time is None else (time.replace(tzinfo=None) - _DAY_0) / _DAY for time in local]
+        yield [None if time is None else time.isoformat(timespec="minutes")[16:22] for time in local]
+    elif column.kind in (ColumnKind.INTEGER, ColumnKind.DECIMAL):
+        yield [None if value is None else _number(value) for value in values]
+    else:
+        yield values
+
+
+def _number(value: int | Decimal) -> float | str:
+    if isinstance(value, int) and abs(value) < 10**_MOST_DIGITS:
+        return value
     written = plain(value)
-    if len(written.replace(".", "").strip("-0")) > _MOST_DIGITS:
-        return _text(written, _PLAIN)
-    return f"<c><v>{written}</v></c>"
+    return written if len(written.replace(".", "").strip("-0")) > _MOST_DIGITS else float(written)
 
 
-def _text(value: str, style: int) -> str:
-    # What XML cannot hold is written as Excel does it, and what looks like that is escaped too.
-    safe = _ESCAPED.sub(r"_x005F_x\1_", value[:MOST_TEXT])
-    safe = _UNPRINTABLE.sub(lambda found: f"_x{ord(found[0]):04X}_", safe).replace("\r", "_x000D_")
-    # Rows are counted by their line ends: those of texts are written as references.
-    written = escape(safe, {"\n": "&#10;"})
-    marked = f' s="{style}"' if style else ""
-    return f'<c t="inlineStr"{marked}><is><t xml:space="preserve">{written}</t></is></c>'
+class _Sheet(Worksheet):  # type: ignore[misc]
+    """A sheet whose texts are texts. What it does for each cell decides how long a workbook takes."""
+
+    beat: Callable[[], None]
+    # Without what also takes the names of cells for their places: a tenth of all time.
+    write_number = Worksheet._write_number
+    write_string = Worksheet._write_string
+
+    def _opt_reopen(self) -> None:
+        # The first thing that is done for a sheet when the workbook is packed.
+        self.beat()
+        super()._opt_reopen()
+
+    def _write_cell(self, row: int, col: int, cell: Any) -> None:
+        """Write a text or a number as XlsxWriter does, in two thirds of its time.
+
+        It asks each cell what few have, and writes a text that looks like its own markup as markup.
+        """
+        style = f' s="{cell.format._get_xf_index()}"' if cell.format else ""
+        place = xl_rowcol_to_cell_fast(row, col)
+        if isinstance(cell, CellNumberTuple):
+            self.fh.write(f'<c r="{place}"{style}><v>{cell.number:.16G}</v></c>')
+        elif isinstance(cell, CellStringTuple):
+            text = cell.string
+            if not text.isprintable() or "_x" in text:
+                text = self._escape_control_characters(text)
+            self.fh.write(
+                f'<c r="{place}"{style} t="inlineStr"><is><t xml:space="preserve">'
+                f"{self._escape_data(text)}</t></is></c>"
+            )
+        else:
+            super()._write_cell(row, col, cell)
 
 
-def _entry(name: str) -> zipfile.ZipInfo:
-    # A fixed time: the same rows always give the same file.
-    info = zipfile.ZipInfo(name, _STAMP)
-    info.compress_type = zipfile.ZIP_DEFLATED
-    return info
+class _Told:
+    """The file that a workbook is packed into. ``beat`` is called at each MiB, and may raise to stop."""
 
+    def __init__(self, file: IO[bytes], beat: Callable[[], None]) -> None:
+        self.file, self._beat, self._since = file, beat, 0
 
-def _frame(sheets: int) -> dict[str, str]:
-    """Return the parts of the package beside the sheets."""
-    numbers = range(1, sheets + 1)
-    named = "".join(f'<sheet name="Records {n}" sheetId="{n}" r:id="rId{n}"/>' for n in numbers)
-    linked = "".join(
-        f'<Relationship Id="rId{n}" Type="{_RELATIONS}/worksheet" Target="worksheets/sheet{n}.xml"/>'
-        for n in numbers
-    )
-    kinds = "application/vnd.openxmlformats-officedocument.spreadsheetml"
-    typed = "".join(
-        f'<Override PartName="/xl/worksheets/sheet{n}.xml" ContentType="{kinds}.worksheet+xml"/>'
-        for n in numbers
-    )
-    return {
-        "xl/workbook.xml": f'{_HEAD}<workbook xmlns="{_MAIN}" xmlns:r="{_RELATIONS}"><sheets>{named}</sheets>'
-        "</workbook>",
-        "xl/_rels/workbook.xml.rels": f'{_HEAD}<Relationships xmlns="{_PACKAGE}/relationships">{linked}'
-        f'<Relationship Id="rId{sheets + 1}" Type="{_RELATIONS}/styles" Target="styles.xml"/>'
-        "</Relationships>",
-        "xl/styles.xml": _STYLES,
-        "_rels/.rels": f'{_HEAD}<Relationships xmlns="{_PACKAGE}/relationships"><Relationship Id="rId1" '
-        f'Type="{_RELATIONS}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        "[Content_Types].xml": f'{_HEAD}<Types xmlns="{_PACKAGE}/content-types"><Default Extension="rels" '
-        'ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" '
-        'ContentType="application/xml"/><Override PartName="/xl/workbook.xml" '
-        f'ContentType="{kinds}.sheet.main+xml"/><Override PartName="/xl/styles.xml" '
-        f'ContentType="{kinds}.styles+xml"/>{typed}</Types>',
-    }
+    def write(self, data: bytes) -> int:
+        self._since += len(data)
+        if self._since >= _MEBIBYTE:
+            self._since = 0
+            self._beat()
+        return self.file.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)

@@ -1,8 +1,9 @@
 """An export's parts: written one by one, and after an interruption taken over where they still hold.
 
-Each part is a file of some ten thousand rows. Beside it stands what it holds and a fingerprint of its rows
-in the database: a later run, under a later snapshot, keeps the parts whose rows are what they were and
-writes the others anew. The finished file is thus of one snapshot, the last one, whatever interrupted it.
+Each part is a Parquet file of some ten thousand rows. Beside it stands what it holds and a fingerprint of its
+rows in the database, made as they were read: a later run, under a later snapshot, keeps the parts whose rows
+are what they were and writes the others anew. The finished file is thus of one snapshot, the last one,
+whatever interrupted it.
 """
 
 from __future__ import annotations
@@ -10,22 +11,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from decimal import Context, Decimal, localcontext
+from decimal import Context, Decimal
 from pathlib import Path
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from routescope.exports.formats import Format
-from routescope.exports.sources import Row, Selected, Value
+from routescope.exports.sources import Column, Selected, Values
 from routescope.wire.reading import SUM_DIGITS
 
 PART_ROWS = 25_000
 _WIDE = Context(prec=SUM_DIGITS)
 _MANIFEST = "parts.jsonl"
+
+Transaction = Callable[[], AbstractContextManager[None]]
 
 
 class TooLargeError(Exception):
@@ -55,10 +58,10 @@ class Written:
 
 def write_parts(
     selected: Selected,
-    columns: Sequence[str],
-    form: Format,
+    columns: Sequence[Column],
+    zone: ZoneInfo,
     folder: Path,
-    reading: Callable[[], AbstractContextManager[None]],
+    reading: Transaction,
     tell: Callable[[int], None],
     most_bytes: int,
 ) -> Written:
@@ -71,37 +74,28 @@ def write_parts(
     parts: list[Part] = []
     for part in _holding(selected, folder, reading):
         parts.append(part)
-        tell(sum(part.rows for part in parts))
+        tell(_rows(parts))
     _keep(folder, parts)
-    before = UUID(parts[-1].last) if parts and parts[-1].last else None
-    while True:
-        done = sum(part.rows for part in parts)
-        tell(done)
-        limit = PART_ROWS if form.capacity is None else min(PART_ROWS, form.capacity - done % form.capacity)
+    goes_on = True
+    while goes_on:
+        tell(_rows(parts))
         path = _path(folder, len(parts))
+        before = UUID(parts[-1].last) if parts else None
         with reading():
-            until = selected.until(before)
-            tally = _Tally(selected.rows(columns, before, limit))
-            form.write_part(path, tally.values(), first=not parts)
-            last = tally.last if until is None or tally.rows == limit else until
-            mark = selected.fingerprint(before, last) if last is not None else ""
+            part, goes_on = _write(selected, columns, zone, before, path)
         # A stretch without rows is a part as well: a later run must see whether it still has none.
-        if tally.rows or not parts or until is not None:
-            ends = "" if last is None else str(last)
-            parts.append(Part(tally.rows, ends, str(tally.cost), path.stat().st_size, sha256_of(path), mark))
+        if part.rows or goes_on or not parts:
+            parts.append(part)
             _keep(folder, parts)
         else:
             path.unlink()
         if sum(part.size for part in parts) > most_bytes:
             raise TooLargeError
-        if tally.rows < limit and until is None:
-            break
-        before = last
-    rows = sum(part.rows for part in parts)
-    tell(rows)
-    with localcontext(prec=SUM_DIGITS):
-        cost = sum((Decimal(part.cost) for part in parts), Decimal(0))
-    return Written([_path(folder, number) for number in range(len(parts))], rows, cost)
+    tell(_rows(parts))
+    cost = Decimal(0)
+    for part in parts:
+        cost = _WIDE.add(cost, Decimal(part.cost))
+    return Written([_path(folder, number) for number in range(len(parts))], _rows(parts), cost)
 
 
 def sha256_of(path: Path) -> str:
@@ -109,27 +103,33 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class _Tally:
-    """Rows on their way into a part, counted and summed up."""
+def _write(
+    selected: Selected, columns: Sequence[Column], zone: ZoneInfo, before: UUID | None, path: Path
+) -> tuple[Part, bool]:
+    """Write the rows that come after an id. Returns the part, and whether others may follow it."""
+    # Loaded where it is asked for: pages and other jobs need not carry Arrow's memory.
+    from routescope.exports import parquet
 
-    def __init__(self, rows: Iterable[Row]) -> None:
-        self._source = rows
-        self.rows = 0
-        self.cost = Decimal(0)
-        self.last: UUID | None = None
+    rows = marks = 0
+    cost = Decimal(0)
+    last = down_to = None
 
-    def values(self) -> Iterator[tuple[Value, ...]]:
-        for identifier, cost, values in self._source:
-            self.rows += 1
-            if cost:
-                self.cost = _WIDE.add(self.cost, cost)
-            self.last = identifier
-            yield values
+    def values() -> Iterator[Values]:
+        nonlocal rows, marks, cost, last, down_to
+        for block in selected.blocks([column.name for column in columns], before, PART_ROWS):
+            rows, marks, cost = rows + block.rows, marks + block.marks, _WIDE.add(cost, block.cost)
+            down_to = block.down_to
+            last = down_to or last
+            if block.rows:
+                yield block.values
+
+    parquet.write(path, parquet.schema_of(columns, zone), values())
+    ends = "" if last is None else str(last)
+    fingerprint = _fingerprint(selected, rows, marks)
+    return Part(rows, ends, str(cost), path.stat().st_size, sha256_of(path), fingerprint), down_to is not None
 
 
-def _holding(
-    selected: Selected, folder: Path, reading: Callable[[], AbstractContextManager[None]]
-) -> Iterator[Part]:
+def _holding(selected: Selected, folder: Path, reading: Transaction) -> Iterator[Part]:
     """Yield the parts of an earlier run up to the first that is damaged or whose rows are others now."""
     manifest = folder / _MANIFEST
     if not manifest.exists():
@@ -145,11 +145,19 @@ def _holding(
             return
         last = UUID(part.last)
         with reading():
-            mark = selected.fingerprint(before, last)
+            mark = _fingerprint(selected, *selected.marks(before, last))
         if mark != part.fingerprint:
             return
         before = last
         yield part
+
+
+def _fingerprint(selected: Selected, rows: int, marks: int) -> str:
+    return f"{rows}:{marks}:{selected.names}"
+
+
+def _rows(parts: Sequence[Part]) -> int:
+    return sum(part.rows for part in parts)
 
 
 def _keep(folder: Path, parts: Sequence[Part]) -> None:
@@ -164,4 +172,4 @@ def _keep(folder: Path, parts: Sequence[Part]) -> None:
 
 
 def _path(folder: Path, number: int) -> Path:
-    return folder / f"part-{number:06}"
+    return folder / f"part-{number:06}.parquet"

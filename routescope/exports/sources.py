@@ -1,18 +1,27 @@
-"""What an export is made of: the interface that logs and tasks provide."""
+"""What an export is made of: columns, and the rows that logs and tasks provide."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from enum import Enum
-from typing import Protocol
+from hashlib import blake2b
+from itertools import islice
+from typing import Any, Protocol
 from uuid import UUID
 
+from django.db.models import Count, QuerySet, Sum
+from django.db.models.expressions import Combinable, RawSQL
 from django.http import QueryDict
 
-from routescope.data.ranges import TimeRange
+from routescope.data.keyset import Cursor
+from routescope.data.owned import OwnedQuerySet
+from routescope.wire.reading import SUM_DIGITS
+
+CHUNK = 2_000
+"""Rows read at a time: so many a worker holds in memory."""
 
 
 class ColumnKind(Enum):
@@ -35,8 +44,10 @@ class Column:
 
 
 Value = object
-Row = tuple[UUID, Decimal | None, tuple[Value, ...]]
-"""A row's id, which is its place in the order, its cost in USD, and the values of the chosen columns."""
+"""A value of the type that its column's kind says; None where there is none."""
+Values = Sequence[Sequence[Value]]
+"""The values of some rows, column by column."""
+Make = Callable[[Any], Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,35 +59,110 @@ class Expected:
     is_whole: bool = True
 
 
-class Selected(Protocol):
-    """The rows that a person's query selects, newest first."""
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows that were read together, newest first; or none, where it only says how far was looked.
+
+    ``cost`` is what they cost together, in USD, and ``marks`` the sum of their marks. ``down_to`` is the id
+    down to which nothing was left out; None: to the end.
+    """
+
+    down_to: UUID | None
+    rows: int = 0
+    cost: Decimal = Decimal(0)
+    marks: int = 0
+    values: Values = ()
+
+
+class Selected:
+    """The rows that a person's query selects, newest first, and how they become values.
+
+    ``mark`` is the SQL of a row's mark: a hash of its id and ``xmin``. A row that is written anew has another
+    ``xmin``, so nothing that changes a row escapes it. ``fields`` are the model's names of columns that are
+    called otherwise there, or how a query computes them; ``made`` is what becomes of a field's value that is
+    not exported as it is, ``of_row`` what is made of the row itself. ``beside`` is what decides
+    on values beside the rows, as JSON: what things are called, what may be read.
+    """
+
+    def __init__(
+        self,
+        rows: OwnedQuerySet[Any],
+        mark: RawSQL,
+        *,
+        fields: Mapping[str, str | Combinable],
+        made: Mapping[str, Make],
+        of_row: Mapping[str, Make] | None = None,
+        beside: object,
+    ) -> None:
+        self._rows, self._mark = rows, mark
+        self._fields, self._made, self._of_row = fields, made, of_row or {}
+        self.names = blake2b(json.dumps(beside).encode(), digest_size=8).hexdigest()
+        """What stands for ``beside``."""
 
     def expected(self) -> Expected:
         """Return what the page's header says of the rows, at what a page may cost."""
-        ...
+        raise NotImplementedError
 
     def counts(self) -> Iterator[Expected]:
         """Count all rows, in steps of bounded length: each may be read in a transaction of its own."""
-        ...
+        yield summed(self._rows)
 
-    def until(self, before: UUID | None) -> UUID | None:
-        """Return the id down to which the next part is looked for; None: to the end.
+    def blocks(self, columns: Sequence[str], before: UUID | None, limit: int) -> Iterator[Block]:
+        """Yield the next rows older than ``before``, ``limit`` at most, each read once and in bounded memory.
 
-        Where rows are rare a part would otherwise be looked for without end, and nobody would hear of it.
+        At least one block comes. There may be fewer rows although more follow: where they are rare they would
+        otherwise be looked for without end, and nobody would hear of it.
         """
-        ...
+        read = 0
+        for block in self._read(self._rows.newest(Cursor(older=before), limit), columns):
+            read += block.rows
+            yield block
+        if read < limit:
+            yield Block(None)
 
-    def rows(self, columns: Sequence[str], before: UUID | None, limit: int) -> Iterator[Row]:
-        """Yield at most ``limit`` rows older than ``before``, down to `until`, in bounded memory."""
-        ...
+    def marks(self, before: UUID | None, last: UUID) -> tuple[int, int]:
+        """Return how many rows are older than ``before``, down to ``last``, and the sum of their marks."""
+        rows = self._rows.filter(id__gte=last)
+        return self._marked([rows if before is None else rows.filter(id__lt=before)])
 
-    def fingerprint(self, before: UUID | None, last: UUID) -> str:
-        """Return what changes when any row older than ``before``, down to ``last``, is another."""
-        ...
+    def _marked(self, found: Iterable[QuerySet[Any]]) -> tuple[int, int]:
+        rows = marks = 0
+        for query in found:
+            sums = query.order_by().annotate(mark=self._mark).aggregate(rows=Count("*"), marks=Sum("mark"))
+            rows += sums["rows"]
+            marks += int(sums["marks"] or 0)
+        return rows, marks
+
+    def _read(self, found: QuerySet[Any], columns: Sequence[str]) -> Iterator[Block]:
+        """Yield the rows of a query, in its order."""
+        makes = [self._of_row.get(name) or self._made.get(name) for name in columns]
+        rows = self._whole(found, columns)
+        if self._of_row.keys().isdisjoint(columns):
+            fields = [self._fields.get(name, name) for name in columns]
+            rows = found.values_list("id", "cost", self._mark, *fields).iterator(CHUNK)
+        while chunk := list(islice(rows, CHUNK)):
+            ids, costs, marks, *held = zip(*chunk, strict=True)
+            with localcontext(prec=SUM_DIGITS):
+                cost = sum(filter(None, costs), Decimal(0))
+            # Column by column: most need nothing done, and no value is asked what it needs.
+            values = [list(map(make, each)) if make else each for make, each in zip(makes, held, strict=True)]
+            yield Block(ids[-1], len(ids), cost, sum(marks), values)
+
+    def _whole(self, found: QuerySet[Any], columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        for row in found.annotate(mark=self._mark).iterator(CHUNK):
+            fields = (
+                row if name in self._of_row else getattr(row, self._attribute(name)) for name in columns
+            )
+            yield row.id, row.cost, row.mark, *fields
+
+    def _attribute(self, column: str) -> str:
+        """Return what a column is called on a row: what a query computes is there by the column's name."""
+        field = self._fields.get(column, column)
+        return field if isinstance(field, str) else column
 
 
 class ExportSource(Protocol):
-    """One kind of rows. ``select`` raises nothing for a query that selects nothing."""
+    """The rows of a tab, by its name. ``select`` raises nothing for a query that selects nothing."""
 
     name: str
     columns: Sequence[Column]
@@ -96,10 +182,12 @@ def provide(source: ExportSource) -> None:
     SOURCES[source.name] = source
 
 
-def fix_range(query: QueryDict, chosen: TimeRange) -> None:
-    """Write a range with both ends into a query in place of its preset, to the microsecond and in UTC."""
-    if chosen.start is not None and chosen.end is not None:
-        query.pop("range", None)
-        query["start"], query["end"] = (
-            bound.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") for bound in (chosen.start, chosen.end)
-        )
+def summed(rows: QuerySet[Any]) -> Expected:
+    """Count some rows, in the database."""
+    sums = rows.order_by().aggregate(rows=Count("*"), cost=Sum("cost"))
+    return Expected(sums["rows"], sums["cost"] or Decimal(0))
+
+
+def json_text(value: object) -> Value:
+    """Write JSON as the value of a text column."""
+    return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))

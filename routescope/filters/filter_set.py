@@ -110,6 +110,13 @@ class RangeFilterSet(FilterSet):
             kept[self.id_field] = [self.searched_id]
         return Address(kept)
 
+    def fixed_address(self, now: datetime) -> Address:
+        """The canonical address with its range of time fixed as of now: presets move with the clock."""
+        chosen = self.chosen_range(now)
+        if chosen.start is None or chosen.end is None:
+            return self.address
+        return self.address.between(chosen.start, chosen.end)
+
 
 def with_shown_range(data: QueryDict) -> QueryDict:
     """Let the preset that the form was shown with hold, unless another range or a time was given."""

@@ -76,16 +76,6 @@ class Supervisor:
             child.end(self.hurry)
 
 
-def run_once(service: Service, folder: Path) -> None:
-    """Run a service to its end, in silence. Raises ServiceFailedError with what it said where it fails."""
-    child = _Child(service, lambda name, line: None, folder)
-    try:
-        child.finish()
-    except BaseException:
-        child.end(threading.Event())
-        raise
-
-
 class _Child:
     """A service's process, and what became of those before it."""
 
@@ -110,16 +100,6 @@ class _Child:
         if status is not None:
             self._reap()
             self._judge(status)
-
-    def finish(self) -> None:
-        """Start it and wait for its end. Raises ServiceFailedError where that is not status 0."""
-        process, reader = self._start()
-        while (status := process.poll()) is None:
-            time.sleep(_TICK)
-        reader.join(5)
-        self._reap()
-        if status:
-            raise ServiceFailedError(f"{self._service.name} failed ({_ending(status)}). {self._said()}")
 
     def is_ready(self) -> bool:
         """Say whether it ever became ready. Raises ServiceFailedError where that takes too long."""

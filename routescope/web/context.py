@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NotRequired, TypedDict
 
 from django.conf import settings
@@ -10,6 +12,8 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
 
 from routescope.contracts import navigation
+from routescope.web import notices
+from routescope.web.notices import NoticeOnPage
 
 THEMES = ("system", "light", "dark")
 THEME_COOKIE = "theme"
@@ -29,11 +33,13 @@ class ConsoleContext(TypedDict):
     sign_on_name: str
     password_sign_in: bool
     admin_url: NotRequired[str]
+    work_notice: NotRequired[Callable[[], NoticeOnPage]]
 
 
 def console(request: HttpRequest) -> ConsoleContext:
     """Give templates the ways around and in: navigation, ``admin_url`` to staff, and how people sign in.
 
+    ``work_notice`` is looked up by the templates that show it: a part of a page asks for none.
     ``sign_on_name`` is what the OpenID provider is called, empty where there is none.
     """
     sign_on_name = settings.OIDC.name if settings.OIDC else ""
@@ -54,6 +60,7 @@ def console(request: HttpRequest) -> ConsoleContext:
         "sign_on_name": sign_on_name,
         "password_sign_in": settings.PASSWORD_SIGN_IN,
         "admin_url": _url("admin:index") if user.is_staff else "",
+        "work_notice": partial(notices.on_page, request.get_full_path()),
     }
 
 

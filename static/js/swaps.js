@@ -92,9 +92,10 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
   detail.target?.removeAttribute("aria-busy");
 });
 
-// What was said about the page before (a view saved, say) goes with what it was about.
-document.addEventListener("htmx:beforeSwap", ({ detail }) => {
-  if (!detail.shouldSwap || detail.target.id !== "panel") return;
+// What was said about the page before (a view saved, say) goes with what it was about. Not sooner: what was pressed may
+// be in it, and htmx finds the places of an answer's further parts by what was pressed.
+document.addEventListener("htmx:afterSwap", ({ detail }) => {
+  if (detail.target?.id !== "panel") return;
   for (const said of document.querySelectorAll("#main > .notice[role=status]")) said.remove();
 });
 

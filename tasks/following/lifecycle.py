@@ -47,6 +47,9 @@ class Outcome(enum.Enum):
 def transition(task_id: UUID, observation: Observation) -> tuple[Outcome, AsyncTask]:
     """Take an observation in. Returns what became of it and the task as it stands then, committed.
 
+    What was so earlier (``Observation.at``) stands there in the timeline, with what follows from it; never
+    later than now, never before the submission: clocks differ.
+
     Inside a caller's transaction it commits with that. Raises AsyncTask.DoesNotExist, and OperationalError
     if the database cannot be reached: then nothing has happened, and the same observation may be tried again.
     """
@@ -54,6 +57,7 @@ def transition(task_id: UUID, observation: Observation) -> tuple[Outcome, AsyncT
         task = AsyncTask.objects.select_for_update(no_key=True).get(pk=task_id)
         observation, made = privacy.cleaned(task, observation)
         now = timezone.now()
+        at = _within(observation.at, task.submitted_at, now) or now
         before = TaskStatus(task.status)
         outcome = _judge(task, observation)
         settled = outcome is Outcome.CHANGED and observation.status not in (None, *OPEN_STATUSES)
@@ -61,7 +65,7 @@ def transition(task_id: UUID, observation: Observation) -> tuple[Outcome, AsyncT
         event = TaskEvent(
             task=task,
             key=observation.key[:120],
-            at=now,
+            at=at,
             kind=observation.kind,
             before=before if after else "",
             after=after or "",
@@ -75,12 +79,12 @@ def transition(task_id: UUID, observation: Observation) -> tuple[Outcome, AsyncT
         if not _keep(event):  # Held by the row's lock: nobody else adds to this timeline now.
             return Outcome.DUPLICATE, task
         if outcome is Outcome.CHANGED:
-            _apply(task, observation, now)
+            _apply(task, observation, at, now)
             if settled and not _is_final(before):
-                _settle(task, observation, now)
+                _settle(task, observation, at, now)
             if made is not None and task.result == observation.result:
                 privacy.store(task, made)
-            task.updated_at = now
+            task.updated_at = at
             task.save()
     return outcome, task
 
@@ -141,8 +145,8 @@ def _adds(task: AsyncTask, seen: Observation) -> bool:
     )
 
 
-def _apply(task: AsyncTask, seen: Observation, now: datetime) -> None:
-    """Set what the observation says on the locked row, which has been judged to need it."""
+def _apply(task: AsyncTask, seen: Observation, at: datetime, now: datetime) -> None:
+    """Set what the observation, of ``at``, says on the locked row, which has been judged to need it."""
     final_before = _is_final(TaskStatus(task.status))
     if not final_before:
         task.status = seen.status or task.status
@@ -151,7 +155,7 @@ def _apply(task: AsyncTask, seen: Observation, now: datetime) -> None:
             task.progress = max(seen.progress, task.progress or 0)
         if task.started_at is None:
             running = task.status == TaskStatus.RUNNING
-            task.started_at = _within(seen.started_at or (now if running else None), task.submitted_at, now)
+            task.started_at = _within(seen.started_at or (at if running else None), task.submitted_at, now)
         task.result = seen.result or task.result
         task.cost = seen.cost if seen.cost is not None else task.cost
         task.provider_task_id = task.provider_task_id or seen.provider_task_id
@@ -167,9 +171,9 @@ def _apply(task: AsyncTask, seen: Observation, now: datetime) -> None:
         task.cause = seen.cause
 
 
-def _settle(task: AsyncTask, seen: Observation, now: datetime) -> None:
+def _settle(task: AsyncTask, seen: Observation, at: datetime, now: datetime) -> None:
     """End the task: its times, no more polls, and its money."""
-    task.finished_at = _within(seen.finished_at or now, task.started_at or task.submitted_at, now)
+    task.finished_at = _within(seen.finished_at or at, task.started_at or task.submitted_at, now)
     if task.status in (TaskStatus.SUCCEEDED, TaskStatus.PARTIALLY_SUCCEEDED):
         task.progress = 100
         # A success may carry a word about what went wrong on the way; it is no failure reason.
@@ -180,7 +184,7 @@ def _settle(task: AsyncTask, seen: Observation, now: datetime) -> None:
     task.leased_until = None
     if task.status in seen.refunded_states and not task.gateway_refunds:
         task.refund_due = True
-        refunds.settle(task)
+        refunds.settle(task, at)
 
 
 def _within(moment: datetime | None, earliest: datetime, latest: datetime) -> datetime | None:

@@ -20,8 +20,10 @@ WAIT_FOR_CHARGE = timedelta(days=7)
 """How long after a task's end its charge may still arrive from the gateway."""
 
 
-def settle(task: AsyncTask) -> bool:
+def settle(task: AsyncTask, at: datetime | None = None) -> bool:
     """Refund a locked task that is due one, if its charge is known; the caller saves the task and commits.
+
+    The timeline's entry is of ``at``, when the task's end was told to have been; None: of now.
 
     Nothing is refunded twice: the task's own flag, the refund's derived id, and what the ledger says has been
     given back already (by the gateway itself, for example) each prevent it. Returns whether it is done with.
@@ -52,7 +54,7 @@ def settle(task: AsyncTask) -> bool:
         )
         task.refund = remaining + max(charge.given_back, Decimal())
         why = EventReason.GIVEN_BACK
-    _note(task, why, f"{task.refund:f}" if task.refund else "")
+    _note(task, why, f"{task.refund:f}" if task.refund else "", at)
     return True
 
 
@@ -100,7 +102,6 @@ def _settle_one(pk: UUID, now: datetime) -> bool | None:
         return done
 
 
-def _note(task: AsyncTask, reason: EventReason, amount: str = "") -> None:
-    TaskEvent.objects.get_or_create(
-        task=task, key="refund", defaults={"kind": EventKind.REFUND, "reason": reason, "note": amount}
-    )
+def _note(task: AsyncTask, reason: EventReason, amount: str = "", at: datetime | None = None) -> None:
+    said = {"kind": EventKind.REFUND, "reason": reason, "note": amount, "at": at or timezone.now()}
+    TaskEvent.objects.get_or_create(task=task, key="refund", defaults=said)

@@ -50,6 +50,8 @@ MAX_AHEAD = timedelta(days=1)
 UNFOLLOWED_DEADLINE = timedelta(days=7)
 """How long a task may stay open that only its gateway reports on."""
 EARLY_REPORTS_KEPT = timedelta(days=7)
+ENDED_GRACE = timedelta(minutes=1)
+"""For so long nobody asks about a task whose end is told with its registration: that is taken in sooner."""
 MAX_EARLY_REPORTS = 10_000
 """Of one gateway, that wait for tasks which are not registered."""
 
@@ -77,7 +79,8 @@ def register(gateway: Gateway, reports: Reports, catalogue: Catalogue) -> Taken:
     timely = _timely(reports.reports, now, taken)
     known = _known(gateway, [report.task_id for _, report in timely])
     fresh = {report.task_id: report for _, report in reversed(timely) if report.task_id not in known}
-    new = _insert(gateway, list(fresh.values()), now, catalogue)
+    told = [report for _, report in timely if report.says_something]
+    new = _insert(gateway, list(fresh.values()), now, catalogue, told)
     ids = _known(gateway, [report.task_id for _, report in timely])
     named: set[UUID] = set()
     for _, report in timely:
@@ -143,15 +146,15 @@ def report(gateway: Gateway, reports: Reports, catalogue: Catalogue) -> Taken:
 
 
 def first_poll(
-    definition: Definition | None, submitted_at: datetime, now: datetime
+    definition: Definition | None, submitted_at: datetime, now: datetime, *, is_told: bool = False
 ) -> tuple[datetime, datetime]:
     """Return when to ask a provider first, and when to stop waiting. Without a provider to ask, both are
-    late.
+    late; so they are for a task of the past (its provider's time is over) of which its gateway tells itself.
     """
-    if definition is None or definition.poll is None:
+    poll = definition.poll if definition else None
+    if poll is None or (is_told and submitted_at + duration(poll.deadline) <= now):
         deadline = max(submitted_at, now) + UNFOLLOWED_DEADLINE
         return deadline, deadline
-    poll = definition.poll
     first = duration(poll.first)
     # Tasks that come in a batch are not all asked about in the same instant.
     jitter = first * random.uniform(0, 0.25)  # noqa: S311
@@ -188,9 +191,13 @@ def _known(gateway: Gateway, task_ids: Sequence[str]) -> dict[str, _Known]:
     return {task_id: _Known(pk, platform, kind) for task_id, pk, platform, kind in found}
 
 
-def _insert(gateway: Gateway, reports: Sequence[Report], now: datetime, catalogue: Catalogue) -> set[UUID]:
+def _insert(
+    gateway: Gateway, reports: Sequence[Report], now: datetime, catalogue: Catalogue, told: Sequence[Report]
+) -> set[UUID]:
     """Insert tasks as queued, with what webhooks said of them beforehand; return the ids of those that nobody
     else inserted meanwhile.
+
+    ``told`` is what their gateway says of them besides, and is taken in next.
     """
     if not reports:
         return set()
@@ -201,8 +208,12 @@ def _insert(gateway: Gateway, reports: Sequence[Report], now: datetime, catalogu
         models=(one.model for one in reports),
     )
     credentials = _credentials(gateway, {one.definition.slug for one in reports if one.definition})
-    rows = [_row(gateway, names, one, now) for one in reports]
+    said = {one.task_id for one in told}
+    ended = {one.task_id for one in told if one.says_the_end}
+    rows = [_row(gateway, names, one, now, is_told=one.task_id in said) for one in reports]
     for row, one in zip(rows, reports, strict=True):
+        if one.task_id in ended and row.next_poll_at is not None:
+            row.next_poll_at = max(row.next_poll_at, now + ENDED_GRACE)
         row.poll_host = host_asked(row, one.definition, credentials.get(row.platform))
     with transaction.atomic():
         AsyncTask.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
@@ -236,10 +247,10 @@ def _note_submissions(ids: Sequence[UUID]) -> set[UUID]:
         return {task_id for (task_id,) in cursor.fetchall()}
 
 
-def _row(gateway: Gateway, names: ResolvedNames, one: Report, now: datetime) -> AsyncTask:
+def _row(gateway: Gateway, names: ResolvedNames, one: Report, now: datetime, *, is_told: bool) -> AsyncTask:
     assert one.submitted_at is not None  # noqa: S101
     user_id = names.users[one.user]
-    next_poll_at, deadline_at = first_poll(one.definition, one.submitted_at, now)
+    next_poll_at, deadline_at = first_poll(one.definition, one.submitted_at, now, is_told=is_told)
     return AsyncTask(
         id=derived_id(one.submitted_at, gateway.pk, one.task_id),
         submitted_at=one.submitted_at,

@@ -26,7 +26,14 @@ from routescope.wire.reading import (
     split,
 )
 from routescope.wire.strict_json import JSON, JSONError
-from tasks.models import MAX_ID_BYTES, UNSUCCESSFUL_STATUSES, EventKind, TaskStatus, TaskType
+from tasks.models import (
+    MAX_ID_BYTES,
+    OPEN_STATUSES,
+    UNSUCCESSFUL_STATUSES,
+    EventKind,
+    TaskStatus,
+    TaskType,
+)
 from tasks.outcomes.observations import Observation
 from tasks.outcomes.privacy import address
 from tasks.providers.catalogue import Catalogue
@@ -72,6 +79,7 @@ class _Body(msgspec.Struct, kw_only=True):
     provider_task_id: _Id | None = None
     progress: float | str | None = None
     cost: Decimal | None = None
+    reported_at: str | float | None = None
     started_at: str | float | None = None
     finished_at: str | float | None = None
     result: Any = None
@@ -87,7 +95,10 @@ class _Named(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """One report, decoded. Empty text and None: not said. Names are the gateway's own; times are UTC."""
+    """One report, decoded. Empty text and None: not said. Names are the gateway's own; times are UTC.
+
+    ``reported_at`` is when it was so, for a report that comes late.
+    """
 
     key: str
     task_id: str
@@ -105,6 +116,7 @@ class Report:
     provider_task_id: str = ""
     progress: int | None = None
     cost: Decimal | None = None
+    reported_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
     result: Any = None
@@ -129,12 +141,19 @@ class Report:
             or self.result is not None
         )
 
+    @property
+    def says_the_end(self) -> bool:
+        """Whether it says how the task ended: by the words of the platform that it names itself."""
+        status = _status(self.said or self.word, self.definition)
+        return status is not None and status not in OPEN_STATUSES
+
     def observation(self, definition: Definition | None, task_type: str) -> Observation:
         """Return what it says about a task of this provider and type: words and results are read by them."""
         status = _status(self.said or self.word, definition)
         return Observation(
             key=self.key,
             kind=EventKind.REPORT,
+            at=self.reported_at,
             status=status,
             # A state that is no canonical one is the provider's own word.
             word=self.word or ("" if self.said in TaskStatus.values else self.said),
@@ -240,7 +259,7 @@ def _report(body: _Body, value: JSON, catalogue: Catalogue, registering: bool, t
     return Report(
         key=_key(value),
         task_id=identifier,
-        submitted_at=None if body.created_at is None else moment(body.created_at),
+        submitted_at=_moment(body.created_at, "created_at"),
         user=without_secrets_in_name((body.user or "").strip()),
         token=without_secrets_in_name((body.token or "").strip()),
         group=without_secrets_in_name((body.group or "").strip()),
@@ -256,12 +275,11 @@ def _report(body: _Body, value: JSON, catalogue: Catalogue, registering: bool, t
         provider_task_id=_id(body.provider_task_id, "provider_task_id"),
         progress=progress_of(body.progress),
         cost=_cost(body.cost),
-        started_at=None if body.started_at is None else moment(body.started_at, "started_at"),
-        finished_at=None if body.finished_at is None else moment(body.finished_at, "finished_at"),
+        reported_at=_moment(body.reported_at, "reported_at"),
+        started_at=_moment(body.started_at, "started_at"),
+        finished_at=_moment(body.finished_at, "finished_at"),
         result=bounded(body.result, "result"),
-        result_expires_at=(
-            None if body.result_expires_at is None else moment(body.result_expires_at, "result_expires_at")
-        ),
+        result_expires_at=_moment(body.result_expires_at, "result_expires_at"),
         failure_code=code,
         failure_message=message,
         poll_url=_poll_url(body.poll),
@@ -269,6 +287,10 @@ def _report(body: _Body, value: JSON, catalogue: Catalogue, registering: bool, t
         gateway_refunds=body.refunds == "gateway",
         body=mapped(_known_of(value), without_secrets),
     )
+
+
+def _moment(value: str | float | None, field: str) -> datetime | None:
+    return None if value is None else moment(value, field)
 
 
 def _id(text: str | None, field: str) -> str:

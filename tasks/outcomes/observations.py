@@ -35,6 +35,8 @@ class Observation:
 
     key: str
     kind: EventKind
+    at: datetime | None = None
+    """When this was so, where its teller says: else it is so now."""
     status: TaskStatus | None = None
     word: str = ""
     progress: int | None = None

@@ -169,7 +169,7 @@ def _compared(user: User, export: Export) -> str:
 
 def _read(export: Export) -> Iterator[tuple[Any, ...]]:
     if export.format == "csv":
-        with export.path.open(newline="") as file:
+        with export.path.open(newline="", encoding="utf-8-sig") as file:
             for row in list_after_heading(csv.reader(file)):
                 yield (datetime.fromisoformat(row[0]), *row[1:5], int(row[5]), int(row[6]), Decimal(row[7]))
     elif export.format == "jsonl":

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from io import StringIO
 from types import FrameType
 
 from django.conf import settings
@@ -19,18 +18,20 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connections
+from django.utils import timezone
 
-from accounts.sign_in.demo_accounts import DEMO_PASSWORD
 from routescope import embedded
 from routescope.config import env, mail
 from routescope.config.listening import AddressTakenError, ListenAddress
 from routescope.data import version
-from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_USER_EMAIL
+from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_USER_EMAIL, by_hand
+from routescope.demo.loading import NOTICE
 from routescope.embedded import place, private
 from routescope.processes.output import Lines
-from routescope.processes.supervisor import Service, ServiceFailedError, Supervisor, run_once
+from routescope.processes.supervisor import Service, ServiceFailedError, Supervisor
 from routescope.run import statics
 from routescope.run.jobs import Queue
+from routescope.web import notices
 
 # Celery says so at every start; an operator who runs as root knows.
 _AS_ROOT = "ignore:You're running the worker with superuser privileges"
@@ -56,19 +57,23 @@ class Command(BaseCommand):
             "default only on the embedded database and for this machine alone",
         )
 
+    is_new_demo = False
+
     def handle(self, *, host: str, port: int, demo: bool | None, **options: object) -> None:
         self.address = ListenAddress(host, port)
         nobody_else = self.address.is_local and settings.ONLY_THIS_MACHINE and not env.text("DATABASE_URL")
         self.demo = demo if demo is not None else nobody_else
-        only_this_machine = self.address.is_local and settings.ONLY_THIS_MACHINE
+        self.alone = self.address.is_local and settings.ONLY_THIS_MACHINE
         try:
-            self.mail = mail.chosen(env.text("EMAIL_BACKEND"), only_this_machine=only_this_machine)
+            self.mail = mail.chosen(env.text("EMAIL_BACKEND"), only_this_machine=self.alone)
         except ValueError as error:
             raise CommandError(str(error)) from error
         self.run()
 
     def run(self) -> None:
         """Run everything until a signal. Raises CommandError with a sentence where that cannot be."""
+        if self.demo and not self.alone:
+            raise CommandError(by_hand.NOT_ALONE)
         self.lines = Lines(sys.stdout)
         signals = _Signals()
         try:
@@ -97,16 +102,16 @@ class Command(BaseCommand):
         with ThreadPoolExecutor(1) as beside:
             collected = beside.submit(statics.collect)
             if self.demo:
-                self._load_demo()
+                self._make_demo_people()
             collected.result()
 
-    def _load_demo(self) -> None:
-        if get_user_model()._default_manager.filter(email=DEMO_USER_EMAIL).exists():
-            call_command("load_demo", stdout=StringIO())  # Only the time since the last run.
-            return
-        self.lines.tell("Loading the demo, which takes a minute the first time ...")
-        # In a process of its own, whose memory goes with it.
-        run_once(self._manage("demo", "load_demo"), place.CHECKOUT)
+    def _make_demo_people(self) -> None:
+        """Make who can sign in, and the gateway that the demo's services send as. Its records come later."""
+        self.is_new_demo = by_hand.demo_gateway() is None
+        by_hand.make_cast(timezone.now())
+        if self.is_new_demo:
+            # The first page is there before the service that goes on saying so.
+            notices.show(NOTICE, 0)
 
     def _serve(self, signals: _Signals) -> None:
         needs_admin = not get_user_model()._default_manager.filter(is_superuser=True).exists()
@@ -155,9 +160,11 @@ class Command(BaseCommand):
             *workers,
             Service("beat", [*celery, "beat", loglevel, f"--schedule={schedule}"], environment),
         ]
+        url = ["--url", self.address.url]
         demo = [
-            self._manage("traffic", "demo_traffic", "--url", self.address.url),
-            self._manage("provider", "demo_provider", "--port", str(self._provider_port)),
+            self._manage("demo", "load_demo", *url, "--verbosity", "0"),
+            self._manage("traffic", "demo_traffic", *url),
+            self._manage("provider", "demo_provider", *url, "--port", str(self._provider_port)),
         ]
         return [web, *background, *(demo if self.demo else [])]
 
@@ -193,8 +200,10 @@ class Command(BaseCommand):
         tell("")
         tell(f"Routescope is ready at {env.text('BASE_URL', self.address.url)}/")
         if self.demo:
-            tell(f"  demo user   {DEMO_USER_EMAIL}  password {DEMO_PASSWORD}")
-            tell(f"  demo admin  {DEMO_ADMIN_EMAIL}  password {DEMO_PASSWORD}")
+            tell(f"  demo user   {DEMO_USER_EMAIL}  password {by_hand.DEMO_PASSWORD}")
+            tell(f"  demo admin  {DEMO_ADMIN_EMAIL}  password {by_hand.DEMO_PASSWORD}")
+            if self.is_new_demo:
+                tell("  Its history comes in meanwhile: the pages say how far it is.")
         elif needs_admin:
             tell("  There is no admin yet: python manage.py createsuperuser")
         if self.address.is_wildcard and not env.text("ALLOWED_HOSTS"):

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
-from types import FrameType
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import InterfaceError, OperationalError, connections
+from django.db import connections
 from django.utils import timezone
 
-from accounts.models import Gateway, IngestKey
-from routescope.demo.delivery import AwayError, Client, DeliveryRefusedError
-from routescope.demo.live import Live, Message
-from routescope.demo.people import demo_gateway
-from routescope.demo.tasks import open_tasks
+from routescope.demo import by_hand
+from routescope.demo.book import Book, Entries, Sender
+from routescope.demo.delivery import LONGEST_PAUSE, AwayError, Client, DeliveryAnswer, DeliveryRefusedError
+from routescope.demo.live import Live
+from routescope.demo.stopping import stoppable
+from routescope.demo.wire import Message
 
 EVERY = 3.0
 """Seconds between two rounds."""
-LONGEST_PAUSE = 30.0
 LABEL = "demo traffic"
-_ABANDONED = timedelta(days=1)
-
-
-class _Stopped(BaseException):
-    """A signal came."""
 
 
 class Command(BaseCommand):
-    help = "Keep sending demo traffic to a running console, as a gateway would. Needs a loaded demo."
+    help = "Keep sending demo traffic to a running console, as a gateway would. Needs the demo's people."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--url", default=settings.BASE_URL, help=f"the console ({settings.BASE_URL})")
@@ -44,39 +35,38 @@ class Command(BaseCommand):
     def handle(self, *args: Any, url: str, rate: float, **options: Any) -> None:
         if not 0 < rate <= 100:
             raise CommandError("--rate must be above 0, and at most 100.")
-        gateway = demo_gateway()
+        gateway = by_hand.demo_gateway()
         if gateway is None:
             raise CommandError("The demo is not loaded: run manage.py load_demo first.")
-        with suppress(_Stopped), _stoppable(), _key(gateway) as key:
+        book = Book(Sender(gateway.pk, gateway.created_at, by_hand.last_sent_at(gateway)))
+        with stoppable(), by_hand.ingest_key(gateway, LABEL) as key:
             try:
                 client = Client(url, key)
             except ValueError as error:
                 raise CommandError(f"--url: {error}") from None
-            live = Live(gateway.created_at, rate, timezone.now(), open_tasks(gateway))
+            live = going_on(book.resume(timezone.now()), rate)
             connections.close_all()
             self.stdout.write(f"Sending some {rate * 60:,.0f} calls a minute to {url}")
-            self._run(client, live, url)
+            self._run(client, live, book, url)
 
-    def _run(self, client: Client, live: Live, url: str) -> None:
+    def _run(self, client: Client, live: Live, book: Book, url: str) -> None:
         """Send whatever comes up, in order, until a signal. While nobody answers, the same is tried again."""
         away = ""
         pause = EVERY
         waiting: list[Message] = []
         while True:
-            if not waiting:
-                waiting = live.take(timezone.now())
+            waiting = waiting or live.take(timezone.now())
             try:
-                while waiting:
-                    self._look_at(client.send(waiting[0]))
-                    waiting.pop(0)
+                self._send(client, waiting)
             except AwayError as error:
-                pause = min(pause * 1.5, LONGEST_PAUSE)
+                pause = min(pause * 1.5, LONGEST_PAUSE) if error.pause is None else error.pause
                 if not away:
                     away = str(error)
                     self.stdout.write(f"{url} does not answer ({away}); the same records will be sent again.")
             except DeliveryRefusedError as error:
                 raise CommandError(f"{url} refuses what is sent: {error}") from error
             else:
+                book.lived(live.until, live.open_tasks)
                 pause = EVERY
                 if away:
                     away = ""
@@ -84,43 +74,18 @@ class Command(BaseCommand):
             if waiting or live.until > timezone.now() - timedelta(seconds=EVERY):
                 time.sleep(pause)
 
-    def _look_at(self, answer: dict[str, Any]) -> None:
-        rejected = answer.get("rejected") or ()
-        if rejected:
-            self.stderr.write(f"{len(rejected)} refused, the first: {rejected[0]}")
+    def _send(self, client: Client, waiting: list[Message]) -> None:
+        """Send the messages that wait, each of which then waits no more."""
+        while waiting:
+            self._look_at(client.send(waiting[0]))
+            waiting.pop(0)
+
+    def _look_at(self, answer: DeliveryAnswer) -> None:
+        if answer.rejected:
+            self.stderr.write(f"{len(answer.rejected)} refused, the first: {answer.rejected[0]}")
 
 
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Raise _Stopped inside the block on SIGTERM, SIGINT and SIGHUP, wherever it is just then."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        # Once: what is put away after it must not be interrupted.
-        for caught in before:
-            signal.signal(caught, signal.SIG_IGN)
-        raise _Stopped
-
-    before = {
-        number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _key(gateway: Gateway) -> Iterator[str]:
-    """Issue an ingest key for the block. It is known nowhere else, and gone afterwards."""
-    yesterday: datetime = timezone.now() - _ABANDONED
-    ours = IngestKey.objects.filter(gateway=gateway, label=LABEL)
-    # Of runs that were killed: every running one has used its key within the day.
-    ours.filter(created_at__lt=yesterday).exclude(last_used_at__gte=yesterday).delete()
-    row, key = IngestKey.issue(gateway, LABEL)
-    try:
-        yield key
-    finally:
-        # If the database is gone before us, the next run cleans up.
-        with suppress(OperationalError, InterfaceError):
-            row.delete()
+def going_on(entries: Entries, rate: float) -> Live:
+    """Return the live traffic that goes on where the book says."""
+    history = entries.traffic if entries.open_tasks else None
+    return Live(entries.end, rate, entries.until, entries.open_tasks, entries.followed_until, history)
