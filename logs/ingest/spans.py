@@ -1,7 +1,7 @@
 """Model calls reported as spans: each call one record, though its spans come in parts, twice, in any order.
 
 Spans that carry the same response ID within ``SAME_CALL`` are one call, as under two instrumentations; so are
-the two spans in which logfire reports a stream (`logs.ingest.formats.genai.Half`). The first to arrive makes
+the two spans in which logfire reports a stream (`logs.ingest.formats.spans.half.Half`). The first to arrive makes
 the record, a later one completes it. One gateway's spans are stored one request after the other, so that two
 spans of one call which arrive at once do not become two records.
 """
@@ -23,7 +23,8 @@ from accounts.models import AIModel, Gateway
 from logs.ingest import batches, storable
 from logs.ingest.batches import Outcome
 from logs.ingest.formats.otlp import Spans
-from logs.ingest.formats.span import Half, Reading
+from logs.ingest.formats.spans.half import Half
+from logs.ingest.formats.spans.reading import Reading
 from logs.models import RecordType, SpanHalf, Status, UsageRecord
 from logs.models.events import Batch, Failure, Rejection, UsageEvent
 from logs.pricing.quotes import is_priced_here

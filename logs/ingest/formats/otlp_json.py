@@ -15,7 +15,7 @@ import msgspec
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from logs.ingest.formats import tolerant
-from logs.ingest.formats.span import Span, SpanEvent
+from logs.ingest.formats.spans.span import Span, SpanEvent
 from logs.models.events import Rejection
 from routescope.wire.json_parts import BrokenError, Steps, chosen, elements, is_within
 from routescope.wire.reading import (
@@ -76,6 +76,7 @@ class _Status(msgspec.Struct, frozen=True):
 class _Span(msgspec.Struct, frozen=True, rename="camel"):
     trace_id: str = ""
     span_id: str = ""
+    parent_span_id: str = ""
     name: str = ""
     start_time_unix_nano: int | str = 0
     end_time_unix_nano: int | str = 0
@@ -95,6 +96,7 @@ class _LooseSpan(msgspec.Struct, frozen=True, rename="camel"):
 
     trace_id: str = ""
     span_id: str = ""
+    parent_span_id: str = ""
     name: str = ""
     start_time_unix_nano: int | str = 0
     end_time_unix_nano: int | str = 0
@@ -254,6 +256,7 @@ def _span(raw: bytes, scope: str, resource: Mapping[str, Any]) -> Span | Rejecti
             failed=status.code == trace_pb2.Status.STATUS_CODE_ERROR,
             message=status.message,
             left_out=left_out,
+            parent_id=_parent(given.parent_span_id),
         )
     except msgspec.ValidationError as error:
         return Rejection(index=0, request_id=None, error=readable(error))
@@ -278,6 +281,7 @@ def _loose_span(raw: bytes, scope: str, resource: Mapping[str, Any]) -> Span:
         failed=status.code == trace_pb2.Status.STATUS_CODE_ERROR,
         message=status.message,
         left_out=left_out,
+        parent_id=_parent(given.parent_span_id),
     )
 
 
@@ -347,6 +351,14 @@ def _hex(text: str) -> str:
         return binascii.unhexlify(text).hex()
     except ValueError:
         raise RecordError(f"traceId, spanId: {text[:50]!r} is not hexadecimal") from None
+
+
+def _parent(text: str) -> str:
+    """Return a parent's ID; nothing for one that cannot be any: it costs the ancestry, not the span."""
+    try:
+        return _hex(text)
+    except RecordError:
+        return ""
 
 
 def _integer(value: int | str, field: str) -> int:

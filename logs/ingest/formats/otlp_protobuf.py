@@ -16,7 +16,7 @@ from opentelemetry.proto.common.v1 import common_pb2
 from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from logs.ingest.formats.span import Span, SpanEvent
+from logs.ingest.formats.spans.span import Span, SpanEvent
 from logs.models.events import Rejection
 from routescope.wire.json_parts import BrokenError, Steps
 from routescope.wire.reading import MAX_SPANS, FormatError
@@ -138,6 +138,7 @@ def _span(data: bytes, scope: str, resource: Mapping[str, Any]) -> Span | Reject
         ],
         failed=span.status.code == trace_pb2.Status.STATUS_CODE_ERROR,
         message=_clean(span.status.message),
+        parent_id=span.parent_span_id.hex(),
     )
 
 
