@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
+from uuid import UUID
 
 from django.conf import settings
 from django.db import DataError, InterfaceError, OperationalError, connection, transaction
@@ -21,9 +22,10 @@ from accounts.models import AIModel, Gateway
 from logs.causes.judging import judge
 from logs.content import contents, policy
 from logs.ingest import storable
-from logs.ingest.rows import COLUMNS, TABLE, insert, row_of, update
-from logs.models import UsageRecord
+from logs.ingest.rows import COLUMNS, TABLE, insert, remove, row_of, update
+from logs.models import UsageRecord, further_ids
 from logs.models.events import Batch, Rejection, UsageEvent
+from logs.models.further_ids import TABLE as FURTHER_IDS
 from logs.pricing.quotes import price_events
 from routescope.data import partitions
 from routescope.data.apart import NotThereError
@@ -85,8 +87,8 @@ def complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEve
 
     Returns by their places why some stay as they are: what they would become cannot be stored.
 
-    A record keeps its user, request ID and type, whatever the event says; one that began earlier than was
-    known moves there. The caller holds the transaction, in which nobody else may complete the same records.
+    A record keeps its user and type, whatever the event says; one that began earlier than was known moves
+    there. The caller holds the transaction, in which nobody else may complete the same records.
     """
     sound: list[tuple[UsageRecord, UsageEvent]] = []
     unfit: dict[int, str] = {}
@@ -118,13 +120,28 @@ def _complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEv
         kept: dict[str, Any] = {
             "id": record.pk.bytes,
             "user_id": record.user_id,
-            "request_id": record.request_id,
             "type": record.type,
         }
         rows.append(tuple(kept.get(column, value) for column, value in zip(COLUMNS, row, strict=True)))
     update(rows)
     moves = {r.pk: moved_id(r.pk, event.created_at) for r, event in completions}
     contents.complete({r.pk: r.user_id for r, _ in completions}, moves, captured)
+    partitions.ensure(FURTHER_IDS, {Month.of(event.created_at) for _, event in completions})
+    further_ids.add(
+        (digest, record.user_id, moves[record.pk])
+        for record, event in completions
+        for digest in further_ids.digests_of(event.metadata, (event.request_id, event.upstream_request_id))
+        | ({further_ids.digest_of(record.request_id)} if record.request_id != event.request_id else set())
+    )
+
+
+def take_away(gone: Sequence[tuple[UsageRecord, tuple[UUID, int] | None]]) -> None:
+    """Delete records that are one with others, or were none; the sums follow, in the caller's transaction.
+
+    Each comes with the id and the user of the record that stays, to which its content goes.
+    """
+    remove([(record.user_id, record.pk) for record, _ in gone])
+    contents.hand_on([(record.pk, record.user_id, stays) for record, stays in gone])
 
 
 def _keep_what_is_known(names: ResolvedNames, record: UsageRecord, event: UsageEvent) -> None:
@@ -221,20 +238,28 @@ def store_named(gateway_id: int, names: ResolvedNames, events: Sequence[UsageEve
 def _store_named(
     gateway_id: int, names: ResolvedNames, events: Sequence[UsageEvent]
 ) -> tuple[int, dict[int, str]]:
-    months = {(at.year, at.month) for event in events if (at := event.created_at.astimezone(UTC))}
-    partitions.ensure(TABLE, {Month(year, month) for year, month in months})
+    found = {(at.year, at.month) for event in events if (at := event.created_at.astimezone(UTC))}
+    months = {Month(year, month) for year, month in found}
+    partitions.ensure(TABLE, months)
     _judge(events)
     captured = policy.apply(gateway_id, names, events)
     contents.make_room(captured)
     price_events(events, names.models, names.groups)
     rows = []
+    further = {}
     unfit: dict[int, str] = {}
     for place, event in enumerate(events):
         try:
-            rows.append(row_of(gateway_id, names, event))
+            rows.append(row := row_of(gateway_id, names, event))
         except RecordError as error:
             unfit[place] = str(error)
-    return insert(rows, captured, names.led_elsewhere), unfit
+        else:
+            own = (event.request_id, event.upstream_request_id)
+            if digests := further_ids.digests_of(event.metadata, own):
+                further[row[0]] = digests
+    if further:
+        partitions.ensure(FURTHER_IDS, months)
+    return insert(rows, captured, names.led_elsewhere, further), unfit
 
 
 def _judge(events: Iterable[UsageEvent]) -> None:

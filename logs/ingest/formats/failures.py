@@ -135,10 +135,11 @@ def of_body(body: JSONObject) -> TakenApart:
     message = error.get("message") or error.get("msg") or error.get("detail") or error.get("error_msg")
     kind = _word(error.get("type"))
     inner = error.get("innererror")
+    inner_code = _word(inner.get("code")) if isinstance(inner, dict) else None
     return TakenApart(
         http_status=numbered or as_status(error.get("status")) or as_status(error.get("status_code")),
         type=kind,
-        code=code if as_status(code) is None else _word(inner.get("code")) if _is_object(inner) else None,
+        code=code if as_status(code) is None else inner_code,
         message=message if isinstance(message, str) and message else None,
         param=_word(error.get("param")),
         request_id=_id(body.get("request_id")) or _id(error.get("request_id")),
@@ -197,11 +198,7 @@ def _body_in(text: str) -> JSONObject:
             value = ast.literal_eval(written)
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             return {}
-    return value if _is_object(value) and not _ERROR_FIELDS.isdisjoint(value) else {}
-
-
-def _is_object(value: Any) -> bool:
-    return isinstance(value, dict)
+    return value if isinstance(value, dict) and not _ERROR_FIELDS.isdisjoint(value) else {}
 
 
 def _id(value: Any) -> str | None:

@@ -6,6 +6,7 @@ decided by `logs.ingest.formats.counts`.
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -43,6 +44,8 @@ class Reading(msgspec.Struct, frozen=True):
     call_id: str | None
     """LiteLLM's, which its attempts at one call share."""
     half: Half | None
+    twin_key: str
+    """A hash of what two instrumentations of one call share that know nothing of each other."""
 
     @property
     def span(self) -> str:
@@ -121,7 +124,13 @@ def read(span: Span) -> Reading | None:
         has_response_id=response_id is not None,
         call_id=call_id,
         half=half,
+        twin_key=_twin_key(span, asked or model),
     )
+
+
+def _twin_key(span: Span, model: str) -> str:
+    same = (span.resource.get("service.name"), span.resource.get("service.instance.id"), model)
+    return hashlib.blake2b(repr(same).encode(errors="replace"), digest_size=16).hexdigest()
 
 
 def _images(dialect: Dialect, span: Span, answer: Answer, model: str) -> int | None:

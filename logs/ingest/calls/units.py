@@ -1,0 +1,216 @@
+"""Putting together what is one call: the spans of a request, those of before, and stored records.
+
+What the evidence says are pairs (`logs.ingest.calls.evidence`, `twins`, `ancestry`); a unit is what they
+connect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from accounts.models import Gateway
+from logs.ingest.calls import ancestry, evidence, merging, span_rows, twins
+from logs.ingest.calls.ancestry import Fact, Key
+from logs.ingest.calls.evidence import Same, key_of
+from logs.ingest.calls.merging import Counted
+from logs.ingest.calls.span_rows import Kind, Row
+from logs.ingest.formats.otlp import Link
+from logs.ingest.formats.spans.reading import Reading
+from logs.models import UsageRecord
+from logs.models.further_ids import digest_of
+
+_RECORD = "record"
+
+
+@dataclass(slots=True)
+class Unit:
+    """One call: its new spans with their places in the request, those of before, and its records.
+
+    More than one record are to become one; none is to be made. ``is_stripped``: a span that was taken for
+    this call is none of it.
+    """
+
+    parts: list[tuple[int, Reading]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    records: list[UsageRecord] = field(default_factory=list)
+    is_stripped: bool = False
+
+
+@dataclass(slots=True)
+class Found:
+    """``aggregates`` are new spans that are no calls; ``stripped`` ones of before that turned out to be none.
+
+    ``known`` are the spans that were here, by their keys, ``depths`` how many calls lie around each.
+    """
+
+    units: list[Unit]
+    aggregates: list[Reading]
+    stripped: list[Row]
+    orphans: list[UsageRecord]
+    known: dict[Key, Row]
+    depths: dict[Key, int]
+    duplicates: int
+
+
+class _Sets:
+    """Which keys are one by pairs of them."""
+
+    def __init__(self, pairs: Iterable[tuple[Key, Key]]) -> None:
+        self._of: dict[Key, Key] = {}
+        for one, other in pairs:
+            first, second = self.of(one), self.of(other)
+            if first != second:
+                self._of[max(first, second)] = min(first, second)
+
+    def of(self, key: Key) -> Key:
+        """Return the one that stands for all that are the same."""
+        found = key
+        while (above := self._of.get(found, found)) != found:
+            found = above
+        while key != found:
+            self._of[key], key = found, self._of.get(key, found)
+        return found
+
+
+def find(gateway: Gateway, readings: Sequence[tuple[int, Reading]], links: Sequence[Link]) -> Found:
+    """Return the calls that a request tells of, and what of before they change."""
+    traces = {reading.trace_id for _, reading in readings} | {link.trace_id for link in links}
+    known = span_rows.of_traces(gateway.pk, traces)
+    fresh: dict[Key, tuple[int, Reading]] = {}
+    for index, reading in readings:
+        row = known.get(key_of(reading))
+        if row is None or row.kind == Kind.LINK:
+            fresh.setdefault(key_of(reading), (index, reading))
+    new = [reading for _, reading in fresh.values()]
+    same, records = evidence.by_ids(gateway, new)
+    met, looked_at = twins.by_meeting(gateway, new)
+    same += met
+    met_keys = {key for pair in met for key in pair}
+    rows = {**{key: row for key, row in looked_at.items() if key in met_keys}, **known}
+    calls = {key: row for key, row in rows.items() if row.kind != Kind.LINK and row.record_id is not None}
+    same += [(key, (_RECORD, row.record_id.hex)) for key, row in calls.items() if row.record_id]
+
+    facts = {key: fact_of(row.told, key) for key, row in calls.items() if row.told is not None}
+    facts |= {key_of(reading): fact_of(told_by(reading), key_of(reading)) for reading in new}
+    parents = {key: row.parent for key, row in rows.items()}
+    parents |= {(link.trace_id, link.span_id): (link.trace_id, link.parent_id) for link in links}
+    parents |= {key_of(reading): parent_of(reading) for reading in new}
+    before = _Sets(same)
+    related = ancestry.related(facts, parents, {key: before.of(key) for key in facts})
+    return _put_together(fresh, calls, records, same, related, known, len(readings) - len(fresh))
+
+
+def _put_together(
+    fresh: Mapping[Key, tuple[int, Reading]],
+    calls: Mapping[Key, Row],
+    records: Sequence[UsageRecord],
+    same: Same,
+    related: ancestry.Related,
+    known: dict[Key, Row],
+    duplicates: int,
+) -> Found:
+    aggregates = related.aggregates
+    pairs = [pair for pair in same if aggregates.isdisjoint(pair)]
+    pairs += [pair for pair in related.same if aggregates.isdisjoint(pair)]
+    sets = _Sets(pairs)
+    loaded = {evidence.record_key(record): record for record in records}
+    members: dict[Key, list[Key]] = {}
+    every = [
+        *fresh,
+        *calls,
+        *loaded,
+        *((_RECORD, row.record_id.hex) for row in calls.values() if row.record_id),
+    ]
+    for key in dict.fromkeys(key for key in every if key not in aggregates):
+        members.setdefault(sets.of(key), []).append(key)
+    stripped = [calls[key] for key in aggregates if key in calls]
+    lost = {(_RECORD, row.record_id.hex): row.key[0] for row in stripped if row.record_id}
+    units = []
+    orphans: list[Key] = []
+    for keys in members.values():
+        of_records = [key for key in keys if key[0] == _RECORD]
+        spans = [key for key in keys if key[0] != _RECORD]
+        if not spans:
+            orphans += [key for key in of_records if key in lost]
+            continue
+        is_stripped = any(key in lost for key in of_records)
+        if any(key in fresh for key in spans) or len(of_records) > 1 or is_stripped:
+            units.append((spans, of_records, is_stripped))
+    # What was made of an aggregate alone becomes the record of a call within it that has none yet.
+    for spans, of_records, _ in units:
+        traces = {trace for trace, _ in spans}
+        orphan = next((key for key in orphans if lost[key] in traces), None) if not of_records else None
+        if orphan is not None:
+            orphans.remove(orphan)
+            of_records.append(orphan)
+    loaded |= _load(
+        {key for _, found, _ in units for key in found} | set(orphans), loaded, calls.values(), stripped
+    )
+    return Found(
+        units=[
+            Unit(
+                parts=[fresh[key] for key in spans if key in fresh],
+                rows=[calls[key] for key in spans if key in calls],
+                records=[loaded[key] for key in of_records if key in loaded],
+                is_stripped=any(key in lost for key in of_records),
+            )
+            for spans, of_records, _ in units
+        ],
+        aggregates=[fresh[key][1] for key in aggregates if key in fresh],
+        stripped=stripped,
+        orphans=[loaded[key] for key in orphans if key in loaded],
+        known=known,
+        depths=related.depths,
+        duplicates=duplicates,
+    )
+
+
+def _load(
+    wanted: set[Key], loaded: Mapping[Key, UsageRecord], rows: Iterable[Row], further: Iterable[Row]
+) -> dict[Key, UsageRecord]:
+    """Return the records that are not loaded yet, locked."""
+    places = {
+        row.record_id: row.user_id
+        for row in (*rows, *further)
+        if row.record_id
+        and (_RECORD, row.record_id.hex) in wanted
+        and (_RECORD, row.record_id.hex) not in loaded
+    }
+    if not places:
+        return {}
+    found = (
+        UsageRecord.objects.select_related("model")
+        .select_for_update(of=("self",))
+        .filter(user_id__in=set(places.values()), id__in=list(places))
+    )
+    return {evidence.record_key(record): record for record in found.order_by("id")}
+
+
+def told_by(reading: Reading) -> Counted:
+    """Return what a span counts, as it is kept."""
+    response = f"{digest_of(reading.event.request_id):x}" if reading.has_response_id else None
+    return merging.counted(reading.event, reading.scope, response)
+
+
+def parent_of(reading: Reading) -> Key | None:
+    return (reading.trace_id, reading.parent_id) if len(reading.parent_id) == 16 else None
+
+
+def fact_of(told: Counted, key: Key) -> Fact:
+    """Return what its ancestry is judged by."""
+    return Fact(
+        key=key,
+        failed=told.failed,
+        started=told.started,
+        ended=told.ended,
+        response=told.response,
+        input=told.input_tokens,
+        output=told.output_tokens,
+    )
+
+
+def record_of(key: Key) -> UUID:
+    """Return the id of the record that a key stands for."""
+    return UUID(hex=key[1])
