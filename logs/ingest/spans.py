@@ -25,7 +25,7 @@ from logs.ingest.calls.ancestry import Key
 from logs.ingest.calls.evidence import key_of
 from logs.ingest.calls.merging import Counted, event_of
 from logs.ingest.calls.span_rows import Kind, Row
-from logs.ingest.calls.units import Found, Unit
+from logs.ingest.calls.units import FoundCalls, Unit
 from logs.ingest.formats.otlp import Link, Spans
 from logs.ingest.formats.spans.reading import Reading
 from logs.models import UsageRecord
@@ -117,7 +117,7 @@ def _sound(spans: Spans) -> tuple[list[tuple[int, Reading]], list[Rejection]]:
 # --- What a call comes to ----------------------------------------------------------------------------------
 
 
-def _call(unit: Unit, found: Found) -> _Call:
+def _call(unit: Unit, found: FoundCalls) -> _Call:
     """Put a unit's reports together: its record first, then the answer's spans, the outer ones first."""
     depths = _depths(unit, found)
 
@@ -151,7 +151,7 @@ def _rank(record: UsageRecord) -> tuple[bool, bool, UUID]:
     return (not merging.is_foreign(known), merging.is_placeholder(known), record.pk)
 
 
-def _depths(unit: Unit, found: Found) -> dict[Key, int]:
+def _depths(unit: Unit, found: FoundCalls) -> dict[Key, int]:
     """Return how deep each span lies: how many calls are around it, or only its time is within theirs."""
     spans = [(key_of(reading), units.told_by(reading)) for _, reading in unit.parts]
     spans += [(row.key, row.told) for row in unit.rows if row.told is not None]
@@ -209,7 +209,11 @@ def _let_go(
 
 
 def _remember(
-    gateway: Gateway, calls: Sequence[_Call], found: Found, links: Sequence[Link], moves: dict[UUID, UUID]
+    gateway: Gateway,
+    calls: Sequence[_Call],
+    found: FoundCalls,
+    links: Sequence[Link],
+    moves: dict[UUID, UUID],
 ) -> None:
     """Keep what later spans may have to know of these."""
     rows = [row for call, place in _places(gateway, calls, moves) for row in _rows_of(call, place)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, cast
@@ -58,7 +58,7 @@ def counted(event: UsageEvent, scope: str, response: str | None) -> Counted:
         scope=scope[:100],
         response=response,
         **{name: getattr(event, name) for name in (*_WHOLES, *_DETAILS)},
-        quantities=event.quantities,
+        quantities=dict(event.quantities) if event.quantities else None,
         cost=event.cost,
         counts_read=(event.metadata or {}).get(COUNTS_READ),
     )
@@ -165,7 +165,7 @@ def event_of(record: UsageRecord) -> UsageEvent:
     )
 
 
-def _largest(several: Iterable[dict[str, int | float] | None]) -> dict[str, int | float] | None:
+def _largest(several: Iterable[Mapping[str, int | float] | None]) -> dict[str, int | float] | None:
     found: dict[str, int | float] = {}
     for each in several:
         for name, value in (each or {}).items():

@@ -39,7 +39,7 @@ class Unit:
 
 
 @dataclass(slots=True)
-class Found:
+class FoundCalls:
     """``aggregates`` are new spans that are no calls; ``stripped`` ones of before that turned out to be none.
 
     ``known`` are the spans that were here, by their keys, ``depths`` how many calls lie around each.
@@ -74,15 +74,22 @@ class _Sets:
         return found
 
 
-def find(gateway: Gateway, readings: Sequence[tuple[int, Reading]], links: Sequence[Link]) -> Found:
+def find(gateway: Gateway, readings: Sequence[tuple[int, Reading]], links: Sequence[Link]) -> FoundCalls:
     """Return the calls that a request tells of, and what of before they change."""
     traces = {reading.trace_id for _, reading in readings} | {link.trace_id for link in links}
     known = span_rows.of_traces(gateway.pk, traces)
     fresh: dict[Key, tuple[int, Reading]] = {}
+    namesakes: list[tuple[int, Reading]] = []
+    duplicates = 0
     for index, reading in readings:
         row = known.get(key_of(reading))
-        if row is None or row.kind == Kind.LINK:
-            fresh.setdefault(key_of(reading), (index, reading))
+        if row is not None and row.kind != Kind.LINK:
+            duplicates += 1
+        elif (first := fresh.setdefault(key_of(reading), (index, reading))[1]) is not reading:
+            # Sent twice, or another call's by an exporter that gives several spans one ID.
+            is_other = first.event.created_at != reading.event.created_at
+            namesakes += [(index, reading)] if is_other else []
+            duplicates += not is_other
     new = [reading for _, reading in fresh.values()]
     same, records = evidence.by_ids(gateway, new)
     met, looked_at = twins.by_meeting(gateway, new)
@@ -99,7 +106,9 @@ def find(gateway: Gateway, readings: Sequence[tuple[int, Reading]], links: Seque
     parents |= {key_of(reading): parent_of(reading) for reading in new}
     before = _Sets(same)
     related = ancestry.related(facts, parents, {key: before.of(key) for key in facts})
-    return _put_together(fresh, calls, records, same, related, known, len(readings) - len(fresh))
+    found = _put_together(fresh, calls, records, same, related, known, duplicates)
+    found.units += [Unit(parts=[part]) for part in namesakes]
+    return found
 
 
 def _put_together(
@@ -110,7 +119,7 @@ def _put_together(
     related: ancestry.Related,
     known: dict[Key, Row],
     duplicates: int,
-) -> Found:
+) -> FoundCalls:
     aggregates = related.aggregates
     pairs = [pair for pair in same if aggregates.isdisjoint(pair)]
     pairs += [pair for pair in related.same if aggregates.isdisjoint(pair)]
@@ -148,7 +157,7 @@ def _put_together(
     loaded |= _load(
         {key for _, found, _ in units for key in found} | set(orphans), loaded, calls.values(), stripped
     )
-    return Found(
+    return FoundCalls(
         units=[
             Unit(
                 parts=[fresh[key] for key in spans if key in fresh],

@@ -73,7 +73,7 @@ class _Response(msgspec.Struct):
     llm_output: _Metadata | None = None
 
 
-class Answer(msgspec.Struct, kw_only=True):
+class GivenAnswer(msgspec.Struct, kw_only=True):
     """What an answer tells. ``error`` is that of a call that was refused: then it has no content."""
 
     id: str = ""
@@ -90,20 +90,20 @@ _decode = msgspec.json.Decoder(_Response, strict=False).decode
 _count = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-def read(text: Any) -> Answer:
+def read(text: Any) -> GivenAnswer:
     """Read an answer; one that cannot be read tells nothing."""
     if not isinstance(text, str) or not text.lstrip().startswith("{"):
-        return Answer()
+        return GivenAnswer()
     raw = text.encode(errors="replace")
     if not is_within(raw, depth=MAX_DEPTH, parts=MAX_PARTS):
-        return Answer()
+        return GivenAnswer()
     try:
         found = _decode(raw)
     except (msgspec.DecodeError, RecursionError):
-        return Answer()
+        return GivenAnswer()
     if found.generations:
         return _of_langchain(found, found.generations)
-    return Answer(
+    return GivenAnswer(
         id=_text(found.id) or _text(found.responseId) or _text(found.response_id),
         model=_text(found.model) or None,
         service_tier=_text(found.service_tier) or None,
@@ -113,7 +113,7 @@ def read(text: Any) -> Answer:
     )
 
 
-def _of_langchain(found: _Response, generations: list[list[_Generation]]) -> Answer:
+def _of_langchain(found: _Response, generations: list[list[_Generation]]) -> GivenAnswer:
     one = next((first for some in generations for first in some), _Generation())
     constructor = one.message or _Constructor()
     message = constructor.kwargs or _Message(
@@ -127,7 +127,7 @@ def _of_langchain(found: _Response, generations: list[list[_Generation]]) -> Ans
         error = failures.of_body(body) if isinstance(body, dict) else TakenApart()
         error.http_status = failures.as_status(told.status_code) or error.http_status
         error.request_id = _text(told.request_id) or error.request_id
-    return Answer(
+    return GivenAnswer(
         id=_text(told.id) or _text(whole.id) or ("" if own.startswith(_OWN_IDS) else own),
         model=_text(told.model_name) or _text(whole.model_name) or None,
         service_tier=_text(told.service_tier) or _text(whole.service_tier) or None,

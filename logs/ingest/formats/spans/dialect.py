@@ -16,7 +16,7 @@ from logs.ingest.formats import call_types, counts, usage_objects
 from logs.ingest.formats.counts import CACHE, Told
 from logs.ingest.formats.failures import TakenApart
 from logs.ingest.formats.spans import answers, names, values
-from logs.ingest.formats.spans.answers import Answer
+from logs.ingest.formats.spans.answers import GivenAnswer
 from logs.ingest.formats.spans.span import Span
 from logs.models.events import JSONObject
 from routescope.wire.reading import MAX_COUNT, MAX_TEXT
@@ -66,7 +66,7 @@ class Dialect:
 
     # --- Who, what, where ------------------------------------------------------------------------------
 
-    def response_id(self, span: Span, answer: Answer) -> str:
+    def response_id(self, span: Span, answer: GivenAnswer) -> str:
         """Return the ID of the answer, as the client saw it, whole; empty where there is none."""
         return values.identifier(span.attributes, names.RESPONSE_ID) or answer.id
 
@@ -83,7 +83,7 @@ class Dialect:
                 return values.identifier(span.attributes, (name,))
         return ""
 
-    def model(self, span: Span, answer: Answer) -> str:
+    def model(self, span: Span, answer: GivenAnswer) -> str:
         """Return the model that answered, else the one that was asked for."""
         named = values.text(span.attributes, names.RESPONSE_MODEL) or values.text(
             {"model": answer.model}, ("model",)
@@ -135,13 +135,13 @@ class Dialect:
             found.setdefault("service_tier", tier)
         return {name: value for name, value in found.items() if name not in _NO_PARAMETERS}
 
-    def served_tier(self, span: Span, answer: Answer) -> str | None:
+    def served_tier(self, span: Span, answer: GivenAnswer) -> str | None:
         """Return the service tier that the answer names."""
         return values.text(span.attributes, names.SERVED_TIER) or answer.service_tier
 
     # --- How much and how long -------------------------------------------------------------------------
 
-    def told(self, span: Span, answer: Answer) -> Told:
+    def told(self, span: Span, answer: GivenAnswer) -> Told:
         """Return the token counts as the span gives them, and which of them lie beside each other."""
         flat = self._flat(span.attributes)
         objects = [usage_objects.loose(span.attributes.get(name)) for name in names.USAGE_OBJECTS]
@@ -184,7 +184,7 @@ class Dialect:
         provider = (self.provider(span) or "").lower()
         return CACHE if provider.startswith(_BESIDE_PROVIDERS) else NOTHING
 
-    def quantities(self, span: Span, answer: Answer) -> dict[str, int | float]:
+    def quantities(self, span: Span, answer: GivenAnswer) -> dict[str, int | float]:
         """Return what was used beside tokens, by the names of a record's quantities."""
         found: dict[str, int | float] = {}
         for name in reversed(names.USAGE_OBJECTS):
@@ -217,7 +217,7 @@ class Dialect:
 
     # --- What was said ---------------------------------------------------------------------------------
 
-    def answer(self, span: Span) -> Answer:
+    def answer(self, span: Span) -> GivenAnswer:
         """Return what the answer itself tells, where the span holds it whole."""
         return answers.read(values.first(span.attributes, ("output.value", "gen_ai.completion"), str))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from logs.ingest.formats.spans import names, values
-from logs.ingest.formats.spans.answers import Answer
+from logs.ingest.formats.spans.answers import GivenAnswer
 from logs.ingest.formats.spans.dialect import Dialect
 from logs.ingest.formats.spans.span import Span
 
@@ -60,7 +60,7 @@ class SemanticKernel(Dialect):
     def is_call(self, span: Span) -> bool:
         return super().is_call(span) and "gen_ai.agent.id" not in span.attributes
 
-    def response_id(self, span: Span, answer: Answer) -> str:
+    def response_id(self, span: Span, answer: GivenAnswer) -> str:
         found = super().response_id(span, answer)
         # Where the service gave none it is the word for nothing.
         return "" if found in ("None", "N/A") else found

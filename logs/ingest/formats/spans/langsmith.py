@@ -10,7 +10,7 @@ from logs.ingest.formats import usage_objects
 from logs.ingest.formats.counts import Told
 from logs.ingest.formats.failures import TakenApart
 from logs.ingest.formats.spans import values
-from logs.ingest.formats.spans.answers import Answer
+from logs.ingest.formats.spans.answers import GivenAnswer
 from logs.ingest.formats.spans.dialect import Dialect, completed
 from logs.ingest.formats.spans.span import Span
 
@@ -26,7 +26,7 @@ class LangSmith(Dialect):
     def is_call(self, span: Span) -> bool:
         return values.text(span.attributes, (_KIND,)) in _CALLS
 
-    def told(self, span: Span, answer: Answer) -> Told:
+    def told(self, span: Span, answer: GivenAnswer) -> Told:
         details = {"input_token_details": span.attributes.get(_IN)}
         details["output_token_details"] = span.attributes.get(_OUT)
         found = {name: usage_objects.loose(value) for name, value in details.items() if value}

@@ -15,7 +15,7 @@ from logs.ingest.formats import call_types, failures, usage_objects
 from logs.ingest.formats.counts import Told
 from logs.ingest.formats.failures import TakenApart
 from logs.ingest.formats.spans import names, values
-from logs.ingest.formats.spans.answers import Answer
+from logs.ingest.formats.spans.answers import GivenAnswer
 from logs.ingest.formats.spans.dialect import Dialect
 from logs.ingest.formats.spans.span import Span
 from routescope.wire.reading import MAX_TEXT
@@ -35,7 +35,7 @@ class LiteLLM(Dialect):
             return False
         return super().is_call(span)
 
-    def response_id(self, span: Span, answer: Answer) -> str:
+    def response_id(self, span: Span, answer: GivenAnswer) -> str:
         # Where the provider gave none (failures, embeddings, images), version 1 names its own.
         found = super().response_id(span, answer)
         return "" if found == self.call_id(span) else found
@@ -78,10 +78,10 @@ class RawRequest(Dialect):
         is_chat = "messages" in fields or "choices" in fields
         return "chat" if is_chat else str(fields.get("object") or "llm").partition(".")[0].lower()
 
-    def response_id(self, span: Span, answer: Answer) -> str:
+    def response_id(self, span: Span, answer: GivenAnswer) -> str:
         return values.identifier(_fields(span.attributes), ("id", "responseId"))
 
-    def model(self, span: Span, answer: Answer) -> str:
+    def model(self, span: Span, answer: GivenAnswer) -> str:
         return values.text(_fields(span.attributes), ("model", "modelVersion")) or ""
 
     def asked_model(self, span: Span) -> str | None:
@@ -91,17 +91,17 @@ class RawRequest(Dialect):
         name = next((name for name in span.attributes if _is_field(name)), "")
         return name.split(".")[1] if name else None
 
-    def told(self, span: Span, answer: Answer) -> Told:
+    def told(self, span: Span, answer: GivenAnswer) -> Told:
         fields = _fields(span.attributes)
         return usage_objects.told(usage_objects.loose(fields.get("usage") or fields.get("usageMetadata")))
 
-    def quantities(self, span: Span, answer: Answer) -> dict[str, int | float]:
+    def quantities(self, span: Span, answer: GivenAnswer) -> dict[str, int | float]:
         return usage_objects.quantities(usage_objects.loose(_fields(span.attributes).get("usage")))
 
     def stream(self, span: Span) -> bool | None:
         return values.flag(_fields(span.attributes), ("stream",))
 
-    def served_tier(self, span: Span, answer: Answer) -> str | None:
+    def served_tier(self, span: Span, answer: GivenAnswer) -> str | None:
         return values.text(_fields(span.attributes), ("service_tier",))
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from logs.ingest.formats import usage_objects
 from logs.ingest.formats.spans import names, values
-from logs.ingest.formats.spans.answers import Answer
+from logs.ingest.formats.spans.answers import GivenAnswer
 from logs.ingest.formats.spans.dialect import Dialect
 from logs.ingest.formats.spans.half import Half
 from logs.ingest.formats.spans.span import Span
@@ -60,7 +60,7 @@ class Logfire(Dialect):
         found = super().stream(span)
         return found if found is not None else asked if isinstance(asked, bool) else None
 
-    def half(self, span: Span, answer: Answer, started: datetime, ended: datetime) -> Half | None:
+    def half(self, span: Span, answer: GivenAnswer, started: datetime, ended: datetime) -> Half | None:
         """Return which half of a streamed call a span is; None for a call of one span.
 
         The first ends when the answer begins, and knows neither the answer's ID nor usage; the second is a
@@ -82,7 +82,7 @@ class Logfire(Dialect):
         )
         return Half(key=key, is_usage=is_usage, met_at=started - lasted if is_usage else ended)
 
-    def _may_be_first(self, span: Span, answer: Answer) -> bool:
+    def _may_be_first(self, span: Span, answer: GivenAnswer) -> bool:
         operation = self.operation(span)
         if operation and operation not in _STREAMED:
             return False

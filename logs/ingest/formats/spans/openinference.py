@@ -10,7 +10,7 @@ from __future__ import annotations
 from logs.ingest.formats import usage_objects
 from logs.ingest.formats.failures import TakenApart
 from logs.ingest.formats.spans import names, values
-from logs.ingest.formats.spans.answers import Answer
+from logs.ingest.formats.spans.answers import GivenAnswer
 from logs.ingest.formats.spans.dialect import Dialect
 from logs.ingest.formats.spans.span import Span
 
@@ -49,5 +49,5 @@ class OpenInference(Dialect):
         return is_shown and _ASKED.isdisjoint(asked)
 
 
-def _error_of(answer: Answer) -> TakenApart:
+def _error_of(answer: GivenAnswer) -> TakenApart:
     return answer.error or TakenApart()

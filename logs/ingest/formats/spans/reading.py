@@ -15,7 +15,7 @@ import msgspec
 
 from logs.ingest.formats import counts, parameters
 from logs.ingest.formats.spans import content, errors, known, names, values
-from logs.ingest.formats.spans.answers import Answer
+from logs.ingest.formats.spans.answers import GivenAnswer
 from logs.ingest.formats.spans.dialect import Dialect
 from logs.ingest.formats.spans.half import Half
 from logs.ingest.formats.spans.logfire import Logfire
@@ -133,7 +133,7 @@ def _twin_key(span: Span, model: str) -> str:
     return hashlib.blake2b(repr(same).encode(errors="replace"), digest_size=16).hexdigest()
 
 
-def _images(dialect: Dialect, span: Span, answer: Answer, model: str) -> int | None:
+def _images(dialect: Dialect, span: Span, answer: GivenAnswer, model: str) -> int | None:
     is_of_images = dialect.operation(span) in _IMAGES or model.startswith(_BORN_OF_IMAGES)
     return answer.images if is_of_images else None
 

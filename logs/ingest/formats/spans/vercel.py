@@ -15,7 +15,7 @@ import msgspec
 from logs.ingest.formats import usage_objects
 from logs.ingest.formats.counts import CACHE, Told
 from logs.ingest.formats.spans import names, values
-from logs.ingest.formats.spans.answers import Answer
+from logs.ingest.formats.spans.answers import GivenAnswer
 from logs.ingest.formats.spans.dialect import NOTHING, Dialect
 from logs.ingest.formats.spans.span import Span
 from logs.models.events import JSONObject
@@ -56,7 +56,7 @@ class Vercel(Dialect):
         # The provider's module and the kind of model: openai.chat, openai.responses.
         return named.partition(".")[0] if named else None
 
-    def told(self, span: Span, answer: Answer) -> Told:
+    def told(self, span: Span, answer: GivenAnswer) -> Told:
         told = super().told(span, answer)
         own = self._provider_metadata(span)
         if not told.written:
@@ -96,13 +96,13 @@ class Vercel(Dialect):
         }
         return {**settings, **super().parameters(span)}
 
-    def served_tier(self, span: Span, answer: Answer) -> str | None:
+    def served_tier(self, span: Span, answer: GivenAnswer) -> str | None:
         own = self._provider_metadata(span)
         usage = usage_objects.loose(own.get("usage"))
         tier = own.get("serviceTier") or usage.get("service_tier")
         return tier if isinstance(tier, str) else super().served_tier(span, answer)
 
-    def answer(self, span: Span) -> Answer:
+    def answer(self, span: Span) -> GivenAnswer:
         found = super().answer(span)
         searched = usage_objects.loose(self._provider_metadata(span).get("usage")).get("server_tool_use")
         if isinstance(searched, dict):
