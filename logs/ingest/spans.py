@@ -8,7 +8,7 @@ spans of one call which arrive at once do not become two records.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -31,7 +31,7 @@ from logs.ingest.formats.spans.reading import Reading
 from logs.models import UsageRecord
 from logs.models.events import Batch, Rejection, UsageEvent
 from routescope.data.apart import together
-from routescope.data.ids import EPOCH, derived_id, moved_id
+from routescope.data.ids import EPOCH, derived_id
 from routescope.wire.reading import MAX_COUNT, RecordError
 
 __all__ = ["event_of", "store"]
@@ -80,17 +80,19 @@ def _store(gateway: Gateway, spans: Spans) -> tuple[Outcome, list[Unit]]:
     """Return the outcome, and the calls that are new."""
     readings, rejected = _sound(spans)
     found = units.find(gateway, readings, spans.links)
-    calls = [_call(unit, found) for unit in found.units]
+    several = any(len(unit.records) > 1 for unit in found.units)
+    nobody = batches.nobody_of(gateway) if several else None
+    calls = [_call(unit, found, nobody) for unit in found.units]
     new = [(call.index, call.event) for call in calls if call.record is None]
     outcome = batches.store(gateway, Batch(events=new, rejected=rejected, faults=spans.faults))
     rejected = list(outcome.rejected)
     refused = {rejection.index for rejection in rejected}
     completed = [call for call in calls if call.record is not None and _is_more(call)]
-    unfit = batches.complete(gateway, [(call.record, call.event) for call in completed if call.record])
+    moves: dict[UUID, tuple[UUID, int]] = {}
+    unfit = batches.complete(gateway, [(call.record, call.event) for call in completed if call.record], moves)
     for place, reason in unfit.items():
         call = completed[place]
         rejected.append(Rejection(index=call.index, request_id=call.event.request_id, error=reason))
-    moves = _moves(call for place, call in enumerate(completed) if place not in unfit)
     _let_go(gateway, calls, found.orphans, moves)
     _remember(gateway, [c for c in calls if c.record or c.index not in refused], found, spans.links, moves)
     taken = outcome.accepted + len(completed) - len(unfit)
@@ -117,7 +119,7 @@ def _sound(spans: Spans) -> tuple[list[tuple[int, Reading]], list[Rejection]]:
 # --- What a call comes to ----------------------------------------------------------------------------------
 
 
-def _call(unit: Unit, found: FoundCalls) -> _Call:
+def _call(unit: Unit, found: FoundCalls, nobody: int | None = None) -> _Call:
     """Put a unit's reports together: its record first, then the answer's spans, the outer ones first."""
     depths = _depths(unit, found)
 
@@ -125,7 +127,7 @@ def _call(unit: Unit, found: FoundCalls) -> _Call:
         reading = part[1]
         return (not reading.has_response_id, depths[key_of(reading)], reading.event.created_at, reading.span)
 
-    records = sorted(unit.records, key=_rank)
+    records = sorted(unit.records, key=partial(_rank, nobody))
     parts = sorted(unit.parts, key=order)
     reports = [event_of(record) for record in records] + [reading.event for _, reading in parts]
     event = reports[0]
@@ -145,10 +147,12 @@ def _call(unit: Unit, found: FoundCalls) -> _Call:
     return _Call(index, unit, event, records[0] if records else None)
 
 
-def _rank(record: UsageRecord) -> tuple[bool, bool, UUID]:
-    """Order the records of a call: what a gateway itself told stays, then what has an answer's ID."""
+def _rank(nobody: int | None, record: UsageRecord) -> tuple[bool, bool, bool, UUID]:
+    """Order the records of a call: what a gateway itself told stays, then what somebody has, or an answer's
+    ID."""
     known = event_of(record)
-    return (not merging.is_foreign(known), merging.is_placeholder(known), record.pk)
+    is_nobodys = record.user_id == nobody
+    return (not merging.is_foreign(known), is_nobodys, merging.is_placeholder(known), record.pk)
 
 
 def _depths(unit: Unit, found: FoundCalls) -> dict[Key, int]:
@@ -183,27 +187,20 @@ def _is_more(call: _Call) -> bool:
 # --- What is kept of it ------------------------------------------------------------------------------------
 
 
-def _moves(completed: Iterable[_Call]) -> dict[UUID, UUID]:
-    """Return the ids that records have from now on, by those until now."""
-    return {
-        call.record.pk: moved_id(call.record.pk, call.event.created_at)
-        for call in completed
-        if call.record is not None
-    }
-
-
 def _let_go(
-    gateway: Gateway, calls: Sequence[_Call], orphans: Sequence[UsageRecord], moves: dict[UUID, UUID]
+    gateway: Gateway,
+    calls: Sequence[_Call],
+    orphans: Sequence[UsageRecord],
+    moves: Mapping[UUID, tuple[UUID, int]],
 ) -> None:
     """Take away the records that became one with another, and those of what is no call."""
     gone: list[tuple[UsageRecord, tuple[UUID, int] | None]] = [(record, None) for record in orphans]
     for call in calls:
         if call.record is not None:
-            stays = moves.get(call.record.pk, call.record.pk), call.record.user_id
+            stays = moves.get(call.record.pk, (call.record.pk, call.record.user_id))
             gone += [(record, stays) for record in call.unit.records if record.pk != call.record.pk]
     batches.take_away(gone)
-    places = [(old, new, call.record.user_id) for call in calls
-              if call.record and (new := moves.get(old := call.record.pk)) and new != old]  # fmt: skip
+    places = [(old, new, user_id) for old, (new, user_id) in moves.items()]
     places += [(record.pk, stays[0], stays[1]) for record, stays in gone if stays is not None]
     span_rows.moved(gateway.pk, places)
 
@@ -213,7 +210,7 @@ def _remember(
     calls: Sequence[_Call],
     found: FoundCalls,
     links: Sequence[Link],
-    moves: dict[UUID, UUID],
+    moves: Mapping[UUID, tuple[UUID, int]],
 ) -> None:
     """Keep what later spans may have to know of these."""
     rows = [row for call, place in _places(gateway, calls, moves) for row in _rows_of(call, place)]
@@ -235,7 +232,7 @@ def _remember(
 
 
 def _places(
-    gateway: Gateway, calls: Sequence[_Call], moves: dict[UUID, UUID]
+    gateway: Gateway, calls: Sequence[_Call], moves: Mapping[UUID, tuple[UUID, int]]
 ) -> Iterable[tuple[_Call, tuple[UUID, int]]]:
     """Yield the calls with the id and the user of their records."""
     new = {
@@ -252,7 +249,7 @@ def _places(
         yield new[pk], (pk, user_id)
     for call in calls:
         if call.record is not None:
-            yield call, (moves.get(call.record.pk, call.record.pk), call.record.user_id)
+            yield call, moves.get(call.record.pk, (call.record.pk, call.record.user_id))
 
 
 def _rows_of(call: _Call, place: tuple[UUID, int]) -> Iterable[Row]:

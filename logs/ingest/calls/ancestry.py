@@ -14,7 +14,7 @@ Pure: plain values in, plain values out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -47,10 +47,17 @@ class Related:
 
 
 def related(
-    calls: Mapping[Key, Fact], parents: Mapping[Key, Key | None], units: Mapping[Key, Key]
+    calls: Mapping[Key, Fact],
+    parents: Mapping[Key, Key | None],
+    units: Mapping[Key, Key],
+    before: Mapping[Key, object],
 ) -> Related:
-    """Tell how calls are related. ``parents`` are of all spans that are known; ``units`` say of each call
-    which one stands for those that are known to be the same already."""
+    """Tell how calls are related.
+
+    ``parents`` are of all spans that are known. ``units`` say of each call which one stands for those that
+    are the same whatever their ancestry says, ``before`` as part of what it was taken, where it came
+    before.
+    """
     found = Related()
     around = {key: _nearest(key, calls, parents) for key in calls}
     for key in calls:
@@ -68,14 +75,33 @@ def related(
         if units[outer] in by_unit:
             continue
         chosen, is_aggregate = _chosen(calls[outer], list(by_unit.values()))
-        if chosen is not None:
-            found.same.append((outer, chosen))
-        elif is_aggregate:
+        if is_aggregate:
             found.aggregates.add(outer)
             beyond = around[outer]
             if beyond is not None:
                 within[beyond] = [key for key in within[beyond] if key != outer] + inner
+            continue
+        # As which attempt it was taken once it stays, whichever else comes.
+        taken = before.get(outer)
+        known = next((key for key in inner if taken is not None and before.get(key) == taken), None)
+        if (same := known or chosen) is not None:
+            found.same.append((outer, same))
     return found
+
+
+def are_nested(one: Key, other: Key, parents: Mapping[Key, Key | None]) -> bool:
+    """Tell whether one of two spans lies within the other."""
+    return (one[0] == other[0] and other in _around(one, parents)) or one in _around(other, parents)
+
+
+def _around(key: Key, parents: Mapping[Key, Key | None]) -> Iterator[Key]:
+    """Yield the spans around one, the nearest first."""
+    at = parents.get(key)
+    for _ in range(_DEEPEST):
+        if at is None or at == key:
+            return
+        yield at
+        at = parents.get(at)
 
 
 def _chosen(outer: Fact, inner: list[list[Fact]]) -> tuple[Key | None, bool]:
@@ -106,14 +132,7 @@ def _may_be_same(outer: Fact, inner: list[Fact]) -> bool:
 
 def _nearest(key: Key, calls: Iterable[Key], parents: Mapping[Key, Key | None]) -> Key | None:
     """Return the nearest call around a span."""
-    at = parents.get(key)
-    for _ in range(_DEEPEST):
-        if at is None or at == key:
-            return None
-        if at in calls:
-            return at
-        at = parents.get(at)
-    return None
+    return next((at for at in _around(key, parents) if at in calls), None)
 
 
 def _depth(key: Key, around: Mapping[Key, Key | None]) -> int:

@@ -100,12 +100,14 @@ def _unite_found(gateway: Gateway, ids: Collection[str], first: datetime, last: 
             counts = [(merging.FOREIGN, merging.counted(told[record.pk], "", None))]
             merging.count(both, [*counts, (0, merging.counted(told[other.pk], "", None))])
             completions.append((record, both))
-            gone.append((other, (record.pk, record.user_id)))
+            gone.append((other, record.pk))
     if completions:
-        unfit = batches.complete(gateway, completions)
-        kept = [one for place, one in enumerate(gone) if place not in unfit]
+        places: dict[UUID, tuple[UUID, int]] = {}
+        batches.complete(gateway, completions, places)
+        kept = [(record, places[of]) for record, of in gone if of in places]
         batches.take_away(kept)
-        span_rows.moved(gateway.pk, [(record.pk, *place) for record, place in kept])
+        moved = [(old, *place) for old, place in places.items()]
+        span_rows.moved(gateway.pk, moved + [(record.pk, *place) for record, place in kept])
 
 
 def _candidates(

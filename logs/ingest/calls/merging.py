@@ -80,6 +80,10 @@ def merged(known: UsageEvent, later: UsageEvent) -> UsageEvent:
         for name in known.__struct_fields__
         if getattr(known, name) in (None, "") and getattr(later, name) not in (None, "")
     }
+    asked = (later.metadata or {}).get("requested_model")
+    if later.model and asked == known.model and not is_foreign(known):
+        # The model that answered says more than the one that was asked for.
+        changes["model"] = later.model
     if is_placeholder(known) and not is_placeholder(later):
         changes["request_id"] = later.request_id
     changes["created_at"] = min(known.created_at, later.created_at)

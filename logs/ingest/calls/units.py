@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from uuid import UUID
+from itertools import combinations
 
 from accounts.models import Gateway
 from logs.ingest.calls import ancestry, evidence, merging, span_rows, twins
@@ -22,6 +22,8 @@ from logs.models import UsageRecord
 from logs.models.further_ids import digest_of
 
 _RECORD = "record"
+_MOST_OF_CALL = 20
+"""Spans of one call that are compared: it is told by two or three."""
 
 
 @dataclass(slots=True)
@@ -92,23 +94,60 @@ def find(gateway: Gateway, readings: Sequence[tuple[int, Reading]], links: Seque
             duplicates += not is_other
     new = [reading for _, reading in fresh.values()]
     same, records = evidence.by_ids(gateway, new)
-    met, looked_at = twins.by_meeting(gateway, new)
-    same += met
+    found_met, looked_at = twins.by_meeting(gateway, new)
+    same += found_met
+    met = set(found_met)
     met_keys = {key for pair in met for key in pair}
     rows = {**{key: row for key, row in looked_at.items() if key in met_keys}, **known}
     calls = {key: row for key, row in rows.items() if row.kind != Kind.LINK and row.record_id is not None}
-    same += [(key, (_RECORD, row.record_id.hex)) for key, row in calls.items() if row.record_id]
 
     facts = {key: fact_of(row.told, key) for key, row in calls.items() if row.told is not None}
     facts |= {key_of(reading): fact_of(told_by(reading), key_of(reading)) for reading in new}
     parents = {key: row.parent for key, row in rows.items()}
     parents |= {(link.trace_id, link.span_id): (link.trace_id, link.parent_id) for link in links}
     parents |= {key_of(reading): parent_of(reading) for reading in new}
-    before = _Sets(same)
-    related = ancestry.related(facts, parents, {key: before.of(key) for key in facts})
+    # Of spans that lie in each other more is known than that they are of one time.
+    same = [pair for pair in same if pair not in met or not ancestry.are_nested(*pair, parents)]
+    related = ancestry.related(
+        facts,
+        parents,
+        _apart_from_ancestry(same, calls, facts, parents),
+        {key: row.record_id for key, row in calls.items()},
+    )
+    same += [(key, _record_of(row)) for key, row in calls.items()]
     found = _put_together(fresh, calls, records, same, related, known, duplicates)
     found.units += [Unit(parts=[part]) for part in namesakes]
     return found
+
+
+def _apart_from_ancestry(
+    same: Same,
+    calls: Mapping[Key, Row],
+    facts: Mapping[Key, Fact],
+    parents: Mapping[Key, Key | None],
+) -> dict[Key, Key]:
+    """Return of each call which one stands for those that are the same, whatever their ancestry says.
+
+    Spans of before that lie in each other and made one record are only so where the answer's ID says it.
+    """
+    of_record: dict[Key, list[Key]] = {}
+    for key, row in calls.items():
+        of_record.setdefault(_record_of(row), []).append(key)
+
+    def are_named(one: Key, other: Key) -> bool:
+        response = facts[one].response if one in facts else None
+        return response is not None and other in facts and facts[other].response == response
+
+    pairs = [pair for pair in same if _RECORD not in (pair[0][0], pair[1][0])]
+    for keys in of_record.values():
+        for one, other in combinations(keys[:_MOST_OF_CALL], 2):
+            if are_named(one, other) or not ancestry.are_nested(one, other, parents):
+                pairs.append((one, other))
+    for record, new in same:
+        # What an ID led to a record by is one with the span there that has this ID.
+        pairs += [(key, new) for key in of_record.get(record, ())[:_MOST_OF_CALL] if are_named(key, new)]
+    sets = _Sets(pairs)
+    return {key: sets.of(key) for key in facts}
 
 
 def _put_together(
@@ -126,16 +165,11 @@ def _put_together(
     sets = _Sets(pairs)
     loaded = {evidence.record_key(record): record for record in records}
     members: dict[Key, list[Key]] = {}
-    every = [
-        *fresh,
-        *calls,
-        *loaded,
-        *((_RECORD, row.record_id.hex) for row in calls.values() if row.record_id),
-    ]
+    every = [*fresh, *calls, *loaded, *map(_record_of, calls.values())]
     for key in dict.fromkeys(key for key in every if key not in aggregates):
         members.setdefault(sets.of(key), []).append(key)
     stripped = [calls[key] for key in aggregates if key in calls]
-    lost = {(_RECORD, row.record_id.hex): row.key[0] for row in stripped if row.record_id}
+    lost = {_record_of(row): row.key[0] for row in stripped}
     units = []
     orphans: list[Key] = []
     for keys in members.values():
@@ -183,9 +217,7 @@ def _load(
     places = {
         row.record_id: row.user_id
         for row in (*rows, *further)
-        if row.record_id
-        and (_RECORD, row.record_id.hex) in wanted
-        and (_RECORD, row.record_id.hex) not in loaded
+        if row.record_id and _record_of(row) in wanted and _record_of(row) not in loaded
     }
     if not places:
         return {}
@@ -220,6 +252,6 @@ def fact_of(told: Counted, key: Key) -> Fact:
     )
 
 
-def record_of(key: Key) -> UUID:
-    """Return the id of the record that a key stands for."""
-    return UUID(hex=key[1])
+def _record_of(row: Row) -> Key:
+    """Return what stands for a stored call's record among the keys of spans."""
+    return (_RECORD, row.record_id.hex if row.record_id else "")
