@@ -56,6 +56,7 @@ def _take_in(
         request.path,
         accepted=outcome.accepted,
         duplicates=outcome.duplicates,
+        ignored=batch.ignored,
         refused=((rejection.request_id, rejection.error) for rejection in outcome.rejected),
     )
     if outcome.faults:

@@ -24,8 +24,9 @@ from routescope.text.identifiers import former
 
 SAME_CALL = timedelta(minutes=10)
 """How far apart the spans of one response begin. An ID that comes again later is a cached answer's."""
-SAME_END = timedelta(seconds=2)
-"""How far apart two reports of one attempt may end: LiteLLM's own agree to the microsecond."""
+SAME_END = timedelta(milliseconds=50)
+"""How far apart two reports of one attempt may end: LiteLLM's own agree to the microsecond, and the next
+attempt may fail within a second."""
 
 Same = list[tuple[Key, Key]]
 """Pairs of spans and records that are one call."""
