@@ -18,7 +18,7 @@ from django.db import OperationalError, connection
 from psycopg import errors
 
 from accounts.models import Gateway
-from logs.ingest import batches, storable
+from logs.ingest import batches, span_contents, storable
 from logs.ingest.batches import Outcome
 from logs.ingest.calls import meeting, merging, span_rows, twins, units
 from logs.ingest.calls.ancestry import Key
@@ -79,6 +79,7 @@ def _store_in_turn(gateway: Gateway, spans: Spans) -> tuple[Outcome, list[Unit]]
 def _store(gateway: Gateway, spans: Spans) -> tuple[Outcome, list[Unit]]:
     """Return the outcome, and the calls that are new."""
     readings, rejected = _sound(spans)
+    span_contents.give_to(gateway, [reading for _, reading in readings])
     found = units.find(gateway, readings, spans.links)
     several = any(len(unit.records) > 1 for unit in found.units)
     nobody = batches.nobody_of(gateway) if several else None

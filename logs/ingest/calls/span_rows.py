@@ -143,7 +143,7 @@ def are_there(gateway_id: int) -> bool:
 
 
 def forget() -> None:
-    """Delete some of what has expired: more than a request adds, so that it cannot grow."""
+    """Delete some of what has expired: more than most requests add, and a job deletes the rest."""
     with connection.cursor() as cursor:
         cursor.execute(_FORGET, [timezone.now(), _FORGOTTEN_AT_ONCE])
 

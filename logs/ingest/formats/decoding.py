@@ -18,14 +18,13 @@ _Read = TypeVar("_Read")
 _decode_text = msgspec.json.Decoder(str).decode
 
 
-def decode_each(
-    records: Iterable[bytes], read: Callable[[bytes], UsageEvent | None], name: bytes
-) -> Batch:
+def decode_each(records: Iterable[bytes], read: Callable[[bytes], UsageEvent | None], name: bytes) -> Batch:
     """Decode records one by one, so that a bad one costs no other.
 
     ``read`` returns None for what is no call, and raises RecordError, or what msgspec raises, saying what to
-    mend; ``name`` is the field that holds a record's ID. Whatever else it raises is a fault of ours: logged, and counted in the batch, which is then
-    to be sent again. Raises FormatError where no record is JSON at all.
+    mend; ``name`` is the field that holds a record's ID. Whatever else it raises is a fault of ours: logged,
+    and counted in the batch, which is then to be sent again. Raises FormatError where no record is JSON at
+    all.
     """
     batch = Batch(events=[], rejected=[])
     undecodable = 0
