@@ -1,6 +1,7 @@
 from urllib.parse import urlencode
 
 from django.apps import AppConfig
+from django.core import checks
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
@@ -15,6 +16,7 @@ class LogsConfig(AppConfig):
         from logs.ingest.ledger import UsageLedger
         from logs.maintenance import new_prices  # noqa: F401  (listens for them)
         from logs.models import UsageRecord
+        from logs.pricing import overlay
         from routescope.contracts import content_store, ledger, navigation, tabs
         from routescope.exports import sources
 
@@ -23,6 +25,7 @@ class LogsConfig(AppConfig):
                 return ""
             return f"{reverse('usage')}?{urlencode({'request_id': identifier})}"
 
+        checks.register(overlay.check)
         sources.provide(UsageSource())
         ledger.register(UsageLedger())
         content_store.register(UsageContentStore())

@@ -19,6 +19,7 @@ from accounts.models import AIModel, ApiToken, Group, User
 from logs.filters.usage_filter import VIEW, UsageFilter
 from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.models.querysets import UsageRecordQuerySet
+from logs.pricing.unpriced import items
 from logs.record import details
 from logs.record.details import Details
 from logs.rollups import own_sums
@@ -74,12 +75,15 @@ COLUMNS = (
     Column("parameters", ColumnKind.TEXT, usual=False),
     Column("attempts", ColumnKind.TEXT, usual=False),
     Column("metadata", ColumnKind.TEXT, usual=False),
+    Column("unpriced", ColumnKind.TEXT, usual=False),
     Column(RECEIPT, ColumnKind.TEXT, usual=False),
 )
 _TYPES = {kind.value: kind.name.lower() for kind in RecordType}
 _STATUSES = {status.value: status.name.lower() for status in Status}
 _CAUSES = {cause.value: cause.name.lower() for cause in Cause if cause}
 _FIELDS = {"token": "token_id", "model": "model_id", "group": "group_id"}
+_READ = {**_FIELDS, "unpriced": "billing__unpriced"}
+"""Columns that are read from a field of another name: as an attribute, and in a query."""
 
 
 class UsageSource:
@@ -180,7 +184,7 @@ class UsageSelected:
         if RECEIPT in columns:
             yield from self._with_receipts(found, columns, readers)
             return
-        fields = [_FIELDS.get(name, name) for name in columns]
+        fields = [_READ.get(name, name) for name in columns]
         for identifier, cost, *values in found.values_list("id", "cost", *fields).iterator(_CHUNK):
             yield (
                 identifier,
@@ -236,6 +240,8 @@ class UsageSelected:
             return words.get
         if name in ("parameters", "attempts", "metadata"):
             return _json
+        if name == "unpriced":
+            return _kinds
         return _text if name == "id" else _same
 
 
@@ -245,6 +251,11 @@ def _same(value: Value) -> Value:
 
 def _text(value: Value) -> Value:
     return str(value)
+
+
+def _kinds(unpriced: Any) -> Value:
+    """Write which kinds of what a call used have no known price."""
+    return ", ".join(items(unpriced)) or None
 
 
 def _json(value: Any) -> Value:

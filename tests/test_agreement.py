@@ -130,6 +130,12 @@ def test_header_and_list_agree_with_plain_python(
         refunds=sum(
             (record.cost or Decimal(0) for record in wanted if record.type == RecordType.REFUND), Decimal(0)
         ),
+        refund_records=sum(record.type == RecordType.REFUND for record in wanted),
+        adjustments=sum(
+            (record.cost or Decimal(0) for record in wanted if record.type == RecordType.ADJUSTMENT),
+            Decimal(0),
+        ),
+        adjustment_records=sum(record.type == RecordType.ADJUSTMENT for record in wanted),
     )
     listed = _walk(world.alice, selection, size)
     assert [record.request_id for record in listed] == sorted(

@@ -53,6 +53,12 @@ def plain_sums(records: list[UsageEvent]) -> Totals:
         refunds=sum(
             (record.cost or Decimal(0) for record in records if record.type == RecordType.REFUND), Decimal(0)
         ),
+        refund_records=sum(record.type == RecordType.REFUND for record in records),
+        adjustments=sum(
+            (record.cost or Decimal(0) for record in records if record.type == RecordType.ADJUSTMENT),
+            Decimal(0),
+        ),
+        adjustment_records=sum(record.type == RecordType.ADJUSTMENT for record in records),
     )
 
 

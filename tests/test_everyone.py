@@ -186,6 +186,11 @@ def test_the_sums_are_those_of_the_rows(
         cached_tokens=sum(row.cached_tokens for row in rows),
         cost=sum((row.cost or Decimal(0) for row in rows), Decimal(0)),
         refunds=sum((row.cost or Decimal(0) for row in rows if row.type == RecordType.REFUND), Decimal(0)),
+        refund_records=sum(row.type == RecordType.REFUND for row in rows),
+        adjustments=sum(
+            (row.cost or Decimal(0) for row in rows if row.type == RecordType.ADJUSTMENT), Decimal(0)
+        ),
+        adjustment_records=sum(row.type == RecordType.ADJUSTMENT for row in rows),
     )
 
 

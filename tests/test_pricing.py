@@ -11,15 +11,19 @@ import pytest
 from django.core.management import call_command
 from django.urls import reverse
 from genai_prices.data_snapshot import get_snapshot
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import AIModel, Gateway, Group, User
 from logs.models import GroupRatio, ModelPrice, RecordType, Status, UsageRecord
 from logs.models.events import UsageEvent
-from logs.models.prices import BEGINNING
-from logs.pricing.charges import UNIT
-from logs.pricing.quotes import Consumed, PriceBook, Quote, _quote
+from logs.models.prices import BEGINNING, PIECE_KINDS, TOKEN_KINDS, TOOL_KINDS
+from logs.pricing import base
+from logs.pricing.charges import UNIT, exactly
+from logs.pricing.consumed import Consumed
+from logs.pricing.kinds import COLUMNS, INPUT_ITEMS, OUTPUT_ITEMS, PIECES, tokens_by_kind
+from logs.pricing.quotes import PriceBook, Quote, priced
+from logs.pricing.unpriced import Unpriced, Why
 from logs.rollups import own_sums
 from logs.selection.chosen import Selection
 from tests.cast import NOON, event, signed_in, store
@@ -37,55 +41,185 @@ RATIOS = st.decimals(0, 10, places=6)
 PRICES = st.decimals(0, 1000, places=9)
 
 
+_BASE_NAMES = {
+    "input_tokens": "input_tokens",
+    "cached_tokens": "cache_read_tokens",
+    "cache_write_tokens": "cache_write_tokens",
+    "cache_write_1h_tokens": "cache_write_1h_tokens",
+    "output_tokens": "output_tokens",
+}
+
+
 def _consumed(provider: str | None, model: str, at: datetime, **counts: int) -> Consumed:
     return Consumed(at, None, model, provider, None, {key: value for key, value in counts.items() if value})
 
 
 @given(pair=st.sampled_from(_PAIRS), days=st.integers(0, 2000), plain=TOKENS, cached=TOKENS, written=TOKENS,
-       output=TOKENS, ratio=RATIOS)  # fmt: skip
+       lasting=TOKENS, output=TOKENS, ratio=RATIOS)  # fmt: skip
 @settings(max_examples=400, deadline=None)
 def test_a_price_is_the_base_catalogues_to_the_last_digit(
-    pair: tuple[str, str], days: int, plain: int, cached: int, written: int, output: int, ratio: Decimal
-) -> None:
+    pair: tuple[str, str], days: int, plain: int, cached: int, written: int, lasting: int, output: int,
+    ratio: Decimal,
+) -> None:  # fmt: skip
     provider, model = pair
     at = datetime(2026, 11, 1, 13, tzinfo=UTC) - timedelta(days=days)
+    known = base.model_at(provider, model)
+    assert known is not None
+    # Of kinds that have no price, we say so, and the base takes another one's.
+    rates = base.rates(known, at)[0]
+    cached, written, lasting, output = (
+        count if kind in rates else 0
+        for kind, count in (
+            ("cached_input", cached),
+            ("cache_write", written),
+            ("cache_write_1h", lasting),
+            ("output", output),
+        )
+    )
     counts = {
-        "input_tokens": plain + cached + written,
-        "cache_read_tokens": cached,
-        "cache_write_tokens": written,
+        "input_tokens": plain + cached + written + lasting,
+        "cached_tokens": cached,
+        "cache_write_tokens": written + lasting,
+        "cache_write_1h_tokens": lasting,
         "output_tokens": output,
     }
-    quote = _quote(_consumed(provider, model, at, **counts), None, Decimal(1))
+    quote = priced(_consumed(provider, model, at, **counts), None, Decimal(1))
+    assume(isinstance(quote, Quote) and quote.is_whole and quote.version == base.VERSION)
+    assert isinstance(quote, Quote)
+    usage = {_BASE_NAMES[name]: count for name, count in counts.items()}
+    # What the provider bills as something else is not the base's to know.
+    assume(not cached or "cached_input" in rates)
+    assume(not lasting or "cache_write_1h" in rates)
+    assume(not written or "cache_write" in rates)
     expected = genai_prices.calc_price(
-        genai_prices.Usage(**counts), model, provider_id=provider, genai_request_timestamp=at
+        genai_prices.Usage(**usage), model, provider_id=provider, genai_request_timestamp=at
     )
-    if quote is None:
-        assert expected.total_price == 0
-    else:
-        assert quote.total == expected.total_price.quantize(UNIT)
-        _adds_up(quote)
-    scaled = _quote(_consumed(provider, model, at, **counts), None, ratio)
-    if scaled is not None:
-        _adds_up(scaled)
+    assert quote.total == expected.total_price.quantize(UNIT)
+    _adds_up(quote)
+    scaled = priced(_consumed(provider, model, at, **counts), None, ratio)
+    assert isinstance(scaled, Quote)
+    _adds_up(scaled)
 
 
-@given(prices=st.fixed_dictionaries({kind: st.none() | PRICES for kind in ("input", "cached_input", "cache_write", "output", "reasoning", "per_call", "per_image")}), ratio=RATIOS, cached=TOKENS, plain=TOKENS, output=TOKENS, reasoning=TOKENS, images=st.integers(0, 10))  # noqa: E501  # fmt: skip
-@settings(max_examples=300, deadline=None)
-def test_the_lines_of_random_prices_add_up(
-    prices: dict[str, Decimal | None], ratio: Decimal, cached: int, plain: int, output: int, reasoning: int,
-    images: int,
-) -> None:  # fmt: skip
-    price = ModelPrice(pk=1, model_id=1, valid_from=BEGINNING, **prices)
-    counts = {
-        "input_tokens": plain + cached,
-        "cache_read_tokens": cached,
-        "output_tokens": output + reasoning,
-        "output_reasoning_tokens": reasoning,
+_COUNTS = st.fixed_dictionaries(
+    {
+        "cached_tokens": TOKENS,
+        "cache_write_tokens": TOKENS,
+        "cache_write_1h_tokens": TOKENS,
+        "audio_input_tokens": TOKENS,
+        "cached_audio_tokens": TOKENS,
+        "image_input_tokens": TOKENS,
+        "reasoning_tokens": TOKENS,
+        "audio_output_tokens": TOKENS,
+        "image_output_tokens": TOKENS,
+        "plain": TOKENS,
+        "said": TOKENS,
     }
-    used = Consumed(NOON, 1, "house-model", None, None, {k: v for k, v in counts.items() if v}, images)
-    quote = _quote(used, price, ratio)
-    if quote is not None:
-        _adds_up(quote)
+)
+
+
+def _whole(parts: dict[str, int]) -> dict[str, int]:
+    """Make counts that fit together of numbers that need not."""
+    counts = dict(parts)
+    counts["cache_write_1h_tokens"] = min(counts["cache_write_1h_tokens"], counts["cache_write_tokens"])
+    counts["cached_audio_tokens"] = min(
+        counts["cached_audio_tokens"], counts["cached_tokens"], counts["audio_input_tokens"]
+    )
+    counts["input_tokens"] = (
+        counts.pop("plain")
+        + counts["cached_tokens"]
+        + counts["cache_write_tokens"]
+        + counts["audio_input_tokens"]
+        - counts["cached_audio_tokens"]
+        + counts["image_input_tokens"]
+    )
+    counts["output_tokens"] = (
+        counts.pop("said")
+        + counts["reasoning_tokens"]
+        + counts["audio_output_tokens"]
+        + counts["image_output_tokens"]
+    )
+    return {name: count for name, count in counts.items() if count}
+
+
+_BILLED_AS = [
+    ("reasoning", "output"),
+    ("image_input", "input"),
+    ("cache_write", "input"),
+    ("cached_audio", "cached_input"),
+    ("cache_write_1h", "cache_write"),
+    ("audio_input", "input"),
+    ("audio_output", "output"),
+]
+
+
+@given(parts=_COUNTS, billed_as=st.lists(st.sampled_from(_BILLED_AS), unique=True))
+@settings(max_examples=300, deadline=None)
+def test_each_token_is_in_one_kind_and_none_is_lost(
+    parts: dict[str, int], billed_as: list[tuple[str, str]]
+) -> None:
+    counts = _whole(parts)
+    found = tokens_by_kind(counts, dict(billed_as))
+    assert sum(found.get(item, 0) for item in INPUT_ITEMS) == counts.get("input_tokens", 0)
+    assert sum(found.get(item, 0) for item in OUTPUT_ITEMS) == counts.get("output_tokens", 0)
+    assert all(count >= 0 for count in found.values())
+    assert not found.keys() & {kind for kind, _ in billed_as}
+
+
+@given(counts=st.dictionaries(st.sampled_from(COLUMNS[:7]), st.integers(0, 50), max_size=7))
+def test_counts_that_contradict_each_other_have_no_price(counts: dict[str, int]) -> None:
+    told = {name: count for name, count in counts.items() if count}
+    read = {name: told.get(name, 0) for name in COLUMNS[:7]}
+    fits = (
+        read["cached_tokens"] + read["cache_write_tokens"] + read["audio_input_tokens"]
+        <= read["input_tokens"]
+        and read["audio_output_tokens"] <= read["output_tokens"]
+    )
+    kinds = ("input", "cached_input", "cache_write", "audio_input", "output", "audio_output")
+    price = ModelPrice(pk=1, model_id=1, valid_from=BEGINNING, **dict.fromkeys(kinds, Decimal(1)))
+    quote = priced(Consumed(NOON, 1, "house-model", None, None, told), price, Decimal(1))
+    if not told:
+        assert isinstance(quote, Unpriced) and quote.why is Why.NO_USAGE
+    elif fits and read["reasoning_tokens"] + read["audio_output_tokens"] <= read["output_tokens"]:
+        assert isinstance(quote, Quote)
+    elif not fits:
+        assert isinstance(quote, Unpriced) and quote.why is Why.CONTRADICTION
+
+
+_PRICED = (*TOKEN_KINDS, *PIECE_KINDS, *TOOL_KINDS)
+_PIECES = st.dictionaries(
+    st.sampled_from(sorted(PIECES.values())), st.integers(1, 10**6) | st.decimals("0.001", 10**6, places=3)
+)
+
+
+@given(
+    prices=st.dictionaries(st.sampled_from(_PRICED), PRICES, min_size=1),
+    ratio=RATIOS,
+    parts=_COUNTS,
+    pieces=_PIECES,
+)
+@settings(max_examples=300, deadline=None)
+def test_the_lines_of_random_prices_add_up_and_more_never_costs_less(
+    prices: dict[str, Decimal], ratio: Decimal, parts: dict[str, int], pieces: dict[str, Any]
+) -> None:
+    price = ModelPrice(pk=1, model_id=1, valid_from=BEGINNING, **prices)
+    counts = {**_whole(parts), **pieces}
+    quote = priced(Consumed(NOON, 1, "house-model", None, None, counts), price, ratio)
+    if not isinstance(quote, Quote):
+        assert quote.why is Why.NO_USAGE
+        return
+    _adds_up(quote)
+    # What was used is charged or named: each kind once.
+    named = [line.item for line in quote.lines] + [missing.item for missing in quote.missing]
+    assert len(named) == len(set(named))
+    more = {
+        **counts,
+        "input_tokens": counts.get("input_tokens", 0) + 7,
+        "output_tokens": counts.get("output_tokens", 0) + 7,
+        **{name: count + 1 for name, count in pieces.items()},
+    }
+    dearer = priced(Consumed(NOON, 1, "house-model", None, None, more), price, ratio)
+    assert isinstance(dearer, Quote) and dearer.total >= quote.total
 
 
 def _adds_up(quote: Quote) -> None:
@@ -94,7 +228,7 @@ def _adds_up(quote: Quote) -> None:
     for line in quote.lines:
         assert line.quantity is not None
         assert line.unit_price is not None
-        exact = line.quantity * line.unit_price * quote.ratio / line.per
+        exact = exactly(line.quantity, line.unit_price, line.per, quote.ratio)
         assert abs(exact - line.amount) <= UNIT / 2 + Decimal("1e-18")
 
 
@@ -238,7 +372,10 @@ def test_a_price_that_is_valid_later_prices_no_earlier_call(alice: User, gateway
     [
         ({}, "Give at least one price"),
         ({"cached_input": "1"}, "do not fit together"),
+        ({"audio_output": "1", "input": "1"}, "do not fit together"),
         ({"input": "1", "cached_input": "1"}, None),
+        ({"per_video_second": "0.1", "tier": "flex"}, None),
+        ({"input": "1", "tier": "Flex!"}, "Small letters"),
     ],
 )
 def test_a_version_without_a_price_or_with_prices_that_do_not_fit_is_refused(

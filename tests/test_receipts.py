@@ -30,7 +30,7 @@ RATIOS = st.sampled_from([Decimal(text) for text in ("0", "0.333333", "0.8", "1"
 PRICES = st.decimals(0, 500, places=6)
 
 
-class _Book(PriceBook):
+class Book(PriceBook):
     """Prices and ratios in hand instead of in the database."""
 
     def __init__(self, *prices: ModelPrice, ratio: Decimal = Decimal(1)) -> None:
@@ -112,7 +112,7 @@ def test_lines_and_differences_add_up_whatever_was_sent(
     billing: Any, cost: Decimal | None, input_tokens: int, cached: int, output: int, ratio: Decimal,
     input_price: Decimal, output_price: Decimal, known: bool,
 ) -> None:  # fmt: skip
-    book = _Book(*([price(input=input_price, output=output_price)] if known else []), ratio=ratio)
+    book = Book(*([price(input=input_price, output=output_price)] if known else []), ratio=ratio)
     sent = json.loads(json.dumps(billing))
     usage = {"input_tokens": input_tokens + cached, "cached_tokens": cached, "output_tokens": output}
     check(receipt(record(cost=cost, billing=sent, **usage), book))
@@ -123,7 +123,7 @@ def test_lines_and_differences_add_up_whatever_was_sent(
 def test_a_charge_priced_here_has_a_receipt_that_equals_the_catalogue(
     cached: int, plain: int, output: int, ratio: Decimal, prices: tuple[Decimal, Decimal, Decimal]
 ) -> None:
-    book = _Book(price(input=prices[0], cached_input=prices[1], output=prices[2]), ratio=ratio)
+    book = Book(price(input=prices[0], cached_input=prices[1], output=prices[2]), ratio=ratio)
     bare = record(input_tokens=plain + cached, cached_tokens=cached, output_tokens=output)
     quote = receipt(bare, book).by_catalogue
     if quote is None:
@@ -136,9 +136,6 @@ def test_a_charge_priced_here_has_a_receipt_that_equals_the_catalogue(
     assert abs(rounding) <= 4 * UNIT
 
 
-# --- Each cause
-
-
 def sent(items: dict[str, tuple[int, str]], ratio: str = "1", **more: Any) -> dict[str, Any]:
     """Lines as the native format sends them: {item: (quantity, USD per 1M)}."""
     lines = [
@@ -147,102 +144,6 @@ def sent(items: dict[str, tuple[int, str]], ratio: str = "1", **more: Any) -> di
         for item, (count, unit) in items.items()
     ]  # fmt: skip
     return {"lines": lines, "group_ratio": ratio, **more}
-
-
-def causes(billing: dict[str, Any] | None, cost: str, book: PriceBook | None = None) -> dict[str, Decimal]:
-    made = receipt(record(cost=Decimal(cost), billing=billing), book or _Book(price(cached_input=Decimal(1))))
-    check(made)
-    return {difference.cause: difference.amount for difference in made.differences}
-
-
-# The catalogue: 600 x 2 + 400 x 1 + 100 x 10 = 2,600 per 1M = $0.0026.
-
-
-def test_equal_charges_need_no_explanation() -> None:
-    assert (
-        causes(sent({"input": (600, "2"), "cached_input": (400, "1"), "output": (100, "10")}), "0.0026") == {}
-    )
-
-
-def test_another_input_length() -> None:
-    billing = sent({"input": (1600, "2"), "cached_input": (400, "1"), "output": (100, "10")})
-    assert causes(billing, "0.0046") == {"input": Decimal("0.002")}
-
-
-def test_another_output_length() -> None:
-    billing = sent({"input": (600, "2"), "cached_input": (400, "1"), "output": (200, "10")})
-    assert causes(billing, "0.0036") == {"output": Decimal("0.001")}
-
-
-def test_another_cache_share() -> None:
-    assert causes(sent({"input": (1000, "2"), "output": (100, "10")}), "0.003") == {
-        "cache": Decimal("0.0004")
-    }
-
-
-def test_another_group_ratio() -> None:
-    billing = sent({"input": (600, "2"), "cached_input": (400, "1"), "output": (100, "10")}, ratio="0.5")
-    assert causes(billing, "0.0013") == {"ratio": Decimal("-0.0013")}
-
-
-def test_another_price_version() -> None:
-    billing = sent(
-        {"input": (600, "3"), "cached_input": (400, "1"), "output": (100, "10")}, price_version="May"
-    )
-    assert causes(billing, "0.0032") == {"version": Decimal("0.0006")}
-
-
-def test_another_model() -> None:
-    billing = sent({"input": (600, "3"), "cached_input": (400, "1"), "output": (100, "10")}, model="house-2")
-    assert causes(billing, "0.0032") == {"model": Decimal("0.0006")}
-
-
-def test_discount_margin_and_what_nobody_explains_are_amounts_of_their_own() -> None:
-    billing = sent({"input": (600, "2"), "cached_input": (400, "1"), "output": (100, "10")})
-    billing["lines"] += [{"item": "discount", "amount": "-0.0006"}, {"item": "margin", "amount": "0.0001"}]
-    assert causes(billing, "0.0121") == {
-        "discount": Decimal("-0.0006"),
-        "margin": Decimal("0.0001"),
-        "other": Decimal("0.01"),
-    }
-
-
-def test_several_causes_each_tell_their_amount() -> None:
-    found = causes(sent({"input": (1000, "3"), "output": (200, "10")}, ratio="2"), "0.01")
-    assert found == {
-        "cache": Decimal("0.0004"),
-        "output": Decimal("0.001"),
-        "version": Decimal("0.001"),
-        "ratio": Decimal("0.005"),
-    }
-
-
-def test_a_charge_without_lines_is_explained_where_one_change_makes_it() -> None:
-    assert causes(None, "0.003") == {"cache": Decimal("0.0004")}
-    assert causes(None, "0.0026", _Book(price(cached_input=Decimal(1)), ratio=Decimal("0.5"))) == {
-        "ratio": Decimal("0.0013")
-    }
-    newer = price(input=Decimal(4), cached_input=Decimal(2), output=Decimal(20))
-    newer.valid_from = NOON + timedelta(days=1)
-    assert causes(None, "0.0052", _Book(newer, price(cached_input=Decimal(1)))) == {
-        "version": Decimal("0.0026")
-    }
-    assert causes(None, "0.0333333") == {"untold": Decimal("0.0307333")}
-
-
-def test_what_litellm_sends_is_itemised() -> None:
-    lines = [
-        {"kind": "input", "amount": "0.0012", "tokens": 600},
-        {"kind": "cached_input", "amount": "0.0004", "tokens": 400},
-        {"kind": "output", "amount": "0.001", "tokens": 100},
-        {"kind": "discount", "amount": "-0.0001"},
-    ]
-    assert causes({"source": "litellm", "lines": lines}, "0.0025") == {"discount": Decimal("-0.0001")}
-
-
-def test_what_new_api_sends_is_itemised() -> None:
-    billing = {"model_ratio": 1, "completion_ratio": 5, "cache_ratio": 0.5, "group_ratio": 1.5}
-    assert causes(billing, "0.0039") == {"ratio": Decimal("0.0013")}
 
 
 # --- In the page
@@ -272,7 +173,36 @@ def test_the_page_shows_lines_total_version_and_the_difference(
 
 def test_an_unpriced_record_says_so(alice_client: Client, gateway: Gateway) -> None:
     store(gateway, event(model="nobody-knows"))
-    assert "no price is known for “nobody-knows”" in details(alice_client, UsageRecord.objects.get())
+    assert "No price is known for “nobody-knows”" in details(alice_client, UsageRecord.objects.get())
+
+
+def test_a_call_that_nobody_charged_is_an_estimate(alice_client: Client, gateway: Gateway) -> None:
+    store(gateway, event(model="gpt-5", input_tokens=1000, output_tokens=0))
+    page = details(alice_client, UsageRecord.objects.get())
+    assert ">Estimated from the catalogue</th>" in page and ">Charged</th>" not in page
+    assert "Cost: $0.00125 (Estimated from the catalogue)" in page
+    assert "only OpenAI sells the model" in page
+
+
+def test_a_call_by_an_admins_price_says_so(alice_client: Client, gateway: Gateway) -> None:
+    model = AIModel.objects.create(name="house-1")
+    ModelPrice.objects.create(model=model, valid_from=BEGINNING, input=2, output=10)
+    store(gateway, event(model="house-1"))
+    assert "Estimated from this installation&#x27;s own prices" in details(
+        alice_client, UsageRecord.objects.get()
+    )
+
+
+def test_a_call_that_was_charged_says_so(alice_client: Client, charged: UsageRecord) -> None:
+    page = details(alice_client, charged)
+    assert ">Charged</th>" in page and "Estimated" not in page
+
+
+def test_a_refused_call_is_not_charged(alice_client: Client, gateway: Gateway) -> None:
+    store(gateway, event(model="gpt-5", status=Status.ERROR, http_status=429, cost=Decimal(0), group="vip"))
+    page = details(alice_client, UsageRecord.objects.get())
+    assert "Not charged, as refused calls are not" in page
+    assert "Group ratio" not in page
 
 
 def test_a_refund_is_a_line(alice_client: Client, gateway: Gateway) -> None:

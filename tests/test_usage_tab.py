@@ -89,6 +89,21 @@ def test_the_header_is_the_sum_of_the_listed_rows(alice_client: Client) -> None:
         }.items()
     )
     assert "refunds -$0.004" in text(response)
+    assert figures(response)["refund_records"] == "1" and "beside 1 refund" in text(response)
+    assert "adjustment" not in text(response)
+
+
+def test_adjustments_are_named_beside_the_calls(alice_client: Client, gateway: Gateway) -> None:
+    more: dict[str, Any] = {"type": RecordType.ADJUSTMENT, "input_tokens": 0, "output_tokens": 0}
+    store(
+        gateway,
+        event(cost=Decimal(1)),
+        event(cost=Decimal("0.25"), minutes=1, **more),
+        event(cost=Decimal("-0.05"), minutes=2, **more),
+    )
+    response = get(alice_client, **DAY)
+    assert {"requests": "1", "adjustment_records": "2", "cost": "1.2"}.items() <= figures(response).items()
+    assert "beside 2 adjustments" in text(response) and "adjustments $0.20" in text(response)
 
 
 @pytest.mark.usefixtures("records")

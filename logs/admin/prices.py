@@ -14,10 +14,11 @@ from django.utils.translation import gettext_lazy as _lazy
 from accounts.admin.audited import AuditedAdmin
 from accounts.models import AuditEntry
 from logs.models import GroupRatio, ModelPrice
-from logs.models.prices import PIECE_KINDS, TOKEN_KINDS
+from logs.models.prices import PIECE_KINDS, TOKEN_KINDS, TOOL_KINDS
 from logs.pricing.quotes import trial
 from routescope.admin import ReadOnlyAdmin
 from routescope.admin.sections import Section
+from routescope.text import formatting
 
 
 class ModelPriceForm(forms.ModelForm[ModelPrice]):
@@ -25,7 +26,7 @@ class ModelPriceForm(forms.ModelForm[ModelPrice]):
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]  # the stubs leave it out: the instance is made there
-        if not self.errors and self.instance.by_token and (problem := trial(self.instance)):
+        if not self.errors and (problem := trial(self.instance)):
             self.add_error(None, problem)
 
 
@@ -34,17 +35,28 @@ class ModelPriceAdmin(AuditedAdmin[ModelPrice]):
     section, place = Section.PRICES, 1
     audited_as = AuditEntry.Act.PRICES
     form = ModelPriceForm
-    list_display = ("model", "valid_from", "input", "cached_input", "output", "per_call", "per_image", "note")
+    list_display = ("model", "tier", "valid_from", "prices", "note")
     list_select_related = ("model",)
     search_fields = ("model__name", "note")
     autocomplete_fields = ("model",)
     readonly_fields = ("created_at", "created_by")
     fieldsets = (
-        (None, {"fields": ("model", "valid_from", "note")}),
+        (None, {"fields": ("model", "tier", "valid_from", "note")}),
         (_lazy("By token, USD per 1M"), {"fields": TOKEN_KINDS}),
-        (_lazy("By the piece, USD"), {"fields": PIECE_KINDS}),
+        (_lazy("By the piece, USD"), {"fields": tuple(PIECE_KINDS)}),
+        (_lazy("Tools, USD"), {"fields": tuple(TOOL_KINDS)}),
         (_lazy("Entered"), {"fields": ("created_at", "created_by")}),
     )
+
+    @admin.display(description=_lazy("Prices, USD"))
+    def prices(self, price: ModelPrice) -> str:
+        """Name what has a price, with it: per 1M tokens, or per piece."""
+        fields = (*TOKEN_KINDS, *PIECE_KINDS, *TOOL_KINDS)
+        said = [(field, getattr(price, field)) for field in fields]
+        names = {field.name: field.verbose_name for field in ModelPrice._meta.fields}
+        return " · ".join(
+            f"{names[field]} {formatting.plain(amount)}" for field, amount in said if amount is not None
+        )
 
     def has_change_permission(self, request: HttpRequest, obj: ModelPrice | None = None) -> bool:
         return super().has_change_permission(request, obj) and (obj is None or _is_to_come(obj))

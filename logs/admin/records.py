@@ -21,6 +21,9 @@ from logs.admin.content import ContentViews
 from logs.admin.filters import UsageRecordForm
 from logs.listing import everyones_records, own_records
 from logs.models import UsageRecord
+from logs.pricing import unpriced
+from logs.pricing.quotes import is_priced_here
+from logs.pricing.receipts import total_label
 from logs.record import tokens
 from logs.record.details import CALLED
 from logs.rollups import everyones_sums, own_sums
@@ -226,7 +229,14 @@ class UsageRecordAdmin(ContentViews, OwnerColumns, KeysetAdmin[UsageRecord]):
 
     @admin.display(description=_lazy("Cost"))
     def charge_exact(self, record: UsageRecord) -> str:
-        return formatting.money_exact(record.cost) if record.cost is not None else _("No price is known")
+        if record.cost is None:
+            kinds = unpriced.labels(record.unpriced)
+            known = _("No price is known for: %(kinds)s.") % {"kinds": ", ".join(kinds)}
+            return known if kinds else _("No price is known")
+        amount = formatting.money_exact(record.cost)
+        if not is_priced_here(record.billing):
+            return amount
+        return f"{amount} ({total_label(str((record.billing or {}).get('source')), True)})"
 
     @admin.display(description=_lazy("Counts"))
     def counts(self, record: UsageRecord) -> SafeString:

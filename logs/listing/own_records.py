@@ -7,6 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import UUID
 
+from django.db.models import Case, When
+from django.db.models.expressions import Combinable
+from django.db.models.fields.json import KeyTransform
+
 from accounts.models import User
 from logs.listing.table import Listed
 from logs.models import UsageRecord
@@ -22,6 +26,11 @@ from routescope.data.owned import any_range
 from routescope.data.ranges import TimeRange
 
 Row = TypeVar("Row")
+# Of records without a price alone: the billing of a whole page would take as long as the rest of it.
+_LISTED: tuple[str | Combinable, ...] = (
+    *(name for name in Listed._fields if name != "unpriced"),
+    Case(When(cost=None, then=KeyTransform("unpriced", "billing"))),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +68,7 @@ def listed(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[
     """Return the same page, with no more of its records than a list shows."""
 
     def read(rows: UsageRecordQuerySet[UsageRecord]) -> Sequence[Listed]:
-        return [Listed._make(row) for row in rows.values_list(*Listed._fields)]
+        return [Listed._make(row) for row in rows.values_list(*_LISTED)]
 
     def fetch(cursor: Cursor, limit: int) -> Sequence[Listed]:
         return read(_found(user, selection, cursor, limit))

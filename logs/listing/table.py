@@ -23,13 +23,17 @@ from django_stubs_ext import StrPromise
 
 from logs.filters.vocabulary import Vocabulary
 from logs.models import REQUEST_TYPES, Cause, RecordType, Status, UsageRecord
+from logs.pricing import unpriced
 from logs.record.details import Details
 from routescope.data.ids import moment_of
 from routescope.text import formatting
 
 
 class Listed(NamedTuple):
-    """What of a record a list may show. Names are looked up: joining them would take as long again."""
+    """What of a record a list may show. Names are looked up: joining them would take as long again.
+
+    ``unpriced`` are the kinds that were used and have no price, as its billing has them.
+    """
 
     id: UUID
     request_id: str
@@ -46,6 +50,7 @@ class Listed(NamedTuple):
     token_id: int | None
     model_id: int | None
     group_id: int | None
+    unpriced: list[dict[str, str]] | None = None
 
     @property
     def created_at(self) -> datetime:
@@ -91,6 +96,9 @@ def _tokens(one: Listed, names: Vocabulary) -> SafeString:
 def _cost(one: Listed, names: Vocabulary) -> str:
     if one.cost is None:
         title, word = _("No price is known for this record."), _("unpriced")
+        if kinds := unpriced.labels(one.unpriced):
+            title = _("No price is known for: %(kinds)s.") % {"kinds": ", ".join(kinds)}
+            word = _("partly unpriced")
         return format_html('<span class="muted" title="{}">{}</span>', title, word)
     return formatting.money_call(one.cost)
 

@@ -5,6 +5,7 @@ from logs.models.content import ContentPolicy, Level, UsageContent
 from logs.models.further_ids import FurtherId
 from logs.models.prices import GroupRatio, ModelPrice
 from logs.models.records import (
+    ADJUSTMENTS,
     CALLS,
     FAILED,
     MONEY_DIGITS,
@@ -32,10 +33,9 @@ from logs.models.rollups import (
 )
 
 __all__ = [
-    "CALLS", "FAILED", "MONEY_DIGITS", "MONEY_PLACES", "REFUNDS", "REQUEST_TYPES", "Cause", "ContentPolicy",
-    "FurtherId", "GroupRatio", "ImportPosition", "KnownSpan", "Level", "ModelPrice", "RecordType", "Rollup",
-    "SpanContent", "Status",
-    "TrafficHour", "UsageContent", "UsageDay", "UsageDayFolded", "UsageHour", "UsageHourFolded",
-    "UsagePending", "UsageRecord", "UsageTotalDay", "UsageTotalDayFolded", "UsageTotalHour",
-    "UsageTotalHourFolded", "permalink_of",
+    "ADJUSTMENTS", "CALLS", "FAILED", "MONEY_DIGITS", "MONEY_PLACES", "REFUNDS", "REQUEST_TYPES", "Cause",
+    "ContentPolicy", "FurtherId", "GroupRatio", "ImportPosition", "KnownSpan", "Level", "ModelPrice",
+    "RecordType", "Rollup", "SpanContent", "Status", "TrafficHour", "UsageContent", "UsageDay",
+    "UsageDayFolded", "UsageHour", "UsageHourFolded", "UsagePending", "UsageRecord", "UsageTotalDay",
+    "UsageTotalDayFolded", "UsageTotalHour", "UsageTotalHourFolded", "permalink_of",
 ]  # fmt: skip

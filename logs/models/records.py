@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 from urllib.parse import urlencode
 
 from django.db import models
@@ -46,7 +47,8 @@ class Status(models.IntegerChoices):
 CALLS = Q(type__in=REQUEST_TYPES)
 FAILED = Q(status=Status.ERROR)
 REFUNDS = Q(type=RecordType.REFUND)
-"""What counts as a request, as an error, as a refund: in the sums as in the records."""
+ADJUSTMENTS = Q(type=RecordType.ADJUSTMENT)
+"""What counts as a request, as an error, as a refund, as an adjustment: in the sums as in the records."""
 
 
 class Cause(models.IntegerChoices):
@@ -157,6 +159,11 @@ class UsageRecord(models.Model):
     def permalink(self) -> str:
         """The path that leads its owner to the record, by its request ID."""
         return permalink_of(self.request_id)
+
+    @property
+    def unpriced(self) -> Any:
+        """What was used and has no price, as ``billing`` keeps it; None for a record that has a price."""
+        return (self.billing or {}).get("unpriced") if self.cost is None else None
 
     @property
     def is_request(self) -> bool:

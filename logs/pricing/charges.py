@@ -8,26 +8,30 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from django.utils.translation import gettext_lazy
 
 from logs.models import MONEY_PLACES
+from logs.pricing.kinds import MILLION
 
 UNIT = Decimal(1).scaleb(-MONEY_PLACES)
 ONE = Decimal(1)
-MILLION = 1_000_000
 WIDE = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _LABELS = {
     "input": gettext_lazy("Input"),
     "cached_input": gettext_lazy("Cached input"),
     "cache_write": gettext_lazy("Cache write"),
-    "cache_write_1h_tokens": gettext_lazy("Cache write, 1 hour"),
+    "cache_write_1h": gettext_lazy("Cache write, 1 hour"),
     "output": gettext_lazy("Output"),
     "reasoning": gettext_lazy("Reasoning"),
     "audio_input": gettext_lazy("Audio input"),
+    "cached_audio": gettext_lazy("Cached audio input"),
     "audio_output": gettext_lazy("Audio output"),
     "image_input": gettext_lazy("Image input"),
     "image_output": gettext_lazy("Image output"),
     "audio_seconds": gettext_lazy("Audio seconds"),
     "video_seconds": gettext_lazy("Video seconds"),
     "characters": gettext_lazy("Characters"),
+    "pages": gettext_lazy("Pages"),
     "web_search": gettext_lazy("Web searches"),
+    "file_search": gettext_lazy("File searches"),
+    "code_session": gettext_lazy("Code sessions"),
     "tool": gettext_lazy("Tools"),
     "guardrails": gettext_lazy("Guardrails"),
     "per_call": gettext_lazy("Call"),

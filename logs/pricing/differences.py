@@ -1,36 +1,43 @@
 """Why a charge is not the catalogue's price: each cause with the amount that it contributes.
 
-From the catalogue's price to the charge in steps, each of which changes one thing: the input's length, its
-cached share, the output, the unit prices, the ratio; then what is no price times quantity. The amounts of the
-steps therefore add up to the difference, exactly.
+From the catalogue's price to the charge in steps, each of which changes one thing: the input's length, the
+shares of it that are cached, written to a cache, audio or images, the output, the unit prices, the ratio;
+then what is no price times quantity. The amounts of the steps therefore add up to the difference, exactly.
+Where the gateway sent no lines, it is the one change that makes the catalogue's price the charge, if there is
+one (`logs.pricing.suppositions`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
 from logs.models import UsageRecord
-from logs.pricing.charges import ONE, UNIT, WIDE
-from logs.pricing.facts import INPUT_ITEMS, OUTPUT_ITEMS, Facts
-from logs.pricing.quotes import Consumed, PriceBook, Quote
-from routescope.text import formatting
+from logs.pricing import suppositions
+from logs.pricing.charges import ONE, UNIT, WIDE, ChargeLine
+from logs.pricing.consumed import Consumed
+from logs.pricing.facts import Facts
+from logs.pricing.kinds import INPUT_ITEMS, OUTPUT_ITEMS
+from logs.pricing.quotes import PriceBook, Quote
+from logs.pricing.suppositions import Difference
 
 ZERO = Decimal(0)
 _SMALL = Decimal("1e-9")
 _PLAIN = dict.fromkeys(INPUT_ITEMS, "input") | dict.fromkeys(OUTPUT_ITEMS, "output")
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One cause of the difference. ``amount`` USD is what it adds to the catalogue's price."""
-
-    cause: str
-    sentence: str
-    amount: Decimal
+_SHARES = (
+    ("cache", "input", ("cached_input",)),
+    ("cache_tier", "cache_write", ("cache_write_1h",)),
+    ("cache_write", "input", ("cache_write",)),
+    ("audio", "input", ("audio_input", "cached_audio")),
+    ("image", "input", ("image_input",)),
+    ("audio", "output", ("audio_output",)),
+    ("image", "output", ("image_output",)),
+    ("reasoning", "output", ("reasoning",)),
+)
+"""Shares of input and output, in the order of the steps: the cause, what they are taken from, their items."""
 
 
 def differences(
@@ -40,9 +47,12 @@ def differences(
     cost = record.cost
     if cost is None or cost == quote.total:
         return []
+    if not cost and not used.succeeded:
+        sentence = _("Not charged, as refused calls are not")
+        return [Difference("not_charged", sentence, -quote.total)]
     if facts is None or not any(line.quantity for line in facts.lines):
-        return [_supposed(cost, quote, book, used)]
-    found = [step for step in _steps(facts, quote) if step.amount]
+        return [suppositions.supposed(cost, quote, book, used)]
+    found = [step for step in _Steps(facts, quote, book, used).steps() if step.amount]
     found += [
         _extra(line.item, line.amount)
         for line in facts.lines
@@ -54,108 +64,162 @@ def differences(
     return found
 
 
-def _steps(facts: Facts, quote: Quote) -> Iterable[Difference]:
-    theirs = {line.item: line for line in facts.lines if line.quantity}
-    ratio = ONE if facts.ratio is None else facts.ratio
-    counts = {line.item: line.quantity or ZERO for line in quote.lines}
-    prices = {line.item: (line.unit_price or ZERO) / line.per for line in quote.lines}
-    sent = {item: line.quantity or ZERO for item, line in theirs.items()}
-    asked = {
-        item: (
-            line.unit_price / line.per
-            if line.unit_price is not None
-            else WIDE.divide(line.amount, WIDE.multiply(sent[item], ratio)) if ratio else ZERO
-        )
-        for item, line in theirs.items()
-    }  # fmt: skip
-    for item in sent:
-        prices.setdefault(item, prices.get(_PLAIN.get(item, ""), ZERO))
-    before = quote.total
+@dataclass
+class _Steps:
+    """From the catalogue's quantities, prices and ratio to the gateway's, one change at a time."""
 
-    def step(cause: str, sentence: str, counts: Mapping[str, Decimal], prices: Mapping[str, Decimal],
-             ratio: Decimal) -> Difference:  # fmt: skip
-        nonlocal before
-        after = _total(counts, prices, ratio)
-        made = Difference(cause, sentence, after - before)
-        before = after
+    facts: Facts
+    quote: Quote
+    book: PriceBook
+    used: Consumed
+    before: Decimal = ZERO
+    ratio: Decimal = ONE
+    counts: dict[str, Decimal] = field(default_factory=dict)
+    prices: dict[str, Decimal] = field(default_factory=dict)
+
+    def steps(self) -> Iterable[Difference]:
+        facts, quote = self.facts, self.quote
+        theirs = {line.item: line for line in facts.lines if line.quantity}
+        ratio = ONE if facts.ratio is None else facts.ratio
+        self.before = quote.total
+        self.counts = {line.item: line.quantity or ZERO for line in quote.lines}
+        self.prices = {line.item: (line.unit_price or ZERO) / line.per for line in quote.lines}
+        # What has no price is part of what was used, and adds nothing to the catalogue's price.
+        for one in quote.missing:
+            self.counts[one.item] = self.counts.get(one.item, ZERO) + (one.quantity or ZERO)
+            self.prices[one.item] = ZERO
+        self.ratio = quote.ratio
+        sent = {item: line.quantity or ZERO for item, line in theirs.items()}
+        asked = {item: _unit_price(line, ratio) for item, line in theirs.items()}
+        for item in sent:
+            self.prices.setdefault(item, self.prices.get(_PLAIN.get(item, ""), ZERO))
+        yield from self._tokens("input", INPUT_ITEMS, sent)
+        yield from self._tokens("output", OUTPUT_ITEMS, sent)
+        yield from self._pieces(sent)
+        yield from self._unit_prices(asked)
+        self.ratio = ratio
+        yield self._step(
+            "ratio",
+            _("Group ratio: the gateway used %(theirs)s, the group's is %(ours)s"),
+            ratio,
+            quote.ratio,
+        )
+
+    def _tokens(self, whole: str, items: Iterable[str], sent: Mapping[str, Decimal]) -> Iterable[Difference]:
+        ours, theirs = _sum(self.counts, items), _sum(sent, items)
+        self.counts = {**self.counts, whole: self.counts.get(whole, ZERO) + theirs - ours}
+        sentence = {
+            "input": _("Input length: the gateway counted %(theirs)s tokens, the record holds %(ours)s"),
+            "output": _("Output length: the gateway counted %(theirs)s tokens, the record holds %(ours)s"),
+        }
+        yield self._step(whole, sentence[whole], theirs, ours)
+        for cause, taken_from, parts in _SHARES:
+            if _PLAIN[parts[0]] != whole:
+                continue
+            had, has = _sum(self.counts, parts), _sum(sent, parts)
+            self.counts = {
+                **self.counts,
+                **{item: sent.get(item, ZERO) for item in parts},
+                taken_from: self.counts.get(taken_from, ZERO) + had - has,
+            }
+            yield self._step(cause, _share(cause), has, had)
+        # Nothing is left to change but what shares were taken from: that is theirs by now.
+        self.counts = {**_without(self.counts, items), **{i: sent[i] for i in items if i in sent}}
+
+    def _pieces(self, sent: Mapping[str, Decimal]) -> Iterable[Difference]:
+        tokens = (*INPUT_ITEMS, *OUTPUT_ITEMS)
+        for item in sorted({*self.counts, *sent} - set(tokens)):
+            had, has = self.counts.get(item, ZERO), sent.get(item, ZERO)
+            self.counts = {**self.counts, item: has}
+            words = _("%(item)s: the gateway counted %(theirs)s, the record holds %(ours)s")
+            yield self._step("items", words, has, had, item=ChargeLine(item, ZERO).label)
+
+    def _unit_prices(self, asked: Mapping[str, Decimal]) -> Iterable[Difference]:
+        """Yield what other unit prices make: another unit, a tier, a model, or another version of them."""
+        for item, price in asked.items():
+            ours = self.prices.get(item, ZERO)
+            if factor := _other_unit(price, ours):
+                self.prices = {**self.prices, item: price}
+                words = _("Unit: %(item)s is charged at %(theirs)s times the catalogue's price of one")
+                yield self._step("unit", words, factor, ONE, item=ChargeLine(item, ZERO).label)
+        missing = {item for item in asked if item in {one.item for one in self.quote.missing}}
+        for item in sorted(missing):
+            self.prices = {**self.prices, item: asked[item]}
+            words = _("%(item)s: the catalogue has no price of it")
+            yield self._step("unpriced", words, ONE, ONE, item=ChargeLine(item, ZERO).label)
+        cause, sentence = self._why_prices(asked)
+        self.prices = dict(asked)
+        yield self._step(cause, sentence, ONE, ONE)
+
+    def _why_prices(self, asked: Mapping[str, Decimal]) -> tuple[str, str]:
+        facts, quote = self.facts, self.quote
+        if (
+            facts.model
+            and facts.model != quote.model
+            and not _same_name(facts.model, quote.model, self.used.model)
+        ):
+            return "model", _(
+                "Another model: the gateway charged %(model)s, the catalogue prices %(known)s"
+            ) % {
+                "model": facts.model,
+                "known": quote.model,
+            }
+        for tier in suppositions.tiers_beside(self.used.tier):
+            other = self.book.quote(replace(self.used, tier=tier))
+            if isinstance(other, Quote) and other.is_whole:
+                prices = {line.item: (line.unit_price or ZERO) / line.per for line in other.lines}
+                if all(abs(prices.get(item, ZERO) - price) < _SMALL for item, price in asked.items()):
+                    return "tier", suppositions.tier_sentence(tier, self.used.tier)
+        words = _(
+            "Price version: the gateway's unit prices (%(version)s) are not the catalogue's (%(known)s)"
+        )
+        return "version", words % {"version": facts.version or _("not told"), "known": quote.version}
+
+    def _step(self, cause: str, sentence: str, theirs: Decimal, ours: Decimal, item: str = "") -> Difference:
+        exact = ZERO
+        for each, count in self.counts.items():
+            price = self.prices.get(each, ZERO)
+            exact = WIDE.add(exact, WIDE.multiply(WIDE.multiply(count, price), self.ratio))
+        after = exact.quantize(UNIT, context=WIDE)
+        made = Difference(cause, suppositions.said(sentence, theirs, ours, item), after - self.before)
+        self.before = after
         return made
 
-    ours, given = _sum(counts, INPUT_ITEMS), _sum(sent, INPUT_ITEMS)
-    counts = {**counts, "input": counts.get("input", ZERO) + given - ours}
-    yield step(
-        "input",
-        _("Input length: the gateway counted %(theirs)s tokens, the record holds %(ours)s")
-        % {"theirs": formatting.exact(given), "ours": formatting.exact(ours)},
-        counts, prices, quote.ratio,
-    )  # fmt: skip
-    cached = counts.get("cached_input", ZERO)
-    counts = {**_without(counts, INPUT_ITEMS), **_only(sent, INPUT_ITEMS)}
-    yield step(
-        "cache",
-        _("Cache share: the gateway charged %(theirs)s tokens as cached, the record holds %(ours)s")
-        % {
-            "theirs": formatting.exact(sent.get("cached_input", ZERO)),
-            "ours": formatting.exact(cached),
-        },
-        counts, prices, quote.ratio,
-    )  # fmt: skip
-    ours, given = _sum(counts, OUTPUT_ITEMS), _sum(sent, OUTPUT_ITEMS)
-    counts = {**_without(counts, OUTPUT_ITEMS), **_only(sent, OUTPUT_ITEMS)}
-    yield step(
-        "output",
-        _("Output length: the gateway counted %(theirs)s tokens, the record holds %(ours)s")
-        % {"theirs": formatting.exact(given), "ours": formatting.exact(ours)},
-        counts, prices, quote.ratio,
-    )  # fmt: skip
-    counts = sent
-    yield step("items", _("Further items that one of the two charges"), counts, prices, quote.ratio)
-    cause, sentence = _why_prices(facts, quote)
-    yield step(cause, sentence, counts, asked, quote.ratio)
-    yield step(
-        "ratio",
-        _("Group ratio: the gateway used %(theirs)s, the group's is %(ours)s")
-        % {"theirs": formatting.plain(ratio), "ours": formatting.plain(quote.ratio)},
-        counts, asked, ratio,
-    )  # fmt: skip
+
+def _share(cause: str) -> str:
+    return {
+        "cache": _("Cache share: the gateway charged %(theirs)s tokens as cached, the record holds %(ours)s"),
+        "cache_tier": _(
+            "Cache tier: the gateway charged %(theirs)s tokens as written for 1 hour, the record holds"
+            " %(ours)s"
+        ),
+        "cache_write": _(
+            "Cache writes: the gateway charged %(theirs)s tokens as written to the cache, the record holds"
+            " %(ours)s"
+        ),
+        "audio": _("Audio: the gateway charged %(theirs)s tokens as audio, the record holds %(ours)s"),
+        "image": _("Images: the gateway charged %(theirs)s tokens as images, the record holds %(ours)s"),
+        "reasoning": _(
+            "Reasoning: the gateway charged %(theirs)s tokens as reasoning, the record holds %(ours)s"
+        ),
+    }[cause]
 
 
-def _why_prices(facts: Facts, quote: Quote) -> tuple[str, str]:
-    if facts.model and facts.model != quote.model:
-        return "model", _("Another model: the gateway charged %(theirs)s, the catalogue prices %(ours)s") % {
-            "theirs": facts.model,
-            "ours": quote.model,
-        }
-    sentence = _("Price version: the gateway's unit prices (%(theirs)s) are not the catalogue's (%(ours)s)")
-    return "version", sentence % {"theirs": facts.version or _("not told"), "ours": quote.version}
+def _unit_price(line: ChargeLine, ratio: Decimal) -> Decimal:
+    """Return what a line asks for one: as it was sent, else as its amount makes it."""
+    if line.unit_price is not None:
+        return line.unit_price / line.per
+    return WIDE.divide(line.amount, WIDE.multiply(line.quantity or ONE, ratio)) if ratio else ZERO
 
 
-def _supposed(cost: Decimal, quote: Quote, book: PriceBook, used: Consumed) -> Difference:
-    """Name the one change that makes the catalogue's price the charge, where the gateway sent no lines."""
-    amount = cost - quote.total
-    bare = book.quote(used, ONE)
-    if bare is not None and bare.total and quote.ratio != ONE and _near(bare.total, cost):
-        sentence = _("Group ratio: the charge is the price without the group's ratio of %(ours)s")
-        return Difference("ratio", sentence % {"ours": formatting.plain(quote.ratio)}, amount)
-    if used.counts.get("cache_read_tokens"):
-        counts = {key: value for key, value in used.counts.items() if key != "cache_read_tokens"}
-        uncached = book.quote(replace(used, counts=counts))
-        if uncached is not None and _near(uncached.total, cost):
-            sentence = _("Cache share: the charge is the price with no input token taken as cached")
-            return Difference("cache", sentence, amount)
-    for version in book.versions(used):
-        other = book.quote(replace(used, at=version))
-        if other is not None and _near(other.total, cost):
-            sentence = _("Price version: the charge is the price of version %(version)s")
-            return Difference("version", sentence % {"version": other.version}, amount)
-    if bare is not None and bare.total:
-        ratio = WIDE.divide(cost, bare.total)
-        if ratio == ratio.quantize(Decimal("0.01")):
-            sentence = _(
-                "Group ratio: the charge is the price times %(theirs)s, the group's ratio is %(ours)s"
-            )
-            ratios = {"theirs": formatting.plain(ratio), "ours": formatting.plain(quote.ratio)}
-            return Difference("ratio", sentence % ratios, amount)
-    return Difference("untold", _("The gateway sent no lines that would explain it"), amount)
+def _other_unit(theirs: Decimal, ours: Decimal) -> Decimal | None:
+    """Return the factor between two prices that are of two units: of seconds and minutes, say."""
+    return suppositions.other_unit(WIDE.divide(theirs, ours)) if theirs and ours else None
+
+
+def _same_name(theirs: str, *ours: str) -> bool:
+    """Whether a gateway's name of a model is the catalogue's, or the record's own."""
+    return theirs.lower() in {name.lower() for name in ours}
 
 
 def _extra(item: str, amount: Decimal) -> Difference:
@@ -169,24 +233,10 @@ def _rest(amount: Decimal) -> Difference:
     return Difference("other", _("Not explained by the lines that the gateway sent"), amount)
 
 
-def _total(counts: Mapping[str, Decimal], prices: Mapping[str, Decimal], ratio: Decimal) -> Decimal:
-    exact = ZERO
-    for item, count in counts.items():
-        exact = WIDE.add(exact, WIDE.multiply(WIDE.multiply(count, prices.get(item, ZERO)), ratio))
-    return exact.quantize(UNIT, context=WIDE)
-
-
-def _near(one: Decimal, other: Decimal) -> bool:
-    return abs(one - other) < _SMALL
-
-
 def _sum(counts: Mapping[str, Decimal], items: Iterable[str]) -> Decimal:
     return sum((counts.get(item, ZERO) for item in items), ZERO)
 
 
-def _only(counts: Mapping[str, Decimal], items: Iterable[str]) -> dict[str, Decimal]:
-    return {item: counts[item] for item in items if item in counts}
-
-
 def _without(counts: Mapping[str, Decimal], items: Iterable[str]) -> dict[str, Decimal]:
-    return {item: count for item, count in counts.items() if item not in items}
+    gone = set(items)
+    return {item: count for item, count in counts.items() if item not in gone}

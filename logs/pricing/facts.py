@@ -15,22 +15,37 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from logs.models import UsageRecord
-from logs.pricing.charges import MILLION, ONE, UNIT, WIDE, ChargeLine
+from logs.pricing.charges import ONE, UNIT, WIDE, ChargeLine
+from logs.pricing.consumed import Consumed
+from logs.pricing.kinds import (
+    MILLION,
+    PIECES,
+    TOKENS,
+    ContradictionError,
+    tokens_by_kind,
+    usual_per,
+)
 
-INPUT_ITEMS = ("input", "cached_input", "cache_write", "audio_input", "image_input")
-OUTPUT_ITEMS = ("output", "reasoning", "audio_output", "image_output")
-_TOKEN_ITEMS = (*INPUT_ITEMS, *OUTPUT_ITEMS)
 _SYNONYMS = {
     "prompt": "input",
     "completion": "output",
     "cache_read": "cached_input",
     "cached": "cached_input",
     "cache_creation": "cache_write",
+    "cache_write_5m": "cache_write",
+    "cache_write_1h_tokens": "cache_write_1h",
     "call": "per_call",
     "image": "per_image",
     "images": "per_image",
     "tools": "tool",
 }
+_PARTS = {
+    "cached_audio": "cached_input",
+    "cache_write_1h": "cache_write",
+    **dict.fromkeys(("cached_input", "cache_write", "audio_input", "image_input"), "input"),
+    **dict.fromkeys(("reasoning", "audio_output", "image_output"), "output"),
+}
+"""What a kind is a part of."""
 _LARGEST = Decimal(10) ** 12
 
 
@@ -65,22 +80,6 @@ def read(record: UsageRecord) -> Facts | None:
     )
 
 
-def token_counts(record: UsageRecord) -> dict[str, Decimal]:
-    """Return a record's tokens by the kind they are charged as; each is in one kind."""
-    cached, written = record.cached_tokens, record.cache_write_tokens or 0
-    heard, said = record.audio_input_tokens or 0, record.audio_output_tokens or 0
-    reasoned = record.reasoning_tokens or 0
-    return {
-        "input": Decimal(max(record.input_tokens - cached - written - heard, 0)),
-        "cached_input": Decimal(cached),
-        "cache_write": Decimal(written),
-        "audio_input": Decimal(heard),
-        "output": Decimal(max(record.output_tokens - said - reasoned, 0)),
-        "reasoning": Decimal(reasoned),
-        "audio_output": Decimal(said),
-    }
-
-
 def number(value: object) -> Decimal | None:
     """Return a number that was sent as such or as text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
@@ -113,8 +112,34 @@ def _lines(record: UsageRecord, sent: Mapping[str, Any], ratio: Decimal) -> Iter
             "cache_write": price * (ONE if written is None else written),
             "audio_input": price * (number(sent.get("audio_ratio")) or ONE),
             "output": out,
+            **_further_prices(sent, price),
         }
-        yield from _by_price(record, prices, ratio)
+        if price > 0:
+            # A ratio of 0 with a charge: a tier's, which these ratios say nothing of.
+            yield from _by_price(record, prices, ratio)
+            yield from _tools(sent, ratio)
+
+
+def _further_prices(sent: Mapping[str, Any], price: Decimal) -> dict[str, Decimal]:
+    """Return the prices of kinds whose ratios new-api sends only where there were such tokens."""
+    heard, said = number(sent.get("audio_ratio")), number(sent.get("audio_completion_ratio"))
+    ratios = {
+        "audio_output": None if heard is None else heard * (ONE if said is None else said),
+        "image_input": number(sent.get("image_ratio")),
+        "cache_write_1h": number(sent.get("cache_creation_ratio_1h")),
+    }
+    return {item: price * ratio for item, ratio in ratios.items() if ratio is not None}
+
+
+def _tools(sent: Mapping[str, Any], ratio: Decimal) -> Iterable[ChargeLine]:
+    """Yield new-api's ``tool_surcharges``: a price for a thousand calls each."""
+    told = sent.get("tool_surcharges")
+    for one in told[:100] if isinstance(told, list) else ():
+        if isinstance(one, dict):
+            count, price = number(one.get("count")), number(one.get("price"))
+            if count is not None and price is not None and count > 0:
+                item = _text(one.get("name")).lower() or "tool"
+                yield ChargeLine.of(item, count, price, 1000, ratio)
 
 
 def _line(line: Mapping[str, Any], ratio: Decimal) -> ChargeLine | None:
@@ -123,7 +148,7 @@ def _line(line: Mapping[str, Any], ratio: Decimal) -> ChargeLine | None:
     quantity = number(line.get("quantity", line.get("tokens")))
     unit_price = number(line.get("unit_price"))
     per = number(line.get("per"))
-    divisor = int(per) if per is not None and per >= 1 else MILLION if item in _TOKEN_ITEMS else 1
+    divisor = int(per) if per is not None and per >= 1 else MILLION if item in TOKENS else 1
     amount = number(line.get("amount"))
     if amount is not None:
         return ChargeLine(item, amount.quantize(UNIT, context=WIDE), quantity, unit_price, divisor)
@@ -133,23 +158,25 @@ def _line(line: Mapping[str, Any], ratio: Decimal) -> ChargeLine | None:
 
 
 def _by_price(record: UsageRecord, unit_prices: Mapping[str, Any], ratio: Decimal) -> Iterable[ChargeLine]:
-    """Yield lines where only prices were sent. A kind without one counts as plain input or output."""
+    """Yield lines where only prices were sent: what has none was charged as what it is part of."""
     prices = {
         _SYNONYMS.get(str(item), str(item)): price
         for item, value in unit_prices.items()
         if (price := number(value)) is not None
     }
-    counts: dict[str, Decimal] = {}
-    for item, count in token_counts(record).items():
-        kind = item if item in prices else "input" if item in INPUT_ITEMS else "output"
-        counts[kind] = counts.get(kind, Decimal(0)) + count
+    used = Consumed.of(record, model_id=None, model="", group_id=None, at=record.created_at).counts
+    parts = {item: whole for item, whole in _PARTS.items() if item not in prices}
+    try:
+        counts = tokens_by_kind(used, parts)
+    except ContradictionError:
+        counts = {"input": used.get("input_tokens", 0), "output": used.get("output_tokens", 0)}
     for item, count in counts.items():
         if count and item in prices:
-            yield ChargeLine.of(item, count, prices[item], MILLION, ratio)
-    pieces = {"per_call": ONE, "per_image": Decimal(record.image_count or 0)}
-    for item, count in pieces.items():
-        if count and item in prices:
-            yield ChargeLine.of(item, count, prices[item], 1, ratio)
+            yield ChargeLine.of(item, Decimal(count), prices[item], MILLION, ratio)
+    for item, name in {**PIECES, "per_call": ""}.items():
+        quantity = Decimal(used.get(name, 0)) if name else ONE
+        if quantity and item in prices:
+            yield ChargeLine.of(item, quantity, prices[item], usual_per(item), ratio)
 
 
 def _ratio(sent: Mapping[str, Any]) -> Decimal | None:

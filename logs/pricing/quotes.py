@@ -1,117 +1,49 @@
-"""What a call costs by the catalogue: `genai-prices`, overlaid by the admin's own versions, times the ratio.
+"""What a call costs by the catalogue, overlaid by the admin's own versions, times the group's ratio.
 
-Prices are those of the call's own time. Nothing here is rounded but the amounts of lines and the total, to
-the 12 decimals of a record's cost; what the rounding of lines leaves over is a line of its own.
+Prices are those of the call's own time, seller and service tier. A kind without a price is never given
+another one's: it is named (`Missing`), and the call stays unpriced as long as there is one. Nothing here is
+rounded but the amounts of lines and the total, to the 12 decimals of a record's cost; what the rounding of
+lines leaves over is a line of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
-from typing import Any, cast
 
-import genai_prices
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from genai_prices import types as base
-from genai_prices.data_snapshot import get_snapshot
-from genai_prices.decompose import compute_leaf_values
-from genai_prices.units import _get_registry
-from genai_prices.validation import validate_priced_units
 
-from accounts.models import AIModel
-from logs.models import GroupRatio, ModelPrice, RecordType, Status, UsageRecord
+from logs.models import GroupRatio, ModelPrice, RecordType
 from logs.models.events import JSONObject, UsageEvent
+from logs.pricing import base, offers
 from logs.pricing.charges import ONE, UNIT, WIDE, ChargeLine, exactly
+from logs.pricing.consumed import Consumed
+from logs.pricing.kinds import (
+    DELIVERED,
+    FREE_UNLESS_PRICED,
+    INPUT_ITEMS,
+    OUTPUT_ITEMS,
+    PIECES,
+    TOKENS,
+    ContradictionError,
+    tokens_by_kind,
+)
+from logs.pricing.offers import AS_OUTPUT, Offer
+from logs.pricing.rates import Rate
+from logs.pricing.sellers import How, NotFound
+from logs.pricing.unpriced import Missing, Unpriced, Why
 
-BASE_VERSION = f"genai-prices {genai_prices.__version__}"
-
-_USAGE = {
-    "input_tokens": "input_tokens",
-    "output_tokens": "output_tokens",
-    "cached_tokens": "cache_read_tokens",
-    "cache_write_tokens": "cache_write_tokens",
-    "reasoning_tokens": "output_reasoning_tokens",
-    "audio_input_tokens": "input_audio_tokens",
-    "audio_output_tokens": "output_audio_tokens",
+ZERO = Decimal(0)
+_SOLD_BY = frozenset(PIECES) & DELIVERED
+_TOLD_BY_TOKENS = {
+    "per_image": ("image_output",),
+    "audio_seconds": ("audio_input", "audio_output", "cached_audio"),
+    "characters": ("audio_output",),
 }
-_QUANTITIES = {
-    "image_input_tokens": "input_image_tokens",
-    "image_output_tokens": "output_image_tokens",
-    "audio_seconds": "audio_seconds",
-    "characters": "input_characters",
-    "web_search_count": "web_searches",
-}
-_ITEMS = {
-    "input_tokens": "input",
-    "cache_read_tokens": "cached_input",
-    "cache_write_tokens": "cache_write",
-    "output_tokens": "output",
-    "output_reasoning_tokens": "reasoning",
-    "input_audio_tokens": "audio_input",
-    "output_audio_tokens": "audio_output",
-    "input_image_tokens": "image_input",
-    "output_image_tokens": "image_output",
-    "input_characters": "characters",
-    "web_searches": "web_search",
-    "requests": "per_call",
-}
-_PRICE_KEYS = {
-    "input": "input_mtok",
-    "cached_input": "cache_read_mtok",
-    "cache_write": "cache_write_mtok",
-    "output": "output_mtok",
-    "reasoning": "output_reasoning_mtok",
-    "audio_input": "input_audio_mtok",
-    "audio_output": "output_audio_mtok",
-    "image_input": "input_image_mtok",
-    "image_output": "output_image_mtok",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Consumed:
-    """What a call used, and what its price depends on. ``counts`` are by the names of `genai-prices`."""
-
-    at: datetime
-    model_id: int | None
-    model: str
-    provider: str | None
-    group_id: int | None
-    counts: Mapping[str, int]
-    images: int = 0
-    succeeded: bool = True
-
-    @classmethod
-    def of(cls, record: UsageRecord | UsageEvent, *, model_id: int | None, model: str, group_id: int | None,
-           at: datetime) -> Consumed:  # fmt: skip
-        counts = {key: value for name, key in _USAGE.items() if (value := getattr(record, name))}
-        for name, key in _QUANTITIES.items():
-            if record.quantities and (value := record.quantities.get(name)):
-                counts[key] = value
-        return cls(
-            at, model_id, model, record.provider, group_id, counts, record.image_count or 0,
-            record.status == Status.SUCCESS,
-        )  # fmt: skip
-
-    @classmethod
-    def of_record(cls, record: UsageRecord) -> Consumed:
-        """Return what a stored record used; its model must be loaded."""
-        model = cast("AIModel | None", record.model)
-        return cls.of(
-            record,
-            model_id=record.model_id,
-            model=model.name if model else "",
-            group_id=record.group_id,
-            at=record.created_at,
-        )
-
-    @property
-    def is_nothing(self) -> bool:
-        return not self.counts and not self.images
+"""Pieces that are but told beside the tokens that are charged for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +51,8 @@ class Quote:
     """The catalogue's price of a usage. ``total`` and the lines' amounts are USD with 12 decimals.
 
     ``rounding`` is what the lines' rounding leaves over: lines + rounding = total, exactly. ``valid_from``
-    None: since before the catalogue began.
+    None: since before the catalogue began. ``missing`` are kinds without a price: ``total`` is then that of
+    the others. ``seller`` is who sells it, for people; ``how`` that is known, None for the admin's prices.
     """
 
     total: Decimal
@@ -130,14 +63,25 @@ class Quote:
     version: str
     valid_from: datetime | None
     model: str
+    tier: str = ""
+    seller: str = ""
+    how: How | None = None
+    missing: tuple[Missing, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was used has a price."""
+        return not self.missing
 
     @property
     def billing(self) -> JSONObject:
-        """The facts as a record keeps them."""
+        """The facts as a record keeps them; with ``unpriced`` where its cost is not known for that."""
         return {
             "source": self.source,
             "currency": "USD",
             "model": self.model,
+            **({"seller": self.seller} if self.seller else {}),
+            **({"service_tier": self.tier} if self.tier else {}),
             "price_version": self.version,
             "valid_from": self.valid_from.isoformat() if self.valid_from else None,
             "group_ratio": f"{self.ratio.normalize():f}",
@@ -152,6 +96,7 @@ class Quote:
                 for line in self.lines
             ]
             + ([{"item": "rounding", "amount": f"{self.rounding:f}"}] if self.rounding else []),
+            **({"unpriced": [one.fact for one in self.missing]} if self.missing else {}),
         }
 
 
@@ -177,20 +122,25 @@ class PriceBook:
         """Return times at which other prices of the usage's model held, newest first: own ones, and now."""
         return [timezone.now(), *(version.valid_from for version in self._prices.get(used.model_id or 0, ()))]
 
-    def quote(self, used: Consumed, ratio: Decimal | None = None) -> Quote | None:
-        """Return what the usage costs; None where no price is known, or where it is not known what was used.
-
-        ``ratio`` stands in for the group's own.
-        """
+    def quote(self, used: Consumed, ratio: Decimal | None = None) -> Quote | Unpriced:
+        """Return what the usage costs, or why that is not known. ``ratio`` stands in for the group's own."""
         if used.is_nothing and not used.succeeded:
-            return Quote(UNIT * 0, (), UNIT * 0, ONE, "catalogue", BASE_VERSION, None, used.model)
+            return Quote(UNIT * 0, (), UNIT * 0, ONE, "catalogue", base.VERSION, None, used.model)
+        if used.is_contradictory:
+            return Unpriced(Why.CONTRADICTION, used.model)
         versions = self._prices.get(used.model_id or 0, ())
-        override = next((version for version in versions if version.valid_from <= used.at), None)
-        return _quote(used, override, self.ratio(used.group_id, used.at) if ratio is None else ratio)
+        own = next(
+            (version for version in versions if version.tier == used.tier and version.valid_from <= used.at),
+            None,
+        )
+        return priced(used, own, self.ratio(used.group_id, used.at) if ratio is None else ratio)
 
 
 def price_events(events: Sequence[UsageEvent], models: Mapping[str, int], groups: Mapping[str, int]) -> None:
-    """Give arriving calls without a cost the catalogue's; those without a known price stay without."""
+    """Give arriving calls without a cost the catalogue's; those without a known price stay without.
+
+    Where only part of what a call used has a price, the call keeps which part and what it comes to.
+    """
     bare = [event for event in events if event.cost is None and event.model and _is_call(event.type)]
     if not bare:
         return
@@ -205,8 +155,9 @@ def price_events(events: Sequence[UsageEvent], models: Mapping[str, int], groups
             group_id=groups[event.group] if event.group else None,
             at=event.created_at,
         )
-        if quote := book.quote(used):
-            event.cost = quote.total
+        quote = book.quote(used)
+        if isinstance(quote, Quote):
+            event.cost = quote.total if quote.is_whole else None
             event.billing = {**quote.billing, "sent": event.billing} if event.billing else quote.billing
 
 
@@ -215,15 +166,27 @@ def is_priced_here(billing: JSONObject | None) -> bool:
     return bool(billing) and (billing or {}).get("source") in ("catalogue", "own")
 
 
+def as_sent(billing: JSONObject | None) -> JSONObject | None:
+    """Return what the gateway sent of a record's billing, without what was priced here."""
+    return (billing or {}).get("sent") if is_priced_here(billing) else billing
+
+
 def trial(price: ModelPrice) -> str | None:
-    """Return why a version cannot price anything; None if it can."""
-    used = Consumed(price.valid_from, price.model_id, price.model.name, None, None, {})
-    try:
-        unit_prices = _merged(used, price)[0]
-        registry = _get_registry()
-        validate_priced_units(tuple(registry.unit_for_price_key(key) for key in unit_prices), registry)
-    except ValueError as error:
-        return _("These prices do not fit together: %(problem)s") % {"problem": error}
+    """Return why a version's prices do not fit together; None if they do.
+
+    Tokens of a part are part of the whole: without a price of input, no call with cached input is priced.
+    """
+    used = Consumed(price.valid_from, price.model_id, price.model.name, None, None, {}, price.tier)
+    offer = offers.find(used)
+    kinds = set(price.by_kind) | (set() if isinstance(offer, NotFound) else set(offer.rates))
+    for whole, parts in (("input", INPUT_ITEMS), ("output", OUTPUT_ITEMS)):
+        if whole not in kinds and (lonely := sorted(kinds & set(parts))):
+            label = ChargeLine(lonely[0], ZERO).label
+            missing = ChargeLine(whole, ZERO).label
+            return _("These prices do not fit together: %(part)s has one, %(whole)s has none.") % {
+                "part": label,
+                "whole": missing,
+            }
     return None
 
 
@@ -231,116 +194,115 @@ def _is_call(kind: int) -> bool:
     return kind in (RecordType.REQUEST, RecordType.TASK)
 
 
-def _quote(used: Consumed, override: ModelPrice | None, ratio: Decimal) -> Quote | None:
-    unit_prices, valid_from, name = _merged(used, override)
-    if not unit_prices and (override is None or not override.is_flat):
-        return None
+def priced(used: Consumed, own: ModelPrice | None, ratio: Decimal) -> Quote | Unpriced:
+    """Return the price of a usage by the catalogue and a version of the admin's own."""
+    offer = offers.find(used)
+    rates: dict[str, Rate] = {}
+    if isinstance(offer, Offer) and not (own and own.is_flat):
+        rates |= offer.rates
+    if own is not None:
+        rates |= {kind: Rate(price, per) for kind, (price, per) in own.by_kind.items()}
+    if isinstance(offer, NotFound) and own is None:
+        return Unpriced.without_seller(offer, used.model)
     try:
-        counted = _leaves(unit_prices, used.counts)
-    except ValueError:
-        # More cached than input tokens, say: a usage that contradicts itself has no price.
-        return None
-    priced = [
-        (item, Decimal(count), price, per)
-        for item, count, price, per in counted
-        if count or item == "per_call"
-    ]
-    if override is not None:
-        if override.per_image is not None and used.images:
-            priced.append(("per_image", Decimal(used.images), override.per_image, 1))
-        if override.per_call is not None:
-            priced = [line for line in priced if line[0] != "per_call"]
-            priced.append(("per_call", ONE, override.per_call, 1))
-    if not used.succeeded:
-        priced = [line for line in priced if line[0] != "per_call"]
-    if not priced and used.succeeded:
-        return None
+        counted, missing = _counted(used, rates, offer if isinstance(offer, Offer) else None, own)
+    except ContradictionError:
+        return Unpriced(Why.CONTRADICTION, used.model)
+    if not counted and not missing and used.succeeded:
+        return Unpriced(Why.NO_USAGE, used.model)
     lines = []
-    exact = Decimal(0)
-    for item, quantity, price, per in priced:
-        exact = WIDE.add(exact, exactly(quantity, price, per, ratio))
-        lines.append(ChargeLine.of(item, quantity, price, per, ratio))
+    exact = ZERO
+    whole = used.counts.get("input_tokens", 0)
+    for kind, quantity in counted:
+        rate, many = rates[kind], Decimal(quantity)
+        price = rate.at(whole)
+        exact = WIDE.add(exact, exactly(many, price, rate.per, ratio))
+        lines.append(ChargeLine.of(kind, many, price, rate.per, ratio))
     total = exact.quantize(UNIT, context=WIDE)
+    sold = offer.sold if isinstance(offer, Offer) and own is None else None
     return Quote(
         total=total,
         lines=tuple(lines),
-        rounding=total - sum((line.amount for line in lines), Decimal(0)),
+        rounding=total - sum((line.amount for line in lines), ZERO),
         ratio=ratio,
-        source="own" if override else "catalogue",
-        version=override.version if override else BASE_VERSION,
-        valid_from=override.valid_from if override else valid_from,
-        model=name,
+        source="own" if own else "catalogue",
+        version=_version(own, offer, (kind for kind, _quantity in counted)),
+        valid_from=own.valid_from if own else offer.since if isinstance(offer, Offer) else None,
+        model=offer.sold.model if isinstance(offer, Offer) else used.model,
+        tier=used.tier,
+        seller=sold.seller if sold else "",
+        how=sold.how if sold else None,
+        missing=tuple(missing),
     )
 
 
-def _merged(used: Consumed, override: ModelPrice | None) -> tuple[dict[str, Any], datetime | None, str]:
-    """Return the unit prices by the base's names, since when they hold, and the model's name there."""
-    if override is not None and override.is_flat:
-        return {}, override.valid_from, used.model
-    found = _find(used.model, used.provider)
-    if found is None:
-        unit_prices: dict[str, Any] = {}
-        valid_from, name = None, used.model
-    else:
-        prices, valid_from = _in_force(found, used.at)
-        unit_prices = {key: value for key, value in prices.__dict__.items() if value is not None}
-        name = found.id
-    if override is not None:
-        unit_prices.update({_PRICE_KEYS[kind]: price for kind, price in override.by_token.items()})
-        if override.per_call is not None:
-            unit_prices.pop("requests_kcount", None)
-    return unit_prices, valid_from, name
+def _version(own: ModelPrice | None, offer: Offer | NotFound, kinds: Iterable[str]) -> str:
+    """Return whose prices were used, as receipts name it."""
+    if own is not None:
+        return own.version
+    return offer.version(kinds) if isinstance(offer, Offer) else base.VERSION
 
 
-@lru_cache(maxsize=4096)
-def _find(model: str, provider: str | None) -> base.ModelInfo | None:
-    """Find a model as its gateway calls it: at its provider, at any, and without a provider's prefix."""
-    snapshot = get_snapshot()
-    bare = model.rpartition("/")[2]
-    for name, at in ((model, provider), (model, None), (bare, provider), (bare, None)):
-        if name and (at is not None or name):
-            try:
-                return snapshot.find_provider_model(name, None, at or None, None)[1]
-            except LookupError:
-                continue
-    return None
+_Counted = list[tuple[str, int | Decimal]]
 
 
-def _in_force(model: base.ModelInfo, at: datetime) -> tuple[base.ModelPrice, datetime | None]:
-    if isinstance(model.prices, list):
-        for conditional in reversed(model.prices):
-            constraint = conditional.constraint
-            if constraint is not None and constraint.active(at):
-                start = getattr(constraint, "start_date", None)
-                since = datetime(start.year, start.month, start.day, tzinfo=UTC) if start else None
-                return conditional.prices, since
-            if constraint is None:
-                return conditional.prices, None
-    return model.get_prices(at), None
+def _counted(
+    used: Consumed, rates: Mapping[str, Rate], offer: Offer | None, own: ModelPrice | None
+) -> tuple[_Counted, list[Missing]]:
+    """Return what is charged, and what would be if it had a price. Raises ContradictionError."""
+    rules = offer.billed_as if offer else AS_OUTPUT
+    tokens = tokens_by_kind(used.counts, {kind: whole for kind, whole in rules.items() if kind not in rates})
+    free = offer.not_charged if offer else frozenset()
+    no_tier = used.tier if offer and own is None and not offer.is_tier_known else ""
+    asks = offer.asks if offer else {}
+    charged: _Counted = []
+    missing: list[Missing] = []
+    # Sold by the piece alone, its tokens cost nothing.
+    sells_pieces = (
+        not no_tier and not rates.keys() & TOKENS and (bool(rates.keys() & _SOLD_BY) or "per_call" in rates)
+    )
+    for kind, count in tokens.items():
+        if not count or sells_pieces:
+            continue
+        if kind in rates:
+            charged.append((kind, count))
+        elif kind not in free:
+            missing.append(Missing(kind, Decimal(count), tier=no_tier, asks=asks.get(kind, "")))
+    for kind, name in PIECES.items():
+        count = used.counts.get(name, 0)
+        if not count or (kind in DELIVERED and not used.succeeded):
+            continue
+        if kind in rates:
+            least = offer.minimum.get(kind) if offer else None
+            charged.append((kind, count if least is None else max(Decimal(count), least)))
+        elif not (
+            kind in free
+            or kind in FREE_UNLESS_PRICED
+            or any(tokens.get(part) for part in _TOLD_BY_TOKENS.get(kind, ()))
+        ):
+            missing.append(Missing(kind, Decimal(count), tier=no_tier, asks=asks.get(kind, "")))
+    if used.succeeded:
+        if "per_call" in rates:
+            charged.append(("per_call", 1))
+        missing += _untold(used, rates, tokens, charged, asks, sells_pieces)
+    return charged, missing
 
 
-def _leaves(unit_prices: Mapping[str, Any], counts: Mapping[str, int]) -> list[tuple[str, Any, Decimal, int]]:
-    """Return (item, quantity, unit price, per) of each priced kind; each token is in one kind only.
-
-    The base's own rules: a kind without a price of its own counts as what it is part of, and a tier's price
-    holds for all tokens. Raises ValueError for counts that contradict each other.
-    """
-    registry = _get_registry()
-    units = {key: registry.unit_for_price_key(key) for key in unit_prices}
-    by_usage = {unit.usage_key: unit for unit in units.values() if unit.usage_key != "requests"}
-    usage = genai_prices.Usage(**counts)
-    try:
-        leaves = dict(compute_leaf_values(set(by_usage), usage, by_usage))
-    except ValueError:
-        # A count of what two kinds share (cached audio) was not given: none is the only figure there is.
-        missing = {key: 0 for key in by_usage if key not in counts}
-        leaves = dict(compute_leaf_values(set(by_usage), genai_prices.Usage(**missing, **counts), by_usage))
-    leaves["requests"] = 1
-    lines = []
-    for key, unit in units.items():
-        price = unit_prices[key]
-        if isinstance(price, base.TieredPrices):
-            reached = [tier.price for tier in price.tiers if counts.get("input_tokens", 0) > tier.start]
-            price = reached[-1] if reached else price.base
-        lines.append((_ITEMS.get(unit.usage_key, unit.usage_key), leaves[unit.usage_key], price, unit.per))
-    return lines
+def _untold(
+    used: Consumed,
+    rates: Mapping[str, Rate],
+    tokens: Mapping[str, int | Decimal],
+    charged: _Counted,
+    asks: Mapping[str, str],
+    sells_pieces: bool,
+) -> Iterable[Missing]:
+    """Yield what must have been used, and is not told: images in tokens, what a model is sold by."""
+    drew = used.counts.get("image_count", 0)
+    dearer = "image_output" in rates and rates["image_output"] != rates.get("output")
+    if drew and dearer and "per_image" not in rates and not tokens.get("image_output"):
+        # Some tokens of the output were images, which cost more: it is not told how many.
+        yield Missing("image_output", None)
+    if sells_pieces and not charged:
+        yield Missing(min(rates.keys() & _SOLD_BY), None)
+    if "per_call" in asks:
+        yield Missing("per_call", ONE, asks=asks["per_call"])

@@ -11,6 +11,8 @@ import msgspec
 
 from accounts.models import AIModel, ApiToken, Group
 from logs.models import Cause, RecordType, Status, UsageRecord
+from logs.pricing import unpriced
+from logs.pricing.quotes import is_priced_here
 from logs.record.details import Details
 from logs.rollups.own_sums import Totals
 from logs.rollups.traffic import Bucket, Peak, Traffic
@@ -71,7 +73,9 @@ class RecordBody(msgspec.Struct, frozen=True):
     audio_input_tokens: int | None
     audio_output_tokens: int | None
     image_count: int | None
-    cost: Annotated[Money | None, msgspec.Meta(description="What was charged; null: no price is known.")]
+    cost: Annotated[Money | None, msgspec.Meta(description="Charged or estimated; null: not known.")]
+    is_estimate: Annotated[bool, msgspec.Meta(description="The gateway did not say what it charged.")]
+    unpriced: Annotated[list[str], msgspec.Meta(description="Kinds that were used and have no price.")]
     upstream_request_id: str | None
     task_id: str | None
     provider: str | None
@@ -105,8 +109,17 @@ class ReceiptBody(msgspec.Struct, frozen=True):
     source: str
     version: str
     lines: list[ReceiptLineBody]
-    catalogue_total: Money | None
+    catalogue_total: Annotated[
+        Money | None,
+        msgspec.Meta(
+            description="The catalogue's price; of what has one, where `unpriced` says what has none."
+        ),
+    ]
     differences: list[DifferenceBody]
+    is_estimate: bool
+    unpriced: Annotated[
+        list[str], msgspec.Meta(description="Why there is no price, or none for all that was used.")
+    ]
 
 
 class VerdictBody(msgspec.Struct, frozen=True):
@@ -192,6 +205,9 @@ class SumsBody(msgspec.Struct, frozen=True):
     cached_tokens: int
     cost: Money
     refunds: Money
+    refund_records: int
+    adjustments: Money
+    adjustment_records: int
 
 
 class StatisticsBody(msgspec.Struct, frozen=True):
@@ -260,6 +276,9 @@ def sums(totals: Totals) -> SumsBody:
         cached_tokens=totals.cached_tokens,
         cost=plain(totals.cost),
         refunds=plain(totals.refunds),
+        refund_records=totals.refund_records,
+        adjustments=plain(totals.adjustments),
+        adjustment_records=totals.adjustment_records,
     )
 
 
@@ -313,6 +332,8 @@ def detail(row: UsageRecord, details: Details) -> RecordDetailBody:
             differences=[
                 DifferenceBody(one.cause, str(one.sentence), plain(one.amount)) for one in receipt.differences
             ],
+            is_estimate=receipt.is_estimate,
+            unpriced=receipt.why_unpriced,
         ),
         verdict=None
         if verdict is None
@@ -346,6 +367,8 @@ def _fields(row: UsageRecord) -> dict[str, Any]:
         "model": model.name if model else None,
         "group": group.called if group else None,
         "cost": _money(row.cost),
+        "is_estimate": row.cost is not None and is_priced_here(row.billing),
+        "unpriced": unpriced.items(row.unpriced),
         "error": FailureBody(*said) if any(said) else None,
     }
 

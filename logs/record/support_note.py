@@ -10,6 +10,8 @@ from django.utils.translation import gettext as _
 from accounts.models import AIModel, ApiToken, Group
 from logs.causes.judging import Verdict
 from logs.models import UsageRecord
+from logs.pricing import receipts, unpriced
+from logs.pricing.quotes import is_priced_here
 from routescope.text import formatting
 from routescope.text.redaction import redacted
 
@@ -40,7 +42,19 @@ def note(record: UsageRecord, verdict: Verdict | None) -> str:
         (_("Provider"), record.provider),
         (_("Duration"), formatting.duration(record.duration_ms) if record.duration_ms is not None else None),
         (_("Tokens"), f"{formatting.exact(record.input_tokens)} › {formatting.exact(record.output_tokens)}"),
-        (_("Cost"), formatting.money_exact(record.cost) if record.cost is not None else _("unpriced")),
+        (_("Cost"), _cost(record)),
         (_("Link"), settings.BASE_URL + record.permalink),
     ]  # fmt: skip
     return "\n".join(f"{label}: {redacted(value)}" for label, value in lines if value)
+
+
+def _cost(record: UsageRecord) -> str:
+    """Return what it cost and whether that was charged; else what of it has no price."""
+    if record.cost is None:
+        kinds = unpriced.labels((record.billing or {}).get("unpriced"))
+        return _("unpriced: %(kinds)s") % {"kinds": ", ".join(kinds)} if kinds else _("unpriced")
+    amount = formatting.money_exact(record.cost)
+    if not is_priced_here(record.billing):
+        return amount
+    words = receipts.total_label(str((record.billing or {}).get("source")), True)
+    return f"{amount} ({words})"

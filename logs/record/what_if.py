@@ -18,6 +18,7 @@ from logs.models import UsageDay, UsageRecord
 from logs.pricing.charges import ChargeLine
 from logs.pricing.quotes import Quote
 from logs.pricing.receipts import repriced
+from logs.pricing.unpriced import Unpriced
 
 
 class _Form(forms.Form):
@@ -43,7 +44,9 @@ class Reprice:
 
     @property
     def difference(self) -> Decimal | None:
-        return None if self.quote is None or self.charged is None else self.quote.total - self.charged
+        if self.quote is None or self.charged is None or not self.quote.is_whole:
+            return None
+        return self.quote.total - self.charged
 
 
 def answer(record: UsageRecord, data: QueryDict, user: User) -> Reprice:
@@ -64,11 +67,14 @@ def answer(record: UsageRecord, data: QueryDict, user: User) -> Reprice:
     if name and group is None:
         problems.append(_("You have no records in a group called “%(name)s”.") % {"name": name})
     else:
-        quote = repriced(
+        found = repriced(
             record, model, group.pk if group else None, _moment(record, form.cleaned_data["day"])
         )
-        if quote is None:
-            problems.append(_("No price is known for “%(model)s” at that time.") % {"model": model})
+        if isinstance(found, Unpriced):
+            problems.append(found.sentence)
+        else:
+            quote = found
+            problems += [missing.sentence for missing in found.missing]
     return Reprice(**asked, quote=quote, problems=problems, charged=record.cost)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db.models import Q, Sum
 
-from logs.models import CALLS, FAILED, REFUNDS, UsageTotalDay, UsageTotalHour
+from logs.models import ADJUSTMENTS, CALLS, FAILED, REFUNDS, UsageTotalDay, UsageTotalHour
 from logs.rollups.own_sums import Totals
 from logs.selection.chosen import Selection
 from routescope.data.ranges import DAY, HOUR, TimeRange, cover, floor
@@ -32,6 +32,9 @@ _SUMS = {
     "sum_cached_tokens": Sum("cached_tokens", default=0),
     "sum_cost": Sum("cost", default=Decimal(0)),
     "sum_refunds": Sum("cost", filter=REFUNDS, default=Decimal(0)),
+    "sum_refund_records": Sum("records", filter=REFUNDS, default=0),
+    "sum_adjustments": Sum("cost", filter=ADJUSTMENTS, default=Decimal(0)),
+    "sum_adjustment_records": Sum("records", filter=ADJUSTMENTS, default=0),
 }
 
 

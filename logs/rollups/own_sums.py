@@ -41,7 +41,8 @@ class Totals:
     """The header's figures. ``records`` are the rows listed; ``requests`` are those that were calls.
 
     ``cost`` is USD with refunds (negative) and adjustments netted; ``unpriced`` counts records without a
-    known price, which add nothing to it.
+    known price, which add nothing to it. Rows that are no calls are refunds and adjustments: how many, and
+    what they come to.
     """
 
     records: int
@@ -53,6 +54,9 @@ class Totals:
     cached_tokens: int
     cost: Decimal
     refunds: Decimal
+    refund_records: int = 0
+    adjustments: Decimal = Decimal(0)
+    adjustment_records: int = 0
 
     @classmethod
     def of(cls, records: Iterable[UsageRecord]) -> Totals:
@@ -71,10 +75,11 @@ class Totals:
             input_tokens=sum(row.input_tokens for row in rows),
             output_tokens=sum(row.output_tokens for row in rows),
             cached_tokens=sum(row.cached_tokens for row in rows),
-            cost=sum((row.cost or Decimal(0) for row in rows), start=Decimal(0)),
-            refunds=sum(
-                (row.cost or Decimal(0) for row in rows if row.type == RecordType.REFUND), start=Decimal(0)
-            ),
+            cost=_cost_of(rows),
+            refunds=_cost_of(row for row in rows if row.type == RecordType.REFUND),
+            refund_records=sum(row.type == RecordType.REFUND for row in rows),
+            adjustments=_cost_of(row for row in rows if row.type == RecordType.ADJUSTMENT),
+            adjustment_records=sum(row.type == RecordType.ADJUSTMENT for row in rows),
         )
 
     def __add__(self, other: Totals) -> Totals:
@@ -111,6 +116,10 @@ class Totals:
 NOTHING = Totals(0, 0, 0, 0, 0, 0, 0, Decimal(0), Decimal(0))
 
 
+def _cost_of(rows: Iterable[UsageRecord]) -> Decimal:
+    return sum((row.cost or Decimal(0) for row in rows), start=Decimal(0))
+
+
 def totals(user: User, selection: Selection) -> Totals:
     """Return the sums of the user's records in a selection: one query, whatever its length.
 
@@ -127,7 +136,8 @@ def added(rows: Iterable[dict[str, Any]]) -> Totals:
 
 def _added(rows: Iterable[dict[str, Any]]) -> Totals:
     records = requests = errors = unpriced = input_tokens = output_tokens = cached_tokens = 0
-    cost = refunds = Decimal(0)
+    refunded = adjusted = 0
+    cost = refunds = adjustments = Decimal(0)
     for row in rows:
         records += row["sum_records"]
         unpriced += row["sum_unpriced"]
@@ -141,9 +151,14 @@ def _added(rows: Iterable[dict[str, Any]]) -> Totals:
             errors += row["sum_records"] if row["status"] == Status.ERROR else 0
         elif row["type"] == RecordType.REFUND:
             refunds += charged
+            refunded += row["sum_records"]
+        elif row["type"] == RecordType.ADJUSTMENT:
+            adjustments += charged
+            adjusted += row["sum_records"]
     return Totals(
-        records, requests, errors, unpriced, input_tokens, output_tokens, cached_tokens, cost, refunds
-    )
+        records, requests, errors, unpriced, input_tokens, output_tokens, cached_tokens, cost, refunds,
+        refunded, adjustments, adjusted,
+    )  # fmt: skip
 
 
 def hours_holding(user: User, selection: Selection, cursor: Cursor, limit: int) -> list[TimeRange]:

@@ -12,7 +12,7 @@ import msgspec
 from accounts.models import AIModel
 from logs.models import RecordType, Status, UsageRecord
 from logs.models.events import COUNTS_READ, Failure, UsageEvent
-from logs.pricing.quotes import is_priced_here
+from logs.pricing.quotes import as_sent, is_priced_here
 from routescope.wire.reading import MAX_COUNT
 
 _WHOLES = ("input_tokens", "output_tokens")
@@ -155,7 +155,7 @@ def event_of(record: UsageRecord) -> UsageEvent:
     plain = {name: getattr(record, name) for name in _PLAIN}
     if is_priced_here(record.billing):
         # Priced from what was known then: to be priced anew from all that is known now.
-        plain |= {"cost": None, "billing": (record.billing or {}).get("sent")}
+        plain |= {"cost": None, "billing": as_sent(record.billing)}
     model: AIModel | None = cast("AIModel | None", record.model)
     failure = Failure(
         type=record.error_type, code=record.error_code, message=record.error_message, param=record.error_param

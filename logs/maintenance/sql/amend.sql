@@ -11,7 +11,11 @@ WITH old AS (
         AND kept.id <= (SELECT id FROM usage_amend ORDER BY id DESC LIMIT 1)
         -- Priced meanwhile by somebody else: a price that stands is never changed.
         AND (kept.cost IS NULL OR kept.cost IS NOT DISTINCT FROM amend.cost)
-        AND (kept.cause, kept.cost) IS DISTINCT FROM (amend.cause, amend.cost)
+        AND (
+            (kept.cause, kept.cost) IS DISTINCT FROM (amend.cause, amend.cost)
+            -- Still without a price, and another part of it has one.
+            OR (kept.cost IS NULL AND amend.billing IS NOT NULL AND kept.billing IS DISTINCT FROM amend.billing)
+        )
     ORDER BY kept.user_id, kept.id
     FOR UPDATE OF kept
 ),

@@ -9,7 +9,7 @@ KINDS = [(0, "Between calls"), (1, "A call"), (2, "The beginning of a stream"), 
 class Migration(migrations.Migration):
     """What is kept of spans for a while, and the IDs by which records are found beside their own."""
 
-    dependencies = [("logs", "0002_rules")]
+    dependencies = [("logs", "0004_units_and_tiers")]
 
     operations = [
         # Halves of streams wait among the other spans.
@@ -101,7 +101,7 @@ class Migration(migrations.Migration):
         ),
         migrations.SeparateDatabaseAndState(
             database_operations=[
-                migrations.RunSQL((Path(__file__).parent / "0003_spans.sql").read_text()),
+                migrations.RunSQL((Path(__file__).parent / "0005_spans.sql").read_text()),
             ],
             state_operations=[
                 migrations.CreateModel(
