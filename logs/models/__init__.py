@@ -36,5 +36,5 @@ __all__ = [
     "ContentPolicy", "FurtherId", "GroupRatio", "ImportPosition", "KnownSpan", "Level", "ModelPrice",
     "RecordType", "Rollup", "SpanContent", "Status", "TrafficHour", "UsageContent", "UsageDay",
     "UsageDayFolded", "UsageHour", "UsageHourFolded", "UsagePending", "UsageRecord", "UsageTotalDay",
-    "UsageTotalDayFolded", "UsageTotalHour", "UsageTotalHourFolded", "permalink_of",
+    "UsageTotalDayFolded", "UsageTotalHour", "UsageTotalHourFolded",
 ]  # fmt: skip
