@@ -7,6 +7,7 @@ from logs.models import Cause
 from tests.error_bodies import Sent
 
 _CALLS: tuple[tuple[str, int | None, str | None, str | None, str, Cause], ...] = (
+    ("Anthropic SDK", None, None, "client_timeout_error", "", Cause.TIMEOUT),
     (
         "Zhipu",
         429,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -11,15 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import Gateway, IngestKey
 from logs.models import UsageRecord
 from tests.clients import upstream as provider
-from tests.clients.places import ENVIRONMENTS, SCRIPTS, command
+from tests.clients.places import ENVIRONMENTS, NODE, SCRIPTS, command
+from tests.web_server import Server, collected, start
+
+__all__ = ["collected", "start"]
 
 _PATIENCE_SECONDS = 60
 _RUN_SECONDS = 240
+_DEADLINES = {"WEB_HEADER_SECONDS": "10", "WEB_STALL_SECONDS": "30"}
+"""What the web server waits for clients by default; its own tests wait for less."""
 FLUSH_SECONDS = 20
 """How often LiteLLM sends here: seldom, as a call that is logged while a batch is on its way is lost."""
 Told = list[dict[str, Any]]
@@ -63,8 +68,9 @@ class Console:
 
 
 @pytest.fixture
-def console(live_server: LiveServer) -> Console:
-    return Console(live_server.url)
+def console(start: Callable[..., Server]) -> Console:
+    server = start(**_DEADLINES)
+    return Console(f"http://127.0.0.1:{server.port}")
 
 
 @pytest.fixture
@@ -72,8 +78,12 @@ def run() -> Callable[..., Told]:
     """Run a script of ``scripts/`` in an environment; return the JSON lines that it prints."""
 
     def call(environment: str, script: str, *arguments: str, **variables: str) -> Told:
+        place = SCRIPTS / script
+        if environment == NODE:
+            # Modules are looked for beside the file that imports them.
+            place = Path(shutil.copy(place, ENVIRONMENTS / NODE))
         done = subprocess.run(
-            [*command(environment), SCRIPTS / script, *arguments],
+            [*command(environment), place, *arguments],
             capture_output=True,
             text=True,
             check=False,

@@ -10,6 +10,10 @@ INSTRUMENTED = (
         ("openai", "opentelemetry-instrumentation-genai-openai"),
     ),
     Client(
+        "opentelemetry-instrumentation-openai-v2", "openai-v2", ("openai", "opentelemetry", "openai-v2"),
+        ("openai", "opentelemetry-instrumentation-openai-v2", "opentelemetry-util-genai"),
+    ),
+    Client(
         "OpenLLMetry openai", "python", ("openai", "openllmetry", "openai"),
         ("openai", "opentelemetry-instrumentation-openai"),
     ),
@@ -21,6 +25,10 @@ INSTRUMENTED = (
     Client(
         "OpenInference langchain", "python", ("langchain", "openinference", "langchain"),
         ("langchain", "langchain-openai", "openai", "openinference-instrumentation-langchain"),
+    ),
+    Client(
+        "LangSmith", "python", ("langsmith", "langsmith", ""),
+        ("langsmith", "langchain", "langchain-openai", "openai"),
     ),
     Client(
         "logfire pydantic-ai", "python", ("pydantic-ai", "logfire", "pydantic-ai"),
@@ -70,3 +78,29 @@ INSTRUMENTED = (
         ("boto3", "openinference-instrumentation-bedrock"),
     ),
 )  # fmt: skip
+
+LITELLM_PACKAGES = ("litellm", "openai", "opentelemetry-sdk")
+LITELLM_SDKS = (
+    Client("LiteLLM SDK generic json_array", "litellm", ("json_array", ""), LITELLM_PACKAGES[:2]),
+    Client("LiteLLM SDK generic ndjson", "litellm", ("ndjson", ""), LITELLM_PACKAGES[:2]),
+    Client("LiteLLM SDK generic single", "litellm", ("single", ""), LITELLM_PACKAGES[:2]),
+    Client("LiteLLM SDK OTel v1", "litellm", ("otel", "v1"), LITELLM_PACKAGES),
+    Client("LiteLLM SDK OTel v2", "litellm", ("otel", "v2"), LITELLM_PACKAGES),
+    Client("LiteLLM SDK generic, then OTel v2", "litellm", ("json_array+otel", "v2"), LITELLM_PACKAGES),
+    Client("LiteLLM SDK OTel v2, then generic", "litellm", ("otel+json_array", "v2"), LITELLM_PACKAGES),
+    Client("LiteLLM SDK OTel v1, then generic", "litellm", ("otel+json_array", "v1"), LITELLM_PACKAGES),
+)
+"""Arguments: what is sent in which order, the version of OpenTelemetry."""
+LITELLM_PROXIES = (
+    Client("LiteLLM proxy generic", "litellm", ("generic", ""), LITELLM_PACKAGES[:2]),
+    Client("LiteLLM proxy OTel v1", "litellm", ("otel", "v1"), LITELLM_PACKAGES),
+    Client("LiteLLM proxy OTel v2", "litellm", ("otel", "v2"), LITELLM_PACKAGES),
+    Client("LiteLLM proxy generic, then OTel v2", "litellm", ("generic+otel", "v2"), LITELLM_PACKAGES),
+    Client("LiteLLM proxy OTel v2, then generic", "litellm", ("otel+generic", "v2"), LITELLM_PACKAGES),
+    Client("LiteLLM proxy generic, then OTel v1", "litellm", ("generic+otel", "v1"), LITELLM_PACKAGES),
+    Client("LiteLLM proxy OTel v1, then generic", "litellm", ("otel+generic", "v1"), LITELLM_PACKAGES),
+)
+
+VERCEL = Client(
+    "Vercel AI SDK", "node", (), ("ai", "@ai-sdk/openai", "@opentelemetry/exporter-trace-otlp-proto")
+)

@@ -150,6 +150,8 @@ ANTHROPIC = {
     "fail 500": _no(500, None, "api_error", "Internal server error", Cause.MODEL_RESPONSE),
     "fail 529": _no(529, None, "overloaded_error", "Overloaded", Cause.MODEL_RESPONSE),
     **_CUT,
+    # Its streams begin with what the input used.
+    "break": Scenario(Used(19, 1), Decimal("0.000072"), cause=Cause.GATEWAY),
 }  # fmt: skip
 
 GOOGLE = {

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 
 from orders import PATIENCE_SECONDS, Call
-from sdk_calls import CHAT, CLAUDE, OPENAI_ORDERS
+from sdk_calls import CHAT, CLAUDE, OPENAI_ORDERS, messages
 
 
 def langchain_calls(upstream: str) -> list[Call]:
@@ -34,6 +34,39 @@ def langchain_calls(upstream: str) -> list[Call]:
     calls = [Call(wire, order, _bound(whole, order)) for wire, order in OPENAI_ORDERS]
     for order in ("ok", "cached", "reasoning", "fail 429", "break"):
         calls.append(Call("openai", order, _bound(stream, order), stream=True))
+    return calls
+
+
+def langsmith_calls(upstream: str) -> list[Call]:
+    """LangChain's calls, and those of OpenAI's SDK as LangSmith wraps it."""
+    import openai
+    from langsmith.wrappers import wrap_openai
+
+    client = wrap_openai(
+        openai.OpenAI(
+            base_url=f"{upstream}/v1", api_key="sk-fake", max_retries=0, timeout=PATIENCE_SECONDS
+        )
+    )
+
+    def whole(order):
+        return client.chat.completions.create(model=CHAT, messages=messages(order)).id
+
+    def stream(order):
+        chunks = client.chat.completions.create(
+            model=CHAT, messages=messages(order), stream=True, stream_options={"include_usage": True}
+        )
+        return [chunk.id for chunk in chunks][-1]
+
+    def response(order):
+        return client.responses.create(model=CHAT, input=order).id
+
+    calls = langchain_calls(upstream)
+    for order in ("ok", "cached", "reasoning", "fail 429", "fail quota", "fail 401"):
+        calls.append(Call("openai", order, _bound(whole, order), "wrapped chat"))
+    for order in ("ok", "cached", "fail 429"):
+        calls.append(Call("openai", order, _bound(stream, order), "wrapped chat", stream=True))
+    for order in ("ok", "cached", "reasoning", "fail 429"):
+        calls.append(Call("openai", order, _bound(response, order), "wrapped responses"))
     return calls
 
 

@@ -18,6 +18,7 @@ CALLS = {
     "google": "sdk_calls:google_calls",
     "bedrock": "sdk_calls:bedrock_calls",
     "langchain": "framework_calls:langchain_calls",
+    "langsmith": "framework_calls:langsmith_calls",
     "agents": "framework_calls:agents_calls",
     "pydantic-ai": "framework_calls:pydantic_calls",
 }

@@ -58,10 +58,20 @@ def set_up(instrumentation: str, sdk: str, console: str, key: str):
     provider.add_span_processor(processor(console, key))
     trace.set_tracer_provider(provider)
     for family in instrumentation.split("+"):
+        if family == "langsmith":
+            os.environ |= {"LANGSMITH_TRACING": "true", "LANGSMITH_TRACING_MODE": "otel"}
+            return lambda: _langsmith_flush(provider)
         if family != "own":
             module, _, name = FAMILIES[family][sdk].partition(":")
             getattr(import_module(module), name)().instrument(tracer_provider=provider)
     return provider.force_flush
+
+
+def _langsmith_flush(provider) -> bool:
+    from langsmith.run_trees import get_cached_client
+
+    get_cached_client().flush()
+    return provider.force_flush()
 
 
 def _logfire(sdk: str, where_to):
