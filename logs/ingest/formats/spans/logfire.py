@@ -31,6 +31,7 @@ _OF_URL = {
     "/v1/messages": "chat",
     "/v1/complete": "text_completion",
 }
+_AGENTS = "logfire.openai_agents"
 _STREAMED = ("chat", "text_completion", "message", "messages")
 _LONGEST = 86_400.0
 """Seconds of a stream that are believed."""
@@ -42,6 +43,9 @@ class Logfire(Dialect):
     def is_call(self, span: Span) -> bool:
         if (url := values.text(span.attributes, ("url",))) is not None and not super().operation(span):
             return url in _OF_URL and self.asked_model(span) is not None
+        if span.scope == _AGENTS and self.asked_model(span) is not None:
+            # Of the OpenAI Agents SDK's spans only those of model calls name a model; failures name no more.
+            return True
         return super().is_call(span)
 
     def operation(self, span: Span) -> str:
