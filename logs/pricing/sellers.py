@@ -78,7 +78,7 @@ _SHAPES = (
     (re.compile(r"databricks-"), "databricks"),
     (re.compile(r"(?:projects/[^/]+/locations/[^/]+/)?publishers/"), "google"),
     (re.compile(r"(?:models|tunedmodels)/"), "google"),
-    (re.compile(r"[a-z0-9.-]+@20\d{6}$"), "google"),
+    (re.compile(r"\A[a-z0-9.-]+@20\d{6}$"), "google"),
 )
 _DATE = re.compile(r"[-@](?:20\d{2}-?[01]\d-?[0-3]\d)$")
 
