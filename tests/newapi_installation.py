@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from logs.ingest.formats.newapi import CONSUME, ERROR
+from logs.ingest.formats.newapi_other import CONSUME, ERROR
 
 NOW = int(time.time()) - 3600
 COLUMNS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import threading
 from datetime import timedelta
@@ -16,11 +17,13 @@ from django.utils import timezone
 from accounts.models import Gateway, User
 from tasks import jobs
 from tasks.following import clock
-from tasks.intake import early_webhooks
+from tasks.intake import early_webhooks, registration
 from tasks.models import AsyncTask, EarlyWebhook, EventKind, ProviderCredential, TaskEvent, TaskStatus
+from tasks.providers.catalogue import built_in
 from tests import task_cast as cast
 from tests.cast import signed_in
 from tests.hook_cast import SECRET, hook, prediction, register, secret
+from tests.test_hooks_fal import Fal
 
 __all__ = ["secret"]
 
@@ -78,6 +81,61 @@ def test_it_speaks_only_for_the_tasks_of_its_own_gateway(
     assert AsyncTask.objects.get().status == TaskStatus.QUEUED
     register(client, other, task_id="task_of_other")
     assert AsyncTask.objects.get(gateway=other).status == TaskStatus.SUCCEEDED
+
+
+SIGNED = {slug: one.webhook for slug, one in built_in().items() if one.webhook.scheme == "standard"}
+
+
+def test_every_signed_kind_is_tried_here_or_with_fals_own_signature() -> None:
+    others = {slug for slug, one in built_in().items() if one.webhook.scheme not in ("none", "standard")}
+    assert others == {"fal"} and len(SIGNED) >= 5
+
+
+@pytest.mark.parametrize("slug", sorted(SIGNED))
+def test_a_webhook_of_every_signed_kind_waits_and_is_applied_once(
+    client: Client, alice: User, gateway: Gateway, slug: str
+) -> None:
+    ProviderCredential.objects.get_or_create(platform=slug, defaults={"webhook_secret": SECRET})
+    names_alone = SIGNED[slug].task_id == "data.id"
+    event = {"type": "response.completed", "data": {"id": "pred-1"}} if names_alone else prediction()
+    assert hook(client, event, platform=slug).json() == {"tasks": 0}
+    assert EarlyWebhook.objects.get().platform == slug
+    register(client, gateway, platform=slug, created_at=timezone.now().isoformat())
+    task = AsyncTask.objects.get()
+    if names_alone:
+        assert task.status == TaskStatus.QUEUED and task.next_poll_at and task.next_poll_at <= clock.now()
+    else:
+        assert task.status == TaskStatus.SUCCEEDED
+    assert TaskEvent.objects.filter(task=task, kind=EventKind.WEBHOOK).count() == 1
+    assert not EarlyWebhook.objects.exists()
+
+
+def test_what_waits_of_fal_is_applied_too(
+    client: Client, alice: User, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Fal(monkeypatch).send(client, "pred-1").json() == {"tasks": 0}
+    register(client, gateway, platform="fal")
+    task = AsyncTask.objects.get()
+    assert task.status == TaskStatus.SUCCEEDED and task.result and task.result[0]["kind"] == "json"
+    assert not EarlyWebhook.objects.exists()
+
+
+def test_a_registration_that_dies_on_its_way_has_taken_in_what_waited(
+    client: Client, alice: User, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook(client, prediction())
+    known, asked = registration._known, itertools.count()
+
+    def dying(*args: Any) -> Any:
+        if next(asked):  # The tasks are in the database, and their reports are next.
+            raise RuntimeError("the server is gone")
+        return known(*args)
+
+    monkeypatch.setattr(registration, "_known", dying)
+    with pytest.raises(AssertionError, match="Send the same again"):
+        register(client, gateway)
+    assert AsyncTask.objects.get().status == TaskStatus.SUCCEEDED
+    assert not EarlyWebhook.objects.exists()
 
 
 def test_only_what_is_signed_waits(client: Client) -> None:

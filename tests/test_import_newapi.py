@@ -15,7 +15,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db.models import Sum
 
-from logs.ingest.formats.newapi import REFUND, NewApiRow, fold
+from logs.ingest.formats.newapi import fold
+from logs.ingest.formats.newapi_other import REFUND
+from logs.ingest.formats.newapi_rows import NewApiRow
 from logs.models import Cause, ImportPosition, RecordType, Status, UsageRecord
 from routescope.newapi import usage
 from routescope.newapi.source import SourceError, open_source

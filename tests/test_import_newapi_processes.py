@@ -51,9 +51,14 @@ def test_following_keeps_up_with_a_living_system(transactional_db: None, install
     environment = {**_environment(), "NEWAPI_DSN": f"sqlite:///{installation.path}"}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        for request_id in ("first", "second", "third"):
-            if request_id != "first":
-                installation.log(**CALL, request_id=request_id)
+        for request_id in ("first", "second", "third", "late"):
+            if request_id == "late":
+                # In the gap that the third left.
+                installation.log(**CALL, request_id=request_id, id=5)
+            elif request_id != "first":
+                installation.log(
+                    **CALL, request_id=request_id, **({"id": 9} if request_id == "third" else {})
+                )
             deadline = time.monotonic() + 120
             while not UsageRecord.objects.filter(request_id=request_id).exists():
                 assert time.monotonic() < deadline, request_id
@@ -62,7 +67,7 @@ def test_following_keeps_up_with_a_living_system(transactional_db: None, install
     finally:
         process.terminate()
         process.wait(120)
-    assert UsageRecord.objects.count() == 3
+    assert UsageRecord.objects.count() == 4
 
 
 def _environment() -> dict[str, str]:

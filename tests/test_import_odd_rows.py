@@ -47,6 +47,12 @@ KEPT: dict[str, dict[str, Any]] = {
     "NUL": {"token_name": "a\x00b", "request_id": "odd\x00"},
     "an ID of 400": {"request_id": "x" * 400},
     "a fraction of a second": {"use_time": 1.25},
+    "a time with a fraction": {"created_at": NOW + 0.5},
+    "a time that is text": {"created_at": str(NOW)},
+    "an endless duration": {"use_time": float("inf")},
+    "an odd stream": {"other": '{"stream_status": "error", "tool_surcharges": {"a": 1}}'},
+    "odd tools": {"other": '{"tool_surcharges": [{"name": 5, "count": "x"}, null]}'},
+    "an odd tier": {"other": '{"billing_mode": "tiered_expr", "expr_b64": "dGllcigi", "matched_tier": 5}'},
     "a deep other": {"other": '{"a":' * 5_000},
     "an odd ratio": {"other": '{"model_ratio": 1e400, "group_ratio": "NaN"}'},
     "an odd time to first token": {"other": '{"frt": 1e400}'},
@@ -205,6 +211,8 @@ def test_a_bad_task_is_named_and_the_others_arrive(source: Source, row: dict[str
         {"properties": '{"origin_model_name": "m\\u0000"}', "task_id": "odd"},
         {"user_id": 2, "task_id": "odd"},
         {"user_id": 3, "task_id": "odd"},
+        {"progress": 30, "task_id": "odd"},
+        {"progress": "soon", "task_id": "odd"},
     ],
 )
 def test_what_can_be_kept_of_an_odd_task_is_kept(source: Source, row: dict[str, Any]) -> None:

@@ -144,8 +144,6 @@ def test_a_status_that_was_not_sent_follows_from_the_error(fields: dict[str, Any
         ({"input_tokens": -1}, "input_tokens"),
         ({"input_tokens": "12"}, "input_tokens: expected `int"),
         ({"output_tokens": 2**31}, "output_tokens"),
-        ({"input_tokens": 1, "cached_tokens": 2}, "which includes it"),
-        ({"output_tokens": 1, "reasoning_tokens": 2}, "which includes it"),
         ({"cost": "NaN"}, "not an amount"),
         ({"cost": "1e30"}, "not an amount"),
         ({"type": "refund", "cost": 1}, "negative cost"),

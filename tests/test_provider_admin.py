@@ -50,6 +50,20 @@ def test_a_sample_shows_what_is_read_from_it(admin_client: Client) -> None:
     assert "This is not JSON" in page
 
 
+def test_a_sample_without_a_base_url_shows_where_links_would_lead(admin_client: Client) -> None:
+    sample = '{"id": "task_1", "status": "Succeeded", "generations": [{"id": "gen_1"}]}'
+    body = {"definition": built_in_source("azure-videos"), "sample": sample}
+    page = admin_client.post(f"{LIST}try/", body).content.decode()
+    assert "https://base-url-of-the-credential/openai/v1/video/generations/gen_1/content" in page
+
+
+def test_a_key_is_kept_for_the_provider_whatever_it_is_called(admin_client: Client) -> None:
+    body = {"platform": "hailuo", "new_api_key": "a-secret-key", "base_url": ""}
+    assert admin_client.post("/admin/tasks/providercredential/add/", body).status_code == 302
+    row = ProviderCredential.objects.get()
+    assert (row.platform, row.key_origins[0]) == ("minimax", "https://api.minimax.io")
+
+
 def test_keys_are_never_shown_and_stay_where_the_box_is_empty(admin_client: Client) -> None:
     body = {"platform": "luma", "new_api_key": "a-secret-key", "new_webhook_secret": "", "base_url": ""}
     assert admin_client.post("/admin/tasks/providercredential/add/", body).status_code == 302

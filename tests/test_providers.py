@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from routescope.encryption import decrypt, encrypt
-from routescope.wire import outbound
 from tasks.following.provider_calls import CannotAskError, ask, fill, poll_url
-from tasks.models import AsyncTask, Provider, ProviderCredential, TaskStatus
+from tasks.models import Provider, TaskStatus
+from tasks.outcomes.causes import judge
+from tasks.providers.catalogue import _plain as catalogue_name
 from tasks.providers.catalogue import built_in, built_in_source, catalogue
 from tasks.providers.definition import Definition, DefinitionError, parse
-from tasks.providers.key_binding import enter_key
 from tasks.providers.reading import read
+from tests.provider_cast import Answers, key_of, task
 
 ANSWERS = Path(__file__).parent / "provider_answers"
 
@@ -38,6 +39,7 @@ def test_an_answer_says_what_the_provider_means(slug: str, case: dict[str, Any])
         case["answer"],
         task_type=definition.types[0],
         task_id=case.get("task_id", "the-id"),
+        base=case.get("base", ""),
     )
     assert finding.status == case["status"]
     for name in ("word", "progress", "result", "failure_code", "failure_message"):
@@ -49,8 +51,11 @@ def test_an_answer_says_what_the_provider_means(slug: str, case: dict[str, Any])
             assert moment is not None and moment.isoformat() == case[name]
     if "lifetime" in case:
         assert finding.lifetime is not None and finding.lifetime.total_seconds() == case["lifetime"]
-    if finding.status in ("failed", "moderated") and "failure_message" in case:
-        assert finding.failure_message
+    if "cause" in case:
+        cause, evidence = judge(
+            str(finding.status), finding.failure_code, finding.failure_message, finding.word
+        )
+        assert cause == case["cause"], evidence
 
 
 def test_every_provider_is_tested_with_every_word_it_knows() -> None:
@@ -90,10 +95,36 @@ def test_gateways_may_call_a_provider_by_several_names(db: None) -> None:
         ("mj", "midjourney-proxy"),
         ("fal_ai", "fal"),
         ("sora", "openai-videos"),
+        ("Hailuo", "minimax"),
+        ("seedance", "volcengine-ark"),
+        ("Ark", "volcengine-ark"),
+        ("volcengine", "volcengine-ark"),
+        ("doubao", "volcengine-ark"),
+        ("doubao-video", "volcengine-ark"),
+        ("kie_ai", "kie"),
+        ("SunoAPI", "sunoapi"),
+        ("suno", "suno"),
+        ("grok", "xai-videos"),
+        ("xAI", "xai-videos"),
+        ("Azure OpenAI", "azure-videos"),
+        ("tencent", "hunyuan"),
+        ("dreamina", "jimeng"),
+        ("pixverse", "pixverse"),
+        ("vidu", "vidu"),
+        ("openai_responses", "openai-responses"),
+        ("gemini-batch", "gemini-batches"),
+        ("vertex-batch", "vertex-batches"),
+        ("mistral", "mistral-batches"),
     ):
         found = known.get(name)
         assert found is not None and found.slug == slug
     assert known.get("nobody") is None and known.label("nobody") == "nobody"
+    assert known.label("doubao-video") == "Volcengine Ark (Seedance)"
+
+
+def test_no_name_means_two_providers() -> None:
+    names = [name for one in built_in().values() for name in (one.slug, *one.aliases)]
+    assert len({catalogue_name(name) for name in names}) == len(names)
 
 
 def test_an_admins_definition_replaces_ours(db: None) -> None:
@@ -141,18 +172,6 @@ def test_urls_are_filled_so_that_ids_cannot_leave_their_place() -> None:
             fill("https://x/{+id}", values)
 
 
-def task(**fields: Any) -> AsyncTask:
-    return AsyncTask(
-        **{"provider_task_id": "1", "type": "image", "poll_parameters": {}, "poll_url": "", **fields}
-    )
-
-
-def key_of(platform: str, key: str) -> ProviderCredential:
-    credential = ProviderCredential(platform=platform)
-    enter_key(credential, key, built_in()[platform])
-    return credential
-
-
 def luma() -> Definition:
     return built_in()["luma"]
 
@@ -164,20 +183,6 @@ def test_a_poll_url_of_another_host_is_not_used() -> None:
     assert poll_url(task(poll_url=named), poll, None) == named
     for other in ("https://bfl.ai.evil.example/x", "https://evil.example/?api.bfl.ai", "https://[broken"):
         assert poll_url(task(poll_url=other), poll, None) == "https://api.bfl.ai/v1/get_result?id=1"
-
-
-class Answers:
-    """Stands in for providers: remembers what it was asked, answers in order."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: tuple[int, Any]) -> None:
-        self.answers = list(answers)
-        self.asked: list[tuple[str, dict[str, str]]] = []
-        monkeypatch.setattr(outbound, "request", self.answer)
-
-    def answer(self, method: str, url: str, *, headers: dict[str, str]) -> outbound.Answer:
-        self.asked.append((url, headers))
-        status, document = self.answers.pop(0)
-        return outbound.Answer(status, {}, json.dumps(document).encode(), url)
 
 
 def test_fal_is_asked_for_its_result_once_it_has_completed(monkeypatch: pytest.MonkeyPatch) -> None:

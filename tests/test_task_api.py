@@ -11,7 +11,15 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Gateway, User
-from tasks.models import AsyncTask, EarlyReport, EventKind, TaskEvent, TaskStatus, TaskType
+from tasks.models import (
+    UNSUCCESSFUL_STATUSES,
+    AsyncTask,
+    EarlyReport,
+    EventKind,
+    TaskEvent,
+    TaskStatus,
+    TaskType,
+)
 from tests import task_cast as cast
 
 pytestmark = pytest.mark.django_db
@@ -114,6 +122,66 @@ def test_the_providers_own_words_are_understood(client: Client, headers: dict[st
     patch(client, headers, {"status": "FAILED", "error": {"code": "INTERNAL", "message": "it broke"}})
     task = AsyncTask.objects.get()
     assert (task.status, task.failure_code, task.failure_message) == ("failed", "INTERNAL", "it broke")
+
+
+@pytest.mark.parametrize("word", ["SUCCEEDED", "Succeeded", "succeeded"])
+def test_our_words_are_understood_in_any_case(client: Client, headers: dict[str, str], word: str) -> None:
+    post(client, headers, body(platform="a-platform-of-ones-own"))
+    patch(client, headers, {"status": word})
+    assert AsyncTask.objects.get().status == TaskStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("platform", "word", "right"),
+    [
+        ("hailuo", "PREPARING", TaskStatus.QUEUED),
+        ("seedance", "Running", TaskStatus.RUNNING),
+        ("jimeng", "Done", TaskStatus.SUCCEEDED),
+        ("jimeng", "50412", TaskStatus.MODERATED),
+        ("pixverse", "7", TaskStatus.MODERATED),
+        ("tencent", "wait", TaskStatus.QUEUED),
+        ("kie", "first_success", TaskStatus.RUNNING),
+        ("Grok", "EXPIRED", TaskStatus.EXPIRED),
+        ("azure", "Preprocessing", TaskStatus.QUEUED),
+        ("gemini-batch", "batch_state_running", TaskStatus.RUNNING),
+        ("mistral", "timeout_exceeded", TaskStatus.EXPIRED),
+        ("veo", "DONE", TaskStatus.SUCCEEDED),
+    ],
+)
+def test_the_words_of_every_provider_are_understood_in_any_case(
+    client: Client, headers: dict[str, str], platform: str, word: str, right: TaskStatus
+) -> None:
+    post(client, headers, body(platform=platform))
+    patch(client, headers, {"status": word})
+    task = AsyncTask.objects.get()
+    assert (task.status, task.provider_status) == (right, word)
+
+
+@pytest.mark.parametrize("status", UNSUCCESSFUL_STATUSES)
+@pytest.mark.parametrize("platform", ["sora", "azure", "a-platform-of-ones-own"])
+def test_a_report_of_a_failure_links_nothing(
+    client: Client, headers: dict[str, str], platform: str, status: TaskStatus
+) -> None:
+    content = "https://gateway.example/v1/videos/video_1/content"
+    post(client, headers, body(platform=platform, status="running", result=content))
+    assert AsyncTask.objects.get().result
+    error = {"code": "moderation_blocked", "message": "Your request was blocked by our moderation system."}
+    patch(client, headers, {"status": status.upper(), "error": error, "result": {"url": content}})
+    patch(client, headers, {"status": status, "result": content})
+    patch(client, headers, {"result": content})
+    task = AsyncTask.objects.get()
+    assert (task.status, task.result, task.failure_code) == (status, None, "moderation_blocked")
+
+
+def test_a_report_of_a_success_in_part_links_what_was_made(client: Client, headers: dict[str, str]) -> None:
+    made = {"url": "https://cdn.example/v.mp4"}
+    post(client, headers, body(status="partially_succeeded", result=made, error="one was refused"))
+    assert AsyncTask.objects.get().result == [{"kind": "video", **made}]
+
+
+def test_a_background_response_is_a_type_of_its_own(client: Client, headers: dict[str, str]) -> None:
+    post(client, headers, body(platform="openai-responses", provider_task_id="resp_1"))
+    assert AsyncTask.objects.get().type == TaskType.RESPONSE
 
 
 def test_a_word_that_nobody_knows_is_kept(client: Client, headers: dict[str, str]) -> None:

@@ -99,7 +99,7 @@ class Run:
         monkeypatch.setattr(clock, "now", timezone.now)
         monkeypatch.setattr(outbound, "request", self.answer)
 
-    def answer(self, method: str, url: str, *, headers: dict[str, str]) -> outbound.Answer:
+    def answer(self, method: str, url: str, *, headers: dict[str, str], **_: Any) -> outbound.Answer:
         self.asked.append(timezone.now())
         body = json.dumps({"id": "lu-1", "state": "dreaming"}).encode()
         return outbound.Answer(self.status, {}, body, url)

@@ -24,6 +24,7 @@ from logs.models import UsageRecord
 from logs.pricing import unpriced
 from logs.pricing.quotes import is_priced_here
 from logs.pricing.receipts import total_label
+from logs.record import tokens
 from logs.record.details import CALLED
 from logs.rollups import everyones_sums, own_sums
 from logs.rollups.own_sums import Totals
@@ -84,7 +85,7 @@ class UsageRecordAdmin(ContentViews, OwnerColumns, KeysetAdmin[UsageRecord]):
             _lazy("Call"),
             {"fields": (("model", "endpoint", "streamed"), ("provider", "channel"), ("ip", "user_agent"))},
         ),
-        (_lazy("Tokens and cost"), {"fields": ("charge_exact", "counts", "quantities_json", "billing_json")}),
+        (_lazy("Tokens and cost"), {"fields": ("charge_exact", "counts", "billing_json")}),
         (
             _lazy("Error"),
             {
@@ -239,16 +240,9 @@ class UsageRecordAdmin(ContentViews, OwnerColumns, KeysetAdmin[UsageRecord]):
 
     @admin.display(description=_lazy("Counts"))
     def counts(self, record: UsageRecord) -> SafeString:
-        return facts(
-            (_("Input tokens"), formatting.exact(record.input_tokens)),
-            (_("of these cached"), formatting.exact(record.cached_tokens)),
-            (_("Cache write"), formatting.exact(record.cache_write_tokens)),
-            (_("Output tokens"), formatting.exact(record.output_tokens)),
-            (_("of these reasoning"), formatting.exact(record.reasoning_tokens)),
-            (_("Audio input"), formatting.exact(record.audio_input_tokens)),
-            (_("Audio output"), formatting.exact(record.audio_output_tokens)),
-            (_("Images"), formatting.exact(record.image_count)),
-        )
+        listed = facts(*tokens.counted(record))
+        how = tokens.how_read(record)
+        return format_html("{}<p>{}</p>", listed, how) if how else listed
 
     @admin.display(description=_lazy("Message"))
     def error_text(self, record: UsageRecord) -> str | SafeString:
@@ -257,10 +251,6 @@ class UsageRecordAdmin(ContentViews, OwnerColumns, KeysetAdmin[UsageRecord]):
         text = format_html('<pre class="text">{}</pre>', record.error_message)
         note = error_texts.note(record.error_message)
         return format_html("{}<p>{}</p>", text, note) if note else text
-
-    @admin.display(description=_lazy("Further quantities"))
-    def quantities_json(self, record: UsageRecord) -> str | SafeString:
-        return pretty_json(record.quantities)
 
     @admin.display(description=_lazy("Billing"))
     def billing_json(self, record: UsageRecord) -> str | SafeString:

@@ -47,6 +47,10 @@ class ImportPosition(models.Model):
     table = models.CharField(_("table"), max_length=100)
     last_id = models.BigIntegerField(_("last ID"), default=0)
     rows = models.BigIntegerField(_("rows"), default=0)
+    gaps = models.JSONField(
+        _("gaps"), default=list, blank=True,
+        help_text=_("IDs below the last one that had no row yet, and may still get one."),
+    )  # fmt: skip
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
 
     class Meta:

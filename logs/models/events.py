@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -59,7 +60,7 @@ class UsageEvent(msgspec.Struct, kw_only=True):
     audio_input_tokens: int | None = None
     audio_output_tokens: int | None = None
     image_count: int | None = None
-    quantities: dict[str, int | float] | None = None
+    quantities: Mapping[str, int | float] | None = None
     cost: Decimal | None = None
     billing: JSONObject | None = None
     error: Failure | None = None

@@ -112,8 +112,34 @@ def _lines(record: UsageRecord, sent: Mapping[str, Any], ratio: Decimal) -> Iter
             "cache_write": price * (ONE if written is None else written),
             "audio_input": price * (number(sent.get("audio_ratio")) or ONE),
             "output": out,
+            **_further_prices(sent, price),
         }
-        yield from _by_price(record, prices, ratio)
+        if price > 0:
+            # A ratio of 0 with a charge: a tier's, which these ratios say nothing of.
+            yield from _by_price(record, prices, ratio)
+            yield from _tools(sent, ratio)
+
+
+def _further_prices(sent: Mapping[str, Any], price: Decimal) -> dict[str, Decimal]:
+    """Return the prices of kinds whose ratios new-api sends only where there were such tokens."""
+    heard, said = number(sent.get("audio_ratio")), number(sent.get("audio_completion_ratio"))
+    ratios = {
+        "audio_output": None if heard is None else heard * (ONE if said is None else said),
+        "image_input": number(sent.get("image_ratio")),
+        "cache_write_1h": number(sent.get("cache_creation_ratio_1h")),
+    }
+    return {item: price * ratio for item, ratio in ratios.items() if ratio is not None}
+
+
+def _tools(sent: Mapping[str, Any], ratio: Decimal) -> Iterable[ChargeLine]:
+    """Yield new-api's ``tool_surcharges``: a price for a thousand calls each."""
+    told = sent.get("tool_surcharges")
+    for one in told[:100] if isinstance(told, list) else ():
+        if isinstance(one, dict):
+            count, price = number(one.get("count")), number(one.get("price"))
+            if count is not None and price is not None and count > 0:
+                item = _text(one.get("name")).lower() or "tool"
+                yield ChargeLine.of(item, count, price, 1000, ratio)
 
 
 def _line(line: Mapping[str, Any], ratio: Decimal) -> ChargeLine | None:

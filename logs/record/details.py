@@ -18,8 +18,10 @@ from logs.causes.judging import Verdict, verdict_on
 from logs.content import contents
 from logs.content.contents import Content
 from logs.models import Level, UsageRecord
+from logs.models.events import COUNTS_READ, JSONObject
 from logs.pricing.quotes import PriceBook
 from logs.pricing.receipts import Receipt, receipt
+from logs.record import tokens
 from logs.record.attempts import Attempt, timeline
 from logs.record.content_shown import ContentShown, shown
 from logs.record.support_note import note
@@ -35,7 +37,9 @@ class Details:
     """``verdict`` is None for a call that succeeded.
 
     ``related`` are the person's other records of the same request or task; ``net`` USD is what all of them
-    charge together. ``error_note`` says what of the error's message was not kept.
+    charge together. ``counted`` are its counts as (label, number), ``how_counted`` says how they were read
+    where that is worth a word, ``metadata`` are its further facts. ``error_note`` says what of the error's
+    message was not kept.
     """
 
     verdict: Verdict | None
@@ -45,6 +49,9 @@ class Details:
     related: list[UsageRecord]
     net: Decimal
     note: str
+    counted: list[tuple[str, str]]
+    how_counted: str
+    metadata: JSONObject
     error_note: StrPromise | None = None
 
 
@@ -84,6 +91,9 @@ def of(user: User, records: Sequence[UsageRecord]) -> dict[UUID, Details]:
             related=related,
             net=sum((one.cost for one in (record, *related) if one.cost is not None), Decimal(0)),
             note=note(record, verdict),
+            counted=tokens.counted(record),
+            how_counted=tokens.how_read(record),
+            metadata={key: value for key, value in (record.metadata or {}).items() if key != COUNTS_READ},
             error_note=error_texts.note(record.error_message),
         )
     return found

@@ -21,6 +21,10 @@ _Record = TypeVar("_Record", bound=msgspec.Struct)
 _GO_MYSQL = re.compile(r"(?P<user>[^:@/]*)(?::(?P<password>.*))?@tcp\((?P<address>[^)]*)\)/(?P<name>[^?]*)")
 _MYSQL_PORT = 3306
 _CONNECT_SECONDS = 15
+_KEY = "id"
+_RUNNING = "SELECT {0}_snapshot_xmin(s), {0}_snapshot_xmax(s) FROM {1}() s"
+_RUNNING_13 = _RUNNING.format("pg", "pg_current_snapshot")
+_RUNNING_12 = _RUNNING.format("txid", "txid_current_snapshot")
 
 
 class Unreadable(msgspec.Struct, frozen=True):
@@ -46,43 +50,72 @@ class _Cursor(Protocol):
 class NewApiSource:
     """An open source. Only ever reads."""
 
-    def __init__(self, connection: Any, name: str, quote: str, mark: str) -> None:
+    def __init__(
+        self, connection: Any, name: str, quote: str, mark: str, transactions: str | None = None
+    ) -> None:
         self._connection = connection
         self._quote = quote
         self._mark = mark
+        self._transactions = transactions
         self.name = name
         """Which database this is, without credentials: under this name its positions are kept."""
 
     def has(self, table: str) -> bool:
         """Tell whether there is such a table."""
         try:
-            self._columns(table)
+            self.columns(table)
         except SourceError:
             return False
         return True
 
+    def columns(self, table: str) -> set[str]:
+        """Return the names of a table's columns. Raises SourceError."""
+        with self._cursor() as cursor:
+            cursor.execute(f"SELECT * FROM {self._quoted(table)} LIMIT 0")  # noqa: S608
+            return {column[0] for column in cursor.description}
+
     def read(
-        self, table: str, record: type[_Record], *, after: int, limit: int, key: str = "id"
+        self,
+        table: str,
+        record: type[_Record],
+        *,
+        after: int,
+        limit: int,
+        within: Sequence[tuple[int, int]] = (),
     ) -> list[_Record | Unreadable]:
-        """Return up to ``limit`` rows with ``key`` above ``after``, in its order.
+        """Return up to ``limit`` rows with ``id`` above ``after``, in its order; of some ranges of ids, or of
+        all.
 
         Columns that this version of the table does not have keep the record's defaults. A row with something
         else in a column than belongs there is an Unreadable: it costs no other. Raises SourceError.
         """
-        wanted = [field for field in record.__struct_fields__ if field in self._columns(table)]
+        there = self.columns(table)
+        wanted = [field for field in record.__struct_fields__ if field in there]
         columns = ", ".join(map(self._quoted, wanted))
+        key, mark = self._quoted(_KEY), self._mark
+        ranges = " OR ".join([f"{key} BETWEEN {mark} AND {mark}"] * len(within))
         query = (
-            f"SELECT {columns} FROM {self._quoted(table)} WHERE {self._quoted(key)} > {self._mark}"  # noqa: S608
-            f" ORDER BY {self._quoted(key)} LIMIT {limit:d}"
+            f"SELECT {columns} FROM {self._quoted(table)} WHERE {key} > {mark}"  # noqa: S608
+            f"{f' AND ({ranges})' if within else ''} ORDER BY {key} LIMIT {limit:d}"
         )
+        parameters = [after, *(end for one in within for end in one)]
         return [
-            _converted(dict(zip(wanted, row, strict=True)), record, key)
-            for row in self._fetch(query, [after])
+            _converted(dict(zip(wanted, row, strict=True)), record) for row in self._fetch(query, parameters)
         ]
 
-    def last(self, table: str, key: str = "id") -> int:
-        """Return the highest key, 0 for an empty table. Raises SourceError."""
-        [[highest]] = self._fetch(f"SELECT max({self._quoted(key)}) FROM {self._quoted(table)}", [])  # noqa: S608
+    def transactions(self) -> tuple[int, int] | None:
+        """Return the oldest transaction that runs and the next one there will be; None but of PostgreSQL.
+
+        Whatever is not to be seen yet is a transaction's between the two, or of one that has yet to begin.
+        """
+        if self._transactions is None:
+            return None
+        [[oldest, following]] = self._fetch(self._transactions, [])
+        return int(oldest), int(following)
+
+    def last(self, table: str) -> int:
+        """Return the highest id, 0 for an empty table. Raises SourceError."""
+        [[highest]] = self._fetch(f"SELECT max({self._quoted(_KEY)}) FROM {self._quoted(table)}", [])  # noqa: S608
         return int(highest or 0)
 
     def user_names(self) -> dict[int, str]:
@@ -92,11 +125,6 @@ class NewApiSource:
             return {key: _text(name) for key, name in self._fetch(query, []) if name and isinstance(key, int)}
         except SourceError:
             return {}
-
-    def _columns(self, table: str) -> set[str]:
-        with self._cursor() as cursor:
-            cursor.execute(f"SELECT * FROM {self._quoted(table)} LIMIT 0")  # noqa: S608
-            return {column[0] for column in cursor.description}
 
     def _fetch(self, query: str, parameters: list[int]) -> Sequence[Sequence[Any]]:
         with self._cursor() as cursor:
@@ -115,13 +143,13 @@ class NewApiSource:
         return f"{self._quote}{name}{self._quote}"
 
 
-def _converted(row: dict[str, Any], record: type[_Record], key: str) -> _Record | Unreadable:
+def _converted(row: dict[str, Any], record: type[_Record]) -> _Record | Unreadable:
     """Return a row as what it should be. Text may come as bytes, and as bytes that are no UTF-8."""
     values = {name: _text(value) if isinstance(value, bytes) else value for name, value in row.items()}
     try:
         return msgspec.convert(values, record, strict=False)
     except (msgspec.ValidationError, OverflowError) as error:
-        number = values.get(key)
+        number = values.get(_KEY)
         found = number if isinstance(number, int) else None
         reason = readable(error) if isinstance(error, msgspec.ValidationError) else str(error)
         return Unreadable(found, reason)
@@ -163,7 +191,8 @@ def _open(dsn: str) -> NewApiSource:
         info = connection.info
         schema = connection.execute("SELECT current_schema()").fetchone()
         name = f"postgresql://{info.host}:{info.port}/{info.dbname}/{schema[0] if schema else ''}"
-        return NewApiSource(connection, name, quote='"', mark="%s")
+        running = _RUNNING_13 if info.server_version >= 130_000 else _RUNNING_12
+        return NewApiSource(connection, name, quote='"', mark="%s", transactions=running)
     if scheme in ("mysql", "mariadb"):
         parts = urlsplit(dsn)
         [socket, *_] = [*parse_qs(parts.query).get("unix_socket", []), None]

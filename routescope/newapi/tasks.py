@@ -1,11 +1,13 @@
 """Importing the ``tasks`` table of a new-api installation: tasks are registered, and move on as its rows do.
 
-Source: model/task.go of new-api. Rows change until a task is final, so they are read anew from the first open
-one on. Registering twice changes nothing: that is also how an interrupted import goes on.
+Source: model/task.go of new-api and one-hub. Rows change until a task is final, so open ones are read anew
+with each look, and the numbers that had no row yet (`routescope.newapi.gaps`) with them. Registering twice
+changes nothing: that is also how an interrupted import goes on, from the beginning.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -14,13 +16,14 @@ from typing import Any
 import msgspec
 
 from accounts.models import Gateway
+from routescope.newapi.gaps import Gaps
 from routescope.newapi.source import NewApiSource, Unreadable
 from routescope.wire import strict_json
 from routescope.wire.strict_json import JSONError
 from tasks.intake.registration import register
 from tasks.intake.reports import MAX_TASKS, Reports, decode
 from tasks.models import AsyncTask, TaskStatus
-from tasks.providers.catalogue import catalogue
+from tasks.providers.catalogue import Catalogue, catalogue
 
 TABLE = "tasks"
 _STATES = {
@@ -48,6 +51,7 @@ _PLATFORMS = {
     "mj": "midjourney-proxy",
 }
 _MAX_RESULT = 32_000
+_MOST_RANGES = 200
 _MAX_REASONS = 50
 
 
@@ -61,7 +65,7 @@ class Row(msgspec.Struct):
     action: str | None = None
     group: str | None = None
     status: str | None = None
-    progress: str | None = None
+    progress: str | float | None = None
     fail_reason: str | None = None
     created_at: int | None = None
     submit_time: int | None = None
@@ -70,17 +74,46 @@ class Row(msgspec.Struct):
     quota: int | None = None
     properties: Any = None
     data: Any = None
+    private_data: str | None = None
+
+
+class _PrivateData(msgspec.Struct):
+    """What is read of a column that holds keys as well: of all else nothing is built."""
+
+    result_url: str | None = None
+
+
+@dataclass(slots=True)
+class Followed:
+    """How far a table has been read, by one process: rows up to ``last_id``, but for ``open`` ones, whose
+    task is not final, and ``gaps``.
+    """
+
+    last_id: int = 0
+    open: set[int] = field(default_factory=set)
+    gaps: Gaps = field(default_factory=Gaps)
+
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        """What is to be read again, in the order of the ids."""
+        found = self.gaps.ranges
+        for number in sorted(self.open):
+            if found and found[-1] == (found[-1][0], number - 1):
+                found[-1] = found[-1][0], number
+            else:
+                found.append((number, number))
+        return sorted(found)
 
 
 @dataclass(slots=True)
 class TaskProgress:
-    """What one pass has done. ``settled_id``: all rows up to it are final, and need not be read again."""
+    """What one pass has done."""
 
     last_id: int = 0
-    settled_id: int = 0
     rows: int = 0
     changed: int = 0
     refused: int = 0
+    given_up: int = 0
     reasons: list[str] = field(default_factory=list)
 
     def refuse(self, reason: str) -> None:
@@ -91,43 +124,87 @@ class TaskProgress:
 
 
 def run(
-    source: NewApiSource, gateway: Gateway, *, quota_per_usd: Decimal, after: int = 0
+    source: NewApiSource, gateway: Gateway, *, quota_per_usd: Decimal, followed: Followed
 ) -> Iterator[TaskProgress]:
-    """Take in all tasks above ``after``; yield after each slice, which is then committed.
+    """Take in what changed or came late, and all tasks that are new; yield after each slice, which is then
+    committed.
 
     Raises SourceError.
     """
-    progress = TaskProgress(last_id=after, settled_id=after)
-    names = source.user_names()
-    providers = catalogue()
-    all_final = True
-    while found := source.read(TABLE, Row, after=progress.last_id, limit=MAX_TASKS):
-        rows = [row for row in found if isinstance(row, Row)]
-        for odd in found:
-            if isinstance(odd, Unreadable):
-                progress.refuse(f"task row {odd.key}: {odd.reason}")
-        keys = [key for row in found if (key := _key(row)) is not None]
+    progress = TaskProgress(last_id=followed.last_id)
+    what = _What(source, gateway, quota_per_usd, catalogue())
+    now = time.time()
+    ranges = followed.ranges
+    for start in range(0, len(ranges), _MOST_RANGES):
+        some = ranges[start : start + _MOST_RANGES]
+        after = some[0][0] - 1
+        while found := source.read(TABLE, Row, after=after, limit=MAX_TASKS, within=some):
+            keys = _take(what, found, followed, progress)
+            followed.gaps.fill(keys)
+            yield progress
+            if len(found) < MAX_TASKS or not keys:
+                break
+            after = keys[-1]
+    while found := source.read(TABLE, Row, after=followed.last_id, limit=MAX_TASKS):
+        running = source.transactions()
+        keys = _take(what, found, followed, progress)
         if not keys:
             break
-        wanted = _not_final_here(gateway, [row for row in rows if row.task_id])
-        if wanted:
-            body = msgspec.json.encode([_report(row, names, quota_per_usd) for row in wanted])
-            taken = register(gateway, _unfollowed(decode(body, providers, registering=True)), providers)
-            progress.changed += taken.accepted
-            for rejected in taken.rejected:
-                progress.refuse(f"task {rejected.task_id}: {rejected.error}")
-        for one in found:
-            # A row that cannot be read does not become readable: it holds nothing up.
-            all_final = all_final and (isinstance(one, Unreadable) or one.status in _FINAL)
-            if all_final and (key := _key(one)) is not None:
-                progress.settled_id = key
-        progress.rows += len(found)
-        progress.last_id = keys[-1]
+        oldest, following = running or (None, None)
+        numbered = [(key, _written(row)) for row in found if (key := _key(row)) is not None]
+        followed.gaps.notice(followed.last_id, numbered, now, following)
+        progress.given_up += followed.gaps.expire(now, oldest)
+        progress.last_id = followed.last_id = keys[-1]
         yield progress
+
+
+@dataclass(slots=True)
+class _What:
+    source: NewApiSource
+    gateway: Gateway
+    quota_per_usd: Decimal
+    providers: Catalogue
+    _names: dict[int, str] | None = None
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Users by their id, read where there is a task to register."""
+        if self._names is None:
+            self._names = self.source.user_names()
+        return self._names
+
+
+def _take(
+    what: _What, found: Sequence[Row | Unreadable], followed: Followed, progress: TaskProgress
+) -> list[int]:
+    """Register the tasks of rows, and return the rows' ids."""
+    for odd in found:
+        if isinstance(odd, Unreadable):
+            # A row that cannot be read does not become readable: it is not looked at again.
+            progress.refuse(f"task row {odd.key}: {odd.reason}")
+    wanted = _not_final_here(what.gateway, [row for row in found if isinstance(row, Row) and row.task_id])
+    if wanted:
+        body = msgspec.json.encode([_report(row, what.names, what.quota_per_usd) for row in wanted])
+        reports = _unfollowed(decode(body, what.providers, registering=True))
+        taken = register(what.gateway, reports, what.providers)
+        progress.changed += taken.accepted
+        for rejected in taken.rejected:
+            progress.refuse(f"task {rejected.task_id}: {rejected.error}")
+    for row in found:
+        if isinstance(row, Row) and row.status not in _FINAL:
+            followed.open.add(row.id)
+        elif (key := _key(row)) is not None:
+            followed.open.discard(key)
+    progress.rows += len(found)
+    return [key for row in found if (key := _key(row)) is not None]
 
 
 def _key(row: Row | Unreadable) -> int | None:
     return row.key if isinstance(row, Unreadable) else row.id
+
+
+def _written(row: Row | Unreadable) -> float | None:
+    return None if isinstance(row, Unreadable) else row.created_at or row.submit_time
 
 
 def _not_final_here(gateway: Gateway, rows: Sequence[Row]) -> list[Row]:
@@ -162,7 +239,7 @@ def _report(row: Row, names: Mapping[int, str], quota_per_usd: Decimal) -> dict[
         "platform": _PLATFORMS.get(row.platform or "", row.platform or None),
         "status": state or row.status or None,
         "provider_status": row.status or None,
-        "progress": row.progress or None,
+        "progress": f"{row.progress:g}%" if isinstance(row.progress, float) else row.progress or None,
         "started_at": row.start_time or None,
         "finished_at": row.finish_time or None,
         "cost": str(Decimal(row.quota) / quota_per_usd) if row.quota and row.quota > 0 else None,
@@ -173,8 +250,18 @@ def _report(row: Row, names: Mapping[int, str], quota_per_usd: Decimal) -> dict[
         told["error"] = {"message": reason or "new-api gives no reason."}
     elif state is TaskStatus.SUCCEEDED:
         # Of a video that succeeded, new-api keeps the address where a failure has its reason.
-        told["result"] = {"url": reason} if reason.startswith("http") else _small(_json(row.data))
+        url = reason if reason.startswith("http") else _result_url(row)
+        told["result"] = {"url": url} if url else _small(_json(row.data))
     return {name: value for name, value in told.items() if value not in (None, "")}
+
+
+def _result_url(row: Row) -> str | None:
+    """Return the address of a result where newer versions keep it."""
+    try:
+        found = msgspec.json.decode(row.private_data or "{}", type=_PrivateData).result_url or ""
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return None
+    return found if found.startswith("http") else None
 
 
 def _json(value: object) -> Any:

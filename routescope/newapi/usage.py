@@ -8,7 +8,7 @@ one request may lie in different slices: the record is then completed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -19,12 +19,15 @@ import msgspec
 
 from accounts.models import Gateway
 from logs.ingest import batches
-from logs.ingest.formats.newapi import QUOTA_PER_USD, TYPES, Call, NewApiRow, fold, together
+from logs.ingest.formats.newapi import IS_CHARGED, QUOTA_PER_USD, Call, fold, together
+from logs.ingest.formats.newapi_other import Dialect, dialect_of
+from logs.ingest.formats.newapi_rows import NewApiRow, is_taken
 from logs.ingest.spans import event_of
 from logs.models import REQUEST_TYPES, ImportPosition, Status, UsageRecord
 from logs.models.events import Batch, UsageEvent
 from routescope.data import apart, limits, room
 from routescope.data.ids import EPOCH, first_id
+from routescope.newapi.gaps import Gaps
 from routescope.newapi.source import NewApiSource, Unreadable
 from routescope.text.identifiers import former, shown
 
@@ -34,14 +37,17 @@ SLICE = 5_000
 _SAME_REQUEST = timedelta(hours=1)
 """How far apart the rows of one request may lie."""
 _SETTLED_SECONDS = 5
-_WRONG_CLOCK_SECONDS = 3600
-"""A row further ahead than this does not hold the others up."""
+_MOST_RANGES = 200
+"""Gaps that are asked for at once: SQLite takes 999 parameters."""
 _MAX_REASONS = 50
 
 
 @dataclass(slots=True)
 class UsageProgress:
-    """What the import has done in this run. ``cost`` is USD, refunds taken off."""
+    """What the import has done in this run. ``cost`` is USD, refunds taken off.
+
+    ``late`` rows came where there were none before; ``given_up`` gaps were more than may be watched.
+    """
 
     last_id: int = 0
     rows: int = 0
@@ -49,6 +55,8 @@ class UsageProgress:
     folded: int = 0
     refunds: int = 0
     other: int = 0
+    late: int = 0
+    given_up: int = 0
     duplicates: int = 0
     refused: int = 0
     cost: Decimal = Decimal(0)
@@ -64,65 +72,135 @@ class UsageProgress:
 def run(
     source: NewApiSource, gateway: Gateway, *, quota_per_usd: Decimal = QUOTA_PER_USD
 ) -> Iterator[UsageProgress]:
-    """Import what lies after the position kept; yield after each slice, which is then committed.
+    """Import what came late, and what lies after the position kept; yield after each slice, which is then
+    committed.
 
     Raises SourceError, and NoRoomError between two slices.
     """
     progress = UsageProgress()
     position, _ = ImportPosition.objects.get_or_create(gateway=gateway, source=source.name[:500], table=TABLE)
+    what = _What(gateway, dialect_of(source.columns(TABLE)), quota_per_usd)
+    for rows in _late(source, position):
+        taken = _committed(partial(_late_slice, what, position, rows, progress))
+        if taken is not None:
+            progress = taken
+            yield progress
     while True:
+        position.refresh_from_db()
         found = source.read(TABLE, NewApiRow, after=position.last_id, limit=SLICE)
+        # After the rows were read: whatever is missing among them is of a transaction before this.
+        running = source.transactions()
         rows = list(takewhile(_is_settled, found))
-        keys = [key for row in rows if (key := _key(row)) is not None]
-        if not keys:
+        if not any(_key(row) is not None for row in rows):
             break
-        with limits.limited(limits.IMPORT), room.for_records():
-            position, taken = apart.together(
-                partial(_slice, gateway, position, rows, keys, quota_per_usd, progress)
-            )
+        taken = _committed(partial(_slice, what, position, rows, running, progress))
         if taken is not None:
             progress = taken
             yield progress
 
 
-def _slice(
-    gateway: Gateway,
-    position: ImportPosition,
-    rows: Sequence[NewApiRow | Unreadable],
-    keys: Sequence[int],
-    quota_per_usd: Decimal,
-    before: UsageProgress,
-) -> tuple[ImportPosition, UsageProgress | None]:
-    """Take a slice in and return what is done by then, None where another import of the source was faster."""
+@dataclass(frozen=True, slots=True)
+class _What:
+    gateway: Gateway
+    dialect: Dialect
+    quota_per_usd: Decimal
+
+
+_Rows = Sequence["NewApiRow | Unreadable"]
+
+
+def _committed(work: Callable[[], UsageProgress | None]) -> UsageProgress | None:
+    with limits.limited(limits.IMPORT), room.for_records():
+        return apart.together(work)
+
+
+def _late(source: NewApiSource, position: ImportPosition) -> Iterator[_Rows]:
+    """Yield the rows that have come where there were none, in slices."""
+    ranges = Gaps(position.gaps).ranges
+    for start in range(0, len(ranges), _MOST_RANGES):
+        some = ranges[start : start + _MOST_RANGES]
+        after = some[0][0] - 1
+        while found := source.read(TABLE, NewApiRow, after=after, limit=SLICE, within=some):
+            yield found
+            if len(found) < SLICE:
+                break
+            after = max((key for row in found if (key := _key(row)) is not None), default=some[-1][1])
+
+
+def _late_slice(
+    what: _What, position: ImportPosition, found: _Rows, before: UsageProgress
+) -> UsageProgress | None:
+    """Take in rows that came late, and return what is done by then, None where there is nothing to take."""
     position = ImportPosition.objects.select_for_update().get(pk=position.pk)
-    if position.last_id >= keys[0]:
-        return position, None
+    gaps = Gaps(position.gaps)
+    rows = [row for row in found if (_key(row) or 0) in gaps and not _is_open(row, what.dialect)]
+    if not rows:
+        return None
     progress = replace(before, reasons=list(before.reasons))
-    _take(gateway, rows, quota_per_usd, progress)
-    progress.last_id = position.last_id = keys[-1]
+    _take(what, rows, progress)
+    progress.late += len(rows)
+    progress.last_id = position.last_id
+    gaps.fill(key for row in rows if (key := _key(row)) is not None)
+    position.gaps = gaps.kept()
     position.rows += len(rows)
     position.save()
-    return position, progress
+    return progress
+
+
+def _slice(
+    what: _What,
+    position: ImportPosition,
+    rows: _Rows,
+    running: tuple[int, int] | None,
+    before: UsageProgress,
+) -> UsageProgress | None:
+    """Take a slice in and return what is done by then, None where another import of the source was faster."""
+    position = ImportPosition.objects.select_for_update().get(pk=position.pk)
+    numbered = [(key, row) for row in rows if (key := _key(row)) is not None]
+    if position.last_id >= numbered[0][0]:
+        return None
+    progress = replace(before, reasons=list(before.reasons))
+    _take(what, [row for row in rows if not _is_open(row, what.dialect)], progress)
+    now = time.time()
+    gaps = Gaps(position.gaps)
+    oldest, following = running or (None, None)
+    gaps.notice(position.last_id, [(key, _written(row)) for key, row in numbered], now, following)
+    for key, row in numbered:
+        if _is_open(row, what.dialect):
+            gaps.wait_for(key, now)
+    progress.given_up += gaps.expire(now, oldest)
+    progress.last_id = position.last_id = numbered[-1][0]
+    position.gaps = gaps.kept()
+    position.rows += len(rows)
+    position.save()
+    return progress
 
 
 def _key(row: NewApiRow | Unreadable) -> int | None:
     return row.key if isinstance(row, Unreadable) else row.id
 
 
+def _written(row: NewApiRow | Unreadable) -> float | None:
+    return None if isinstance(row, Unreadable) else row.created_at
+
+
+def _is_open(row: NewApiRow | Unreadable, dialect: Dialect) -> bool:
+    return isinstance(row, NewApiRow) and dialect.is_open(row.type)
+
+
 def _is_settled(row: NewApiRow | Unreadable) -> bool:
-    """Tell whether all rows before this one are there: rows get ids in one order and appear in another."""
-    if isinstance(row, Unreadable):
-        return True
-    age = time.time() - row.created_at
-    return age >= _SETTLED_SECONDS or age < -_WRONG_CLOCK_SECONDS
+    """Tell whether a row's neighbours had time to come, so that few gaps are seen: the rest come late.
+
+    A row whose clock runs ahead does not hold the others up.
+    """
+    return isinstance(row, Unreadable) or not abs(time.time() - row.created_at) < _SETTLED_SECONDS
 
 
-def _take(
-    gateway: Gateway, found: Sequence[NewApiRow | Unreadable], quota_per_usd: Decimal, progress: UsageProgress
-) -> None:
+def _take(what: _What, found: _Rows, progress: UsageProgress) -> None:
+    gateway = what.gateway
     rows = [row for row in found if isinstance(row, NewApiRow)]
     progress.rows += len(found)
-    progress.other += sum(row.type not in TYPES for row in rows)
+    progress.other += sum(not is_taken(row, what.dialect) for row in rows)
     for row in found:
         if isinstance(row, Unreadable):
             progress.refuse(f"row {row.key}: {row.reason}")
@@ -130,7 +208,7 @@ def _take(
     def refuse(row: NewApiRow, reason: str) -> None:
         progress.refuse(f"{shown(row.request_id or '')}: {reason} (row {row.id})")
 
-    calls = fold(_clean(rows), quota_per_usd, refuse)
+    calls = fold(_clean(rows), what.quota_per_usd, refuse, what.dialect)
     known = _known(gateway, calls)
     new: list[tuple[int, UsageEvent]] = []
     completions = []
@@ -174,7 +252,7 @@ def _take(
 def _clean(rows: Sequence[NewApiRow]) -> Iterator[NewApiRow]:
     """Leave out what PostgreSQL cannot store, which MySQL and SQLite can."""
     for row in rows:
-        for name in ("content", "other", "request_id", "upstream_request_id"):
+        for name in ("content", "other", "metadata", "request_id", "upstream_request_id"):
             text = getattr(row, name)
             if text and "\x00" in text:
                 row = msgspec.structs.replace(row, **{name: text.replace("\x00", "\ufffd")})
@@ -214,4 +292,6 @@ def _known(gateway: Gateway, calls: Sequence[Call]) -> dict[str, list[UsageRecor
 
 def _charge(record: UsageRecord) -> int | None:
     """Return the row that charged a record, None while all its attempts failed."""
-    return (record.metadata or {}).get("log_id") if record.status == Status.SUCCESS else None
+    metadata = record.metadata or {}
+    is_charged = record.status == Status.SUCCESS or metadata.get(IS_CHARGED) is True
+    return metadata.get("log_id") if is_charged else None

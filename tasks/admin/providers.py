@@ -28,6 +28,8 @@ from tasks.providers.reading import Finding, read
 from tasks.providers.search import ReadingError
 
 _MOST_SAMPLE = 200_000
+_NO_BASE = "https://base-url-of-the-credential"
+"""Stands for the base URL where a definition has none, in the links that are made of a sample."""
 _Model = TypeVar("_Model", bound=models.Model)
 
 
@@ -138,6 +140,7 @@ class ProviderAdmin(AuditedAdmin[Provider]):
                     strict_json.decode(form.cleaned_data["sample"], nan_is_null=True),
                     task_type=definition.types[0] if definition.types else TaskType.OTHER,
                     task_id="task-id",
+                    base=(definition.poll.base if definition.poll else "") or _NO_BASE,
                 )
             except ReadingError as error:
                 form.add_error("definition", str(error))
@@ -191,6 +194,12 @@ class CredentialForm(forms.ModelForm[ProviderCredential]):
     class Meta:
         model = ProviderCredential
         fields = ("platform", "gateway", "base_url")
+
+    def clean_platform(self) -> str:
+        """Return the provider's own name, as tasks have it, for whatever gateways may call it."""
+        name = str(self.cleaned_data["platform"])
+        definition = catalogue().get(name)
+        return definition.slug if definition else name
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

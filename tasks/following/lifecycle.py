@@ -21,13 +21,14 @@ from django.utils import timezone
 from tasks.following import refunds
 from tasks.models import (
     OPEN_STATUSES,
+    UNSUCCESSFUL_STATUSES,
     AsyncTask,
     EventReason,
     TaskEvent,
     TaskStatus,
 )
 from tasks.outcomes import privacy
-from tasks.outcomes.observations import Observation
+from tasks.outcomes.observations import Observation, without_media
 
 MAX_CODE = 100
 MAX_MESSAGE = 8_000
@@ -157,6 +158,8 @@ def _apply(task: AsyncTask, seen: Observation, now: datetime) -> None:
     else:
         task.result = task.result or seen.result
         task.cost = task.cost if task.cost is not None else seen.cost
+    if not final_before and task.status in UNSUCCESSFUL_STATUSES and not seen.result:
+        task.result = without_media(task.result)
     task.result_expires_at = task.result_expires_at or seen.result_expires_at
     task.failure_code = task.failure_code or storable(seen.failure_code)[:MAX_CODE]
     if not task.failure_message and seen.failure_message:

@@ -12,6 +12,8 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError
 from django.db.models import F
 
+from routescope.causes import engine
+from routescope.causes.rules import Why
 from routescope.encryption import DecryptionError
 from routescope.wire.outbound import (
     ForbiddenAddressError,
@@ -208,19 +210,29 @@ def told_by(finding: Finding, seen: Observation, definition: Definition) -> Obse
 def _unanswered(asked: Asked, seen: Observation) -> _Told:
     wanted = asked.retry_after
     pause = None if wanted is None else timedelta(seconds=min(wanted, health.LONGEST_PAUSE.total_seconds()))
-    if asked.status == 429:
+    complaint = _complaint(asked.finding)
+    if asked.status == 429 or complaint is Why.RATE_LIMIT:
         seen = replace(seen, reason=EventReason.SLOWED)
         return _Told(seen, answered=False, pause=pause or health.PAUSE)
-    if asked.status in (401, 403):
+    if asked.status in (401, 403) or complaint is Why.PERMISSION:
         seen = replace(seen, reason=EventReason.NOT_ALLOWED)
         # Of this gateway's key; another gateway's may be good, so the host is not paused.
         return _Told(seen, answered=False)
-    if asked.status in (404, 410):
+    if asked.status in (404, 410) or asked.is_unknown:
         return _Told(replace(seen, reason=EventReason.NOT_FOUND), answered=False)
     if asked.status >= 500:
         seen = replace(seen, reason=EventReason.NO_ANSWER)
         return _Told(seen, answered=False, pause=pause, unhealthy=f"HTTP {asked.status}")
     return _Told(replace(seen, reason=EventReason.UNREADABLE), answered=False)
+
+
+def _complaint(finding: Finding | None) -> Why | None:
+    """Return what an answer with HTTP 200 complains of that tells no state: some providers answer so to a key
+    that is none, or to too many requests.
+    """
+    if finding is None or not (finding.failure_code or finding.failure_message):
+        return None
+    return engine.judge(finding.failure_code, None, finding.failure_message, None)[0].why
 
 
 def _next(task: AsyncTask, definition: Definition | None, told: _Told | None, now: datetime) -> datetime:

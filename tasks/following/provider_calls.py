@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from urllib.parse import quote, urlencode, urlsplit
+from uuid import uuid4
 
 from routescope.wire import outbound
 from routescope.wire.outbound import Answer, OutboundError
@@ -19,10 +20,16 @@ from tasks.models import AsyncTask, ProviderCredential, TaskStatus
 from tasks.providers import key_binding
 from tasks.providers.definition import Auth, Definition, Poll
 from tasks.providers.reading import Finding, find_text, read
+from tasks.providers.refusals import refusal_in
 
 MAX_HOST = 260
 SHORTEST_SECRET = 8
 """Characters of a key that is looked for in answers: a shorter one stands in them by chance."""
+_ACCEPTED = 202
+_OF_KEYS_AND_LIMITS = (401, 403, 408, 429)
+"""HTTP statuses that say nothing of a task, whatever expired."""
+_LONGEST_URL = 2000
+_UUID = "{uuid}"
 _SLOT = re.compile(r"\{(\+?)(\w+)\}")
 
 
@@ -32,7 +39,8 @@ class CannotAskError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A provider's answer. ``finding`` None: it was no answer about the task (see ``status``).
+    """A provider's answer. ``finding`` None, or without a state: it was no answer about the task (see
+    ``status``, and what the finding complains of). ``is_unknown``: it says that it does not know the task.
 
     ``note`` says what is wrong with it, ``excerpt`` is its beginning.
     """
@@ -42,6 +50,7 @@ class Asked:
     retry_after: float | None
     note: str = ""
     excerpt: str = ""
+    is_unknown: bool = False
 
 
 def ask(task: AsyncTask, definition: Definition, credential: ProviderCredential | None) -> Asked:
@@ -53,20 +62,23 @@ def ask(task: AsyncTask, definition: Definition, credential: ProviderCredential 
     poll = definition.poll
     if poll is None:
         raise CannotAskError("The provider's definition has no [poll].")
-    url = poll_url(task, poll, credential)
-    answer = _get(url, definition, credential)
-    if answer.status != 200:
-        return Asked(answer.status, None, answer.retry_after, excerpt=_excerpt(answer))
+    answer = _get(poll_url(task, poll, credential), definition, credential)
+    if not 200 <= answer.status < 300:
+        return _refused(answer)
+    if answer.status == _ACCEPTED and not answer.body.strip():
+        # "Accepted for processing, but the processing has not been completed" (RFC 9110): xAI says no more.
+        return Asked(answer.status, Finding(status=TaskStatus.RUNNING), answer.retry_after)
     try:
         document = answer.json()
     except JSONError as error:
         return Asked(answer.status, None, answer.retry_after, f"no JSON ({error})", _excerpt(answer))
-    finding = _finding(definition, document, task)
-    if poll.follow and finding.status in (TaskStatus.SUCCEEDED, TaskStatus.PARTIALLY_SUCCEEDED):
-        named = find_text(poll.follow.path, document, 2000)
-        if not named or not _may_ask(named, poll, credential):
-            named = fill(poll.follow.url, _values(task, poll, credential))
-        result = _get(named, definition, credential)
+    base = _values(task, poll, credential)["base"]
+    finding = _finding(definition, document, task, base)
+    if finding.status is None:
+        return _refused(answer, finding)
+    made = finding.status in (TaskStatus.SUCCEEDED, TaskStatus.PARTIALLY_SUCCEEDED)
+    if made and (following := _next_url(document, task, poll, credential)):
+        result = _get(following, definition, credential)
         if result.status == 429 or result.status >= 500:
             return Asked(result.status, None, result.retry_after, excerpt=_excerpt(result))
         try:
@@ -74,8 +86,44 @@ def ask(task: AsyncTask, definition: Definition, credential: ProviderCredential 
             document = {**first, "_result": result.json(), "_result_status": result.status}
         except JSONError as error:
             return Asked(result.status, None, None, f"no JSON ({error})", _excerpt(result))
-        finding = _finding(definition, document, task)
+        finding = _finding(definition, document, task, base)
     return Asked(answer.status, finding, answer.retry_after)
+
+
+def _refused(answer: Answer, finding: Finding | None = None) -> Asked:
+    """Return an answer that tells no state of the task, or that it has expired at the provider's.
+
+    ``finding`` is what the definition reads in it, where the HTTP status is that of an answer.
+    """
+    try:
+        refusal = refusal_in(answer.json()) if answer.status not in _OF_KEYS_AND_LIMITS else None
+    except JSONError:
+        refusal = None
+    if refusal and refusal.expired and answer.status < 500:
+        ended = Finding(
+            status=TaskStatus.EXPIRED,
+            failure_code=(finding.failure_code if finding else "") or refusal.code,
+            failure_message=refusal.text,
+        )
+        return Asked(answer.status, ended, answer.retry_after)
+    return Asked(
+        answer.status,
+        finding,
+        answer.retry_after,
+        excerpt=_excerpt(answer),
+        is_unknown=refusal is not None and answer.status < 500,
+    )
+
+
+def _next_url(document: JSON, task: AsyncTask, poll: Poll, credential: ProviderCredential | None) -> str:
+    """Return where the result is asked for, if the first answer tells; nothing where it is all there is."""
+    if poll.follow is None:
+        return ""
+    named = find_text(poll.follow.path, document, _LONGEST_URL)
+    if named and _may_ask(named, poll, credential):
+        return named
+    told = {name: find_text(path, document, _LONGEST_URL) for name, path in poll.follow.values.items()}
+    return fill(poll.follow.url, _values(task, poll, credential) | told) if all(told.values()) else ""
 
 
 def host_asked(task: AsyncTask, definition: Definition | None, credential: ProviderCredential | None) -> str:
@@ -142,20 +190,21 @@ def _may_ask(url: str, poll: Poll, credential: ProviderCredential | None) -> boo
     return bool(host) and any(pattern == "*" or fnmatchcase(host, pattern) for pattern in poll.hosts)
 
 
-def _finding(definition: Definition, document: JSON, task: AsyncTask) -> Finding:
-    return read(definition.reading, document, task_type=task.type, task_id=task.provider_task_id)
+def _finding(definition: Definition, document: JSON, task: AsyncTask, base: str) -> Finding:
+    return read(definition.reading, document, task_type=task.type, task_id=task.provider_task_id, base=base)
 
 
 def _get(url: str, definition: Definition, credential: ProviderCredential | None) -> Answer:
     assert definition.poll is not None  # noqa: S101  # ask() has seen to it
-    headers = dict(definition.poll.headers)
+    poll = definition.poll
+    headers = {name: value.replace(_UUID, str(uuid4())) for name, value in poll.headers.items()}
     key = credential.api_key.reveal() if credential else ""
     if credential is None or not key or definition.auth.scheme == "none":
-        return outbound.request(definition.poll.method, url, headers=headers)
+        return outbound.request(poll.method, url, headers=headers, limit=poll.most_bytes)
     key_binding.require_bound(credential, definition, url)
     url = _authorise(url, headers, definition.auth, key)
     try:
-        answer = outbound.request(definition.poll.method, url, headers=headers)
+        answer = outbound.request(poll.method, url, headers=headers, limit=poll.most_bytes)
     except OutboundError as error:
         # A library that refuses a header says which.
         raise type(error)(_without(key, str(error).encode()).decode()) from None

@@ -77,7 +77,7 @@ def register(gateway: Gateway, reports: Reports, catalogue: Catalogue) -> Taken:
     timely = _timely(reports.reports, now, taken)
     known = _known(gateway, [report.task_id for _, report in timely])
     fresh = {report.task_id: report for _, report in reversed(timely) if report.task_id not in known}
-    new = _insert(gateway, list(fresh.values()), now)
+    new = _insert(gateway, list(fresh.values()), now, catalogue)
     ids = _known(gateway, [report.task_id for _, report in timely])
     named: set[UUID] = set()
     for _, report in timely:
@@ -188,8 +188,10 @@ def _known(gateway: Gateway, task_ids: Sequence[str]) -> dict[str, _Known]:
     return {task_id: _Known(pk, platform, kind) for task_id, pk, platform, kind in found}
 
 
-def _insert(gateway: Gateway, reports: Sequence[Report], now: datetime) -> set[UUID]:
-    """Insert tasks as queued; return the ids of those that nobody else inserted meanwhile."""
+def _insert(gateway: Gateway, reports: Sequence[Report], now: datetime, catalogue: Catalogue) -> set[UUID]:
+    """Insert tasks as queued, with what webhooks said of them beforehand; return the ids of those that nobody
+    else inserted meanwhile.
+    """
     if not reports:
         return set()
     names = resolve(
@@ -204,7 +206,11 @@ def _insert(gateway: Gateway, reports: Sequence[Report], now: datetime) -> set[U
         row.poll_host = host_asked(row, one.definition, credentials.get(row.platform))
     with transaction.atomic():
         AsyncTask.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
-        return _note_submissions([row.pk for row in rows])
+        new = _note_submissions([row.pk for row in rows])
+        # No crash comes between a task and what waited for it. What came while this transaction was not yet
+        # to be seen, nor it by the webhook, is looked for again after the commit.
+        _apply_webhooks(new, catalogue)
+    return new
 
 
 def _credentials(gateway: Gateway, platforms: set[str]) -> dict[str, ProviderCredential]:

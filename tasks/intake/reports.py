@@ -30,8 +30,9 @@ from tasks.models import MAX_ID_BYTES, UNSUCCESSFUL_STATUSES, EventKind, TaskSta
 from tasks.outcomes.observations import Observation
 from tasks.outcomes.privacy import address
 from tasks.providers.catalogue import Catalogue
-from tasks.providers.definition import Definition, Piece, Reading
-from tasks.providers.reading import pieces_of, progress_of, state_of
+from tasks.providers.definition import Definition, Reading
+from tasks.providers.reading import progress_of, state_of
+from tasks.providers.results import result_told
 
 MAX_TASKS = 1_000
 """Tasks in one request: each changes in a transaction of its own."""
@@ -140,7 +141,8 @@ class Report:
             progress=self.progress,
             started_at=self.started_at,
             finished_at=self.finished_at,
-            result=pieces_of(Piece("@"), self.result, task_type) or None,
+            result=result_told(self.result, status=status, task_type=task_type, definition=definition)
+            or None,
             result_expires_at=self.result_expires_at,
             failure_code=self.failure_code,
             failure_message=self.failure_message,
@@ -300,11 +302,12 @@ def _key(value: JSON) -> str:
 
 
 def _status(word: str, definition: Definition | None) -> TaskStatus | None:
-    """Read a canonical state, or the provider's own word for one. Another word is kept as unknown."""
+    """Read a canonical state, or the provider's own word for one, in any case. Another word is kept as
+    unknown."""
     if not word:
         return None
-    if word in TaskStatus.values:
-        return TaskStatus(word)
+    if word.lower() in TaskStatus.values:
+        return TaskStatus(word.lower())
     reading = definition.reading if definition else Reading(status="@", words={})
     return state_of(reading, word)
 

@@ -1,4 +1,4 @@
-"""Async tasks: work that a provider finishes later (image, audio, video, music, batches)."""
+"""Async tasks: work that a provider finishes later (image, audio, video, music, batches, responses)."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class TaskType(models.TextChoices):
     VIDEO = "video", _("Video")
     MUSIC = "music", _("Music")
     BATCH = "batch", _("Batch")
+    RESPONSE = "response", _("Response")
     OTHER = "other", _("Other")
 
 

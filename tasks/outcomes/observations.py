@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,8 +12,18 @@ from tasks.models import UNSUCCESSFUL_STATUSES, EventKind, EventReason, TaskStat
 
 Pieces = list[dict[str, Any]]
 """A result: its pieces, each with a ``kind`` (image, audio, video, text, json, file) and a URL, text or
-data.
+data. Of one that came inside the answer, in base64, only how many bytes it has: ``inside``.
 """
+
+
+def is_in_the_answer(piece: Mapping[str, Any]) -> bool:
+    """Whether a piece came inside the provider's answer: it is not kept, and its size is."""
+    return "inside" in piece
+
+
+def without_media(pieces: Pieces | None) -> Pieces | None:
+    """Return what a task without a result keeps of what was told before its end: words and data."""
+    return [piece for piece in pieces or () if "url" not in piece and not is_in_the_answer(piece)] or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from uuid import UUID
 
 import msgspec
+from django.template.defaultfilters import filesizeformat
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
@@ -27,7 +28,7 @@ from routescope.text.identifiers import kept
 from routescope.text.redaction import mapped, redacted, without_secrets
 from tasks.models import AsyncTask, EventKind
 from tasks.outcomes import causes
-from tasks.outcomes.observations import Observation, Pieces
+from tasks.outcomes.observations import Observation, Pieces, is_in_the_answer
 
 # What signs an address for whoever has it, and ends soon: without them nothing could be looked at.
 _SIGNING = ("x-amz-", "x-goog-", "x-oss-", "x-tos-", "x-bce-", "x-cos-", "q-")
@@ -128,6 +129,10 @@ def _filled(
 ) -> dict[str, Any]:
     if "withheld" in piece:
         return {"kind": piece["kind"], "withheld": _("Not kept: the content policy of this task is off.")}
+    if is_in_the_answer(piece):
+        size = filesizeformat(piece["inside"])
+        said = _("It came inside the provider's answer (%(size)s), and is not kept here.") % {"size": size}
+        return {"kind": piece["kind"], "withheld": said}
     if "stored" not in piece:
         return piece
     if content_store.current().is_expired(task.pk):
@@ -150,6 +155,9 @@ def _result(task: AsyncTask, pieces: Pieces | None) -> tuple[Pieces | None, Made
     for piece in pieces:
         if "url" in piece:
             kept_pieces.append({**piece, "url": address(str(piece["url"]))})
+            continue
+        if is_in_the_answer(piece):
+            kept_pieces.append(piece)
             continue
         value = piece.get("text", piece.get("data"))
         if level is not None:

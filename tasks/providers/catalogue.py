@@ -32,7 +32,7 @@ class Catalogue:
 
     def label(self, platform: str) -> str:
         """Return a platform's real name; one that nobody defined is called as its gateway does."""
-        definition = self.by_slug.get(platform)
+        definition = self.get(platform)
         return definition.name if definition else platform
 
 

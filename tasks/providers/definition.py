@@ -19,11 +19,13 @@ import msgspec
 from jmespath.exceptions import JMESPathError
 from jmespath.parser import ParsedResult
 
+from routescope.wire.outbound import MAX_BYTES
 from tasks.models import OPEN_STATUSES, UNSUCCESSFUL_STATUSES, TaskStatus, TaskType
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SLOTS = re.compile(r"\{[^{}]*+\}")
+_SLOTS_OF_PIECES = {"{value}", "{+value}", "{id}", "{base}"}
 _HOST = re.compile(r"(\*\.[a-z0-9_-]+\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
@@ -31,6 +33,8 @@ PieceKind = Literal["image", "audio", "video", "text", "json", "file"]
 MAX_DEFINITION = 64 * 1024
 """Characters of a definition; the largest of ours has 3,000."""
 LONGEST = timedelta(days=400)
+MOST_BYTES = 32 * 1024 * 1024
+"""What a definition may let an answer have: a video of 8 s in Full HD, in base64, has some 20 MB."""
 Expression = Annotated[str, msgspec.Meta(max_length=2000)]
 Text = Annotated[str, msgspec.Meta(max_length=1000)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1000)]
@@ -42,29 +46,34 @@ class DefinitionError(ValueError):
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A state that the words alone do not tell. The first rule whose ``when`` is true decides, before any
-    word.
+    word; with ``of`` it is asked only where the word, in whatever case, means that state.
     """
 
     when: Expression
     state: TaskStatus
+    of: TaskStatus | None = None
 
 
 class Piece(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A part of the result. ``path`` finds URLs (or text, data); ``url`` makes one of each ``{value}`` and
-    ``{id}``.
+    """A part of the result. ``path`` finds URLs (or text, data); ``url`` makes one of each ``{value}``
+    (``{+value}``: which is a path) and ``{id}``, ``{base}`` being the credential's base URL.
 
-    Without ``kind`` it is told by content type, by the URL's ending, or by the task's type. ``needs_key``:
-    the URL answers only to the provider's key, so nobody's browser can open it.
+    Without ``kind`` it is told by content type, by the URL's ending, or by the task's type; what is no URL is
+    data as it stands where ``kind`` is ``json``. ``needs_key``: the URL answers only to the provider's key,
+    so nobody's browser can open it. ``despite_failure``: it is there although the task failed, was cancelled
+    or expired (a file of errors, what a batch had done until then). No other link is shown of such a task.
     """
 
     path: Expression
     url: Text = ""
     kind: PieceKind | None = None
     needs_key: bool = False
+    despite_failure: bool = False
 
 
 class Reading(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where in an answer stands what. ``status`` finds the provider's word; ``words`` says what it means.
+    """Where in an answer stands what. ``status`` finds the provider's word; ``words`` says what it means, in
+    any case.
 
     A word that is not among them is kept, and is not final. ``progress`` is percent once multiplied by
     ``progress_scale``; or ``progress_done`` of ``progress_total``. ``lifetime``: how long results can be
@@ -107,6 +116,9 @@ class Follow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str
     path: Expression = ""
     """Finds the URL in the first answer instead, if the host is allowed."""
+    values: Annotated[dict[str, Expression], msgspec.Meta(max_length=10)] = {}
+    """What the first answer fills into ``url`` beside what ``Poll.url`` takes. Where it holds one of them
+    not, there is nothing to ask for."""
 
 
 class Poll(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -116,7 +128,8 @@ class Poll(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``id`` is the provider's task ID, ``base`` the credential's base URL or ``base`` here. ``hosts``: where
     a URL that the provider or the gateway names may lead (``*.example.com``: all below it). The key goes
     there and to the fixed hosts of the URLs, as they were when it was entered, and nowhere else
-    (``key_binding``).
+    (``key_binding``). In ``headers``, ``{uuid}`` is a new one for each request. ``most_bytes``: of an answer,
+    where results come inside it.
     """
 
     url: str
@@ -130,6 +143,7 @@ class Poll(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     longest: str = "60s"
     deadline: str = "24h"
     concurrency: Positive = 8
+    most_bytes: Annotated[int, msgspec.Meta(ge=1024, le=MOST_BYTES)] = MAX_BYTES
     follow: Follow | None = None
 
 
@@ -238,8 +252,9 @@ def _check(definition: Definition) -> None:
         raise DefinitionError("poll.url: must start with https://, {+base} or {+poll_url}.")
     if "{+base}" in poll.url and poll.base and urlsplit(poll.base).scheme != "https":
         raise DefinitionError("poll.base: must start with https://.")
-    if poll.follow and poll.follow.path:
-        expression(poll.follow.path)
+    if poll.follow:
+        for path in filter(None, (poll.follow.path, *poll.follow.values.values())):
+            expression(path)
 
 
 def _check_reading(reading: Reading) -> None:
@@ -266,5 +281,7 @@ def _check_reading(reading: Reading) -> None:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise DefinitionError(f"zone: {reading.zone!r} is no time zone.") from error
     for piece in reading.results:
-        if unknown := set(_SLOTS.findall(piece.url)) - {"{value}", "{id}"}:
-            raise DefinitionError(f"results.url: {min(unknown)} is neither {{value}} nor {{id}}.")
+        if unknown := set(_SLOTS.findall(piece.url)) - _SLOTS_OF_PIECES:
+            raise DefinitionError(
+                f"results.url: {min(unknown)} is neither {{value}} nor {{+value}}, {{id}} or {{base}}."
+            )

@@ -21,10 +21,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from logs.ingest.formats import litellm_cost, parameters, tolerant
+from logs.ingest.formats import counts, litellm_cost, litellm_counts, parameters, tolerant
 from logs.ingest.formats.decoding import decode_each
 from logs.ingest.formats.litellm_payload import (
-    NO_DETAILS,
     NO_ERROR,
     NO_METADATA,
     NO_USAGE,
@@ -32,7 +31,6 @@ from logs.ingest.formats.litellm_payload import (
     ErrorInformation,
     Metadata,
     Payload,
-    Usage,
     Word,
 )
 from logs.models import RecordType, Status
@@ -115,7 +113,7 @@ def _event(payload: Payload, left_out: list[str]) -> UsageEvent:
         ip=address(_text(payload.requester_ip_address) or _text(metadata.requester_ip_address)),
         user_agent=_text(payload.user_agent, MAX_TEXT) or _text(metadata.user_agent, MAX_TEXT),
         image_count=len(answer.data) if answer.data and "image" in kind else None,
-        quantities={"audio_seconds": seconds} if (seconds := _between(0, usage.seconds, 1)) else None,
+        quantities=litellm_counts.quantities(usage) or None,
         cost=None if _unpriced(payload) else _cost(payload, left_out),
         error=_failure(payload, information) if failed else None,
         parameters=parameters.without_content(asked),
@@ -126,10 +124,13 @@ def _event(payload: Payload, left_out: list[str]) -> UsageEvent:
         output=payload.response or None,
         task_id=kept(str(answer.id or "")) or None if task else None,
     )
-    _count(event, payload, usage)
+    counts.put(event, litellm_counts.told(payload, usage))
     if payload.cost_breakdown and event.cost is not None:
         event.billing = _billing(payload.cost_breakdown, event, left_out)
-    event.metadata = _further(payload, metadata, information, left_out)
+    if event.billing is None and (tier := _text(usage.service_tier)):
+        event.billing = {"service_tier": tier}
+    further = _further(payload, metadata, information, left_out)
+    event.metadata = {**further, **(event.metadata or {})} or None
     return event
 
 
@@ -164,33 +165,6 @@ def _object(raw: msgspec.Raw, name: str, left_out: list[str]) -> JSONObject:
     return value if isinstance(value, dict) else {}
 
 
-def _count(event: UsageEvent, payload: Payload, usage: Usage) -> None:
-    """Set the tokens: input including cached, output including reasoning."""
-    given = usage.prompt_tokens_details or usage.input_tokens_details or NO_DETAILS
-    made = usage.completion_tokens_details or usage.output_tokens_details or NO_DETAILS
-    cached = _tokens(given.cached_tokens) or _tokens(usage.cache_read_input_tokens)
-    written = given.cache_creation_tokens or usage.cache_creation_input_tokens
-    reasoning = _tokens(made.reasoning_tokens)
-    event.input_tokens, event.output_tokens = (
-        _tokens(payload.prompt_tokens),
-        _tokens(payload.completion_tokens),
-    )
-    # LiteLLM adds both in for every provider; a part larger than the whole shows that here it was not.
-    if cached > event.input_tokens:
-        event.input_tokens = _tokens(event.input_tokens + cached)
-    if reasoning > event.output_tokens:
-        event.output_tokens = _tokens(event.output_tokens + reasoning)
-    event.cached_tokens = cached
-    event.cache_write_tokens = _tokens(written) or None
-    event.reasoning_tokens = None if made.reasoning_tokens is None else reasoning
-    event.audio_input_tokens = _tokens(given.audio_tokens) or None
-    event.audio_output_tokens = _tokens(made.audio_tokens) or None
-
-
-def _tokens(value: int | None) -> int:
-    return min(max(value or 0, 0), MAX_COUNT)
-
-
 def _text(value: Word, at_most: int = MAX_NAME) -> str | None:
     """Return a word, None for an empty one: LiteLLM writes either for "not known"."""
     return shown(str(value))[:at_most] or None if value is not None else None
@@ -221,10 +195,10 @@ def _streamed(payload: Payload, parameters: JSONObject) -> bool | None:
     return asked if isinstance(asked, bool) else False
 
 
-def _between(start: float, end: float | None, per_second: int = 1000) -> int | None:
+def _between(start: float, end: float | None) -> int | None:
     if end is None or not end >= start:
         return None
-    return round(min((end - start) * per_second, MAX_COUNT))
+    return round(min((end - start) * 1000, MAX_COUNT))
 
 
 def _ttft(payload: Payload) -> int | None:
@@ -274,7 +248,7 @@ def _prose(value: Word) -> str:
 
 def _further(
     payload: Payload, metadata: Metadata, information: ErrorInformation, left_out: list[str]
-) -> JSONObject | None:
+) -> JSONObject:
     """Return what has no column of its own, empty values left out."""
     tags = (built(payload.request_tags) if payload.request_tags else None) or []
     given: JSONObject = {
@@ -302,7 +276,7 @@ def _further(
         "spend_logs_metadata": _small(metadata.spend_logs_metadata),
         "left_out": sorted(set(left_out)) or None,
     }
-    return {name: value for name, value in given.items() if value is not None} or None
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _without_query(url: str | None) -> str | None:

@@ -9,22 +9,52 @@ import msgspec
 Word = str | int | float | None
 
 
+class _Lifetimes(msgspec.Struct):
+    ephemeral_5m_input_tokens: int | None = None
+    ephemeral_1h_input_tokens: int | None = None
+
+
 class _TokenDetails(msgspec.Struct):
     cached_tokens: int | None = None
     cache_creation_tokens: int | None = None
+    cache_creation_token_details: _Lifetimes | None = None
     reasoning_tokens: int | None = None
     audio_tokens: int | None = None
     image_tokens: int | None = None
+    cached_audio_tokens: int | None = None
+    character_count: int | None = None
+    image_count: int | None = None
+    video_length_seconds: float | None = None
+    web_search_requests: int | None = None
+
+
+class _ServerToolUse(msgspec.Struct):
+    web_search_requests: int | None = None
+    web_fetch_requests: int | None = None
+    tool_search_requests: int | None = None
 
 
 class Usage(msgspec.Struct):
+    """The usage object: LiteLLM's or the provider's own, of chat, Responses, Anthropic, images or audio."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
     prompt_tokens_details: _TokenDetails | None = None
     completion_tokens_details: _TokenDetails | None = None
     input_tokens_details: _TokenDetails | None = None
+    input_token_details: _TokenDetails | None = None
     output_tokens_details: _TokenDetails | None = None
+    output_token_details: _TokenDetails | None = None
     cache_read_input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
+    cache_creation: _Lifetimes | None = None
+    server_tool_use: _ServerToolUse | None = None
+    service_tier: Word = None
     seconds: float | None = None
+    duration_seconds: float | None = None
 
 
 class Metadata(msgspec.Struct):
@@ -82,6 +112,7 @@ class Payload(msgspec.Struct, rename=_TIMES):
     custom_llm_provider: Word = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    total_tokens: int | None = None
     response_cost: Decimal | None = None
     response_cost_failure_debug_info: msgspec.Raw = msgspec.Raw()
     cost_breakdown: msgspec.Raw = msgspec.Raw()
@@ -114,3 +145,5 @@ NO_ERROR = ErrorInformation()
 NO_METADATA = Metadata()
 NO_USAGE = Usage()
 NO_DETAILS = _TokenDetails()
+NO_LIFETIMES = _Lifetimes()
+NO_TOOLS = _ServerToolUse()

@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from logs.ingest.formats import counts
+from logs.ingest.formats.counts import Told
 from logs.ingest.formats.decoding import decode_each
 from logs.models import REQUEST_TYPES, RecordType, Status
 from logs.models.events import Batch, Failure, JSONObject, UsageEvent
@@ -21,6 +23,7 @@ from routescope.wire.reading import RecordError, address, amount, kept_json, mom
 _Name = Annotated[str, msgspec.Meta(max_length=200)]
 _Text = Annotated[str, msgspec.Meta(max_length=1000)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=2**31 - 1)]
 _Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 _TYPES = {
@@ -31,16 +34,29 @@ _TYPES = {
 }
 _STATUSES = {"success": Status.SUCCESS, "error": Status.ERROR}
 _FURTHER_QUANTITIES = (
-    "image_input_tokens",
-    "image_output_tokens",
     "video_seconds",
     "audio_seconds",
     "characters",
+    "pages",
     "web_search_count",
+    "file_search_count",
+    "code_session_count",
     "tool_call_count",
 )
 _further_quantities = attrgetter(*_FURTHER_QUANTITIES)
 _NO_QUANTITIES = (None,) * len(_FURTHER_QUANTITIES)
+_SPECIAL_COUNTS = (
+    "cache_write_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "audio_input_tokens",
+    "audio_output_tokens",
+    "cached_audio_tokens",
+    "image_input_tokens",
+    "image_output_tokens",
+)
+_special_counts = attrgetter(*_SPECIAL_COUNTS)
+_NO_SPECIAL_COUNTS = (None,) * len(_SPECIAL_COUNTS)
 
 
 class _Error(msgspec.Struct):
@@ -68,18 +84,25 @@ class _Record(msgspec.Struct, kw_only=True):
     user_agent: _Text | None = None
     input_tokens: _Count | None = None
     output_tokens: _Count | None = None
+    total_tokens: _Count | None = None
     cached_tokens: _Count | None = None
     cache_write_tokens: _Count | None = None
+    cache_write_5m_tokens: _Count | None = None
+    cache_write_1h_tokens: _Count | None = None
     reasoning_tokens: _Count | None = None
     audio_input_tokens: _Count | None = None
     audio_output_tokens: _Count | None = None
+    cached_audio_tokens: _Count | None = None
     image_count: _Count | None = None
     image_input_tokens: _Count | None = None
     image_output_tokens: _Count | None = None
-    video_seconds: _Count | None = None
-    audio_seconds: _Count | None = None
+    video_seconds: _Seconds | None = None
+    audio_seconds: _Seconds | None = None
     characters: _Count | None = None
+    pages: _Count | None = None
     web_search_count: _Count | None = None
+    file_search_count: _Count | None = None
+    code_session_count: _Count | None = None
     tool_call_count: _Count | None = None
     cost: Decimal | None = None
     billing: msgspec.Raw = msgspec.Raw()
@@ -114,25 +137,14 @@ def _event(raw: bytes) -> UsageEvent:
     if status is None:
         failed = error is not None or (record.http_status or 0) >= 400
         status = Status.ERROR if failed else Status.SUCCESS
-    input_tokens, output_tokens = record.input_tokens or 0, record.output_tokens or 0
-    cached_tokens = record.cached_tokens or 0
-    if cached_tokens > input_tokens:
-        raise RecordError(
-            f"cached_tokens: {cached_tokens} is more than input_tokens ({input_tokens}), which includes it"
-        )
-    if (record.reasoning_tokens or 0) > output_tokens:
-        raise RecordError(
-            f"reasoning_tokens: {record.reasoning_tokens} is more than output_tokens ({output_tokens}),"
-            " which includes it"
-        )
     cost = amount(record.cost)
     if cost is not None:
         _check_sign(cost, kind)
     quantities = None
     if (further := _further_quantities(record)) != _NO_QUANTITIES:
         named = zip(_FURTHER_QUANTITIES, further, strict=True)
-        quantities = {name: value for name, value in named if value is not None}
-    return UsageEvent(
+        quantities = {name: _quantity(value) for name, value in named if value is not None}
+    event = UsageEvent(
         request_id=request_id,
         identity=None if request_id == record.request_id else record.request_id,
         created_at=moment(record.created_at),
@@ -149,13 +161,6 @@ def _event(raw: bytes) -> UsageEvent:
         endpoint=_word(record.endpoint),
         ip=_ip(record.ip) if record.ip else None,
         user_agent=_word(record.user_agent),
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cached_tokens=cached_tokens,
-        cache_write_tokens=record.cache_write_tokens,
-        reasoning_tokens=record.reasoning_tokens,
-        audio_input_tokens=record.audio_input_tokens,
-        audio_output_tokens=record.audio_output_tokens,
         image_count=record.image_count,
         quantities=quantities,
         cost=cost,
@@ -171,6 +176,49 @@ def _event(raw: bytes) -> UsageEvent:
         task_id=kept(record.task_id or "") or None,
         metadata=_object(record.metadata, "metadata") if record.metadata else None,
     )
+    _count(event, record)
+    return event
+
+
+def _count(event: UsageEvent, record: _Record) -> None:
+    if record.total_tokens is None and _is_simple(record):
+        # Nearly every record, and nothing to settle: see `counts.settle`, which says the same of it.
+        event.input_tokens, event.output_tokens = record.input_tokens or 0, record.output_tokens or 0
+        event.cached_tokens, event.reasoning_tokens = record.cached_tokens or 0, record.reasoning_tokens
+    else:
+        counts.put(event, _told(record))
+
+
+def _is_simple(record: _Record) -> bool:
+    """Tell whether only input, output, cached and reasoning tokens were sent, and each fits its whole."""
+    return (
+        (record.cached_tokens or 0) <= (record.input_tokens or 0)
+        and (record.reasoning_tokens or 0) <= (record.output_tokens or 0)
+        and _special_counts(record) == _NO_SPECIAL_COUNTS
+    )
+
+
+def _told(record: _Record) -> Told:
+    return Told(
+        input=record.input_tokens,
+        output=record.output_tokens,
+        total=record.total_tokens,
+        cached=record.cached_tokens,
+        written=record.cache_write_tokens,
+        written_5m=record.cache_write_5m_tokens,
+        written_1h=record.cache_write_1h_tokens,
+        reasoning=record.reasoning_tokens,
+        audio_input=record.audio_input_tokens,
+        audio_output=record.audio_output_tokens,
+        cached_audio=record.cached_audio_tokens,
+        image_input=record.image_input_tokens,
+        image_output=record.image_output_tokens,
+        thinks_beyond=counts.thinks_beyond(record.provider or "", record.model or ""),
+    )
+
+
+def _quantity(value: float) -> int | float:
+    return value if isinstance(value, int) else counts.seconds(value) or 0
 
 
 def _check_sign(cost: Decimal, kind: RecordType) -> None:

@@ -1,8 +1,8 @@
-"""Rows of the ``logs`` table of new-api and one-api, as events.
+"""Rows of the ``logs`` table of new-api, one-hub and one-api, as events.
 
-Source: model/log.go of new-api and one-api. Times are epoch seconds. A request is several rows: one of type 5
-for each failed attempt, and one of type 2 that holds the charge; they share the request ID and become one
-record. Money: ``quota`` / 500,000 is USD, ``model_ratio`` 1 is 2 USD per million input tokens.
+Source: model/log.go of each. Times are epoch seconds. A request is several rows of new-api: one of type 5 for
+each failed attempt, and one of type 2 that holds the charge; they share the request ID and become one record.
+A stream that broke off is charged and failed. Money: ``quota`` / 500,000 is USD.
 """
 
 from __future__ import annotations
@@ -14,79 +14,34 @@ from typing import Any
 
 import msgspec
 
-from logs.ingest.formats import tolerant
-from logs.ingest.formats.receipt import line, settled
-from logs.models import RecordType, Status
+from logs.ingest.formats import counts, newapi_kin, newapi_ratios
+from logs.ingest.formats.newapi_other import (
+    CONSUME,
+    ERROR,
+    REFUND,
+    TOOL,
+    Dialect,
+    HubMetadata,
+    LaiskyMetadata,
+    Other,
+    told,
+)
+from logs.ingest.formats.newapi_parts import lines, plain
+from logs.ingest.formats.newapi_ratios import Reckoning
+from logs.ingest.formats.newapi_rows import NewApiRow, Row, count_of, is_taken, milliseconds, name_of
+from logs.models import Status
 from logs.models.events import Failure, JSONObject, UsageEvent
 from routescope.text.identifiers import kept
-from routescope.wire.json_parts import BrokenError
-from routescope.wire.reading import MAX_COUNT, MAX_NAME, RecordError, address, amount, cut, moment, shortened
+from routescope.wire.reading import MAX_NAME, RecordError, address, amount, cut, moment
 
 logger = logging.getLogger(__name__)
 
-CONSUME, ERROR, REFUND = 2, 5, 6
-TYPES = (CONSUME, ERROR, REFUND)
-"""The rows that are calls. Top-ups, management, system and sign-in rows are none."""
 QUOTA_PER_USD = Decimal(500_000)
+IS_CHARGED = "charged"
+"""In a failed record's metadata: its row is one that charged, and not an attempt."""
 
 _FAULT = "not read through a fault of Routescope: see its log"
-_MILLION = Decimal(1_000_000)
-_USD_PER_MILLION = Decimal(2)
 _ONE = Decimal(1)
-_ZERO = Decimal(0)
-
-
-class _AdminInfo(msgspec.Struct):
-    use_channel: list[str | int] = []
-
-
-class _Other(msgspec.Struct):
-    model_ratio: Decimal | None = None
-    completion_ratio: Decimal | None = None
-    model_price: Decimal | None = None
-    group_ratio: Decimal | None = None
-    user_group_ratio: Decimal | None = None
-    cache_tokens: int | None = None
-    cache_ratio: Decimal | None = None
-    cache_creation_tokens: int | None = None
-    cache_creation_ratio: Decimal | None = None
-    claude: bool = False
-    frt: float | None = None
-    is_model_mapped: bool = False
-    upstream_model_name: str | None = None
-    reasoning_effort: str | None = None
-    error_type: str | None = None
-    error_code: str | int | None = None
-    status_code: int | None = None
-    admin_info: _AdminInfo | None = None
-    is_task: bool = False
-    task_id: str | None = None
-    actual_quota: int | None = None
-    request_path: str | None = None
-
-
-class NewApiRow(msgspec.Struct):
-    """A row; what the source's version of the table does not have keeps its default."""
-
-    id: int
-    created_at: int
-    type: int
-    content: str | None = None
-    username: str | None = None
-    token_name: str | None = None
-    model_name: str | None = None
-    quota: int | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    use_time: float | None = None
-    elapsed_time: float | None = None
-    is_stream: bool | int | None = None
-    channel_id: int | None = None
-    group: str | None = None
-    ip: str | None = None
-    request_id: str | None = None
-    upstream_request_id: str | None = None
-    other: str | None = None
 
 
 class Call(msgspec.Struct):
@@ -98,17 +53,14 @@ class Call(msgspec.Struct):
     charged_by: int | None
     rows: int
     is_foldable: bool
-    """Whether other rows of the same request may belong to it: not so for refunds, and without request ID."""
-
-
-_decode_other = msgspec.json.Decoder(_Other, strict=False).decode
-_NO_OTHER = _Other()
+    """Whether other rows of the same request may belong to it: only of calls, and with a request ID."""
 
 
 def fold(
     rows: Iterable[NewApiRow],
     quota_per_usd: Decimal = QUOTA_PER_USD,
     refuse: Callable[[NewApiRow, str], None] | None = None,
+    dialect: Dialect = Dialect.NEW_API,
 ) -> list[Call]:
     """Fold rows, in the order of their ids, into one call for each request.
 
@@ -118,33 +70,40 @@ def fold(
     """
     calls: list[Call] = []
 
-    def take(row: NewApiRow, failed: Sequence[NewApiRow], *, is_further: bool = False) -> bool:
+    def take(row: Row, failed: Sequence[Row], *, is_further: bool = False) -> bool:
         try:
             calls.append(_call(row, failed, quota_per_usd, is_further=is_further))
         except Exception as error:
             if refuse is None:
                 raise
             if not isinstance(error, RecordError):
-                logger.exception("Row %d could not be read through a fault of ours", row.id)
-            refuse(row, str(error) if isinstance(error, RecordError) else _FAULT)
+                logger.exception("Row %d could not be read through a fault of ours", row.row.id)
+            refuse(row.row, str(error) if isinstance(error, RecordError) else _FAULT)
             return False
         return True
 
-    attempts: dict[str, list[NewApiRow]] = {}
-    charged: set[str] = set()
-    for row in rows:
-        request_id = (row.request_id or "").strip()
-        if row.type == ERROR and request_id:
-            attempts.setdefault(request_id, []).append(row)
-        elif row.type == CONSUME and request_id:
-            if take(row, attempts.get(request_id, ()), is_further=request_id in charged):
-                charged.add(request_id)
-                attempts.pop(request_id, None)
-        elif row.type in TYPES:
+    attempts: dict[str, list[Row]] = {}
+    charged: dict[str, Call] = {}
+    for raw in rows:
+        if not is_taken(raw, dialect):
+            continue
+        row = Row.of(raw, dialect)
+        if raw.type == ERROR and row.request_id:
+            attempts.setdefault(row.request_id, []).append(row)
+        elif raw.type == CONSUME and row.request_id and row.is_call:
+            if take(row, attempts.get(row.request_id, ()), is_further=row.request_id in charged):
+                charged.setdefault(row.request_id, calls[-1])
+                attempts.pop(row.request_id, None)
+        else:
             take(row, ())
-    for failed in attempts.values():
+    for request_id, failed in attempts.items():
         while failed and not take(failed[-1], failed[:-1]):
             failed.pop()
+        if failed and (whole := charged.get(request_id)) is not None:
+            # An attempt whose row came after the charge's.
+            late = calls.pop()
+            whole.event = together(whole.event, whole.charged_by, late)
+            whole.rows += late.rows
     return calls
 
 
@@ -158,93 +117,97 @@ def together(known: UsageEvent, known_charge: int | None, call: Call) -> UsageEv
         attempt.get("log_id"): attempt for attempt in (*(known.attempts or ()), *(call.event.attempts or ()))
     }
     if by_row:
-        by_row.setdefault(call.attempt["log_id"], call.attempt)
+        for only in (_only_attempt(known), call.attempt):
+            by_row.setdefault(only.get("log_id"), only)
     attempts = [by_row[key] for key in sorted(by_row, key=lambda key: key or 0)]
     return msgspec.structs.replace(base, attempts=attempts if len(attempts) > 1 else base.attempts)
 
 
-def _call(
-    row: NewApiRow, failed: Sequence[NewApiRow], quota_per_usd: Decimal, *, is_further: bool = False
-) -> Call:
-    other = _other(row)
-    request_id = (row.request_id or "").strip()
-    is_error = row.type == ERROR
-    name = request_id or f"log-{row.id}"
-    cached, written = _count(other.cache_tokens), _count(other.cache_creation_tokens)
-    given = _count(row.prompt_tokens)
-    if other.claude or cached + written > given:
-        # Anthropic's own count, which leaves cached tokens out.
-        given = min(given + cached + written, MAX_COUNT)
+def _only_attempt(known: UsageEvent) -> JSONObject:
+    """Return the attempt of a record that lists none, because it was the only one."""
+    return _told(
+        log_id=(known.metadata or {}).get("log_id"),
+        channel=known.channel,
+        status="success" if known.status is Status.SUCCESS else "error",
+        http_status=known.http_status,
+        duration_ms=known.duration_ms,
+        failure=known.error,
+    )
+
+
+def _call(of: Row, failed: Sequence[Row], quota_per_usd: Decimal, *, is_further: bool = False) -> Call:
+    row, other = of.row, of.other
+    name = of.request_id or f"log-{row.id}"
+    failure = of.failure
+    cost = _cost(row, quota_per_usd)
+    hub = told(row.metadata, HubMetadata) if of.dialect is Dialect.ONE_HUB else HubMetadata()
+    first = other.frt if other.frt is not None else hub.first_response
+    reckoning = _reckoning(of, hub, cost, quota_per_usd)
     event = UsageEvent(
-        request_id=kept(request_id or other.task_id or name),
-        identity=name if request_id and row.type != REFUND and not is_further else f"{name}#{row.id}",
+        request_id=kept(of.request_id or other.task_id or name),
+        identity=name if of.request_id and of.is_call and not is_further else f"{name}#{row.id}",
         created_at=moment(row.created_at),
-        type=_record_type(row, other),
-        status=Status.ERROR if is_error else Status.SUCCESS,
-        user=_name(row.username),
-        token=_name(row.token_name),
-        group=_name(row.group),
-        model=_name(row.model_name),
+        type=of.kind,
+        status=Status.SUCCESS if failure is None else Status.ERROR,
+        user=name_of(row.username),
+        token=name_of(row.token_name),
+        group=name_of(row.group) or name_of(hub.backup_group_name if hub.is_backup_group else hub.group_name),
+        model=name_of(row.origin_model_name if row.type == TOOL else row.model_name),
         stream=None if row.is_stream is None else bool(row.is_stream),
-        duration_ms=_duration(row),
-        ttft_ms=round(other.frt) if other.frt is not None and 0 < other.frt < MAX_COUNT else None,
-        http_status=_http_status(other) if is_error else 200 if row.type == CONSUME else None,
+        duration_ms=of.duration,
+        ttft_ms=milliseconds(first),
+        http_status=of.http_status,
         endpoint=other.request_path,
-        ip=address(row.ip),
-        input_tokens=given,
-        output_tokens=_count(row.completion_tokens),
-        cached_tokens=cached,
-        cache_write_tokens=written or None,
-        cost=_cost(row, quota_per_usd),
-        error=_failure(row, other) if is_error else None,
+        ip=address(row.ip) or address(row.source_ip),
+        image_count=count_of(reckoning.images) or None,
+        quantities={kind: count_of(count) for kind, count in reckoning.counts.items() if count > 0} or None,
+        cost=cost,
+        billing=_billing(of, reckoning, cost, quota_per_usd),
+        error=failure,
         parameters={"reasoning_effort": other.reasoning_effort} if other.reasoning_effort else None,
         upstream_request_id=kept(row.upstream_request_id or "") or None,
         channel=str(row.channel_id) if row.channel_id else None,
-        attempts=_attempts(row, other, failed),
+        attempts=_attempts(of, failed),
         task_id=kept(other.task_id or "") or None,
-        metadata={
-            "log_id": row.id,
-            **({"upstream_model": _name(other.upstream_model_name)} if other.is_model_mapped else {}),
-            **({"note": row.content[:MAX_NAME]} if row.type == REFUND and row.content else {}),
-        },
+        metadata=_metadata(of, is_failed=failure is not None),
     )
-    try:
-        event.billing = _billing(row, other, event, quota_per_usd)
-    except ArithmeticError:
-        # Ratios that no price can be made of: the charge itself stands.
-        event.billing = None
+    counts.put(event, reckoning.told)
     return Call(
         event=event,
-        attempt=_attempt(row, other),
-        charged_by=None if is_error else row.id,
+        attempt=_attempt(of),
+        charged_by=None if row.type == ERROR else row.id,
         rows=1 + len(failed),
-        is_foldable=bool(request_id) and row.type != REFUND,
+        is_foldable=bool(of.request_id) and of.is_call,
     )
 
 
-def _other(row: NewApiRow) -> _Other:
-    if not row.other:
-        return _NO_OTHER
+def _reckoning(of: Row, hub: HubMetadata, cost: Decimal | None, quota_per_usd: Decimal) -> Reckoning:
+    row = of.row
+    prompt, completion = count_of(row.prompt_tokens), count_of(row.completion_tokens)
+    charged = cost or Decimal(0)
     try:
-        return _decode_other(row.other)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        # Text of another version, or cut off: the charge itself stands in the columns.
-        try:
-            return tolerant.decode(row.other.encode(errors="replace"), _Other)[0]
-        except BrokenError:
-            return _NO_OTHER
-
-
-def _record_type(row: NewApiRow, other: _Other) -> RecordType:
-    if row.type == REFUND:
-        return RecordType.REFUND
-    if row.type == CONSUME and (row.quota or 0) < 0:
-        # Given back, and no refund of one charge.
-        return RecordType.ADJUSTMENT
-    if other.actual_quota is not None and other.is_task:
-        # The difference between what a task was charged beforehand and what it came to.
-        return RecordType.ADJUSTMENT
-    return RecordType.TASK if other.is_task and row.type == CONSUME else RecordType.REQUEST
+        if of.dialect is Dialect.ONE_HUB:
+            return newapi_kin.of_one_hub(hub, prompt, completion)
+        if of.dialect is Dialect.ONE_API:
+            return newapi_kin.of_one_api(
+                told(row.metadata, LaiskyMetadata),
+                row.model_name or "",
+                prompt,
+                completion,
+                count_of(row.cached_prompt_tokens),
+                row.content or "",
+                quota_per_usd,
+                charged,
+            )
+        if not of.is_call:
+            # Another call's ratios, and no tokens.
+            return Reckoning(newapi_ratios.counted(Other(), prompt, completion), of.other.group)
+        return newapi_ratios.reckon(
+            of.other, prompt, completion, row.content or "", charged, _ONE / quota_per_usd
+        )
+    except ArithmeticError:
+        # Ratios that no price can be made of: the charge itself stands.
+        return Reckoning(newapi_ratios.counted(of.other, prompt, completion), _ONE)
 
 
 def _cost(row: NewApiRow, quota_per_usd: Decimal) -> Decimal | None:
@@ -252,118 +215,81 @@ def _cost(row: NewApiRow, quota_per_usd: Decimal) -> Decimal | None:
     return amount(-abs(usd) if row.type == REFUND else usd)
 
 
-def _billing(row: NewApiRow, other: _Other, event: UsageEvent, quota_per_usd: Decimal) -> JSONObject | None:
-    """Return the group's ratio, and the lines that the model's ratios make, in USD."""
-    if row.type != CONSUME or not event.cost:
+def _billing(
+    of: Row, reckoning: Reckoning, cost: Decimal | None, quota_per_usd: Decimal
+) -> JSONObject | None:
+    """Return the group's ratio, and the lines that the row's ratios make, in USD."""
+    row, other = of.row, of.other
+    if row.type not in (CONSUME, TOOL) or not cost:
         return None
-    own = other.user_group_ratio
-    group = (
-        own if own is not None and own >= 0 else other.group_ratio if other.group_ratio is not None else _ONE
-    )
-    billing: JSONObject = {"source": "new-api", "quota": row.quota, "group_ratio": _plain(group)}
-    rounding = _ONE / quota_per_usd
-    if other.model_price is not None and other.model_price > 0:
-        price = _plain(other.model_price)
-        lines = [line("call", _usd(other.model_price * group), 1, unit_price=price)]
-    elif other.model_ratio is not None:
-        unit = other.model_ratio * _USD_PER_MILLION
-        prices = {
-            "input": unit,
-            "output": unit * _or_one(other.completion_ratio),
-            "cached_input": unit * _or_one(other.cache_ratio),
-            "cache_write": unit * _or_one(other.cache_creation_ratio),
-        }
-        written = event.cache_write_tokens or 0
-        amounts = {
-            "input": event.input_tokens - event.cached_tokens - written,
-            "output": event.output_tokens,
-            "cached_input": event.cached_tokens,
-            "cache_write": written,
-        }
-        lines = [
-            line(
-                kind,
-                _usd(each * group * amounts[kind] / _MILLION),
-                amounts[kind],
-                unit_price=_plain(each),
-                per=int(_MILLION),
-            )
-            for kind, each in prices.items()
-        ]
-    else:
-        return {**billing, "lines": [line("other", event.cost)]}
-    billing["lines"] = settled(lines, event.cost, rounding)
-    return billing
+    billing: JSONObject = {"source": of.dialect.value, "quota": row.quota}
+    beforehand = other.pre_consumed_quota if other.pre_consumed is None else other.pre_consumed
+    for name, value in (("pre_consumed_quota", beforehand), ("actual_quota", other.actual_quota)):
+        if value is not None:
+            billing[name] = value
+    if not of.is_call:
+        return billing
+    try:
+        made = lines(reckoning.parts, reckoning.group, cost, _ONE / quota_per_usd + reckoning.noise)
+        billing["group_ratio"] = plain(reckoning.group)
+    except ArithmeticError:
+        made = lines((), _ONE, cost, _ONE / quota_per_usd)
+    if reckoning.tier:
+        billing["price_version"] = name_of(f"tier {reckoning.tier}")
+    return {**billing, "lines": made}
 
 
-def _usd(value: Decimal) -> Decimal:
-    return amount(value) or _ZERO if abs(value) < _MILLION else _ZERO
+def _metadata(of: Row, *, is_failed: bool) -> JSONObject:
+    row, other = of.row, of.other
+    metadata: JSONObject = {"log_id": row.id}
+    if other.is_model_mapped:
+        metadata["upstream_model"] = name_of(other.upstream_model_name)
+    elif row.origin_model_name and row.origin_model_name != row.model_name:
+        metadata["tool" if row.type == TOOL else "requested_model"] = name_of(
+            row.model_name if row.type == TOOL else row.origin_model_name
+        )
+    if row.type == CONSUME and is_failed:
+        metadata[IS_CHARGED] = True
+    note = row.content or other.reason
+    if not of.is_call and note:
+        metadata["note"] = note[:MAX_NAME]
+    return metadata
 
 
-def _or_one(ratio: Decimal | None) -> Decimal:
-    return _ONE if ratio is None else ratio
-
-
-def _plain(value: Decimal) -> str:
-    return f"{value.normalize():f}"
-
-
-def _failure(row: NewApiRow, other: _Other) -> Failure:
-    return Failure(
-        type=_name(other.error_type) or None,
-        code=_name(str(other.error_code)) if other.error_code not in (None, "") else None,
-        message=shortened(row.content) if row.content else None,
-    )
-
-
-def _attempts(row: NewApiRow, other: _Other, failed: Sequence[NewApiRow]) -> list[JSONObject] | None:
+def _attempts(of: Row, failed: Sequence[Row]) -> list[JSONObject] | None:
     """Return the attempts with the rows they come from, None for a request that had only one.
 
     Without rows of failed attempts, which new-api writes only where it is told to, the retry chain names the
     channels at least.
     """
     if failed:
-        return [*(_attempt(one, _other(one)) for one in failed), _attempt(row, other)]
-    chain = [str(channel)[:MAX_NAME] for channel in other.admin_info.use_channel] if other.admin_info else []
-    if row.type == ERROR:
-        return [_attempt(row, other)]
+        return [*map(_attempt, failed), _attempt(of)]
+    info = of.other.admin_info
+    chain = [str(channel)[:MAX_NAME] for channel in info.use_channel] if info else []
+    if of.row.type == ERROR:
+        return [_attempt(of)]
     if len(chain) > 1:
-        return [*({"channel": channel, "status": "error"} for channel in chain[:-1]), _attempt(row, other)]
+        return [*({"channel": channel, "status": "error"} for channel in chain[:-1]), _attempt(of)]
     return None
 
 
-def _attempt(row: NewApiRow, other: _Other) -> JSONObject:
-    attempt: JSONObject = {
-        "log_id": row.id,
-        "channel": str(row.channel_id or ""),
-        "status": "error" if row.type == ERROR else "success",
-        "http_status": _http_status(other) if row.type == ERROR else 200,
-        "duration_ms": _duration(row),
-    }
-    if row.type == ERROR:
-        failure = _failure(row, other)
-        attempt["error"] = {
+def _attempt(of: Row) -> JSONObject:
+    failure = of.failure
+    return _told(
+        log_id=of.row.id,
+        channel=str(of.row.channel_id or ""),
+        status="success" if failure is None else "error",
+        http_status=of.http_status,
+        duration_ms=of.duration,
+        failure=failure,
+    )
+
+
+def _told(*, failure: Failure | None, **values: Any) -> JSONObject:
+    if failure is not None:
+        values["error"] = {
             "type": failure.type,
             "code": failure.code,
             "message": cut(failure.message or "", 1000),
         }
-    return {name: value for name, value in attempt.items() if value not in (None, "")}
-
-
-def _duration(row: NewApiRow) -> int | None:
-    """new-api counts seconds, one-api milliseconds."""
-    milliseconds = row.elapsed_time if row.elapsed_time is not None else (row.use_time or 0) * 1000
-    return round(min(milliseconds, MAX_COUNT)) if milliseconds >= 0 else None
-
-
-def _http_status(other: _Other) -> int | None:
-    status = other.status_code
-    return status if status is not None and 100 <= status <= 999 else None
-
-
-def _count(value: int | None) -> int:
-    return min(max(value or 0, 0), MAX_COUNT)
-
-
-def _name(value: Any) -> str:
-    return str(value or "").strip().replace("\x00", "\ufffd")[:MAX_NAME]
+    return {name: value for name, value in values.items() if value not in (None, "")}

@@ -5,8 +5,8 @@ out and named, and costs nothing else.
 from __future__ import annotations
 
 from functools import lru_cache
-from types import NoneType
-from typing import Any, TypeVar, get_args
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -68,7 +68,8 @@ def _fields(
 
 
 def _object_in(kind: Any) -> type[msgspec.Struct] | None:
-    for one in get_args(kind) or (kind,):
+    """Return which object a field is; None for lists and mappings of objects."""
+    for one in get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,):
         if isinstance(one, type) and one is not NoneType and issubclass(one, msgspec.Struct):
             return one
     return None

@@ -15,10 +15,11 @@ from accounts.models import Gateway
 from logs.ingest.formats.newapi import QUOTA_PER_USD
 from routescope.data.room import NoRoomError
 from routescope.data.troubles import trouble_of
+from routescope.newapi import gaps, usage
 from routescope.newapi import tasks as tasks_import
-from routescope.newapi import usage
 from routescope.newapi.progress import Bar
 from routescope.newapi.source import NewApiSource, SourceError, open_source
+from routescope.newapi.tasks import Followed
 from routescope.newapi.usage import UsageProgress
 
 _MAX_PAUSE = 60
@@ -26,8 +27,8 @@ _MAX_PAUSE = 60
 
 class Command(BaseCommand):
     help = (
-        "Import the logs and tasks of a new-api or one-api database (PostgreSQL, MySQL, SQLite). Interrupt it"
-        " at any time: the next run goes on where it stopped."
+        "Import the logs and tasks of a new-api, one-hub or one-api database (PostgreSQL, MySQL, SQLite)."
+        " Interrupt it at any time: the next run goes on where it stopped."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -61,10 +62,10 @@ class Command(BaseCommand):
                 if not source.has(usage.TABLE):
                     raise CommandError(f"{source.name} has no table {usage.TABLE!r}.")
                 self._report(self._import(source, gateway, quota_per_usd))
-                settled = self._import_tasks(source, gateway, quota_per_usd)
+                tasks = self._import_tasks(source, gateway, quota_per_usd)
             if options["follow"]:
                 pause = max(options["interval"], 0.2)
-                self._follow(options["source"], gateway, quota_per_usd, pause, settled)
+                self._follow(options["source"], gateway, quota_per_usd, pause, tasks)
         except (SourceError, NoRoomError) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
@@ -79,23 +80,25 @@ class Command(BaseCommand):
         bar.finish()
         return done
 
-    def _import_tasks(self, source: NewApiSource, gateway: Gateway, quota_per_usd: Decimal) -> int:
-        """Import the tasks, where there are any; return the row up to which all are final."""
+    def _import_tasks(self, source: NewApiSource, gateway: Gateway, quota_per_usd: Decimal) -> Followed:
+        """Import the tasks, where there are any; return how far, and which are to be looked at again."""
+        followed = Followed()
         if not source.has(tasks_import.TABLE):
-            return 0
+            return followed
         done = tasks_import.TaskProgress()
         bar = Bar(self.stderr, total=source.last(tasks_import.TABLE))
-        for progress in tasks_import.run(source, gateway, quota_per_usd=quota_per_usd):
+        for progress in tasks_import.run(source, gateway, quota_per_usd=quota_per_usd, followed=followed):
             done = progress
             bar.show(progress.last_id, f"{progress.rows:,} tasks")
         bar.finish()
         self.stdout.write(f"{done.rows:,} tasks: {done.changed:,} new or changed, {done.refused:,} refused.")
         for reason in done.reasons:
             self.stdout.write(f"  refused: {reason}")
-        return done.settled_id
+        self._warn(done.given_up)
+        return followed
 
     def _follow(
-        self, dsn: str, gateway: Gateway, quota_per_usd: Decimal, interval: float, settled: int
+        self, dsn: str, gateway: Gateway, quota_per_usd: Decimal, interval: float, followed: Followed
     ) -> None:
         self.stderr.write("Following. Ctrl-C stops.")
         pause = interval
@@ -108,10 +111,13 @@ class Command(BaseCommand):
                     runs = usage.run(source, gateway, quota_per_usd=quota_per_usd)
                     for progress in runs:
                         self.stderr.write(f"{progress.rows:,} rows, {progress.records:,} new records")
+                        self._warn(progress.given_up)
                     if source.has(tasks_import.TABLE):
-                        passes = tasks_import.run(source, gateway, quota_per_usd=quota_per_usd, after=settled)
+                        passes = tasks_import.run(
+                            source, gateway, quota_per_usd=quota_per_usd, followed=followed
+                        )
                         for known in passes:
-                            settled = known.settled_id
+                            self._warn(known.given_up)
                 pause = interval
             except (SourceError, NoRoomError, DatabaseError) as error:
                 if isinstance(error, DatabaseError) and trouble_of(error) is None:
@@ -127,3 +133,12 @@ class Command(BaseCommand):
         )
         for reason in done.reasons:
             self.stdout.write(f"  refused: {reason}")
+        if done.late:
+            self.stdout.write(f"{done.late:,} of the rows were committed after rows with higher IDs.")
+        self._warn(done.given_up)
+
+    def _warn(self, given_up: int) -> None:
+        if given_up:
+            self.stderr.write(
+                f"{given_up:,} gaps in the IDs are no longer watched: more than {gaps.MOST:,} are open."
+            )

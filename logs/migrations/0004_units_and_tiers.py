@@ -32,7 +32,7 @@ PRICES = {
 class Migration(migrations.Migration):
     """Own prices of all that is sold: per second, minute, page, character, search, and by service tier."""
 
-    dependencies = [("logs", "0002_rules")]
+    dependencies = [("logs", "0003_import_gaps")]
 
     operations = [
         migrations.AlterModelOptions(
