@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from logs.ingest.formats import counts, litellm_cost, litellm_counts, parameters, tolerant
+from logs.ingest.formats import call_types, counts, litellm_cost, litellm_counts, parameters, tolerant
 from logs.ingest.formats.decoding import decode_each
 from logs.ingest.formats.litellm_payload import (
     NO_ERROR,
@@ -58,6 +58,10 @@ _CACHE_HIT_SUFFIX = "_cache_hit"
 _CLIENT_CLOSED = 499
 _TASK_CALLS = ("create_batch", "video_generation", "create_video", "create_fine_tuning_job")
 _MAX_FREE_METADATA = 4096
+_VERSION_1 = (
+    "startTime: a payload of generic_api_use_v1, which has every value as text, times without a zone and no"
+    " failures; remove it from litellm_settings"
+)
 
 
 _decode = msgspec.json.Decoder(Payload, strict=False).decode
@@ -70,15 +74,22 @@ def decode(body: bytes) -> Batch:
     return decode_each((raw for raw in split(body) if raw != b"null"), _read, b"id")
 
 
-def _read(raw: bytes) -> UsageEvent:
+def _read(raw: bytes) -> UsageEvent | None:
     try:
         return _event(_decode(raw), [])
     except (msgspec.DecodeError, RecursionError):
         return _event(*tolerant.decode(raw, Payload))
 
 
-def _event(payload: Payload, left_out: list[str]) -> UsageEvent:
-    """Return the record of a payload. ``left_out`` names the fields that could not be read."""
+def _event(payload: Payload, left_out: list[str]) -> UsageEvent | None:
+    """Return the record of a payload, None for what is no call of a model.
+
+    ``left_out`` names the fields that could not be read.
+    """
+    if call_types.is_no_call(str(payload.call_type or "")):
+        return None
+    if payload.of_version_1:
+        raise RecordError(_VERSION_1)
     metadata = payload.metadata or NO_METADATA
     information = payload.error_information or NO_ERROR
     sent = "" if payload.id is None else str(payload.id)
