@@ -31,4 +31,6 @@ urlpatterns = [
     path("api/v1/usage/<str:record_id>", by_method(GET=endpoints.record), name="api-usage-record"),
     path("api/v1/ingest/litellm", http.litellm_callback, name="api-litellm"),
     path("v1/traces", otlp_http.traces, name="api-traces"),
+    path("v1/logs", otlp_http.logs, name="api-logs"),
+    path("v1/metrics", otlp_http.metrics, name="api-metrics"),
 ]

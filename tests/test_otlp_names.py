@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from logs.ingest.formats import genai, otlp
+from logs.ingest.formats import otlp
+from logs.ingest.formats.spans import names
 from logs.models import Status
 from tests.spans import CHAT, attributes, request, span
 
@@ -27,14 +28,14 @@ def test_old_and_new_names_together_are_never_added() -> None:
 @pytest.mark.parametrize(
     ("given", "field", "expected"),
     [
-        *(({name: 7}, "cached_tokens", 7) for name in genai._CACHED),
-        *(({name: 7}, "cache_write_tokens", 7) for name in genai._WRITTEN),
-        *(({name: 7}, "reasoning_tokens", 7) for name in genai._REASONING),
-        *(({name: 0.25}, "cost", Decimal("0.25")) for name in genai._COST),
-        *(({name: True}, "stream", True) for name in genai._STREAM),
-        *(({name: "k"}, "token", "k") for name in genai._TOKEN),
-        *(({name: "u"}, "user", "u") for name in genai._USER),
-        *(({name: "g"}, "group", "g") for name in genai._GROUP),
+        *(({name: 7}, "cached_tokens", 7) for name in names.CACHED),
+        *(({name: 7}, "cache_write_tokens", 7) for name in names.WRITTEN),
+        *(({name: 7}, "reasoning_tokens", 7) for name in names.REASONING),
+        *(({name: 0.25}, "cost", Decimal("0.25")) for name in names.COST),
+        *(({name: True}, "stream", True) for name in names.STREAM),
+        *(({name: "k"}, "token", "k") for name in names.TOKEN),
+        *(({name: "u"}, "user", "u") for name in names.USER),
+        *(({name: "g"}, "group", "g") for name in names.GROUP),
         ({"gen_ai.response.time_to_first_chunk": 0.3}, "ttft_ms", 300),
         ({"gen_ai.response.model": "gpt-4o-2024-08-06"}, "model", "gpt-4o-2024-08-06"),
         ({"litellm.call_id": "call"}, "upstream_request_id", "call"),

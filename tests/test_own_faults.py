@@ -14,7 +14,8 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import Gateway, User
 from logs.causes import judging
 from logs.ingest import batches
-from logs.ingest.formats import genai, litellm, native
+from logs.ingest.formats import litellm, native
+from logs.ingest.formats.spans import reading
 from logs.models import UsageRecord
 from logs.models.events import UsageEvent
 from tests.cast import event, store
@@ -61,7 +62,7 @@ def _otlp() -> bytes:
 SENT = {
     "/api/v1/usage": (_native, (native, "kept")),
     "/api/v1/ingest/litellm": (_litellm, (litellm, "kept")),
-    "/v1/traces": (_otlp, (genai, "kept")),
+    "/v1/traces": (_otlp, (reading, "kept")),
 }
 
 

@@ -201,6 +201,39 @@ def complete(users: Mapping[UUID, int], moves: Mapping[UUID, UUID], later: Seque
     store(written)
 
 
+def hand_on(gone: Sequence[tuple[UUID, int, tuple[UUID, int] | None]]) -> None:
+    """Give the content of records that are one with others to these: id, user, and id and user of what stays.
+
+    Where that is None the content goes with its record, as does content that no key fits.
+    """
+    rows = {
+        row.id: row for row in UsageContent.objects.filter(id__in=[identifier for identifier, _, _ in gone])
+    }
+    for identifier, user_id, stays in gone:
+        row = rows.get(identifier)
+        if row is None or row.user_id != user_id:
+            continue
+        content = _content(row)
+        UsageContent.objects.filter(id=identifier, user_id=user_id).delete()
+        if stays is None or content is None:
+            continue
+        new_id, new_user = stays
+        came = captured(
+            new_id,
+            new_user,
+            content.level,
+            content.input,
+            content.output,
+            content.input_bytes,
+            content.output_bytes,
+        )
+        other = UsageContent.objects.filter(id=new_id, user_id=new_user).first()
+        known = _content(other) if other is not None else None
+        if other is not None:
+            UsageContent.objects.filter(id=new_id, user_id=new_user).delete()
+        store([came if known is None else _together(new_id, new_user, known, came)])
+
+
 def _together(identifier: UUID, user_id: int, old: Content, new: Captured | None) -> Captured:
     level = old.level if new is None else min(old.level, new.level)
     both = captured(

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
+from uuid import UUID
 
 from django.conf import settings
 from django.db import DataError, InterfaceError, OperationalError, connection, transaction
@@ -21,9 +22,10 @@ from accounts.models import AIModel, Gateway
 from logs.causes.judging import judge
 from logs.content import contents, policy
 from logs.ingest import storable
-from logs.ingest.rows import COLUMNS, TABLE, insert, row_of, update
-from logs.models import UsageRecord
+from logs.ingest.rows import COLUMNS, TABLE, insert, remove, row_of, update
+from logs.models import UsageRecord, further_ids
 from logs.models.events import Batch, Rejection, UsageEvent
+from logs.models.further_ids import TABLE as FURTHER_IDS
 from logs.pricing.quotes import price_events
 from routescope.data import partitions
 from routescope.data.apart import NotThereError
@@ -80,13 +82,19 @@ def store(gateway: Gateway, batch: Batch) -> Outcome:
     return Outcome(accepted, duplicates, rejected, batch.faults + faults)
 
 
-def complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEvent]]) -> dict[int, str]:
+def complete(
+    gateway: Gateway,
+    completions: Sequence[tuple[UsageRecord, UsageEvent]],
+    places: dict[UUID, tuple[UUID, int]] | None = None,
+) -> dict[int, str]:
     """Give records that are here already the values of events that say more; the sums follow.
 
-    Returns by their places why some stay as they are: what they would become cannot be stored.
+    Returns by their places why some stay as they are: what they would become cannot be stored. ``places`` is
+    told id and user of the others from now on, by the ids until now.
 
-    A record keeps its user, request ID and type, whatever the event says; one that began earlier than was
-    known moves there. The caller holds the transaction, in which nobody else may complete the same records.
+    A record keeps its type, and its user unless that is nobody and the event names one; one that began
+    earlier than was known moves there. The caller holds the transaction, in which nobody else may complete
+    the same records.
     """
     sound: list[tuple[UsageRecord, UsageEvent]] = []
     unfit: dict[int, str] = {}
@@ -99,32 +107,95 @@ def complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEve
         else:
             sound.append((record, event))
     if sound:
-        _complete(gateway, sound)
+        found = _complete(gateway, sound)
+        if places is not None:
+            places.update(found)
     return unfit
 
 
-def _complete(gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEvent]]) -> None:
+def _complete(
+    gateway: Gateway, completions: Sequence[tuple[UsageRecord, UsageEvent]]
+) -> dict[UUID, tuple[UUID, int]]:
     names = _names(gateway, [event for _, event in completions])
-    partitions.ensure(TABLE, {Month.of(event.created_at) for _, event in completions})
+    months = {Month.of(event.created_at) for _, event in completions}
+    partitions.ensure(TABLE, months)
+    given = _given(gateway, names, completions)
+    places = {
+        record.pk: (moved_id(record.pk, event.created_at), given.get(record.pk, record.user_id))
+        for record, event in completions
+    }
     for record, event in completions:
-        _keep_what_is_known(names, record, event)
+        if record.pk not in given:
+            _keep_what_is_known(names, record, event)
     events = [event for _, event in completions]
     _judge(events)
     captured = policy.apply(gateway.pk, names, events, [record for record, _ in completions])
     price_events(events, names.models, names.groups)
-    rows = []
+    rows: list[tuple[Any, ...]] = []
+    handed: list[tuple[Any, ...]] = []
     for record, event in completions:
-        row = row_of(gateway.pk, names, event)
+        new_id, user_id = places[record.pk]
+        is_given = record.pk in given
+        if is_given:
+            event.content = max(record.content or 0, event.content or 0) or None
         kept: dict[str, Any] = {
-            "id": record.pk.bytes,
-            "user_id": record.user_id,
-            "request_id": record.request_id,
+            "id": new_id.bytes if is_given else record.pk.bytes,
+            "user_id": user_id,
             "type": record.type,
         }
-        rows.append(tuple(kept.get(column, value) for column, value in zip(COLUMNS, row, strict=True)))
+        row = row_of(gateway.pk, names, event)
+        values = tuple(kept.get(column, value) for column, value in zip(COLUMNS, row, strict=True))
+        (handed if is_given else rows).append(values)
     update(rows)
-    moves = {r.pk: moved_id(r.pk, event.created_at) for r, event in completions}
-    contents.complete({r.pk: r.user_id for r, _ in completions}, moves, captured)
+    if given:
+        remove([(record.user_id, record.pk) for record, _ in completions if record.pk in given])
+        insert(handed, [], led_elsewhere=False, further={})
+        contents.hand_on([(r.pk, r.user_id, places[r.pk]) for r, _ in completions if r.pk in given])
+        captured = [
+            replace(one, id=places[one.id][0], user_id=given[one.id]) if one.id in given else one
+            for one in captured
+        ]
+    here = {new_id if pk in given else pk: user_id for pk, (new_id, user_id) in places.items()}
+    moves = {new_id if pk in given else pk: new_id for pk, (new_id, _) in places.items()}
+    contents.complete(here, moves, captured)
+    partitions.ensure(FURTHER_IDS, months)
+    further_ids.add(
+        (digest, user_id, new_id)
+        for record, event in completions
+        for new_id, user_id in [places[record.pk]]
+        for digest in further_ids.digests_of(event.metadata, (event.request_id, event.upstream_request_id))
+        | ({further_ids.digest_of(record.request_id)} if record.request_id != event.request_id else set())
+    )
+    return places
+
+
+def _given(
+    gateway: Gateway, names: ResolvedNames, completions: Sequence[tuple[UsageRecord, UsageEvent]]
+) -> dict[UUID, int]:
+    """Return the users to whom records of nobody's are given, by their ids."""
+    others = [
+        (record, names.users[event.user])
+        for record, event in completions
+        if event.user and names.users[event.user] != record.user_id
+    ]
+    if not others:
+        return {}
+    nobody = nobody_of(gateway)
+    return {record.pk: user_id for record, user_id in others if record.user_id == nobody}
+
+
+def nobody_of(gateway: Gateway) -> int:
+    """Return the user to whom a gateway's records belong that name nobody."""
+    return resolve(gateway, users_and_tokens=[("", "")], groups=(), models=()).users[""]
+
+
+def take_away(gone: Sequence[tuple[UsageRecord, tuple[UUID, int] | None]]) -> None:
+    """Delete records that are one with others, or were none; the sums follow, in the caller's transaction.
+
+    Each comes with the id and the user of the record that stays, to which its content goes.
+    """
+    remove([(record.user_id, record.pk) for record, _ in gone])
+    contents.hand_on([(record.pk, record.user_id, stays) for record, stays in gone])
 
 
 def _keep_what_is_known(names: ResolvedNames, record: UsageRecord, event: UsageEvent) -> None:
@@ -221,20 +292,28 @@ def store_named(gateway_id: int, names: ResolvedNames, events: Sequence[UsageEve
 def _store_named(
     gateway_id: int, names: ResolvedNames, events: Sequence[UsageEvent]
 ) -> tuple[int, dict[int, str]]:
-    months = {(at.year, at.month) for event in events if (at := event.created_at.astimezone(UTC))}
-    partitions.ensure(TABLE, {Month(year, month) for year, month in months})
+    found = {(at.year, at.month) for event in events if (at := event.created_at.astimezone(UTC))}
+    months = {Month(year, month) for year, month in found}
+    partitions.ensure(TABLE, months)
     _judge(events)
     captured = policy.apply(gateway_id, names, events)
     contents.make_room(captured)
     price_events(events, names.models, names.groups)
     rows = []
+    further = {}
     unfit: dict[int, str] = {}
     for place, event in enumerate(events):
         try:
-            rows.append(row_of(gateway_id, names, event))
+            rows.append(row := row_of(gateway_id, names, event))
         except RecordError as error:
             unfit[place] = str(error)
-    return insert(rows, captured, names.led_elsewhere), unfit
+        else:
+            own = (event.request_id, event.upstream_request_id)
+            if digests := further_ids.digests_of(event.metadata, own):
+                further[row[0]] = digests
+    if further:
+        partitions.ensure(FURTHER_IDS, months)
+    return insert(rows, captured, names.led_elsewhere, further), unfit
 
 
 def _judge(events: Iterable[UsageEvent]) -> None:

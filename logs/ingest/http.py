@@ -11,6 +11,7 @@ from accounts.gateways import deliveries
 from accounts.gateways.endpoint import FAULT, for_gateways, unavailable
 from accounts.models import Gateway
 from logs.ingest import batches
+from logs.ingest.calls import meeting
 from logs.ingest.formats import litellm, native
 from logs.models.events import Batch
 from routescope.rest.declared import Write, declare_write
@@ -32,21 +33,30 @@ def litellm_callback(request: HttpRequest, gateway: Gateway) -> JsonResponse:
     Never 429, and nothing here takes long: LiteLLM drops a batch that is refused, and what it logs while it
     waits for the answer.
     """
-    return _take_in(request, gateway, litellm.decode)
+    return _take_in(request, gateway, litellm.decode, meeting.after_callback)
 
 
-def _take_in(request: HttpRequest, gateway: Gateway, decode: Callable[[bytes], Batch]) -> JsonResponse:
-    """Decode, store, and answer after the commit.
+def _take_in(
+    request: HttpRequest,
+    gateway: Gateway,
+    decode: Callable[[bytes], Batch],
+    afterwards: Callable[[Gateway, Batch], None] | None = None,
+) -> JsonResponse:
+    """Decode, store, and answer after the commit, and after what is to be done with what was stored.
 
     200 with ``{"accepted", "duplicates", "rejected": [{"index", "request_id", "error"}]}``: a record that
     cannot be kept costs no other one. 503 where some are not kept through a fault of ours; the others are.
     """
-    outcome = batches.store(gateway, decode(read_body(request)))
+    batch = decode(read_body(request))
+    outcome = batches.store(gateway, batch)
+    if afterwards is not None:
+        afterwards(gateway, batch)
     deliveries.took(
         gateway,
         request.path,
         accepted=outcome.accepted,
         duplicates=outcome.duplicates,
+        ignored=batch.ignored,
         refused=((rejection.request_id, rejection.error) for rejection in outcome.rejected),
     )
     if outcome.faults:

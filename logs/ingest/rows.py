@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from ipaddress import ip_address
 from operator import itemgetter
 from pathlib import Path
@@ -18,11 +18,14 @@ from logs.content import contents
 from logs.content.contents import Captured
 from logs.ingest import storable
 from logs.models.events import Failure, UsageEvent
+from logs.models.further_ids import TABLE as FURTHER_IDS
 from logs.rollups import pending
 from routescope.data.ids import derived_bytes
 
 TABLE = "usage_record"
 _COMPLETE = (Path(__file__).parent / "sql" / "complete.sql").read_text() + pending.APPEND
+_REMOVE = (Path(__file__).parent / "sql" / "remove.sql").read_text() + pending.APPEND
+_COPY_FURTHER = f"COPY {FURTHER_IDS} (digest, user_id, id) FROM STDIN (FORMAT BINARY)"
 _STAGE = f"CREATE TEMP TABLE IF NOT EXISTS usage_stage (LIKE {TABLE}) ON COMMIT DELETE ROWS"
 COLUMNS = {
     "id": "bytea",  # A uuid's own bytes, which COPY sends alike.
@@ -81,10 +84,16 @@ _NO_FAILURE = Failure()
 _TRIES = 4
 
 
-def insert(rows: Sequence[_Values], captured: Sequence[Captured], led_elsewhere: bool) -> int:
+def insert(
+    rows: Sequence[_Values],
+    captured: Sequence[Captured],
+    led_elsewhere: bool,
+    further: Mapping[bytes, Collection[int]],
+) -> int:
     """Insert the records that are not here yet, with their sums and content; return how many they were.
 
-    ``led_elsewhere``: somebody else may have them too.
+    ``led_elsewhere``: somebody else may have them too. ``further`` are the digests of their further IDs, by
+    id.
     """
     fresh: dict[_Key, _Values] = {}
     for row in rows:
@@ -103,6 +112,7 @@ def insert(rows: Sequence[_Values], captured: Sequence[Captured], led_elsewhere:
                 _copy(TABLE, sorted(fresh.values(), key=_place))
                 pending.append(map(_summed, fresh.values()))
                 contents.write([one for one in captured if (one.user_id, one.id.bytes) in fresh])
+                _copy_further(fresh, further)
             return len(fresh)
         except IntegrityError as error:
             if not isinstance(error.__cause__, errors.UniqueViolation) or not remaining:
@@ -113,6 +123,28 @@ def insert(rows: Sequence[_Values], captured: Sequence[Captured], led_elsewhere:
             if not retryable or not remaining or connection.in_atomic_block:
                 raise
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _copy_further(fresh: Iterable[_Key], further: Mapping[bytes, Collection[int]]) -> None:
+    """Copy the digests of further IDs of records that are new."""
+    rows = [
+        (digest, user, identifier)
+        for user, identifier in fresh
+        if identifier in further
+        for digest in further[identifier]
+    ]
+    if rows:
+        with connection.cursor() as cursor, cursor.copy(_COPY_FURTHER) as copy:
+            copy.set_types(("int8", "int4", "bytea"))
+            for row in rows:
+                copy.write_row(row)
+
+
+def remove(places: Sequence[tuple[int, UUID]]) -> None:
+    """Delete records by user and id, in the caller's transaction; the sums follow."""
+    if places:
+        with connection.wrap_database_errors, connection.cursor() as cursor:
+            cursor.execute(_REMOVE, [[user for user, _ in places], [identifier for _, identifier in places]])
 
 
 def _stored(keys: Sequence[_Key]) -> list[_Key]:

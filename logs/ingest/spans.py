@@ -1,54 +1,54 @@
 """Model calls reported as spans: each call one record, though its spans come in parts, twice, in any order.
 
-Spans that carry the same response ID within ``SAME_CALL`` are one call, as under two instrumentations; so are
-the two spans in which logfire reports a stream (`logs.ingest.formats.genai.Half`). The first to arrive makes
-the record, a later one completes it. One gateway's spans are stored one request after the other, so that two
+Which spans are one call is told by `logs.ingest.calls`; the first to arrive makes the record, a later one
+completes it, and where two records turn out to be one call they become one. What came of late is kept for
+that (`logs.models.KnownSpan`). One gateway's spans are stored one request after the other, so that two
 spans of one call which arrive at once do not become two records.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from typing import cast
+from uuid import UUID
 
-import msgspec
 from django.db import OperationalError, connection
-from django.utils import timezone
 from psycopg import errors
 
-from accounts.models import AIModel, Gateway
-from logs.ingest import batches, storable
+from accounts.models import Gateway
+from logs.ingest import batches, span_contents, storable
 from logs.ingest.batches import Outcome
-from logs.ingest.formats.otlp import Spans
-from logs.ingest.formats.span import Half, Reading
-from logs.models import RecordType, SpanHalf, Status, UsageRecord
-from logs.models.events import Batch, Failure, Rejection, UsageEvent
-from logs.pricing.quotes import as_sent, is_priced_here
+from logs.ingest.calls import meeting, merging, span_rows, twins, units
+from logs.ingest.calls.ancestry import Key
+from logs.ingest.calls.evidence import key_of
+from logs.ingest.calls.merging import Counted, event_of
+from logs.ingest.calls.span_rows import Kind, Row
+from logs.ingest.calls.units import FoundCalls, Unit
+from logs.ingest.formats.otlp import Link, Spans
+from logs.ingest.formats.spans.reading import Reading
+from logs.models import UsageRecord
+from logs.models.events import Batch, Rejection, UsageEvent
 from routescope.data.apart import together
-from routescope.data.ids import EPOCH, derived_id, first_id
-from routescope.text.identifiers import former
+from routescope.data.ids import EPOCH, derived_id
 from routescope.wire.reading import MAX_COUNT, RecordError
 
-SAME_CALL = timedelta(minutes=10)
-"""How far apart the spans of one response begin. An ID that comes again later is a cached answer's."""
-_MEETING = timedelta(seconds=60)
-"""How long after the answer began a client may take up the stream."""
-_CLOCK = timedelta(seconds=1)
-_KEEP_HALVES = timedelta(days=1)
+__all__ = ["event_of", "store"]
+
 _TRIES = 4
+_SLACK = 0.001
+"""Seconds by which the clocks of two instrumentations of a process may differ."""
 
 
 @dataclass(slots=True)
 class _Call:
-    """A call of this request: what its spans told, and the record of it that exists already."""
+    """A unit with what is to be stored of it: in a new record, or in the one that stays of its records."""
 
     index: int
+    unit: Unit
     event: UsageEvent
-    halves: list[tuple[str, Half]]
-    record: UsageRecord | None = None
+    record: UsageRecord | None
 
 
 def store(gateway: Gateway, spans: Spans) -> Outcome:
@@ -59,43 +59,47 @@ def store(gateway: Gateway, spans: Spans) -> Outcome:
     """
     for remaining in reversed(range(_TRIES)):
         try:
-            return together(partial(_store_in_turn, gateway, spans))
+            outcome, new = together(partial(_store_in_turn, gateway, spans))
         except OperationalError as error:
             if not isinstance(error.__cause__, errors.DeadlockDetected) or not remaining:
                 raise
+        else:
+            meeting.after_spans(gateway, new)
+            return outcome
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-def _store_in_turn(gateway: Gateway, spans: Spans) -> Outcome:
+def _store_in_turn(gateway: Gateway, spans: Spans) -> tuple[Outcome, list[Unit]]:
     with connection.cursor() as cursor:
         # No longer than any lock may be waited for: the exporter then sends them again.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('spans'), %s)", [gateway.pk])
     return _store(gateway, spans)
 
 
-def _store(gateway: Gateway, spans: Spans) -> Outcome:
+def _store(gateway: Gateway, spans: Spans) -> tuple[Outcome, list[Unit]]:
+    """Return the outcome, and the calls that are new."""
     readings, rejected = _sound(spans)
-    calls = _by_response(gateway, [pair for pair in readings if pair[1].half is None])
-    calls += _by_halves(gateway, [pair for pair in readings if pair[1].half is not None])
-    completed: list[_Call] = []
-    completions = []
-    for call in calls:
-        if call.record is not None:
-            known = event_of(call.record)
-            if (more := merged(known, call.event)) != known:
-                completed.append(call)
-                completions.append((call.record, more))
+    span_contents.give_to(gateway, [reading for _, reading in readings])
+    found = units.find(gateway, readings, spans.links)
+    several = any(len(unit.records) > 1 for unit in found.units)
+    nobody = batches.nobody_of(gateway) if several else None
+    calls = [_call(unit, found, nobody) for unit in found.units]
     new = [(call.index, call.event) for call in calls if call.record is None]
     outcome = batches.store(gateway, Batch(events=new, rejected=rejected, faults=spans.faults))
-    unfit = batches.complete(gateway, completions)
     rejected = list(outcome.rejected)
+    refused = {rejection.index for rejection in rejected}
+    completed = [call for call in calls if call.record is not None and _is_more(call)]
+    moves: dict[UUID, tuple[UUID, int]] = {}
+    unfit = batches.complete(gateway, [(call.record, call.event) for call in completed if call.record], moves)
     for place, reason in unfit.items():
         call = completed[place]
         rejected.append(Rejection(index=call.index, request_id=call.event.request_id, error=reason))
-    _remember_halves(gateway, calls, rejected)
-    stored = outcome.accepted + len(completions) - len(unfit)
-    duplicates = len(spans.readings) - stored - (len(rejected) - len(spans.rejected))
-    return Outcome(stored, max(duplicates, 0), rejected, outcome.faults)
+    _let_go(gateway, calls, found.orphans, moves)
+    _remember(gateway, [c for c in calls if c.record or c.index not in refused], found, spans.links, moves)
+    taken = outcome.accepted + len(completed) - len(unfit)
+    duplicates = len(spans.readings) - taken - (len(rejected) - len(spans.rejected))
+    made = [call.unit for call in calls if call.record is None]
+    return Outcome(taken, max(duplicates, 0), rejected, outcome.faults), made
 
 
 def _sound(spans: Spans) -> tuple[list[tuple[int, Reading]], list[Rejection]]:
@@ -113,243 +117,160 @@ def _sound(spans: Spans) -> tuple[list[tuple[int, Reading]], list[Rejection]]:
     return readings, rejected
 
 
-# --- The same response -------------------------------------------------------------------------------------
+# --- What a call comes to ----------------------------------------------------------------------------------
 
 
-def _by_response(gateway: Gateway, readings: Sequence[tuple[int, Reading]]) -> list[_Call]:
-    found = _records(gateway, [reading for _, reading in readings if reading.has_response_id])
-    calls: list[_Call] = []
-    by_id: dict[str, list[_Call]] = {}
-    for index, reading in readings:
-        if not reading.has_response_id:
-            calls.append(_Call(index, reading.event, []))
-            continue
-        request_id = reading.event.request_id
-        same = by_id.setdefault(request_id, [])
-        for call in same:
-            if _is_same_call(call.event, reading):
-                call.event = merged(call.event, reading.event)
-                break
-        else:
-            records = found.get(request_id, [])
-            record = next((r for r in records if _is_same_call(event_of(r), reading)), None)
-            if record is None and (cut := former(request_id)):
-                # Stored when long IDs were cut: only the span itself tells that it is the same call.
-                records = found.get(cut, [])
-                record = next((r for r in records if _has_span(r.metadata, reading)), None)
-            if record is not None:
-                records.remove(record)
-            call = _Call(index, reading.event, [], record)
-            same.append(call)
-            calls.append(call)
-    return calls
+def _call(unit: Unit, found: FoundCalls, nobody: int | None = None) -> _Call:
+    """Put a unit's reports together: its record first, then the answer's spans, the outer ones first."""
+    depths = _depths(unit, found)
+
+    def order(part: tuple[int, Reading]) -> tuple[bool, int, object, str]:
+        reading = part[1]
+        return (not reading.has_response_id, depths[key_of(reading)], reading.event.created_at, reading.span)
+
+    records = sorted(unit.records, key=partial(_rank, nobody))
+    parts = sorted(unit.parts, key=order)
+    reports = [event_of(record) for record in records] + [reading.event for _, reading in parts]
+    event = reports[0]
+    for report in reports[1:]:
+        event = merging.merged(event, report)
+    told = [(depths[key_of(reading)], units.told_by(reading)) for _, reading in parts]
+    told += [(depths[row.key], row.told) for row in unit.rows if row.told is not None]
+    if unit.is_stripped:
+        _set_times(event, [counted for _, counted in told])
+    else:
+        told += [
+            (merging.FOREIGN if merging.is_foreign(known) else 0, merging.counted(known, "", None))
+            for known in reports[: len(records)]
+        ]
+    merging.count(event, told)
+    index = parts[0][0] if parts else -1
+    return _Call(index, unit, event, records[0] if records else None)
 
 
-def _records(gateway: Gateway, readings: Iterable[Reading]) -> dict[str, list[UsageRecord]]:
-    events = [reading.event for reading in readings]
-    if not events:
-        return {}
-    first = min(event.created_at for event in events) - SAME_CALL
-    last = max(event.created_at for event in events) + SAME_CALL
-    ids = {event.request_id for event in events}
-    rows = UsageRecord.objects.select_related("model").filter(
-        request_id__in=ids | {cut for one in ids if (cut := former(one))},
-        gateway=gateway,
-        type=RecordType.REQUEST,
-        # The partitions of that time only.
-        id__gte=first_id(max(first, EPOCH)),
-        id__lt=first_id(max(last, EPOCH)),
-    )
-    found: dict[str, list[UsageRecord]] = {}
-    for row in rows:
-        found.setdefault(row.request_id, []).append(row)
-    return found
+def _rank(nobody: int | None, record: UsageRecord) -> tuple[bool, bool, bool, UUID]:
+    """Order the records of a call: what a gateway itself told stays, then what somebody has, or an answer's
+    ID."""
+    known = event_of(record)
+    is_nobodys = record.user_id == nobody
+    return (not merging.is_foreign(known), is_nobodys, merging.is_placeholder(known), record.pk)
 
 
-def _is_same_call(known: UsageEvent, reading: Reading) -> bool:
-    if abs(known.created_at - reading.event.created_at) > SAME_CALL:
+def _depths(unit: Unit, found: FoundCalls) -> dict[Key, int]:
+    """Return how deep each span lies: how many calls are around it, or only its time is within theirs."""
+    spans = [(key_of(reading), units.told_by(reading)) for _, reading in unit.parts]
+    spans += [(row.key, row.told) for row in unit.rows if row.told is not None]
+    return {
+        key: found.depths.get(key, 0) + sum(_lies_within(told, other) for _, other in spans)
+        for key, told in spans
+    }
+
+
+def _lies_within(told: Counted, other: Counted) -> bool:
+    if told.scope == other.scope or told.ended - told.started >= other.ended - other.started:
         return False
-    told = known.metadata or {}
-    if _has_span(known.metadata, reading):
-        return True
-    # One instrumentation does not report a finished call twice: it is a cached answer, served again.
-    finished = bool(known.output_tokens and reading.event.output_tokens)
-    return not (finished and told.get("scope") == reading.scope)
+    return told.started >= other.started - _SLACK and told.ended <= other.ended + _SLACK
 
 
-def _has_span(metadata: dict[str, object] | None, reading: Reading) -> bool:
-    """Whether a record is of this very span, which was sent again."""
-    told = metadata or {}
-    span_id = reading.span.partition(":")[2]
-    merged_spans = told.get("merged_spans", ())
-    return span_id == told.get("span_id") or (isinstance(merged_spans, list) and span_id in merged_spans)
+def _set_times(event: UsageEvent, told: Sequence[Counted]) -> None:
+    """Give a call its times anew, where a span that was taken for it was the sum of several."""
+    if told:
+        started, ended = min(one.started for one in told), max(one.ended for one in told)
+        event.created_at = EPOCH + timedelta(microseconds=round(started * 1_000_000))
+        event.duration_ms = min(round((ended - started) * 1000), MAX_COUNT)
 
 
-# --- The two halves of a stream ----------------------------------------------------------------------------
+def _is_more(call: _Call) -> bool:
+    known = call.record
+    return known is not None and (event_of(known) != call.event or len(call.unit.records) > 1)
 
 
-def _by_halves(gateway: Gateway, readings: Sequence[tuple[int, Reading]]) -> list[_Call]:
-    if not readings:
-        return []
-    SpanHalf.objects.filter(received_at__lt=timezone.now() - _KEEP_HALVES).delete()
-    known = set(
-        SpanHalf.objects.filter(gateway=gateway, span__in=[r.span for _, r in readings]).values_list(
-            "span", flat=True
-        )
-    )
-    waiting = list(
-        SpanHalf.objects.filter(
-            gateway=gateway, is_paired=False, key__in={r.half.key for _, r in readings if r.half is not None}
-        )
-    )
-    calls: list[_Call] = []
-    open_calls: list[_Call] = []
-    for index, reading in sorted(readings, key=lambda pair: (pair[1].event.created_at, pair[1].span)):
-        if reading.half is None or reading.span in known:
-            continue
-        known.add(reading.span)
-        half = reading.half
-        partner = min(
-            (call for call in open_calls if _meet(half, call.halves[0][1])),
-            key=lambda call: _gap(half, call.halves[0][1].met_at),
-            default=None,
-        )
-        kept = min(
-            (row for row in waiting if row.is_usage != half.is_usage and _meet_row(half, row)),
-            key=lambda row: _gap(half, row.met_at),
-            default=None,
-        )
-        if partner is not None:
-            open_calls.remove(partner)
-            partner.halves.append((reading.span, half))
-            partner.event = merged(partner.event, reading.event)
-        elif kept is not None:
-            waiting.remove(kept)
-            record = UsageRecord.objects.select_related("model").get(user_id=kept.user_id, pk=kept.record_id)
-            SpanHalf.objects.filter(pk=kept.pk).update(is_paired=True)
-            calls.append(_Call(index, reading.event, [(reading.span, half)], record))
-        else:
-            call = _Call(index, reading.event, [(reading.span, half)])
-            open_calls.append(call)
-            calls.append(call)
-    return calls
+# --- What is kept of it ------------------------------------------------------------------------------------
 
 
-def _gap(half: Half, met_at: datetime) -> timedelta:
-    return abs(half.met_at - met_at)
+def _let_go(
+    gateway: Gateway,
+    calls: Sequence[_Call],
+    orphans: Sequence[UsageRecord],
+    moves: Mapping[UUID, tuple[UUID, int]],
+) -> None:
+    """Take away the records that became one with another, and those of what is no call."""
+    gone: list[tuple[UsageRecord, tuple[UUID, int] | None]] = [(record, None) for record in orphans]
+    for call in calls:
+        if call.record is not None:
+            stays = moves.get(call.record.pk, (call.record.pk, call.record.user_id))
+            gone += [(record, stays) for record in call.unit.records if record.pk != call.record.pk]
+    batches.take_away(gone)
+    places = [(old, new, user_id) for old, (new, user_id) in moves.items()]
+    places += [(record.pk, stays[0], stays[1]) for record, stays in gone if stays is not None]
+    span_rows.moved(gateway.pk, places)
 
 
-def _meet(half: Half, other: Half) -> bool:
-    if half.key != other.key or half.is_usage == other.is_usage:
-        return False
-    usage, call = (half, other) if half.is_usage else (other, half)
-    return -_CLOCK <= usage.met_at - call.met_at <= _MEETING
+def _remember(
+    gateway: Gateway,
+    calls: Sequence[_Call],
+    found: FoundCalls,
+    links: Sequence[Link],
+    moves: Mapping[UUID, tuple[UUID, int]],
+) -> None:
+    """Keep what later spans may have to know of these."""
+    rows = [row for call, place in _places(gateway, calls, moves) for row in _rows_of(call, place)]
+    rows += [_row(reading, None) for reading in found.aggregates]
+    for row in found.stripped:
+        row.user_id = row.record_id = None
+        rows.append(row)
+    counts: dict[str, int] = {}
+    for trace, _ in found.known:
+        counts[trace] = counts.get(trace, 0) + 1
+    for link in links:
+        key = (link.trace_id, link.span_id)
+        counts[key[0]] = counts.get(key[0], 0) + 1
+        if key not in found.known and counts[key[0]] <= span_rows.MOST_OF_TRACE:
+            rows.append(Row(key=key, parent=(link.trace_id, link.parent_id), kind=Kind.LINK))
+    # One row for each, a call's before a link's.
+    span_rows.add(gateway.pk, {row.key: row for row in reversed(rows)}.values())
+    span_rows.forget()
 
 
-def _meet_row(half: Half, row: SpanHalf) -> bool:
-    return _meet(half, Half(key=row.key, is_usage=row.is_usage, met_at=row.met_at))
-
-
-def _remember_halves(gateway: Gateway, calls: Iterable[_Call], rejected: Iterable[Rejection]) -> None:
-    refused = {rejection.index for rejection in rejected}
-    rows = []
+def _places(
+    gateway: Gateway, calls: Sequence[_Call], moves: Mapping[UUID, tuple[UUID, int]]
+) -> Iterable[tuple[_Call, tuple[UUID, int]]]:
+    """Yield the calls with the id and the user of their records."""
     new = {
         derived_id(
             call.event.created_at, gateway.pk, call.event.identity or call.event.request_id, call.event.type
         ): call
         for call in calls
-        if call.halves and call.record is None and call.index not in refused
+        if call.record is None
     }
     # By the index on the time: there is none on the id alone.
     moments = {call.event.created_at for call in new.values()}
-    stored = UsageRecord.objects.filter(pk__in=new, created_at__in=moments)
-    users = dict(stored.values_list("pk", "user_id"))
-    places = [(call, pk, users[pk]) for pk, call in new.items() if pk in users]
-    places += [(c, c.record.pk, c.record.user_id) for c in calls if c.halves and c.record is not None]
-    for call, pk, user_id in places:
-        paired = call.record is not None or len(call.halves) > 1
-        rows += [
-            SpanHalf(
-                gateway=gateway, span=span, key=half.key, is_usage=half.is_usage, met_at=half.met_at,
-                is_paired=paired, user_id=user_id, record_id=pk,
-            )
-            for span, half in call.halves
-        ]  # fmt: skip
-    SpanHalf.objects.bulk_create(rows, ignore_conflicts=True)
+    stored = UsageRecord.objects.filter(pk__in=new, created_at__in=moments) if new else None
+    for pk, user_id in stored.values_list("pk", "user_id") if stored is not None else ():
+        yield new[pk], (pk, user_id)
+    for call in calls:
+        if call.record is not None:
+            yield call, moves.get(call.record.pk, (call.record.pk, call.record.user_id))
 
 
-# --- Merging -----------------------------------------------------------------------------------------------
+def _rows_of(call: _Call, place: tuple[UUID, int]) -> Iterable[Row]:
+    for _, reading in call.unit.parts:
+        yield _row(reading, place)
+    for row in call.unit.rows:
+        if row.record_id != place[0]:
+            row.record_id, row.user_id = place
+            yield row
 
 
-def merged(known: UsageEvent, later: UsageEvent) -> UsageEvent:
-    """Return what two spans of one call tell together.
-
-    Amounts that both tell are never added: the larger one is the one that was complete. Everything else is
-    the known value where there is one. Merging the same span again changes nothing.
-    """
-    ends = [
-        event.created_at + timedelta(milliseconds=event.duration_ms)
-        for event in (known, later)
-        if event.duration_ms is not None
-    ]
-    changes: dict[str, object] = {
-        name: getattr(later, name)
-        for name in known.__struct_fields__
-        if getattr(known, name) in (None, "") and getattr(later, name) not in (None, "")
-    }
-    for name in ("input_tokens", "output_tokens", "cached_tokens"):
-        changes[name] = max(getattr(known, name), getattr(later, name))
-    for name in ("cache_write_tokens", "reasoning_tokens", "audio_input_tokens", "audio_output_tokens"):
-        changes[name] = max(getattr(known, name) or 0, getattr(later, name) or 0) or changes.get(
-            name, getattr(known, name)
-        )
-    changes["created_at"] = min(known.created_at, later.created_at)
-    if ends:
-        whole = max(ends) - min(known.created_at, later.created_at)
-        changes["duration_ms"] = min(round(whole / timedelta(milliseconds=1)), MAX_COUNT)
-    if later.status is Status.ERROR:
-        changes["status"] = Status.ERROR
-        if known.http_status == 200:
-            changes["http_status"] = later.http_status
-    elif known.status is Status.ERROR:
-        changes.pop("http_status", None)
-    changes["parameters"] = {**(later.parameters or {}), **(known.parameters or {})} or None
-    changes["metadata"] = _merged_metadata(known, later)
-    return msgspec.structs.replace(known, **changes)
-
-
-def _merged_metadata(known: UsageEvent, later: UsageEvent) -> dict[str, object] | None:
-    first, second = known.metadata or {}, later.metadata or {}
-    spans = {*first.get("merged_spans", ()), *second.get("merged_spans", ()), second.get("span_id")}
-    spans -= {None, first.get("span_id")}
-    together = {**second, **first}
-    if spans:
-        together["merged_spans"] = sorted(spans)[:20]
-    return together or None
-
-
-def event_of(record: UsageRecord) -> UsageEvent:
-    """Return a stored record as the event it came from; its names other than the model are left out."""
-    plain = {name: getattr(record, name) for name in _PLAIN}
-    if is_priced_here(record.billing):
-        # Priced from what was known then: to be priced anew from all that is known now.
-        plain |= {"cost": None, "billing": as_sent(record.billing)}
-    model: AIModel | None = cast("AIModel | None", record.model)
-    failure = Failure(
-        type=record.error_type, code=record.error_code, message=record.error_message, param=record.error_param
+def _row(reading: Reading, place: tuple[UUID, int] | None) -> Row:
+    record_id, user_id = place or (None, None)
+    return Row(
+        key=key_of(reading),
+        parent=units.parent_of(reading),
+        kind=twins.kind_of(reading),
+        meet_key=twins.meet_key(reading),
+        met_at=twins.met_at(reading),
+        user_id=user_id,
+        record_id=record_id,
+        told=units.told_by(reading),
     )
-    return UsageEvent(
-        type=RecordType(record.type),
-        status=Status(record.status),
-        model=model.name if model is not None else "",
-        error=None if failure == Failure() else failure,
-        **plain,
-    )
-
-
-_PLAIN = (
-    "request_id", "created_at", "stream", "duration_ms", "ttft_ms", "http_status", "endpoint", "ip",
-    "user_agent", "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens",
-    "audio_input_tokens", "audio_output_tokens", "image_count", "quantities", "cost", "billing", "parameters",
-    "upstream_request_id", "provider", "channel", "attempts", "task_id", "metadata",
-)  # fmt: skip

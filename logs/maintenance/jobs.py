@@ -6,6 +6,8 @@ import logging
 from datetime import datetime, timedelta
 
 from logs.content import rotation
+from logs.ingest import span_contents
+from logs.ingest.calls import span_rows
 from logs.maintenance import compaction, late_prices, rejudging, retention
 from logs.rollups import busy_hours, pending
 from routescope.run.jobs import Queue, job
@@ -62,6 +64,13 @@ def price_unpriced(model_id: int | None = None) -> int:
 def make_partitions() -> list[str]:
     """Make the coming partitions, and those of records that came while theirs could not be made."""
     return retention.make_partitions().lines
+
+
+@job("logs.spans", queue=Queue.QUICK, limit=timedelta(minutes=2))
+def forget_spans() -> None:
+    """Delete spans of late that have expired, and content that waited for one in vain."""
+    span_rows.forget()
+    span_contents.forget()
 
 
 @job("logs.maintenance.retention", queue=Queue.SLOW, limit=timedelta(hours=1))

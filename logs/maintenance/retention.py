@@ -22,6 +22,7 @@ from accounts.staff import audit
 from accounts.staff.audit import SCHEDULER
 from logs.ingest.rows import TABLE as RECORDS
 from logs.models.content import TABLE as CONTENT
+from logs.models.further_ids import TABLE as FURTHER_IDS
 from logs.rollups import pending
 from routescope.data import partitions
 from routescope.data.ids import first_id, moment_of
@@ -77,10 +78,12 @@ def run(*, dry: bool = False, now: datetime | None = None, by: str = SCHEDULER) 
     _make(now, report)
     _drop(CONTENT, oldest_day.start, report)
     _drop(RECORDS, oldest_month.start, report)
+    _drop(FURTHER_IDS, oldest_month.start, report)
     _delete("usage_traffic_hour", "start", oldest_month.start, report)
     # Strays that arrived before their partition was made.
     _delete(f"{CONTENT}_default", "id", str(first_id(oldest_day.start)), report)
     _delete(f"{RECORDS}_default", "id", str(first_id(oldest_month.start)), report)
+    _delete(f"{FURTHER_IDS}_default", "id", str(first_id(oldest_month.start)), report)
     if not report.dry:
         pending.fold()
     for table in SUMS:
@@ -98,7 +101,9 @@ def make_partitions(now: datetime | None = None) -> Report:
 
 
 def _make(now: datetime, report: Report) -> None:
-    _complete(RECORDS, [Month.of(now).plus(ahead) for ahead in range(_MONTHS_AHEAD + 1)], Month, report)
+    months = [Month.of(now).plus(ahead) for ahead in range(_MONTHS_AHEAD + 1)]
+    _complete(RECORDS, months, Month, report)
+    _complete(FURTHER_IDS, months, Month, report)
     _complete(CONTENT, [Day.of(now).plus(ahead) for ahead in range(_DAYS_AHEAD + 1)], Day, report)
 
 

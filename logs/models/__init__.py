@@ -1,7 +1,8 @@
 """What the database holds of usage: records, their sums, their content, prices, and how records arrive."""
 
-from logs.models.arrivals import ImportPosition, SpanHalf
+from logs.models.arrivals import ImportPosition, KnownSpan, SpanContent
 from logs.models.content import ContentPolicy, Level, UsageContent
+from logs.models.further_ids import FurtherId
 from logs.models.prices import GroupRatio, ModelPrice
 from logs.models.records import (
     ADJUSTMENTS,
@@ -32,8 +33,8 @@ from logs.models.rollups import (
 
 __all__ = [
     "ADJUSTMENTS", "CALLS", "FAILED", "MONEY_DIGITS", "MONEY_PLACES", "REFUNDS", "REQUEST_TYPES", "Cause",
-    "ContentPolicy", "GroupRatio", "ImportPosition", "Level", "ModelPrice", "RecordType", "Rollup",
-    "SpanHalf", "Status", "TrafficHour", "UsageContent", "UsageDay", "UsageDayFolded", "UsageHour",
-    "UsageHourFolded", "UsagePending", "UsageRecord", "UsageTotalDay", "UsageTotalDayFolded",
-    "UsageTotalHour", "UsageTotalHourFolded",
+    "ContentPolicy", "FurtherId", "GroupRatio", "ImportPosition", "KnownSpan", "Level", "ModelPrice",
+    "RecordType", "Rollup", "SpanContent", "Status", "TrafficHour", "UsageContent", "UsageDay",
+    "UsageDayFolded", "UsageHour", "UsageHourFolded", "UsagePending", "UsageRecord", "UsageTotalDay",
+    "UsageTotalDayFolded", "UsageTotalHour", "UsageTotalHourFolded",
 ]  # fmt: skip

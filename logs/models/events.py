@@ -89,8 +89,10 @@ class Batch(msgspec.Struct, kw_only=True):
     """A decoded body: the events with their places in it, and what could not be decoded.
 
     ``faults`` counts records that could not be read through a fault of ours: they are to be sent again.
+    ``ignored`` counts what is no call of a model.
     """
 
     events: list[tuple[int, UsageEvent]]
     rejected: list[Rejection]
     faults: int = 0
+    ignored: int = 0

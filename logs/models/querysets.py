@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Cast
 
+from logs.models import further_ids
 from routescope.data.ids import moment_of
 from routescope.data.owned import OwnedQuerySet
 from routescope.text.identifiers import former, kept
@@ -22,11 +23,17 @@ _Record = TypeVar("_Record", bound=models.Model)
 
 class UsageRecordQuerySet(OwnedQuerySet[_Record]):
     def identified_by(self, identifier: str) -> Self:
-        """Return the records, of all time, that carry this request ID, ours or the provider's."""
+        """Return the records, of all time, that carry this ID: the request's, ours or the provider's, or that
+        of their trace or a span (`logs.models.further_ids`).
+        """
         identifier = kept(identifier)
         found = Q(request_id=identifier) | Q(upstream_request_id=identifier)
         if cut := former(identifier):
             found |= Q(request_id=cut)
+        if places := further_ids.records_of(identifier):
+            # By the key, which begins with the user.
+            users, ids = zip(*places, strict=True)
+            found |= Q(user_id__in=set(users), id__in=ids)
         return self.filter(found)
 
     def by_id(self, identifier: UUID) -> Self:

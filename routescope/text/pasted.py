@@ -11,8 +11,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from routescope.text import named_secrets, secret_shapes
 from routescope.text.identifiers import kept
 
-LONGEST = 4_000
-"""Characters of what is pasted that are looked at: as much as the boxes take."""
+LONGEST = 20_000
+"""Characters of what is pasted that are looked at, as much as the boxes take: a traceback with its error at the
+end."""
 SHORTEST = 6
 """IDs shorter than this are none that a gateway or provider makes."""
 
@@ -22,6 +23,20 @@ _LABELLED_ID = {
     # A task is also known by the request that submitted it.
     "task": re.compile(rf"(?:task|request){_NAMED}", re.IGNORECASE),
 }
+_LABELLED = re.compile(
+    r"(?<![\w-])(?:[a-z][a-z0-9]{0,15}[-_]){0,4}(?:(?:request|response|call|trace|span|task|generation|correlation)"
+    r"[-_ ]?)?id[\"']?[ \t]{0,3}[:=][ \t]{0,3}[\"']?([^\s\"',;&)\]}]{6,})",
+    re.IGNORECASE,
+)
+"""A header, a field of JSON or of a Python dictionary, or a log's pair, that names an ID: ``x-request-id: req_1``."""
+_TRACE_PARENT = re.compile(r"(?<![\w-])[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?![\w-])")
+_SHAPED = re.compile(
+    r"(?<![\w-])(?:(?:req|chatcmpl|cmpl|resp|msg|gen|modr|batch|task|video|embd)[-_][\w-]{6,}"
+    r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32})(?![\w-])"
+)
+"""What providers and gateways make for IDs."""
+_MOST_TRIED = 12
+"""IDs in one text that are looked for: the call's own are named before those of its parts."""
 _ADDRESS = re.compile(r"https?://\S+", re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _ID_PARAMETERS = ("request_id", "requestid", "x-request-id", "task_id", "taskid", "generation_id", "id")
@@ -47,8 +62,21 @@ def found_in(text: str, is_known: Callable[[str], bool], work: Work = "request")
     found = identifier(text, work)
     address = kept(_in_address(whole)) if _ADDRESS.fullmatch(whole) else ""
     unquoted = kept(whole[1:-1]) if len(whole) > 1 and whole[0] == whole[-1] and whole[0] in _QUOTES else ""
-    others = (one for one in dict.fromkeys((whole, unquoted, address)) if one not in ("", found))
-    return next((one for one in others if is_known(one)), found)
+    # In a block of headers, a traceback or a body stand several IDs: it is the one that something has.
+    likely = _likely(text) if len(text.split(maxsplit=1)) > 1 or "{" in text else []
+    others = [one for one in dict.fromkeys((whole, unquoted, address)) if one not in ("", found)]
+    if likely and not _MASKED_KEY.fullmatch(found):
+        others.append(found)
+    return next((one for one in dict.fromkeys((*others, *likely)) if is_known(one)), found)
+
+
+def _likely(text: str) -> list[str]:
+    """Return what in a text is likely an ID: what is named so first, then what looks like one."""
+    named = [one[1] for one in _LABELLED.finditer(text)]
+    traces = [part for one in _TRACE_PARENT.finditer(text) for part in one.groups()]
+    shaped = [one[0] for one in _SHAPED.finditer(text)]
+    found = (kept(one.rstrip(".").strip(_QUOTES)) for one in (*named, *traces, *shaped))
+    return [one for one in dict.fromkeys(found) if one and not key_in(one)][:_MOST_TRIED]
 
 
 def identifier(text: str, work: Work = "request") -> str:

@@ -18,8 +18,9 @@ from routescope.text import pasted
 
 SEARCH = "_search"
 """What tells a search of the Django admin from its other forms, which are sent to the same address."""
-_MOST_ASKED = 2 * pasted.LONGEST
-"""Characters of all that is asked for, and of an address."""
+_LONGEST_ADDRESS = 8_000
+_MOST_ASKED = pasted.LONGEST + _LONGEST_ADDRESS
+"""Characters of all that is asked for by a form: what is pasted, and filters beside it."""
 _OF_THE_FORM = {"csrfmiddlewaretoken", SEARCH}
 
 _View = TypeVar("_View", bound=Callable[..., Any])
@@ -42,7 +43,7 @@ def asked(request: HttpRequest) -> QueryDict:
 
 
 def _asked_in(form: QueryDict) -> QueryDict:
-    """Return what of a form asks for something, no longer than an address may be.
+    """Return what of a form asks for something.
 
     Of each value as much is read as the boxes take, and in all no more than a search and filters beside it.
     """
@@ -65,7 +66,7 @@ def address(path: str, query: QueryDict, mask: Callable[[str], str] = pasted.ide
         if kept := [said for value in values if (said := _without_key(value, mask))]:
             shown.setlist(name, kept)
     whole = f"{path}?{shown.urlencode()}" if shown else path
-    return whole if len(whole) <= _MOST_ASKED else path
+    return whole if len(whole) <= _LONGEST_ADDRESS else path
 
 
 def _without_key(value: str, mask: Callable[[str], str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import msgspec
 
@@ -13,21 +14,27 @@ from routescope.wire.reading import FormatError, RecordError, is_utf8, mended, r
 
 logger = logging.getLogger(__name__)
 
+_Read = TypeVar("_Read")
 _decode_text = msgspec.json.Decoder(str).decode
 
 
-def decode_each(records: Iterable[bytes], read: Callable[[bytes], UsageEvent], name: bytes) -> Batch:
+def decode_each(records: Iterable[bytes], read: Callable[[bytes], UsageEvent | None], name: bytes) -> Batch:
     """Decode records one by one, so that a bad one costs no other.
 
-    ``read`` raises RecordError, or what msgspec raises, saying what to mend; ``name`` is the field that holds
-    a record's ID. Whatever else it raises is a fault of ours: logged, and counted in the batch, which is then
-    to be sent again. Raises FormatError where no record is JSON at all.
+    ``read`` returns None for what is no call, and raises RecordError, or what msgspec raises, saying what to
+    mend; ``name`` is the field that holds a record's ID. Whatever else it raises is a fault of ours: logged,
+    and counted in the batch, which is then to be sent again. Raises FormatError where no record is JSON at
+    all.
     """
     batch = Batch(events=[], rejected=[])
     undecodable = 0
     for index, raw in enumerate(records):
         try:
-            batch.events.append((index, mending(raw, read)))
+            event = mending(raw, read)
+            if event is None:
+                batch.ignored += 1
+            else:
+                batch.events.append((index, event))
         except msgspec.ValidationError as error:
             batch.rejected.append(Rejection(index=index, request_id=named(raw, name), error=readable(error)))
         except (msgspec.DecodeError, BrokenError, UnicodeDecodeError, RecursionError) as error:
@@ -46,7 +53,7 @@ def decode_each(records: Iterable[bytes], read: Callable[[bytes], UsageEvent], n
     return batch
 
 
-def mending(raw: bytes, read: Callable[[bytes], UsageEvent]) -> UsageEvent:
+def mending(raw: bytes, read: Callable[[bytes], _Read]) -> _Read:
     """Read a record; one with broken characters, with U+FFFD in their place. Raises what ``read`` does.
 
     Where a whole number is expected, ``10.0`` is one.

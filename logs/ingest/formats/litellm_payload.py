@@ -93,10 +93,15 @@ class _HiddenParams(msgspec.Struct):
     additional_headers: msgspec.Raw = msgspec.Raw()
 
 
-_TIMES = {"started": "startTime", "ended": "endTime", "first_chunk": "completionStartTime"}
+_NAMES = {
+    "started": "startTime",
+    "ended": "endTime",
+    "first_chunk": "completionStartTime",
+    "of_version_1": "modelParameters",
+}
 
 
-class Payload(msgspec.Struct, rename=_TIMES):
+class Payload(msgspec.Struct, rename=_NAMES):
     """What is read of a payload; everything else (8 KB of model map among it) is skipped unparsed."""
 
     id: Word = None
@@ -132,6 +137,8 @@ class Payload(msgspec.Struct, rename=_TIMES):
     hidden_params: _HiddenParams | None = None
     messages: msgspec.Raw = msgspec.Raw()
     response: msgspec.Raw = msgspec.Raw()
+    of_version_1: msgspec.Raw = msgspec.Raw()
+    """What only the payload of ``generic_api_use_v1`` names so."""
 
 
 class Answer(msgspec.Struct):

@@ -15,7 +15,7 @@ import msgspec
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from logs.ingest.formats import tolerant
-from logs.ingest.formats.span import Span, SpanEvent
+from logs.ingest.formats.spans.span import Span, SpanEvent
 from logs.models.events import Rejection
 from routescope.wire.json_parts import BrokenError, Steps, chosen, elements, is_within
 from routescope.wire.reading import (
@@ -39,7 +39,9 @@ _MAX_DEPTH = 20
 _NULL = b"null"
 
 
-class _Value(msgspec.Struct, frozen=True, rename="camel"):
+class AnyValue(msgspec.Struct, frozen=True, rename="camel"):
+    """A value of an attribute or a body."""
+
     string_value: str | None = None
     bool_value: bool | None = None
     int_value: int | str | None = None
@@ -50,22 +52,24 @@ class _Value(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Array(msgspec.Struct, frozen=True):
-    values: list[_Value] = []
+    values: list[AnyValue] = []
 
 
-class _Pair(msgspec.Struct, frozen=True):
+class KeyValue(msgspec.Struct, frozen=True):
+    """An attribute."""
+
     key: str = ""
-    value: _Value | None = None
+    value: AnyValue | None = None
 
 
 class _Pairs(msgspec.Struct, frozen=True):
-    values: list[_Pair] = []
+    values: list[KeyValue] = []
 
 
 class _Event(msgspec.Struct, frozen=True, rename="camel"):
     name: str = ""
     time_unix_nano: int | str = 0
-    attributes: list[_Pair] | None = None
+    attributes: list[KeyValue] | None = None
 
 
 class _Status(msgspec.Struct, frozen=True):
@@ -76,10 +80,11 @@ class _Status(msgspec.Struct, frozen=True):
 class _Span(msgspec.Struct, frozen=True, rename="camel"):
     trace_id: str = ""
     span_id: str = ""
+    parent_span_id: str = ""
     name: str = ""
     start_time_unix_nano: int | str = 0
     end_time_unix_nano: int | str = 0
-    attributes: list[_Pair] | None = None
+    attributes: list[KeyValue] | None = None
     events: list[_Event] | None = None
     status: _Status | None = None
 
@@ -95,6 +100,7 @@ class _LooseSpan(msgspec.Struct, frozen=True, rename="camel"):
 
     trace_id: str = ""
     span_id: str = ""
+    parent_span_id: str = ""
     name: str = ""
     start_time_unix_nano: int | str = 0
     end_time_unix_nano: int | str = 0
@@ -140,7 +146,7 @@ class _Resource(msgspec.Struct, frozen=True):
 _count = msgspec.json.Decoder(_CountedRequest).decode
 _decode_request = msgspec.json.Decoder(_Request).decode
 _decode_span = msgspec.json.Decoder(_Span).decode
-_decode_pair = msgspec.json.Decoder(_Pair).decode
+_decode_pair = msgspec.json.Decoder(KeyValue).decode
 
 
 def spans(body: bytes) -> Iterator[Span | Rejection]:
@@ -241,19 +247,20 @@ def _span(raw: bytes, scope: str, resource: Mapping[str, Any]) -> Span | Rejecti
             name=given.name,
             start_ns=_integer(given.start_time_unix_nano, "startTimeUnixNano"),
             end_ns=_or_zero(given.end_time_unix_nano, "endTimeUnixNano", left_out),
-            attributes=_attributes(given.attributes, left_out),
+            attributes=attributes_of(given.attributes, left_out),
             resource=resource,
             events=[
                 SpanEvent(
                     name=event.name,
                     time_ns=_or_zero(event.time_unix_nano, "events.timeUnixNano", left_out),
-                    attributes=_attributes(event.attributes, left_out),
+                    attributes=attributes_of(event.attributes, left_out),
                 )
                 for event in given.events or ()
             ],
             failed=status.code == trace_pb2.Status.STATUS_CODE_ERROR,
             message=status.message,
             left_out=left_out,
+            parent_id=_parent(given.parent_span_id),
         )
     except msgspec.ValidationError as error:
         return Rejection(index=0, request_id=None, error=readable(error))
@@ -278,6 +285,7 @@ def _loose_span(raw: bytes, scope: str, resource: Mapping[str, Any]) -> Span:
         failed=status.code == trace_pb2.Status.STATUS_CODE_ERROR,
         message=status.message,
         left_out=left_out,
+        parent_id=_parent(given.parent_span_id),
     )
 
 
@@ -311,21 +319,23 @@ def _one_by_one(raw: bytes, left_out: list[str]) -> dict[str, Any]:
             pairs.append(_decode_pair(without_no_numbers(mended(pair))))
         except (msgspec.DecodeError, RecursionError):
             left_out.append("attributes")
-    return _attributes(pairs, left_out)
+    return attributes_of(pairs, left_out)
 
 
-def _attributes(pairs: list[_Pair] | None, left_out: list[str], depth: int = 0) -> dict[str, Any]:
+def attributes_of(pairs: list[KeyValue] | None, left_out: list[str], depth: int = 0) -> dict[str, Any]:
+    """Return attributes by name; ``left_out`` is told the names of those that cannot be read."""
     # In protobuf's JSON, null is the same as a field left out.
     found = {}
     for pair in pairs or ():
         try:
-            found[pair.key] = _value(pair.value, left_out, depth)
+            found[pair.key] = value_of(pair.value, left_out, depth)
         except RecordError:
             left_out.append(pair.key)
     return found
 
 
-def _value(value: _Value | None, left_out: list[str], depth: int) -> Any:
+def value_of(value: AnyValue | None, left_out: list[str], depth: int = 0) -> Any:
+    """Return a value as Python has it; None for none. Raises RecordError for one that cannot be read."""
     if value is None or depth > _MAX_DEPTH:
         return None
     if value.int_value is not None:
@@ -333,9 +343,9 @@ def _value(value: _Value | None, left_out: list[str], depth: int) -> Any:
     if value.double_value is not None:
         return _number(value.double_value)
     if value.array_value is not None:
-        return [_value(part, left_out, depth + 1) for part in value.array_value.values]
+        return [value_of(part, left_out, depth + 1) for part in value.array_value.values]
     if value.kvlist_value is not None:
-        return _attributes(value.kvlist_value.values, left_out, depth + 1)
+        return attributes_of(value.kvlist_value.values, left_out, depth + 1)
     for plain in (value.string_value, value.bool_value, value.bytes_value):
         if plain is not None:
             return plain
@@ -347,6 +357,14 @@ def _hex(text: str) -> str:
         return binascii.unhexlify(text).hex()
     except ValueError:
         raise RecordError(f"traceId, spanId: {text[:50]!r} is not hexadecimal") from None
+
+
+def _parent(text: str) -> str:
+    """Return a parent's ID; nothing for one that cannot be any: it costs the ancestry, not the span."""
+    try:
+        return _hex(text)
+    except RecordError:
+        return ""
 
 
 def _integer(value: int | str, field: str) -> int:

@@ -16,7 +16,7 @@ from opentelemetry.proto.common.v1 import common_pb2
 from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from logs.ingest.formats.span import Span, SpanEvent
+from logs.ingest.formats.spans.span import Span, SpanEvent
 from logs.models.events import Rejection
 from routescope.wire.json_parts import BrokenError, Steps
 from routescope.wire.reading import MAX_SPANS, FormatError
@@ -42,16 +42,17 @@ _KINDS: Mapping[str, _Kind] = {
     "event": {2: _TEXT, 3: "pair"},
     "link": {3: _TEXT, 4: "pair"},
     "status": {2: _TEXT},
+    "log": {3: _TEXT, 5: "value", 6: "pair", 12: _TEXT},
 }
 """By message, its fields that are texts or messages: the other ones hold nothing that grows or breaks."""
 _Message = TypeVar("_Message", bound=Message)
 
 
-class _WireError(ValueError):
+class WireError(ValueError):
     """Bytes that are no protobuf."""
 
 
-class _TooMuchError(ValueError):
+class TooMuchError(ValueError):
     """A message of more than ``MOST_FIELDS`` fields."""
 
 
@@ -62,7 +63,7 @@ def spans(body: bytes) -> Iterator[Span | Rejection]:
     """
     try:
         yield from _spans(body)
-    except _WireError as error:
+    except WireError as error:
         raise FormatError(f"The body is no ExportTraceServiceRequest in protobuf ({error}).") from error
     except BrokenError as error:
         raise FormatError(f"More than {MAX_SPANS:,} spans, or parts beside them: {error}.", 413) from error
@@ -71,11 +72,11 @@ def spans(body: bytes) -> Iterator[Span | Rejection]:
 def _spans(body: bytes) -> Iterator[Span | Rejection]:
     steps = Steps(_MOST_STEPS)
     left = MAX_SPANS
-    for of_resource in _messages(body, 0, len(body), 1, steps):
+    for of_resource in messages_in(body, 0, len(body), 1, steps):
         resource: dict[str, Any] | None = None
-        for of_scope in _messages(body, *of_resource, 2, steps):
+        for of_scope in messages_in(body, *of_resource, 2, steps):
             scope: str | None = None
-            for start, end in _messages(body, *of_scope, 2, steps):
+            for start, end in messages_in(body, *of_scope, 2, steps):
                 left -= 1
                 if left < 0:
                     raise FormatError(f"More than {MAX_SPANS:,} spans: export smaller batches.", 413)
@@ -86,9 +87,9 @@ def _spans(body: bytes) -> Iterator[Span | Rejection]:
                 yield _span(body[start:end], scope, resource)
 
 
-def _messages(data: bytes, start: int, end: int, wanted: int, steps: Steps) -> Iterator[tuple[int, int]]:
+def messages_in(data: bytes, start: int, end: int, wanted: int, steps: Steps) -> Iterator[tuple[int, int]]:
     """Yield where the messages in one field of a message begin and end."""
-    for number, kind, begins, ends in _fields(data, start, end):
+    for number, kind, begins, ends in fields_of(data, start, end):
         steps.take()
         if number == wanted and kind == _LENGTH:
             yield begins, ends
@@ -96,32 +97,32 @@ def _messages(data: bytes, start: int, end: int, wanted: int, steps: Steps) -> I
 
 def _joined(data: bytes, start: int, end: int, wanted: int, steps: Steps) -> bytes:
     """Return the bytes of all occurrences of a message in a field: read together, they are merged."""
-    return b"".join(data[begins:ends] for begins, ends in _messages(data, start, end, wanted, steps))
+    return b"".join(data[begins:ends] for begins, ends in messages_in(data, start, end, wanted, steps))
 
 
 def _resource(data: bytes) -> dict[str, Any]:
     # An odd resource costs its names only.
     try:
-        return _attributes(_parsed(data, "resource", resource_pb2.Resource.FromString).attributes)
-    except (DecodeError, _WireError, _TooMuchError):
+        return attributes_of(parsed(data, "resource", resource_pb2.Resource.FromString).attributes)
+    except (DecodeError, WireError, TooMuchError):
         return {}
 
 
 def _scope(data: bytes) -> str:
     try:
-        return _parsed(data, "scope", common_pb2.InstrumentationScope.FromString).name
-    except (DecodeError, _WireError, _TooMuchError):
+        return parsed(data, "scope", common_pb2.InstrumentationScope.FromString).name
+    except (DecodeError, WireError, TooMuchError):
         return ""
 
 
 def _span(data: bytes, scope: str, resource: Mapping[str, Any]) -> Span | Rejection:
     try:
-        span = _parsed(data, "span", trace_pb2.Span.FromString)
-    except _TooMuchError:
+        span = parsed(data, "span", trace_pb2.Span.FromString)
+    except TooMuchError:
         return Rejection(
             index=0, request_id=None, error=f"the span has more than {MOST_FIELDS:,} attributes and values"
         )
-    except (DecodeError, _WireError) as error:
+    except (DecodeError, WireError) as error:
         return Rejection(index=0, request_id=None, error=f"the span is no protobuf ({error})")
     return Span(
         trace_id=span.trace_id.hex(),
@@ -130,19 +131,22 @@ def _span(data: bytes, scope: str, resource: Mapping[str, Any]) -> Span | Reject
         name=span.name,
         start_ns=span.start_time_unix_nano,
         end_ns=span.end_time_unix_nano,
-        attributes=_attributes(span.attributes),
+        attributes=attributes_of(span.attributes),
         resource=resource,
         events=[
-            SpanEvent(name=event.name, time_ns=event.time_unix_nano, attributes=_attributes(event.attributes))
+            SpanEvent(
+                name=event.name, time_ns=event.time_unix_nano, attributes=attributes_of(event.attributes)
+            )
             for event in span.events
         ],
         failed=span.status.code == trace_pb2.Status.STATUS_CODE_ERROR,
-        message=_clean(span.status.message),
+        message=clean(span.status.message),
+        parent_id=span.parent_span_id.hex(),
     )
 
 
-def _parsed(data: bytes, kind: str, parse: Callable[[bytes], _Message]) -> _Message:
-    """Parse a message; texts that are no UTF-8 (cut through a character, say) with U+FFFD in them."""
+def parsed(data: bytes, kind: str, parse: Callable[[bytes], _Message]) -> _Message:
+    """Parse a message of a kind known here; texts that are no UTF-8 (cut, say) with U+FFFD in them."""
     if len(data) > _SMALL:
         _count(data, kind)
     try:
@@ -152,16 +156,16 @@ def _parsed(data: bytes, kind: str, parse: Callable[[bytes], _Message]) -> _Mess
 
 
 def _count(data: bytes, kind: str) -> None:
-    """Raise _TooMuchError for a message of too many fields, before anything is built of it."""
+    """Raise TooMuchError for a message of too many fields, before anything is built of it."""
     left = MOST_FIELDS
     todo = [(0, len(data), kind)]
     while todo:
         start, end, of = todo.pop()
         known = _KINDS[of]
-        for number, wire, begins, ends in _fields(data, start, end):
+        for number, wire, begins, ends in fields_of(data, start, end):
             left -= 1
             if left < 0:
-                raise _TooMuchError
+                raise TooMuchError
             inner = known.get(number, _TEXT)
             if wire == _LENGTH and inner != _TEXT:
                 todo.append((begins, ends, inner))
@@ -170,11 +174,11 @@ def _count(data: bytes, kind: str) -> None:
 def _mended(data: bytes, kind: str, levels: int) -> bytes:
     """Return a message written anew, its texts in UTF-8."""
     if not levels:
-        raise _WireError("it nests too deep")
+        raise WireError("it nests too deep")
     known = _KINDS[kind]
     parts: list[bytes] = []
     at = 0
-    for number, wire, begins, ends in _fields(data, 0, len(data)):
+    for number, wire, begins, ends in fields_of(data, 0, len(data)):
         inner = known.get(number)
         if wire == _LENGTH and inner is not None:
             value = data[begins:ends]
@@ -190,7 +194,7 @@ def _mended(data: bytes, kind: str, levels: int) -> bytes:
     return b"".join(parts)
 
 
-def _fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+def fields_of(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
     """Yield each field of a message: its number, its wire type, and where its value begins and ends."""
     at = start
     while at < end:
@@ -207,9 +211,9 @@ def _fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, 
         elif wire == _FIXED32:
             at += 4
         else:
-            raise _WireError(f"a field of wire type {wire}")
+            raise WireError(f"a field of wire type {wire}")
         if at > end:
-            raise _WireError("it ends within a field")
+            raise WireError("it ends within a field")
         yield tag >> 3, wire, begins, at
 
 
@@ -222,7 +226,7 @@ def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
         shift += 7
-    raise _WireError("it ends within a number")
+    raise WireError("it ends within a number")
 
 
 def varint(value: int) -> bytes:
@@ -235,22 +239,24 @@ def varint(value: int) -> bytes:
     return bytes(encoded)
 
 
-def _attributes(pairs: Any) -> dict[str, Any]:
-    return {_clean(pair.key): _value(pair.value) for pair in pairs}
+def attributes_of(pairs: Any) -> dict[str, Any]:
+    """Return attributes by name."""
+    return {clean(pair.key): value_of(pair.value) for pair in pairs}
 
 
-def _value(value: common_pb2.AnyValue) -> Any:
+def value_of(value: common_pb2.AnyValue) -> Any:
+    """Return a value as Python has it; None for none."""
     kind = value.WhichOneof("value")
     if kind == "string_value":
-        return _clean(value.string_value)
+        return clean(value.string_value)
     if kind == "array_value":
-        return [_value(part) for part in value.array_value.values]
+        return [value_of(part) for part in value.array_value.values]
     if kind == "kvlist_value":
-        return _attributes(value.kvlist_value.values)
+        return attributes_of(value.kvlist_value.values)
     if kind == "bytes_value":
         return base64.b64encode(value.bytes_value).decode()
     return getattr(value, kind) if kind else None
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     return text.replace("\x00", "\ufffd") if "\x00" in text else text

@@ -1,5 +1,5 @@
 -- Records take the values that usage_stage holds for them, and the rollups follow by the difference: one
--- statement with append.sql. A record keeps its user, time, request ID and type, and so its place.
+-- statement with append.sql. A record keeps its user and type; one that begins at another time moves there.
 WITH old AS (
     SELECT kept.user_id, kept.id, kept.created_at, kept.token_id, kept.model_id, kept.group_id, kept.type,
         kept.status, kept.cause, kept.input_tokens, kept.output_tokens, kept.cached_tokens, kept.cost
@@ -12,7 +12,7 @@ updated AS (
     UPDATE usage_record kept SET (
         id, created_at, token_id, model_id, group_id, input_tokens, output_tokens, cached_tokens, duration_ms, ttft_ms,
         cache_write_tokens, reasoning_tokens, audio_input_tokens, audio_output_tokens, image_count, status,
-        cause, http_status, stream, cost, upstream_request_id, task_id, endpoint, provider, channel, ip,
+        cause, http_status, stream, cost, request_id, upstream_request_id, task_id, endpoint, provider, channel, ip,
         user_agent, error_type, error_code, error_message, error_param, parameters, quantities, billing,
         attempts, metadata, content
     ) = (
@@ -21,7 +21,7 @@ updated AS (
         stage.created_at, stage.token_id, stage.model_id, stage.group_id, stage.input_tokens, stage.output_tokens,
         stage.cached_tokens, stage.duration_ms, stage.ttft_ms, stage.cache_write_tokens, stage.reasoning_tokens,
         stage.audio_input_tokens, stage.audio_output_tokens, stage.image_count, stage.status, stage.cause,
-        stage.http_status, stage.stream, stage.cost, stage.upstream_request_id, stage.task_id, stage.endpoint,
+        stage.http_status, stage.stream, stage.cost, stage.request_id, stage.upstream_request_id, stage.task_id, stage.endpoint,
         stage.provider, stage.channel, stage.ip, stage.user_agent, stage.error_type, stage.error_code,
         stage.error_message, stage.error_param, stage.parameters, stage.quantities, stage.billing,
         stage.attempts, stage.metadata, greatest(kept.content, stage.content)

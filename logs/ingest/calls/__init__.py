@@ -1,0 +1,1 @@
+"""Several reports of one call: which of them belong together, and the one record that they make."""
