@@ -1,8 +1,8 @@
 """OpenInference (Arize).
 
 Source: openinference-semantic-conventions 0.1.42, openinference-instrumentation-anthropic 3.1, -bedrock
-0.1.61, -langchain 0.1.80, -openai 0.1.66. What wraps a client's requests wraps retrievals too: a call of a model asks for one, a retrieval has
-but the answer.
+0.1.61, -langchain 0.1.80, -openai 0.1.66. What wraps a client's requests wraps retrievals too: a call of a
+model asks for one, a retrieval has but the answer.
 """
 
 from __future__ import annotations
