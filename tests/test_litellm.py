@@ -276,7 +276,7 @@ def test_the_lines_always_add_up_to_the_charge(breakdown: dict[str, Any]) -> Non
     [
         ({"error_code": "content_policy_violation", "error_class": "X"}, None, "content_policy_violation"),
         ({"error_code": "402", "error_class": "BadRequestError"}, 402, None),
-        ({"error_code": "", "error_class": "Timeout"}, None, None),
+        ({"error_code": "", "error_class": "Timeout"}, 408, None),
         ({"error_code": 400, "error_budget_entity_type": "team"}, 400, "budget_exceeded"),
     ],
 )

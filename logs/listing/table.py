@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _l
 from django_stubs_ext import StrPromise
 
 from logs.filters.vocabulary import Vocabulary
-from logs.models import REQUEST_TYPES, Cause, RecordType, Status, UsageRecord
+from logs.models import REQUEST_TYPES, Cause, RecordType, Status, UsageRecord, failure_word
 from logs.pricing import unpriced
 from logs.record.details import Details
 from routescope.data.ids import moment_of
@@ -101,10 +101,8 @@ def _status(one: Listed, names: Vocabulary) -> SafeString:
         return format_html('<span class="status status-neutral">{}</span>', RecordType(one.type).label)
     if one.status != Status.ERROR:
         return format_html('<span class="status status-success">{}</span>', _("OK"))
-    why = Cause(one.cause)
-    words = _("Error") if why in (Cause.NONE, Cause.UNKNOWN) else why.label
     number = f"{one.http_status} " if one.http_status else ""
-    return format_html('<span class="status status-error">{}{}</span>', number, words)
+    return format_html('<span class="status status-error">{}{}</span>', number, failure_word(one.cause))
 
 
 def _tokens(one: Listed, names: Vocabulary) -> SafeString:

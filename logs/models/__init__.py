@@ -16,6 +16,7 @@ from logs.models.records import (
     RecordType,
     Status,
     UsageRecord,
+    failure_word,
 )
 from logs.models.rollups import (
     Rollup,
@@ -36,5 +37,5 @@ __all__ = [
     "ContentPolicy", "FurtherId", "GroupRatio", "ImportPosition", "KnownSpan", "Level", "ModelPrice",
     "RecordType", "Rollup", "SpanContent", "Status", "TrafficHour", "UsageContent", "UsageDay",
     "UsageDayFolded", "UsageHour", "UsageHourFolded", "UsagePending", "UsageRecord", "UsageTotalDay",
-    "UsageTotalDayFolded", "UsageTotalHour", "UsageTotalHourFolded",
+    "UsageTotalDayFolded", "UsageTotalHour", "UsageTotalHourFolded", "failure_word",
 ]  # fmt: skip

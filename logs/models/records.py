@@ -67,6 +67,11 @@ class Cause(models.IntegerChoices):
     UNKNOWN = 11, _("Unknown")
 
 
+def failure_word(cause: int) -> StrPromise:
+    """Return a cause as the status of a failed call says it: "Error" where nobody knows."""
+    return _("Error") if cause in (Cause.NONE, Cause.UNKNOWN) else Cause(cause).label
+
+
 def _reference(to: str, label: StrPromise, *, null: bool = False) -> models.ForeignKey:  # type: ignore[type-arg]
     # No constraint in the database: names outlive nothing here, and checking four parents for every
     # ingested row would cost more than storing it.
@@ -171,6 +176,11 @@ class UsageRecord(models.Model):
     @property
     def is_error(self) -> bool:
         return self.status == Status.ERROR
+
+    @property
+    def failure_word(self) -> StrPromise:
+        """Why it failed, in a word or two."""
+        return failure_word(self.cause)
 
     @property
     def local_day(self) -> date:

@@ -21,8 +21,17 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from logs.ingest.formats import call_types, counts, litellm_cost, litellm_counts, parameters, tolerant
+from logs.ingest.formats import (
+    call_types,
+    counts,
+    failures,
+    litellm_cost,
+    litellm_counts,
+    parameters,
+    tolerant,
+)
 from logs.ingest.formats.decoding import decode_each
+from logs.ingest.formats.failures import TakenApart
 from logs.ingest.formats.litellm_payload import (
     NO_ERROR,
     NO_METADATA,
@@ -34,7 +43,7 @@ from logs.ingest.formats.litellm_payload import (
     Word,
 )
 from logs.models import RecordType, Status
-from logs.models.events import Batch, Failure, JSONObject, UsageEvent
+from logs.models.events import Batch, JSONObject, UsageEvent
 from routescope.text.identifiers import kept, shown
 from routescope.wire.json_parts import is_within
 from routescope.wire.reading import (
@@ -50,7 +59,6 @@ from routescope.wire.reading import (
     built,
     cut,
     moment,
-    shortened,
     split,
 )
 
@@ -100,6 +108,7 @@ def _event(payload: Payload, left_out: list[str]) -> UsageEvent | None:
         raise RecordError("startTime: missing, or not a time")
     call = kept(str(payload.litellm_call_id or "")) or None
     failed = payload.status == "failure" or _number(information.error_code) == _CLIENT_CLOSED
+    told = _failed(payload, information) if failed else None
     asked = _object(payload.model_parameters, "model_parameters", left_out)
     stream = _streamed(payload, asked)
     usage = metadata.usage_object or NO_USAGE
@@ -119,14 +128,14 @@ def _event(payload: Payload, left_out: list[str]) -> UsageEvent | None:
         stream=stream,
         duration_ms=_between(payload.started, payload.ended),
         ttft_ms=_ttft(payload) if stream and not (failed and not payload.completion_tokens) else None,
-        http_status=_number(information.error_code) if failed else 200,
+        http_status=told.http_status if told else 200,
         endpoint=_text(metadata.user_api_key_request_route, MAX_TEXT) or kind or None,
         ip=address(_text(payload.requester_ip_address) or _text(metadata.requester_ip_address)),
         user_agent=_text(payload.user_agent, MAX_TEXT) or _text(metadata.user_agent, MAX_TEXT),
         image_count=len(answer.data) if answer.data and "image" in kind else None,
         quantities=litellm_counts.quantities(usage) or None,
         cost=None if _unpriced(payload) else _cost(payload, left_out),
-        error=_failure(payload, information) if failed else None,
+        error=told.failure() if told else None,
         parameters=parameters.without_content(asked),
         upstream_request_id=call if call != given else _provider_request_id(payload, information),
         provider=_text(payload.custom_llm_provider),
@@ -242,14 +251,24 @@ def _provider_request_id(payload: Payload, information: ErrorInformation) -> str
     return kept(found) or None if isinstance(found, str) else None
 
 
-def _failure(payload: Payload, information: ErrorInformation) -> Failure:
-    code = _text(information.error_code)
-    if _number(code) is not None:
+def _failed(payload: Payload, information: ErrorInformation) -> TakenApart:
+    """Return what a failure tells, its HTTP status included.
+
+    That is often only in the class LiteLLM maps an error to, or in the message of the SDK beneath.
+    """
+    said = _prose(information.error_message) or _prose(payload.error_str)
+    told = failures.of_text(said)
+    kind, code = _text(information.error_class), _text(information.error_code)
+    number = _number(code)
+    if number is not None:
         # Only the HTTP status again. A budget's refusal says more.
         code = "budget_exceeded" if _text(information.error_budget_entity_type) else None
-    message = _prose(information.error_message) or _prose(payload.error_str)
-    return Failure(
-        type=_text(information.error_class), code=code, message=shortened(message) if message else None
+    return TakenApart(
+        http_status=number or told.http_status or failures.of_class(kind),
+        type=kind or told.type,
+        code=code or told.code,
+        message=said or None,
+        param=told.param,
     )
 
 

@@ -60,6 +60,7 @@ class _Response(msgspec.Struct):
     """A response of a provider, or LangChain's result."""
 
     id: _Word = None
+    object: _Word = None
     model: _Word = None
     service_tier: _Word = None
     usage: msgspec.Raw = msgspec.Raw()
@@ -109,7 +110,8 @@ def read(text: Any) -> GivenAnswer:
         service_tier=_text(found.service_tier) or None,
         usage=_first_object(found.usage, found.usageMetadata, found.usage_metadata),
         quantities=_quantities(found),
-        images=_length(found.data),
+        # Lists of anything else (embeddings, files) name their kind.
+        images=_length(found.data) if found.object is None else None,
     )
 
 

@@ -5,9 +5,8 @@ Source: opentelemetry-instrumentation-botocore 0.66 (``extensions/bedrock.py``).
 
 from __future__ import annotations
 
-from logs.ingest.formats.counts import CACHE, Told
+from logs.ingest.formats.counts import CACHE
 from logs.ingest.formats.spans.dialect import Dialect
-from logs.ingest.formats.spans.span import Span
 
 
 class BotocoreBedrock(Dialect):
@@ -15,5 +14,4 @@ class BotocoreBedrock(Dialect):
 
     scopes = ("opentelemetry.instrumentation.botocore",)
 
-    def beside(self, span: Span, told: Told) -> frozenset[str]:
-        return CACHE
+    parts_beside = CACHE

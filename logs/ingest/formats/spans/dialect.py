@@ -35,6 +35,8 @@ class Dialect:
     """How the names of its instrumentation scopes begin."""
     marks: tuple[str, ...] = ()
     """Attributes that only its spans have, whatever their scope."""
+    parts_beside: frozenset[str] | None = None
+    """The parts that it always counts beside input and output; None: as the provider does."""
     is_total_a_sum = False
     """Whether the total is but the sum of input and output as they are told, and so tells nothing."""
 
@@ -179,6 +181,8 @@ class Dialect:
         The conventions' names with dots mean included counts; under older names Anthropic's and Bedrock's
         own counts are handed on as they come.
         """
+        if self.parts_beside is not None:
+            return self.parts_beside
         if values.count(span.attributes, names.CACHED_DOTTED + names.WRITTEN_DOTTED):
             return NOTHING
         provider = (self.provider(span) or "").lower()

@@ -1,6 +1,6 @@
 """Frameworks for agents that tell of their calls of models: what differs from the conventions.
 
-Source: strands-agents 1.62, google-adk 2.13, semantic-kernel 1.45 and its former names.
+Source: strands-agents 1.62, google-adk 2.13, pydantic-ai 2.68, semantic-kernel 1.45 and its former names.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 from logs.ingest.formats.spans import names, values
 from logs.ingest.formats.spans.answers import GivenAnswer
-from logs.ingest.formats.spans.dialect import Dialect
+from logs.ingest.formats.spans.dialect import NOTHING, Dialect
 from logs.ingest.formats.spans.span import Span
 
 
@@ -31,6 +31,13 @@ class Strands(Dialect):
     def _seconds_to_first_token(self, span: Span) -> Any:
         ms = values.first(span.attributes, ("gen_ai.server.time_to_first_token",), int | float)
         return super()._seconds_to_first_token(span) if ms is None else ms / 1000
+
+
+class PydanticAI(Dialect):
+    """Adds up every provider's counts itself; ``gen_ai.usage.details.*`` are the provider's own."""
+
+    scopes = ("pydantic-ai", "pydantic_ai")
+    parts_beside = NOTHING
 
 
 class GoogleADK(Dialect):

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from logs.ingest.formats.spans.bedrock import BotocoreBedrock
 from logs.ingest.formats.spans.dialect import Dialect
-from logs.ingest.formats.spans.frameworks import GoogleADK, SemanticKernel, Strands
+from logs.ingest.formats.spans.frameworks import GoogleADK, PydanticAI, SemanticKernel, Strands
 from logs.ingest.formats.spans.langsmith import LangSmith
 from logs.ingest.formats.spans.litellm_spans import LiteLLM, RawRequest
 from logs.ingest.formats.spans.logfire import Logfire
-from logs.ingest.formats.spans.openinference import OpenInference
-from logs.ingest.formats.spans.openllmetry import OpenLLMetryBedrock, OpenLLMetryGemini
+from logs.ingest.formats.spans.openinference import OpenInference, OpenInferenceBedrock
+from logs.ingest.formats.spans.openllmetry import (
+    OpenLLMetryBedrock,
+    OpenLLMetryGemini,
+    OpenLLMetrySums,
+)
 from logs.ingest.formats.spans.span import Span
 from logs.ingest.formats.spans.vercel import Vercel
 
 KNOWN: tuple[Dialect, ...] = (
     # What adds attributes of its own to the spans of others comes behind them.
-    LangSmith(), Vercel(), RawRequest(), Logfire(), GoogleADK(), Strands(), SemanticKernel(),
-    BotocoreBedrock(), OpenLLMetryBedrock(), OpenLLMetryGemini(), OpenInference(), LiteLLM(),
+    LangSmith(), Vercel(), RawRequest(), Logfire(), GoogleADK(), Strands(), PydanticAI(),
+    SemanticKernel(), BotocoreBedrock(), OpenLLMetryBedrock(), OpenLLMetryGemini(), OpenLLMetrySums(),
+    OpenInferenceBedrock(), OpenInference(), LiteLLM(),
 )  # fmt: skip
 CONVENTIONS = Dialect()
 

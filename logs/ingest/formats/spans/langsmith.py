@@ -11,7 +11,7 @@ from logs.ingest.formats.counts import Told
 from logs.ingest.formats.failures import TakenApart
 from logs.ingest.formats.spans import values
 from logs.ingest.formats.spans.answers import GivenAnswer
-from logs.ingest.formats.spans.dialect import Dialect, completed
+from logs.ingest.formats.spans.dialect import NOTHING, Dialect, completed
 from logs.ingest.formats.spans.span import Span
 
 _KIND = "langsmith.span.kind"
@@ -21,6 +21,7 @@ _IN, _OUT = "gen_ai.usage.input_token_details", "gen_ai.usage.output_token_detai
 
 class LangSmith(Dialect):
     scopes = ("langsmith",)
+    parts_beside = NOTHING
     marks = (_KIND,)
 
     def is_call(self, span: Span) -> bool:

@@ -16,7 +16,7 @@ from logs.ingest.formats.counts import Told
 from logs.ingest.formats.failures import TakenApart
 from logs.ingest.formats.spans import names, values
 from logs.ingest.formats.spans.answers import GivenAnswer
-from logs.ingest.formats.spans.dialect import Dialect
+from logs.ingest.formats.spans.dialect import NOTHING, Dialect
 from logs.ingest.formats.spans.span import Span
 from routescope.wire.reading import MAX_TEXT
 
@@ -27,6 +27,7 @@ _ANSWERED = ("usage", "id", "object", "choices", "output", "content", "usageMeta
 
 class LiteLLM(Dialect):
     scopes = ("litellm",)
+    parts_beside = NOTHING
     marks = ("litellm.call_id", "litellm.call_type")
 
     def is_call(self, span: Span) -> bool:

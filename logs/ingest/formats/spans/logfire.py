@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from logs.ingest.formats import usage_objects
 from logs.ingest.formats.spans import names, values
 from logs.ingest.formats.spans.answers import GivenAnswer
-from logs.ingest.formats.spans.dialect import Dialect
+from logs.ingest.formats.spans.dialect import NOTHING, Dialect
 from logs.ingest.formats.spans.half import Half
 from logs.ingest.formats.spans.span import Span
 
@@ -39,6 +39,7 @@ _LONGEST = 86_400.0
 
 class Logfire(Dialect):
     scopes = ("logfire",)
+    parts_beside = NOTHING
 
     def is_call(self, span: Span) -> bool:
         if (url := values.text(span.attributes, ("url",))) is not None and not super().operation(span):

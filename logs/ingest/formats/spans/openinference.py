@@ -1,17 +1,18 @@
 """OpenInference (Arize).
 
-Source: openinference-semantic-conventions 0.1.42, openinference-instrumentation-openai 0.1.66, -langchain
-0.1.80. What wraps a client's requests wraps retrievals too: a call of a model asks for one, a retrieval has
-but the answer.
+Source: openinference-semantic-conventions 0.1.42, openinference-instrumentation-anthropic 3.1, -bedrock
+0.1.61, -langchain 0.1.80, -openai 0.1.66. What wraps a client's requests wraps retrievals too: a call of a
+model asks for one, a retrieval has but the answer.
 """
 
 from __future__ import annotations
 
 from logs.ingest.formats import usage_objects
+from logs.ingest.formats.counts import CACHE, Told
 from logs.ingest.formats.failures import TakenApart
 from logs.ingest.formats.spans import names, values
 from logs.ingest.formats.spans.answers import GivenAnswer
-from logs.ingest.formats.spans.dialect import Dialect
+from logs.ingest.formats.spans.dialect import NOTHING, Dialect
 from logs.ingest.formats.spans.span import Span
 
 _KIND = ("openinference.span.kind",)
@@ -22,8 +23,11 @@ _ASKED = frozenset(
 
 
 class OpenInference(Dialect):
+    """Adds up Anthropic's counts itself."""
+
     scopes = ("openinference.",)
-    marks = _KIND
+    marks: tuple[str, ...] = _KIND
+    parts_beside = NOTHING
 
     def is_call(self, span: Span) -> bool:
         return super().is_call(span) and not self._is_retrieval(span)
@@ -51,3 +55,14 @@ class OpenInference(Dialect):
 
 def _error_of(answer: GivenAnswer) -> TakenApart:
     return answer.error or TakenApart()
+
+
+class OpenInferenceBedrock(OpenInference):
+    """Hands on the counts of Bedrock's Converse, with a total; those of ``InvokeModel`` it adds up."""
+
+    scopes = ("openinference.instrumentation.bedrock",)
+    marks: tuple[str, ...] = ()
+    is_total_a_sum = True
+
+    def beside(self, span: Span, told: Told) -> frozenset[str]:
+        return NOTHING if told.total is None else CACHE

@@ -1,23 +1,28 @@
 """OpenLLMetry (Traceloop), where its instrumentations differ from the conventions.
 
-Source: opentelemetry-instrumentation-bedrock, -google-generativeai, -vertexai 0.62.
+Source: opentelemetry-instrumentation-anthropic, -bedrock, -google-generativeai, -langchain, -vertexai 0.62.
 """
 
 from __future__ import annotations
 
 from logs.ingest.formats.counts import CACHE, Told
-from logs.ingest.formats.spans.dialect import Dialect
+from logs.ingest.formats.spans.dialect import NOTHING, Dialect
 from logs.ingest.formats.spans.span import Span
+
+
+class OpenLLMetrySums(Dialect):
+    """Adds up Anthropic's counts itself; LangChain has done so before it."""
+
+    scopes = ("opentelemetry.instrumentation.anthropic", "opentelemetry.instrumentation.langchain")
+    parts_beside = NOTHING
 
 
 class OpenLLMetryBedrock(Dialect):
     """Hands on Bedrock's counts, cached and written tokens beside the input; its total is but a sum."""
 
     scopes = ("opentelemetry.instrumentation.bedrock",)
+    parts_beside = CACHE
     is_total_a_sum = True
-
-    def beside(self, span: Span, told: Told) -> frozenset[str]:
-        return CACHE
 
 
 class OpenLLMetryGemini(Dialect):

@@ -15,8 +15,6 @@ import msgspec
 
 from logs.ingest.formats import counts, parameters
 from logs.ingest.formats.spans import content, errors, known, names, values
-from logs.ingest.formats.spans.answers import GivenAnswer
-from logs.ingest.formats.spans.dialect import Dialect
 from logs.ingest.formats.spans.half import Half
 from logs.ingest.formats.spans.logfire import Logfire
 from logs.ingest.formats.spans.span import Span
@@ -25,9 +23,6 @@ from logs.models.events import JSONObject, UsageEvent
 from routescope.data.ids import EPOCH
 from routescope.text.identifiers import kept, shown
 from routescope.wire.reading import MAX_COUNT, MAX_NAME, MAX_TEXT, RecordError, address, amount, built
-
-_IMAGES = ("image_generation", "image_edit", "image_variation", "images")
-_BORN_OF_IMAGES = ("gpt-image", "dall-e", "imagen", "chatgpt-image")
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -100,7 +95,7 @@ def read(span: Span) -> Reading | None:
         user_agent=values.text(
             span.attributes, ("user_agent.original", "ai.request.headers.user-agent"), MAX_TEXT
         ),
-        image_count=_images(dialect, span, answer, model),
+        image_count=None if dialect.operation(span).startswith("embed") else answer.images,
         quantities=dialect.quantities(span, answer) or None,
         cost=_cost(dialect.cost(span)),
         error=failure.failure() if failure else None,
@@ -131,11 +126,6 @@ def read(span: Span) -> Reading | None:
 def _twin_key(span: Span, model: str) -> str:
     same = (span.resource.get("service.name"), span.resource.get("service.instance.id"), model)
     return hashlib.blake2b(repr(same).encode(errors="replace"), digest_size=16).hexdigest()
-
-
-def _images(dialect: Dialect, span: Span, answer: GivenAnswer, model: str) -> int | None:
-    is_of_images = dialect.operation(span) in _IMAGES or model.startswith(_BORN_OF_IMAGES)
-    return answer.images if is_of_images else None
 
 
 def _cost(value: Any) -> Decimal | None:
