@@ -20,7 +20,10 @@ _ANY = ""
 
 @dataclass(frozen=True)
 class Silent:
-    """Fields that a client does not export, of which calls, and what it does instead."""
+    """Fields that a client does not export, of which calls, and what it does instead.
+
+    Beside those of the table: "record" where it tells of no such call, "id" where it names no ID of it.
+    """
 
     fields: tuple[str, ...]
     why: str
@@ -47,6 +50,10 @@ class Client:
     arguments: tuple[str, ...]
     packages: tuple[str, ...]
     silent: tuple[Silent, ...] = ()
+
+    def unheard(self, told: Told) -> int:
+        """Return of how many calls it tells nothing."""
+        return sum(any(one.covers(call, "record") for one in self.silent) for call in told)
 
 
 def right(scenario: Scenario) -> dict[str, str]:
@@ -95,22 +102,20 @@ def shown(cost: Decimal | None) -> str:
 def compare(client: Client, told: Told, records: Sequence[Any]) -> list[str]:
     """Keep a row of every call for the table; return what is not right, a line each."""
     rows, wrong = [], []
+    unheard = [call for call in told if any(one.covers(call, "record") for one in client.silent)]
+    told = [call for call in told if call not in unheard]
     for call, record in zip(told, records, strict=False):
         scenario = WIRES[call["wire"]][call["order"]]
         expected, found = right(scenario), stored(record)
-        silent = {
-            field: exception.why
-            for field in FIELDS
-            for exception in client.silent
-            if exception.covers(call, field)
-        }
+        silent = {field: why for field in FIELDS if (why := _why(client, call, field))}
         rows.append({"call": call, "expected": expected, "stored": found, "silent": silent})
         wrong += [
             f"{_named(call)}: {field} is {found[field]}, not {expected[field]} ({record.request_id})"
             for field in FIELDS
             if found[field] != expected[field] and field not in silent
         ]
-        if call.get("id") and call["id"] not in (record.request_id, record.upstream_request_id):
+        knows_id = not any(one.covers(call, "id") for one in client.silent)
+        if knows_id and call.get("id") and call["id"] not in (record.request_id, record.upstream_request_id):
             wrong.append(f"{_named(call)}: not found by {call['id']}, but by {record.request_id}")
         if scenario.is_failure != ("raised" in call):
             wrong.append(f"{_named(call)}: the client itself says {call}")
@@ -120,13 +125,19 @@ def compare(client: Client, told: Told, records: Sequence[Any]) -> list[str]:
     kept = {
         "client": client.name,
         "versions": versions(client.environment, client.packages),
-        "calls": len(told),
+        "calls": len(told) + len(unheard),
+        "unheard": [{"call": call, "why": _why(client, call, "record")} for call in unheard],
+        "ids": sorted({_why(client, call, "id") for call in told} - {""}),
         "records": len(records),
         "rows": rows,
         "wrong": wrong,
     }
-    (RESULTS / f"{client.name.replace(' ', '-').replace('/', '-')}.json").write_text(json.dumps(kept, indent=1))
+    (RESULTS / f"{client.name.replace(' ', '-')}.json").write_text(json.dumps(kept, indent=1))
     return wrong
+
+
+def _why(client: Client, call: dict[str, Any], field: str) -> str:
+    return next((one.why for one in client.silent if one.covers(call, field)), "")
 
 
 def _named(call: dict[str, Any]) -> str:

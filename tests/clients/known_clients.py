@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from tests.clients.comparing import Client
+from tests.clients.comparing import Client, Silent
 
+_NO_MESSAGE = (
+    "Its spans have the type of an error and no message: 400 invalid_request_error is all they tell."
+)
 INSTRUMENTED = (
     Client(
         "opentelemetry-instrumentation-genai-openai", "python", ("openai", "opentelemetry", "openai"),
@@ -12,10 +15,19 @@ INSTRUMENTED = (
     Client(
         "opentelemetry-instrumentation-openai-v2", "openai-v2", ("openai", "opentelemetry", "openai-v2"),
         ("openai", "opentelemetry-instrumentation-openai-v2", "opentelemetry-util-genai"),
+        (
+            Silent(("record",), "It does not know the Responses API.", api="responses"),
+            Silent(("cached", "cost"), "It does not export cached tokens.", order="cached"),
+            Silent(("reasoning",), "It does not export reasoning tokens.", order="reasoning"),
+        ),
     ),
     Client(
         "OpenLLMetry openai", "python", ("openai", "openllmetry", "openai"),
         ("openai", "opentelemetry-instrumentation-openai"),
+        (
+            Silent(("reasoning",), "It exports no reasoning tokens of streams.", "reasoning", stream=True),
+            Silent(("status", "cost", "cause"), "A stream that broke ends as a success.", order="break"),
+        ),
     ),
     Client(
         "OpenInference openai", "python", ("openai", "openinference", "openai"),
@@ -33,12 +45,25 @@ INSTRUMENTED = (
     Client(
         "logfire pydantic-ai", "python", ("pydantic-ai", "logfire", "pydantic-ai"),
         ("pydantic-ai-slim", "logfire", "openai", "anthropic"),
+        (
+            Silent(
+                ("status", "cost", "HTTP", "cause"), "The span of a refused stream ends without its failure.",
+                order="fail", stream=True,
+            ),
+        ),
     ),
     Client(
-        "logfire pydantic-ai over openai", "python", ("pydantic-ai", "logfire", "pydantic-ai+openai+anthropic"),
+        "logfire pydantic-ai over openai", "python",
+        ("pydantic-ai", "logfire", "pydantic-ai+openai+anthropic"),
         ("pydantic-ai-slim", "logfire", "openai", "anthropic"),
     ),
-    Client("anthropic own spans", "python", ("anthropic", "own", "anthropic"), ("anthropic",)),
+    Client(
+        "anthropic own spans", "python", ("anthropic", "own", "anthropic"), ("anthropic",),
+        (
+            Silent(("cause",), _NO_MESSAGE, order="fail 400"),
+            Silent(("cause",), _NO_MESSAGE, order="fail balance"),
+        ),
+    ),
     Client(
         "anthropic own spans and OpenLLMetry", "python", ("anthropic", "openllmetry", "anthropic"),
         ("anthropic", "opentelemetry-instrumentation-anthropic"),
@@ -51,9 +76,12 @@ INSTRUMENTED = (
         "anthropic own spans and genai", "python", ("anthropic", "opentelemetry", "anthropic"),
         ("anthropic", "opentelemetry-instrumentation-genai-anthropic"),
     ),
-    Client("anthropic own spans and logfire", "python", ("anthropic", "logfire", "anthropic"), ("anthropic", "logfire")),
     Client(
-        "opentelemetry google-genai", "python", ("google", "opentelemetry", "google"),
+        "anthropic own spans and logfire", "python", ("anthropic", "logfire", "anthropic"),
+        ("anthropic", "logfire"),
+    ),
+    Client(
+        "opentelemetry google-genai", "google-genai", ("google", "opentelemetry", "google"),
         ("google-genai", "opentelemetry-instrumentation-google-genai"),
     ),
     Client(
@@ -63,8 +91,17 @@ INSTRUMENTED = (
     Client(
         "OpenInference openai-agents", "python", ("agents", "openinference", "agents"),
         ("openai-agents", "openai", "openinference-instrumentation-openai-agents"),
+        (
+            Silent(
+                ("cached", "cost"), "Of chat completions it exports input and output alone.",
+                order="cached", api="chat",
+            ),
+        ),
     ),
-    Client("logfire openai-agents", "python", ("agents", "logfire", "agents"), ("openai-agents", "openai", "logfire")),
+    Client(
+        "logfire openai-agents", "python", ("agents", "logfire", "agents"),
+        ("openai-agents", "openai", "logfire"),
+    ),
     Client(
         "botocore bedrock", "python", ("bedrock", "opentelemetry", "bedrock"),
         ("boto3", "opentelemetry-instrumentation-botocore"),
@@ -72,10 +109,15 @@ INSTRUMENTED = (
     Client(
         "OpenLLMetry bedrock", "python", ("bedrock", "openllmetry", "bedrock"),
         ("boto3", "opentelemetry-instrumentation-bedrock"),
+        (Silent(("id",), "It does not export the request's ID."),),
     ),
     Client(
         "OpenInference bedrock", "python", ("bedrock", "openinference", "bedrock"),
         ("boto3", "openinference-instrumentation-bedrock"),
+        (
+            Silent(("id",), "It does not export the request's ID."),
+            Silent(("record",), "It ends no span of a stream that was refused.", order="fail", stream=True),
+        ),
     ),
 )  # fmt: skip
 

@@ -49,9 +49,7 @@ def telemetry(console: Console, version: str) -> dict[str, str]:
 def test_the_sdk(client: Client, console: Console, upstream: str, run: Callable[..., Told]) -> None:
     modes, version = client.arguments
     variables = telemetry(console, version) if "otel" in modes else {}
-    told = run(
-        client.environment, "litellm_calls.py", modes, upstream, console.url, console.key, **variables
-    )
+    told = run(client.environment, "litellm_calls.py", modes, upstream, console.url, console.key, **variables)
     records = console.records(len(told))
     assert compare(client, told, records) == []
     if not modes.startswith("otel"):

@@ -32,8 +32,10 @@ def langchain_calls(upstream: str) -> list[Call]:
             pass
 
     calls = [Call(wire, order, _bound(whole, order)) for wire, order in OPENAI_ORDERS]
-    for order in ("ok", "cached", "reasoning", "fail 429", "break"):
-        calls.append(Call("openai", order, _bound(stream, order), stream=True))
+    calls += [
+        Call("openai", order, _bound(stream, order), stream=True)
+        for order in ("ok", "cached", "reasoning", "fail 429", "break")
+    ]
     return calls
 
 
@@ -43,9 +45,7 @@ def langsmith_calls(upstream: str) -> list[Call]:
     from langsmith.wrappers import wrap_openai
 
     client = wrap_openai(
-        openai.OpenAI(
-            base_url=f"{upstream}/v1", api_key="sk-fake", max_retries=0, timeout=PATIENCE_SECONDS
-        )
+        openai.OpenAI(base_url=f"{upstream}/v1", api_key="sk-fake", max_retries=0, timeout=PATIENCE_SECONDS)
     )
 
     def whole(order):
@@ -61,12 +61,18 @@ def langsmith_calls(upstream: str) -> list[Call]:
         return client.responses.create(model=CHAT, input=order).id
 
     calls = langchain_calls(upstream)
-    for order in ("ok", "cached", "reasoning", "fail 429", "fail quota", "fail 401"):
-        calls.append(Call("openai", order, _bound(whole, order), "wrapped chat"))
-    for order in ("ok", "cached", "fail 429"):
-        calls.append(Call("openai", order, _bound(stream, order), "wrapped chat", stream=True))
-    for order in ("ok", "cached", "reasoning", "fail 429"):
-        calls.append(Call("openai", order, _bound(response, order), "wrapped responses"))
+    calls += [
+        Call("openai", order, _bound(whole, order), "wrapped chat")
+        for order in ("ok", "cached", "reasoning", "fail 429", "fail quota", "fail 401")
+    ]
+    calls += [
+        Call("openai", order, _bound(stream, order), "wrapped chat", stream=True)
+        for order in ("ok", "cached", "fail 429")
+    ]
+    calls += [
+        Call("openai", order, _bound(response, order), "wrapped responses")
+        for order in ("ok", "cached", "reasoning", "fail 429")
+    ]
     return calls
 
 
@@ -98,18 +104,20 @@ def agents_calls(upstream: str) -> list[Call]:
         Call(wire, order, lambda order=order: whole("responses", order), "responses")
         for wire, order in OPENAI_ORDERS
     ]
-    for order in ("ok", "cached", "fail 429"):
-        calls.append(
-            Call(
-                "openai",
-                order,
-                lambda order=order: loop.run_until_complete(streamed("responses", order)),
-                "responses",
-                stream=True,
-            )
+    calls += [
+        Call(
+            "openai",
+            order,
+            lambda order=order: loop.run_until_complete(streamed("responses", order)),
+            "responses",
+            stream=True,
         )
-    for order in ("ok", "cached", "fail 401"):
-        calls.append(Call("openai", order, lambda order=order: whole("chat", order)))
+        for order in ("ok", "cached", "fail 429")
+    ]
+    calls += [
+        Call("openai", order, lambda order=order: whole("chat", order))
+        for order in ("ok", "cached", "fail 401")
+    ]
     return calls
 
 
@@ -147,12 +155,18 @@ def pydantic_calls(upstream: str) -> list[Call]:
         return loop.run_until_complete(streamed(agent, order))
 
     calls = [Call(wire, order, lambda order=order: whole(chat, order)) for wire, order in OPENAI_ORDERS]
-    for order in ("ok", "cached", "fail 429"):
-        calls.append(Call("openai", order, lambda order=order: stream(chat, order), stream=True))
-    for order in ("ok", "cached", "reasoning", "fail 400"):
-        calls.append(Call("openai", order, lambda order=order: whole(responses, order), "responses"))
-    for order in ("ok", "cached", "written", "fail balance", "fail 529"):
-        calls.append(Call("anthropic", order, lambda order=order: whole(claude, order)))
+    calls += [
+        Call("openai", order, lambda order=order: stream(chat, order), stream=True)
+        for order in ("ok", "cached", "fail 429")
+    ]
+    calls += [
+        Call("openai", order, lambda order=order: whole(responses, order), "responses")
+        for order in ("ok", "cached", "reasoning", "fail 400")
+    ]
+    calls += [
+        Call("anthropic", order, lambda order=order: whole(claude, order))
+        for order in ("ok", "cached", "written", "fail balance", "fail 529")
+    ]
     return calls
 
 

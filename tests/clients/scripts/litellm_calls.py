@@ -1,7 +1,8 @@
-"""The real LiteLLM SDK with its generic callback, its OpenTelemetry, or both: prints what it knows of each call.
+"""The real LiteLLM SDK with its generic callback, its OpenTelemetry, or both.
 
-``python litellm_calls.py MODES UPSTREAM CONSOLE KEY``: MODES are "json_array", "ndjson" or "single" (formats of
-the generic callback) and "otel", joined by "+"; what stands first is sent first.
+Prints what it knows of each call. ``python litellm_calls.py MODES UPSTREAM CONSOLE KEY``: MODES are
+"json_array", "ndjson" or "single" (formats of the generic callback) and "otel", joined by "+"; what stands
+first is sent first.
 """
 
 # mypy: ignore-errors

@@ -1,6 +1,7 @@
-"""The real OpenAI SDK and Anthropic's wire format, pointed at a LiteLLM proxy: prints what it knows of each call.
+"""The real OpenAI SDK and Anthropic's wire format, pointed at a LiteLLM proxy.
 
-``python proxy_calls.py PROXY KEY``. The proxy's models are house-model, house-claude and house-embedding.
+Prints what it knows of each call. ``python proxy_calls.py PROXY KEY``. The proxy's models are house-model,
+house-claude and house-embedding. proxy's models are house-model, house-claude and house-embedding.
 """
 
 # mypy: ignore-errors
@@ -26,7 +27,8 @@ CALLS = [
     ("openai", "embeddings", "embed", False),
     ("openai", "embeddings", "fail 429", False),
     *(("anthropic", "chat", order, False) for order in ("ok", "cached", "written", "written 1h", "fail 529")),
-    *(("anthropic", "messages", order, False) for order in ("ok", "cached", "written", "written 1h", "fail 400")),
+    *(("anthropic", "messages", order, False) for order in ("ok", "cached", "written", "written 1h")),
+    ("anthropic", "messages", "fail 400", False),
     *(("anthropic", "messages", order, True) for order in ("ok", "cached", "written 1h")),
 ]  # fmt: skip
 
@@ -86,9 +88,7 @@ def messages(client: openai.OpenAI, order: str, stream: bool) -> dict:
         "messages": [{"role": "user", "content": order}],
     }
     headers = {"x-api-key": client.api_key, "anthropic-version": "2023-06-01"}
-    answer = httpx.post(
-        f"{client.base_url}messages", json=body, headers=headers, timeout=PATIENCE_SECONDS
-    )
+    answer = httpx.post(f"{client.base_url}messages", json=body, headers=headers, timeout=PATIENCE_SECONDS)
     told = {"call_id": answer.headers.get("x-litellm-call-id")}
     if answer.is_error:
         return told | {"raised": "HTTPStatusError", "status": answer.status_code}

@@ -55,14 +55,21 @@ def openai_calls(upstream: str) -> list[Call]:
         client.embeddings.create(model="text-embedding-3-small", input=order)
 
     calls = [Call(wire, order, _bound(chat, order)) for wire, order in OPENAI_ORDERS]
-    for order in ("ok", "cached", "reasoning", "fail 429", "break"):
-        calls.append(Call("openai", order, _bound(chat_stream, order), stream=True))
-    for order in ("ok", "cached", "reasoning", "fail 429", "fail 400"):
-        calls.append(Call("openai", order, _bound(response, order), "responses"))
-    for order in ("ok", "cached", "fail 429"):
-        calls.append(Call("openai", order, _bound(response_stream, order), "responses", stream=True))
-    for order in ("embed", "fail 429"):
-        calls.append(Call("openai", order, _bound(embedding, order), "embeddings"))
+    calls += [
+        Call("openai", order, _bound(chat_stream, order), stream=True)
+        for order in ("ok", "cached", "reasoning", "fail 429", "break")
+    ]
+    calls += [
+        Call("openai", order, _bound(response, order), "responses")
+        for order in ("ok", "cached", "reasoning", "fail 429", "fail 400")
+    ]
+    calls += [
+        Call("openai", order, _bound(response_stream, order), "responses", stream=True)
+        for order in ("ok", "cached", "fail 429")
+    ]
+    calls += [
+        Call("openai", order, _bound(embedding, order), "embeddings") for order in ("embed", "fail 429")
+    ]
     return calls
 
 
@@ -88,10 +95,14 @@ def anthropic_calls(upstream: str) -> list[Call]:
             return found.get_final_message().id
 
     calls = [Call(wire, order, _bound(whole, order)) for wire, order in ANTHROPIC_ORDERS]
-    for order in ("ok", "cached", "written", "fail 429", "break"):
-        calls.append(Call("anthropic", order, _bound(stream, order), stream=True))
-    for order in ("ok", "fail 529"):
-        calls.append(Call("anthropic", order, _bound(helper, order), "stream helper", stream=True))
+    calls += [
+        Call("anthropic", order, _bound(stream, order), stream=True)
+        for order in ("ok", "cached", "written", "fail 429", "break")
+    ]
+    calls += [
+        Call("anthropic", order, _bound(helper, order), "stream helper", stream=True)
+        for order in ("ok", "fail 529")
+    ]
     return calls
 
 
@@ -110,8 +121,10 @@ def google_calls(upstream: str) -> list[Call]:
         return list(client.models.generate_content_stream(model=GEMINI, contents=order))[-1].response_id
 
     calls = [Call(wire, order, _bound(whole, order)) for wire, order in GOOGLE_ORDERS]
-    for order in ("ok", "cached", "fail 429", "break"):
-        calls.append(Call("google", order, _bound(stream, order), stream=True))
+    calls += [
+        Call("google", order, _bound(stream, order), stream=True)
+        for order in ("ok", "cached", "fail 429", "break")
+    ]
     return calls
 
 
@@ -141,8 +154,9 @@ def bedrock_calls(upstream: str) -> list[Call]:
         return answer["ResponseMetadata"]["RequestId"]
 
     calls = [Call(wire, order, _bound(whole, order)) for wire, order in BEDROCK_ORDERS]
-    for order in ("ok", "cached", "fail 429"):
-        calls.append(Call("bedrock", order, _bound(stream, order), stream=True))
+    calls += [
+        Call("bedrock", order, _bound(stream, order), stream=True) for order in ("ok", "cached", "fail 429")
+    ]
     return calls
 
 

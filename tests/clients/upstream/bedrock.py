@@ -25,7 +25,12 @@ def answer(path: str, request: JSONObject) -> Answer | Stream:
     if path.endswith("/converse-stream"):
         return Stream(spaced(_events(usage)), _EVENTS, headers=headers)
     message = {"role": "assistant", "content": [{"text": "An answer."}]}
-    body = {"output": {"message": message}, "stopReason": "end_turn", "usage": usage, "metrics": {"latencyMs": 20}}
+    body = {
+        "output": {"message": message},
+        "stopReason": "end_turn",
+        "usage": usage,
+        "metrics": {"latencyMs": 20},
+    }
     return told(body, **headers)
 
 
@@ -53,7 +58,10 @@ def _message(kind: str, body: JSONObject) -> bytes:
     """Return one message of an Amazon event stream: lengths, their sum, headers, payload, the sum of all."""
     named = {":event-type": kind, ":content-type": "application/json", ":message-type": "event"}
     headers = b"".join(
-        struct.pack("!B", len(name)) + name.encode() + struct.pack("!BH", _TEXT_HEADER, len(value)) + value.encode()
+        struct.pack("!B", len(name))
+        + name.encode()
+        + struct.pack("!BH", _TEXT_HEADER, len(value))
+        + value.encode()
         for name, value in named.items()
     )
     payload = json.dumps(body).encode()

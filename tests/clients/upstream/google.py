@@ -18,7 +18,9 @@ def answer(path: str, request: JSONObject) -> Answer | Stream:
         return _refused(refusal)
     base = {"modelVersion": path.rpartition("/")[2].partition(":")[0], "responseId": f"gen{number():08}"}
     if ":stream" not in path:
-        return told({**base, "candidates": [_candidate("An answer.", True)], "usageMetadata": _usage(scenario.used)})
+        return told(
+            {**base, "candidates": [_candidate("An answer.", True)], "usageMetadata": _usage(scenario.used)}
+        )
     parts = [
         _event({**base, "candidates": [_candidate("An ", False)]}),
         _event({**base, "candidates": [_candidate("answer.", True)], "usageMetadata": _usage(scenario.used)}),
