@@ -144,5 +144,9 @@ LITELLM_PROXIES = (
 )
 
 VERCEL = Client(
-    "Vercel AI SDK", "node", (), ("ai", "@ai-sdk/openai", "@opentelemetry/exporter-trace-otlp-proto")
-)
+    "Vercel AI SDK", "node", (), ("ai", "@ai-sdk/openai", "@opentelemetry/exporter-trace-otlp-proto"),
+    (
+        Silent(("HTTP",), "Its spans have the message of an error alone, without its status.", order="fail"),
+        Silent(("record",), "It ends no span of a stream that broke.", order="break"),
+    ),
+)  # fmt: skip

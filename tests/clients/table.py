@@ -16,11 +16,11 @@ _HEAD = """# Clients that are tried
 Real clients, each in the version that is named, call a stand-in for their provider on this machine and tell a
 running console of it: `make test-clients` installs and runs them, and writes this page. What each call used,
 cost (USD, worked out by hand from the providers' prices) and how it failed is known before it is made
-(`tests/clients/scenarios.py`). "Exact" is a call whose tokens of every kind, cost, status, HTTP status and cause
-are stored as they are right, and which is one record, found by the ID that the client saw.
+(`tests/clients/scenarios.py`). "Exact" is a call whose tokens of every kind, cost, status, HTTP status and
+cause are stored as they are right, and which is one record, found by the ID that the client saw.
 
-Where a client does not export a value, what is stored stands in brackets behind what is right; why stands under
-the client. An empty cell is 0, no failure or no HTTP status: clients tell none of calls that succeed.
+Where a client does not export a value, what is stored stands in brackets behind what is right; why stands
+under the client. An empty cell is 0, no failure or no HTTP status: clients tell none of calls that succeed.
 """
 _COLUMNS = ("input", "output", "cached", "written", "1h", "reasoning", "cost", "HTTP", "cause")
 

@@ -1,7 +1,7 @@
 """The real OpenAI SDK and Anthropic's wire format, pointed at a LiteLLM proxy.
 
 Prints what it knows of each call. ``python proxy_calls.py PROXY KEY``. The proxy's models are house-model,
-house-claude and house-embedding. proxy's models are house-model, house-claude and house-embedding.
+house-claude and house-embedding.
 """
 
 # mypy: ignore-errors
