@@ -122,27 +122,40 @@ INSTRUMENTED = (
 )  # fmt: skip
 
 LITELLM_PACKAGES = ("litellm", "openai", "opentelemetry-sdk")
+_OWN_STATUS = "It maps every error to a class with an HTTP status of its own: that is what its caller gets."
+_LITELLM = (
+    Silent(("HTTP",), _OWN_STATUS, order="slow"),
+    Silent(("HTTP",), _OWN_STATUS, order="fail 529"),
+    Silent(("HTTP",), _OWN_STATUS, order="fail key"),
+    Silent(("input", "output", "cost"), "It counts itself what came of a stream that broke.", order="break"),
+)
+
+
+def _litellm(where: str, how: str, modes: str, version: str = "") -> Client:
+    packages = LITELLM_PACKAGES if version else LITELLM_PACKAGES[:2]
+    return Client(f"LiteLLM {where} {how}", "litellm", (modes, version), packages, _LITELLM)
+
+
 LITELLM_SDKS = (
-    Client("LiteLLM SDK generic json_array", "litellm", ("json_array", ""), LITELLM_PACKAGES[:2]),
-    Client("LiteLLM SDK generic ndjson", "litellm", ("ndjson", ""), LITELLM_PACKAGES[:2]),
-    Client("LiteLLM SDK generic single", "litellm", ("single", ""), LITELLM_PACKAGES[:2]),
-    Client("LiteLLM SDK OTel v1", "litellm", ("otel", "v1"), LITELLM_PACKAGES),
-    Client("LiteLLM SDK OTel v2", "litellm", ("otel", "v2"), LITELLM_PACKAGES),
-    Client("LiteLLM SDK generic, then OTel v2", "litellm", ("json_array+otel", "v2"), LITELLM_PACKAGES),
-    Client("LiteLLM SDK OTel v2, then generic", "litellm", ("otel+json_array", "v2"), LITELLM_PACKAGES),
-    Client("LiteLLM SDK OTel v1, then generic", "litellm", ("otel+json_array", "v1"), LITELLM_PACKAGES),
+    _litellm("SDK", "generic json_array", "json_array"),
+    _litellm("SDK", "generic ndjson", "ndjson"),
+    _litellm("SDK", "generic single", "single"),
+    _litellm("SDK", "OTel v1", "otel", "v1"),
+    _litellm("SDK", "OTel v2", "otel", "v2"),
+    _litellm("SDK", "generic, then OTel v2", "json_array+otel", "v2"),
+    _litellm("SDK", "OTel v2, then generic", "otel+json_array", "v2"),
+    _litellm("SDK", "OTel v1, then generic", "otel+json_array", "v1"),
 )
 """Arguments: what is sent in which order, the version of OpenTelemetry."""
 LITELLM_PROXIES = (
-    Client("LiteLLM proxy generic", "litellm", ("generic", ""), LITELLM_PACKAGES[:2]),
-    Client("LiteLLM proxy OTel v1", "litellm", ("otel", "v1"), LITELLM_PACKAGES),
-    Client("LiteLLM proxy OTel v2", "litellm", ("otel", "v2"), LITELLM_PACKAGES),
-    Client("LiteLLM proxy generic, then OTel v2", "litellm", ("generic+otel", "v2"), LITELLM_PACKAGES),
-    Client("LiteLLM proxy OTel v2, then generic", "litellm", ("otel+generic", "v2"), LITELLM_PACKAGES),
-    Client("LiteLLM proxy generic, then OTel v1", "litellm", ("generic+otel", "v1"), LITELLM_PACKAGES),
-    Client("LiteLLM proxy OTel v1, then generic", "litellm", ("otel+generic", "v1"), LITELLM_PACKAGES),
+    _litellm("proxy", "generic", "generic"),
+    _litellm("proxy", "OTel v1", "otel", "v1"),
+    _litellm("proxy", "OTel v2", "otel", "v2"),
+    _litellm("proxy", "generic, then OTel v2", "generic+otel", "v2"),
+    _litellm("proxy", "OTel v2, then generic", "otel+generic", "v2"),
+    _litellm("proxy", "generic, then OTel v1", "generic+otel", "v1"),
+    _litellm("proxy", "OTel v1, then generic", "otel+generic", "v1"),
 )
-
 VERCEL = Client(
     "Vercel AI SDK", "node", (), ("ai", "@ai-sdk/openai", "@opentelemetry/exporter-trace-otlp-proto"),
     (
