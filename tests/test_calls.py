@@ -35,8 +35,8 @@ def used(tokens_in: int, tokens_out: int, response: str | None = None, **more: A
 
 
 def call(
-    given: dict[str, Any], own: str, parent: str = "", *, scope: str = "one", at: float = 0.0, lasts: float = 1.0,
-    **more: Any,
+    given: dict[str, Any], own: str, parent: str = "", *, scope: str = "one", at: float = 0.0,
+    lasts: float = 1.0, **more: Any,
 ) -> dict[str, Any]:  # fmt: skip
     ids = {"traceId": TRACE, "spanId": own, **({"parentSpanId": parent} if parent else {})}
     return request(span(given, at=at, lasts=lasts, **ids, **more), scope=scope)
