@@ -52,7 +52,7 @@ def _one(bodies: list[dict[str, Any]]) -> dict[str, Any]:
     return {"resourceSpans": [part for body in bodies for part in body["resourceSpans"]]}
 
 
-def stored(sender: Sender, number: int, bodies: list[dict[str, Any]]) -> list[UsageRecord]:
+def stored(sender: Sender, number: int, bodies: list[dict[str, Any]]) -> list[Any]:
     """Send requests twice, as a gateway of their own, and return the records that they make."""
     one = Sender(sender.client, f"gateway {number}")
     for body in bodies * 2:
