@@ -88,6 +88,7 @@ BOUNDS = st.none() | OFFSETS | ROUND
     models=st.sets(st.sampled_from(MODELS), max_size=2),
     groups=st.sets(st.sampled_from(GROUPS), max_size=1),
     statuses=st.sets(st.sampled_from(Status), max_size=1),
+    types=st.sets(st.sampled_from(RecordType), max_size=2),
     size=st.integers(1, 40),
 )
 def test_header_and_list_agree_with_plain_python(
@@ -98,6 +99,7 @@ def test_header_and_list_agree_with_plain_python(
     models: set[str],
     groups: set[str],
     statuses: set[Status],
+    types: set[RecordType],
     size: int,
 ) -> None:
     wanted = [
@@ -108,6 +110,7 @@ def test_header_and_list_agree_with_plain_python(
         and (not models or record.model in models)
         and (not groups or record.group in groups)
         and (not statuses or record.status in statuses)
+        and (not types or record.type in types)
     ]
     selection = Selection(
         TimeRange(start, end),
@@ -115,6 +118,7 @@ def test_header_and_list_agree_with_plain_python(
         models=tuple(world.models[name] for name in models),
         groups=tuple(world.groups[name] for name in groups),
         statuses=tuple(int(status) for status in statuses),
+        types=tuple(int(kind) for kind in types),
     )
     totals = own_sums.totals(world.alice, selection)
     calls = [record for record in wanted if record.type in REQUEST_TYPES]

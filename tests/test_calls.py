@@ -35,8 +35,8 @@ def used(tokens_in: int, tokens_out: int, response: str | None = None, **more: A
 
 
 def call(
-    given: dict[str, Any], own: str, parent: str = "", *, scope: str = "one", at: float = 0.0, lasts: float = 1.0,
-    **more: Any,
+    given: dict[str, Any], own: str, parent: str = "", *, scope: str = "one", at: float = 0.0,
+    lasts: float = 1.0, **more: Any,
 ) -> dict[str, Any]:  # fmt: skip
     ids = {"traceId": TRACE, "spanId": own, **({"parentSpanId": parent} if parent else {})}
     return request(span(given, at=at, lasts=lasts, **ids, **more), scope=scope)
@@ -52,7 +52,7 @@ def _one(bodies: list[dict[str, Any]]) -> dict[str, Any]:
     return {"resourceSpans": [part for body in bodies for part in body["resourceSpans"]]}
 
 
-def stored(sender: Sender, number: int, bodies: list[dict[str, Any]]) -> list[UsageRecord]:
+def stored(sender: Sender, number: int, bodies: list[dict[str, Any]]) -> list[Any]:
     """Send requests twice, as a gateway of their own, and return the records that they make."""
     one = Sender(sender.client, f"gateway {number}")
     for body in bodies * 2:

@@ -88,12 +88,13 @@ class Attempt:
         # Its span begins when routing has chosen: a fallback's may be far behind the call's.
         start = self.at + (self.ended - self.at) / 3
         more: dict[str, Any] = {
+            **self.ids,
             "startTimeUnixNano": str(round(start * 1e9)),
             "endTimeUnixNano": str(round(self.ended * 1e9)),
         }
         if self.failed:
             more["status"] = {"code": 2, "message": "Busy."}
-        return span(given, **self.ids, **more)
+        return span(given, **more)
 
 
 def attempts() -> list[Attempt]:
@@ -132,9 +133,10 @@ def check(one: Sender, made: list[Attempt]) -> None:
         ids = {record.request_id, record.upstream_request_id}
         assert any(each.call_id in ids for each in made)
         # What only the one tells, and what only the other does.
-        assert record.metadata["trace_id"]
-        assert record.metadata["call_type"]
-        assert len(record.metadata["merged_spans"]) == 1
+        told: Any = record.metadata
+        assert told["trace_id"]
+        assert told["call_type"]
+        assert len(told["merged_spans"]) == 1
     assert KnownSpan.objects.filter(gateway_id=one.gateway.pk).values("record_id").distinct().count() == len(
         made
     )

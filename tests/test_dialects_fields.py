@@ -14,7 +14,7 @@ CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
 LLM = {"openinference.span.kind": "LLM", "llm.model_name": "m"}
 VERCEL = {"ai.operationId": "ai.streamText.doStream", "ai.model.id": "m", "ai.model.provider": "openai.chat"}
 STRANDS = {**CHAT, "gen_ai.system": "strands-agents"}
-TOKEN_AT = [("First Token Stream Event", 0.75, {})]
+TOKEN_AT: list[Any] = [("First Token Stream Event", 0.75, {})]
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,9 @@ VALUES = (
     "ffffffff-ffff-ffff-ffff-ffffffffffff",
 )  # fmt: skip
 USAGE = (
-    "range", "start", "end", "token", "model", "group", "status", "cause", "stream", "endpoint",
+    "range", "start", "end", "token", "model", "group", "status", "cause", "type", "stream", "endpoint",
     "cost_min", "cost_max", "duration_min", "duration_max", "tokens_min", "tokens_max", "live",
-    "request_id", "compare", "sort", "older", "newer", "since", "limit", "by", "q",
+    "request_id", "compare", "errors", "sort", "older", "newer", "since", "limit", "by", "q",
 )  # fmt: skip
 TASKS = (
     "range", "start", "end", "type", "status", "platform", "token", "task_id", "older", "newer", "limit",

@@ -90,7 +90,7 @@ def test_the_header_is_the_sum_of_the_listed_rows(alice_client: Client) -> None:
     )
     assert figures(response)["refund_records"] == "1"
     assert "1 refund -$0.004" in text(response)
-    assert "adjustment" not in text(response)
+    assert "adjustment_records" not in figures(response)
 
 
 def test_adjustments_are_named_beside_the_calls(alice_client: Client, gateway: Gateway) -> None:
@@ -104,6 +104,17 @@ def test_adjustments_are_named_beside_the_calls(alice_client: Client, gateway: G
     response = get(alice_client, **DAY)
     assert {"requests": "1", "adjustment_records": "2", "cost": "1.2"}.items() <= figures(response).items()
     assert "2 adjustments $0.20" in text(response)
+
+
+@pytest.mark.usefixtures("records")
+def test_records_of_a_type(alice_client: Client) -> None:
+    response = get(alice_client, **DAY, type="refund")
+    assert figures(response)["requests"] == "0"
+    assert figures(response)["refund_records"] == "1"
+    assert len(listed(response)) == 1
+    assert "Record type: Refund" in text(response)
+    both = get(alice_client, **DAY, type=["refund", "request"])
+    assert len(listed(both)) == len(listed(get(alice_client, **DAY)))
 
 
 @pytest.mark.usefixtures("records")

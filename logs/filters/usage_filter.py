@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _l
 from accounts.identities.names import Names
 from accounts.models import ApiToken, User
 from logs.filters.vocabulary import Vocabulary
-from logs.models import Cause, Status, UsageRecord
+from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.models.querysets import UsageRecordQuerySet
 from logs.rollups.breakdown import By
 from logs.rollups.figures import SORTS
@@ -33,7 +33,13 @@ from routescope.text import pasted
 STATUS_WORDS = {"success": Status.SUCCESS, "error": Status.ERROR}
 CAUSE_WORDS = {cause.name.lower(): cause for cause in Cause if cause is not Cause.NONE}
 NAMED = ("token", "model", "group")
-VALUES = (*NAMED, "status", "cause", "stream", "endpoint")
+TYPE_WORDS = {
+    "request": RecordType.REQUEST,
+    "task": RecordType.TASK,
+    "refund": RecordType.REFUND,
+    "adjustment": RecordType.ADJUSTMENT,
+}
+VALUES = (*NAMED, "status", "cause", "type", "stream", "endpoint")
 THRESHOLDS = ("cost_min", "cost_max", "duration_min", "duration_max", "tokens_min", "tokens_max")
 NARROWING = (*VALUES, *THRESHOLDS)
 """The filters that narrow what is selected, besides the range of time."""
@@ -58,6 +64,9 @@ class UsageFilter(RangeFilterSet):
     )
     cause = django_filters.MultipleChoiceFilter(
         label=_l("Cause"), choices=[(word, cause.label) for word, cause in CAUSE_WORDS.items()]
+    )
+    type = django_filters.MultipleChoiceFilter(
+        label=_l("Record type"), choices=[(word, kind.label) for word, kind in TYPE_WORDS.items()]
     )
     stream = django_filters.ChoiceFilter(
         label=_l("Stream"), choices=[("yes", _l("Streamed")), ("no", _l("Not streamed"))]
@@ -114,6 +123,7 @@ class UsageFilter(RangeFilterSet):
             groups=_ids(cleaned.get("group"), self.vocabulary.groups),
             statuses=tuple(STATUS_WORDS[word].value for word in cleaned.get("status") or ()),
             causes=tuple(CAUSE_WORDS[word].value for word in cleaned.get("cause") or ()),
+            types=tuple(TYPE_WORDS[word].value for word in cleaned.get("type") or ()),
             bounds=_bounds(cleaned),
         )
 

@@ -48,6 +48,7 @@ FILTERS = parameters_of(
         "group": "Only of these pricing groups.",
         "status": "Only with this status.",
         "cause": "Only calls that failed for this cause.",
+        "type": "Only records of this type: calls, submissions of tasks, refunds, adjustments.",
         "stream": "Only streamed calls, or only others.",
         "endpoint": "Only where the endpoint contains this text.",
         "cost_min": "Cost in USD from.",

@@ -13,6 +13,7 @@ from logs.filters.usage_filter import (
     NARROWING,
     STATUS_WORDS,
     THRESHOLDS,
+    TYPE_WORDS,
     VIEW,
     UsageFilter,
 )
@@ -25,6 +26,7 @@ from routescope.filters.filter_set import FilterMenu, Link, Option, Pill, RangeM
 class FurtherMenu:
     """The menu of what is asked for less often. ``chosen`` is how many of its filters are on."""
 
+    types: list[Option]
     thresholds: list[Option]
     stream: list[Option]
     endpoint: str
@@ -76,7 +78,7 @@ class Controls:
 
 def pills(filters: UsageFilter) -> list[Pill]:
     """Return a pill for each value of a filter that narrows the selection."""
-    words = {word: str(choice.label) for word, choice in (STATUS_WORDS | CAUSE_WORDS).items()}
+    words = {word: str(choice.label) for word, choice in (STATUS_WORDS | CAUSE_WORDS | TYPE_WORDS).items()}
     return pills_of(filters.address, {name: _label(filters, name) for name in NARROWING}, words)
 
 
@@ -104,11 +106,13 @@ def _menus(filters: UsageFilter) -> list[FilterMenu]:
 def _further(filters: UsageFilter) -> FurtherMenu:
     address = filters.address
     stream = (("", _("Streamed or not")), *filters.filters["stream"].extra["choices"])
+    types = address.all("type")
     return FurtherMenu(
+        types=[Option(word, str(kind.label), word in types) for word, kind in TYPE_WORDS.items()],
         thresholds=[Option(name, _label(filters, name), False, address.one(name)) for name in THRESHOLDS],
         stream=[Option(word, str(label), address.one("stream") == word) for word, label in stream],
         endpoint=address.one("endpoint"),
-        chosen=sum(bool(address.all(name)) for name in (*THRESHOLDS, "stream", "endpoint")),
+        chosen=sum(bool(address.all(name)) for name in (*THRESHOLDS, "type", "stream", "endpoint")),
     )
 
 

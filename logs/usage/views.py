@@ -26,6 +26,7 @@ from logs.filters.usage_filter import GATHERED, UsageFilter
 from logs.listing import failures, own_records
 from logs.listing.display import Display
 from logs.listing.table import ListColumn, ListRow, columns_of_failures, rows_of
+from logs.models import UsageRecord
 from logs.record import details
 from logs.record.details import Details
 from logs.rollups import own_sums, token_limits, traffic
@@ -123,6 +124,9 @@ def permalink(request: AuthenticatedRequest, request_id: str) -> HttpResponse:
     """
     query = QueryDict(mutable=True)
     query["request_id"] = request_id
+    if UsageRecord.objects.visible_to(request.user).identified_by(request_id).exists():
+        # The page itself shows it: nothing of it is made here.
+        return redirect(f"{reverse('usage')}?{query.urlencode()}")
     tab = usage_tab(request.user, query)
     return tab.render(request, "logs/usage.html") if tab.status == 404 else redirect(tab.page_url)
 

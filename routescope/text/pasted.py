@@ -12,8 +12,8 @@ from routescope.text import named_secrets, secret_shapes
 from routescope.text.identifiers import kept
 
 LONGEST = 20_000
-"""Characters of what is pasted that are looked at, as much as the boxes take: a traceback with its error at the
-end."""
+"""Characters of what is pasted that are looked at, as much as the boxes take: a traceback with its error at
+the end."""
 SHORTEST = 6
 """IDs shorter than this are none that a gateway or provider makes."""
 
@@ -28,7 +28,8 @@ _LABELLED = re.compile(
     r"[-_ ]?)?id[\"']?[ \t]{0,3}[:=][ \t]{0,3}[\"']?([^\s\"',;&)\]}]{6,})",
     re.IGNORECASE,
 )
-"""A header, a field of JSON or of a Python dictionary, or a log's pair, that names an ID: ``x-request-id: req_1``."""
+"""A header, a field of JSON or of a Python dictionary, or a log's pair, that names an ID:
+``x-request-id: req_1``."""
 _TRACE_PARENT = re.compile(r"(?<![\w-])[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?![\w-])")
 _SHAPED = re.compile(
     r"(?<![\w-])(?:(?:req|chatcmpl|cmpl|resp|msg|gen|modr|batch|task|video|embd)[-_][\w-]{6,}"
@@ -63,7 +64,7 @@ def found_in(text: str, is_known: Callable[[str], bool], work: Work = "request")
     address = kept(_in_address(whole)) if _ADDRESS.fullmatch(whole) else ""
     unquoted = kept(whole[1:-1]) if len(whole) > 1 and whole[0] == whole[-1] and whole[0] in _QUOTES else ""
     # In a block of headers, a traceback or a body stand several IDs: it is the one that something has.
-    likely = _likely(text) if len(text.split(maxsplit=1)) > 1 or "{" in text else []
+    likely = [one for one in _likely(text) if one != found]
     others = [one for one in dict.fromkeys((whole, unquoted, address)) if one not in ("", found)]
     if likely and not _MASKED_KEY.fullmatch(found):
         others.append(found)

@@ -79,6 +79,8 @@ def permalink(request: AuthenticatedRequest, task_id: str) -> HttpResponse:
     """Lead from a task's ID to the task. 404 alike for another's ID and for no ID, with the reasons."""
     query = QueryDict(mutable=True)
     query["task_id"] = task_id
+    if AsyncTask.objects.visible_to(request.user).identified_by(task_id).exists():
+        return redirect(f"{reverse('tasks')}?{query.urlencode()}")
     tab = task_tab(request.user, query)
     return tab.render(request, "tasks/tasks.html") if tab.status == 404 else redirect(tab.page_url)
 

@@ -16,9 +16,14 @@ from logs.pricing.quotes import as_sent, is_priced_here
 from routescope.wire.reading import MAX_COUNT
 
 _WHOLES = ("input_tokens", "output_tokens")
-_DETAILS = (
-    "cached_tokens", "cache_write_tokens", "reasoning_tokens", "audio_input_tokens", "audio_output_tokens",
-)  # fmt: skip
+_DETAILS = {
+    "cached_tokens": "input_tokens",
+    "cache_write_tokens": "input_tokens",
+    "reasoning_tokens": "output_tokens",
+    "audio_input_tokens": "input_tokens",
+    "audio_output_tokens": "output_tokens",
+}
+"""The parts, and the whole of each."""
 _MOST_NAMED = 20
 FOREIGN = 1_000
 """The depth of counts that a gateway reported: nearer to the truth than any span's."""
@@ -112,7 +117,8 @@ def count(event: UsageEvent, told: Iterable[tuple[int, Counted]]) -> None:
     """Give an event its counts and cost out of what several spans told, each with how deep it lies.
 
     They are never added. Counts that contradict themselves come last; of the others the innermost span's are
-    nearest to the provider, and of equals the larger ones were complete. What these lack the others tell.
+    nearest to the provider, and of equals the larger ones were complete. What these lack the others tell, as
+    far as it fits in.
     """
 
     def worth(one: tuple[int, Counted]) -> tuple[bool, bool, int, int]:
@@ -121,11 +127,14 @@ def count(event: UsageEvent, told: Iterable[tuple[int, Counted]]) -> None:
         return (not used, bool((each.counts_read or {}).get("contradiction")), -depth, -used)
 
     first, *others = (each for _, each in sorted(told, key=worth))
+    if fuller := next((each for each in others if _is_fuller(each, first)), None):
+        first, others = fuller, [first, *(each for each in others if each is not fuller)]
     for name in _WHOLES:
         found = (value for each in (first, *others) if (value := getattr(each, name)))
         setattr(event, name, next(found, 0))
-    for name in _DETAILS:
-        values = [getattr(each, name) for each in (first, *others)]
+    for name, whole in _DETAILS.items():
+        most = getattr(event, whole)
+        values = [v for each in (first, *others) if (v := getattr(each, name)) is None or v <= most]
         known = next((value for value in values if value), None)
         setattr(event, name, next((v for v in values if v is not None), None) if known is None else known)
     event.cached_tokens = event.cached_tokens or 0
@@ -135,6 +144,14 @@ def count(event: UsageEvent, told: Iterable[tuple[int, Counted]]) -> None:
     if first.counts_read:
         metadata[COUNTS_READ] = first.counts_read
     event.metadata = metadata or None
+
+
+def _is_fuller(each: Counted, than: Counted) -> bool:
+    """Tell whether counts hold the cache, of which another's input is the rest."""
+    cached = each.cached_tokens + (each.cache_write_tokens or 0)
+    knows_none = not than.cached_tokens and not than.cache_write_tokens
+    is_rest = each.input_tokens - cached == than.input_tokens and each.output_tokens >= than.output_tokens
+    return bool(cached) and knows_none and is_rest
 
 
 def is_placeholder(event: UsageEvent) -> bool:
