@@ -108,9 +108,13 @@ async def send_records() -> None:
 
 
 async def send_spans() -> None:
+    from litellm.litellm_core_utils.litellm_logging import _in_memory_loggers
     from opentelemetry import trace
 
-    await asyncio.to_thread(trace.get_tracer_provider().force_flush)
+    # Version 2 has a provider of its own, version 1 that of the process.
+    own = [one.tracer_provider for one in _in_memory_loggers if hasattr(one, "tracer_provider")]
+    for provider in own or [trace.get_tracer_provider()]:
+        await asyncio.to_thread(provider.force_flush)
 
 
 if __name__ == "__main__":
