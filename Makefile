@@ -22,7 +22,7 @@ help:
 	@echo "make run     start everything at http://127.0.0.1:$(PORT)   (PORT=, ARGS=--no-demo)"
 	@echo "make test    run every test                          (ARGS=\"tests/test_x.py -k word\")"
 	@echo "make bench   measure beside a peer's table and queries (ROWS=10000000 for the real scale)"
-	@echo "make test-clients  run real LiteLLM and OpenTelemetry clients against a running console"
+	@echo "make test-clients  run real clients against a running console, and write docs/clients.md"
 	@echo "make lint    check style, types, templates, migrations and deployment settings"
 	@echo "make format  put Python and templates into shape"
 	@echo "make lock    pin what pyproject.toml asks for                (ARGS=--upgrade for newer)"
