@@ -74,7 +74,7 @@ def _cell(row: dict[str, Any], field: str) -> str:
     plain = {"0": "", "NONE": ""}
     shown, kept = plain.get(right, right.lower()), plain.get(stored, stored.lower())
     if right == stored:
-        return shown
+        return str(shown)
     return (
         f"{shown or 'none'} ({kept or 'none'})"
         if field in row["silent"]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from logs.models import Cause
 from tests.clients import scenarios
 from tests.clients.scenarios import Refusal, Scenario
 
@@ -43,9 +44,9 @@ def number() -> int:
     return next(_numbers)
 
 
-def told(body: dict[str, Any], status: int = 200, **headers: str) -> Answer:
-    """Return an answer in JSON; headers with ``_`` for ``-``."""
-    return Answer(json.dumps(body).encode(), status, {k.replace("_", "-"): v for k, v in headers.items()})
+def told(body: dict[str, Any], headers: dict[str, str], status: int = 200) -> Answer:
+    """Return an answer in JSON."""
+    return Answer(json.dumps(body).encode(), status, headers)
 
 
 def spaced(parts: Iterable[bytes]) -> Iterator[bytes]:
@@ -59,7 +60,7 @@ def wanted(wire: str, order: str) -> tuple[Scenario, Refusal | None]:
     """Return the scenario of an order, after its time; an unknown one is a mistake of the test."""
     scenario = scenarios.WIRES[wire].get(order)
     if scenario is None:
-        refusal = Refusal(418, None, "unknown_order", f"No scenario: {order!r}", scenarios.Cause.UNKNOWN)
+        refusal = Refusal(418, None, "unknown_order", f"No scenario: {order!r}", Cause.UNKNOWN)
         return Scenario(), refusal
     if order == "slow":
         time.sleep(SLOW_SECONDS)

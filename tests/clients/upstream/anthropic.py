@@ -30,7 +30,7 @@ def answer(request: JSONObject) -> Answer | Stream:
     }
     headers = {"request-id": f"req_{count:08}"}
     if not request.get("stream"):
-        return told(message, **headers)
+        return told(message, headers)
     parts = [_event(event) for event in _events(message)]
     if order == "break":
         return Stream(spaced(parts[:3]), is_cut=True, headers=headers)
@@ -75,4 +75,4 @@ def _event(event: JSONObject) -> bytes:
 def _refused(refusal: Refusal, request_id: str) -> Answer:
     error = {"type": refusal.kind, "message": refusal.message}
     body = {"type": "error", "error": error, "request_id": request_id}
-    return told(body, refusal.http_status, request_id=request_id)
+    return told(body, {"request-id": request_id}, refusal.http_status)

@@ -31,7 +31,7 @@ def answer(path: str, request: JSONObject) -> Answer | Stream:
         "usage": usage,
         "metrics": {"latencyMs": 20},
     }
-    return told(body, **headers)
+    return told(body, headers)
 
 
 def _usage(used: Used) -> JSONObject:
@@ -72,5 +72,5 @@ def _message(kind: str, body: JSONObject) -> bytes:
 
 def _refused(refusal: Refusal, headers: dict[str, str]) -> Answer:
     return told(
-        {"message": refusal.message}, refusal.http_status, **headers, **{"x-amzn-ErrorType": refusal.kind}
+        {"message": refusal.message}, {**headers, "x-amzn-ErrorType": refusal.kind}, refusal.http_status
     )

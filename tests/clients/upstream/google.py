@@ -19,7 +19,8 @@ def answer(path: str, request: JSONObject) -> Answer | Stream:
     base = {"modelVersion": path.rpartition("/")[2].partition(":")[0], "responseId": f"gen{number():08}"}
     if ":stream" not in path:
         return told(
-            {**base, "candidates": [_candidate("An answer.", True)], "usageMetadata": _usage(scenario.used)}
+            {**base, "candidates": [_candidate("An answer.", True)], "usageMetadata": _usage(scenario.used)},
+            {},
         )
     parts = [
         _event({**base, "candidates": [_candidate("An ", False)]}),
@@ -55,4 +56,4 @@ def _event(chunk: JSONObject) -> bytes:
 
 def _refused(refusal: Refusal) -> Answer:
     error = {"code": refusal.http_status, "message": refusal.message, "status": refusal.kind}
-    return told({"error": error}, refusal.http_status)
+    return told({"error": error}, {}, refusal.http_status)

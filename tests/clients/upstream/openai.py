@@ -17,7 +17,7 @@ def answer(path: str, request: JSONObject) -> Answer | Stream:
     """Answer a request to any path but transcriptions."""
     if path.endswith("/images/generations"):
         images = [{"b64_json": "iVBORw0KGgo="} for _ in range(int(request.get("n") or 1))]
-        return told({"created": int(time.time()), "data": images}, x_request_id=f"req_{number()}")
+        return told({"created": int(time.time()), "data": images}, _headers(f"req_{number()}"))
     if path.endswith("/audio/speech"):
         return Answer(b"ID3 spoken", headers={"x-request-id": f"req_{number()}"}, content_type="audio/mpeg")
     if path.endswith("/embeddings"):
@@ -33,12 +33,16 @@ def answer(path: str, request: JSONObject) -> Answer | Stream:
 
 def transcription() -> Answer:
     """Answer an upload of seven seconds."""
-    return told({"text": "spoken", "usage": {"type": "duration", "seconds": 7}})
+    return told({"text": "spoken", "usage": {"type": "duration", "seconds": 7}}, {})
 
 
 def refused(refusal: Refusal) -> Answer:
     error = {"message": refusal.message, "type": refusal.kind, "param": None, "code": refusal.code}
-    return told({"error": error}, refusal.http_status, x_request_id=f"req_{number():08}")
+    return told({"error": error}, _headers(f"req_{number():08}"), refusal.http_status)
+
+
+def _headers(request_id: str) -> dict[str, str]:
+    return {"x-request-id": request_id}
 
 
 def _embedding(request: JSONObject) -> Answer:
@@ -49,7 +53,7 @@ def _embedding(request: JSONObject) -> Answer:
     usage = {"prompt_tokens": scenario.used.input, "total_tokens": scenario.used.input}
     vector: Any = "zczMPc3MTD4=" if request.get("encoding_format") == "base64" else [0.1, 0.2]
     data = [{"object": "embedding", "index": 0, "embedding": vector}]
-    return told({"object": "list", "model": request["model"], "data": data, "usage": usage})
+    return told({"object": "list", "model": request["model"], "data": data, "usage": usage}, {})
 
 
 def _completion(request: JSONObject, used: Used, order: str) -> Answer | Stream:
@@ -68,14 +72,19 @@ def _completion(request: JSONObject, used: Used, order: str) -> Answer | Stream:
         if order == "break":
             return Stream(spaced(parts[:3]), is_cut=True, headers=headers)
         return Stream(spaced([*parts, b"data: [DONE]\n\n"]), headers=headers)
-    message = {"role": "assistant", "content": _SAID, "refusal": None, "annotations": []}
+    message: JSONObject = {"role": "assistant", "content": _SAID, "refusal": None, "annotations": []}
     choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
     body = {**base, "object": "chat.completion", "choices": [choice], "usage": _usage(used)}
-    return told(body, **headers)
+    return told(body, headers)
 
 
 def _chunks(base: JSONObject, used: Used, wants_usage: bool) -> list[JSONObject]:
-    deltas = ({"role": "assistant", "content": ""}, {"content": "An "}, {"content": "answer."}, {})
+    deltas: tuple[JSONObject, ...] = (
+        {"role": "assistant", "content": ""},
+        {"content": "An "},
+        {"content": "answer."},
+        {},
+    )
     chunks = [
         {**base, "choices": [{"index": 0, "delta": delta, "finish_reason": None if delta else "stop"}]}
         for delta in deltas
@@ -147,7 +156,7 @@ def _response(request: JSONObject, used: Used, order: str) -> Answer | Stream:
     }
     headers = {"x-request-id": f"req_{body['id']}"}
     if not request.get("stream"):
-        return told(body, **headers)
+        return told(body, headers)
     parts = _response_events(body, item)
     if order == "break":
         return Stream(spaced(parts[:5]), is_cut=True, headers=headers)
