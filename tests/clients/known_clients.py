@@ -131,9 +131,18 @@ _LITELLM = (
 )
 
 
+_LITELLM_V2 = (
+    Silent(("reasoning",), "It exports no reasoning tokens.", order="reasoning"),
+    Silent(
+        ("1h",), "It does not tell for how long cache was written; it sends the cost.", order="written 1h"
+    ),
+)
+
+
 def _litellm(where: str, how: str, modes: str, version: str = "") -> Client:
     packages = LITELLM_PACKAGES if version else LITELLM_PACKAGES[:2]
-    return Client(f"LiteLLM {where} {how}", "litellm", (modes, version), packages, _LITELLM)
+    silent = (*_LITELLM, *_LITELLM_V2) if (modes, version) == ("otel", "v2") else _LITELLM
+    return Client(f"LiteLLM {where} {how}", "litellm", (modes, version), packages, silent)
 
 
 LITELLM_SDKS = (
