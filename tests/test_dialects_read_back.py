@@ -165,7 +165,7 @@ def converse(used: Usage) -> Attributes:
     return {**openinference(used), **counted, "llm.provider": "aws"}
 
 
-def converse_stream(used: Usage) -> Attributes:
+def nova_stream(used: Usage) -> Attributes:
     return {**converse(used), "llm.token_count.total": used.fresh + used.made}
 
 
@@ -360,7 +360,7 @@ DIALECTS: list[tuple[str, Callable[[Usage], Attributes], tuple[str, ...]]] = [
     ("openinference.instrumentation.openai", openinference_total,
      ("written_1h", "cached_heard", "seen", "drawn")),
     ("openinference.instrumentation.bedrock", converse, (*PARTS, "written_1h")),
-    ("openinference.instrumentation.bedrock", converse_stream, (*PARTS, "written_1h")),
+    ("openinference.instrumentation.bedrock", nova_stream, (*PARTS, "written_1h")),
     ("openinference.instrumentation.openai", in_the_answer,
      ("written_5m", "written_1h", "thought", "heard", "cached_heard", "spoken")),
     ("logfire.anthropic", logfire, (*PARTS, "thought")),

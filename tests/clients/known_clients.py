@@ -7,6 +7,11 @@ from tests.clients.comparing import Client, Silent
 _NO_MESSAGE = (
     "Its spans have the type of an error and no message: 400 invalid_request_error is all they tell."
 )
+_NO_OUTPUT = Silent(
+    ("output", "cost"),
+    "It tells no output of a stream that broke, of which its beginning told some.",
+    "break",
+)
 INSTRUMENTED = (
     Client(
         "opentelemetry-instrumentation-genai-openai", "python", ("openai", "opentelemetry", "openai"),
@@ -62,11 +67,13 @@ INSTRUMENTED = (
         (
             Silent(("cause",), _NO_MESSAGE, order="fail 400"),
             Silent(("cause",), _NO_MESSAGE, order="fail balance"),
+            _NO_OUTPUT,
         ),
     ),
     Client(
         "anthropic own spans and OpenLLMetry", "python", ("anthropic", "openllmetry", "anthropic"),
         ("anthropic", "opentelemetry-instrumentation-anthropic"),
+        (_NO_OUTPUT,),
     ),
     Client(
         "anthropic own spans and OpenInference", "python", ("anthropic", "openinference", "anthropic"),
