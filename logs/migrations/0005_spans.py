@@ -110,7 +110,13 @@ class Migration(migrations.Migration):
                         (
                             "pk",
                             models.CompositePrimaryKey(
-                                "digest", "id", blank=True, editable=False, primary_key=True, serialize=False
+                                "digest",
+                                "user_id",
+                                "id",
+                                blank=True,
+                                editable=False,
+                                primary_key=True,
+                                serialize=False,
                             ),
                         ),
                         ("digest", models.BigIntegerField()),

@@ -32,7 +32,7 @@ _INSERT = (
 class FurtherId(models.Model):
     """A digest of an ID, and a record that has it."""
 
-    pk = models.CompositePrimaryKey("digest", "id")
+    pk = models.CompositePrimaryKey("digest", "user_id", "id")
     digest = models.BigIntegerField()
     user_id = models.IntegerField()
     id = models.UUIDField()
