@@ -111,7 +111,12 @@ def insert(
                 _copy(TABLE, sorted(fresh.values(), key=_place))
                 pending.append(map(_summed, fresh.values()))
                 contents.write([one for one in captured if (one.user_id, one.id.bytes) in fresh])
-                _add_further(fresh, further)
+                # Those of a record that went may be here.
+                further_ids.add(
+                    (digest, user, UUID(bytes=identifier))
+                    for user, identifier in fresh
+                    for digest in further.get(identifier, ())
+                )
             return len(fresh)
         except IntegrityError as error:
             if not isinstance(error.__cause__, errors.UniqueViolation) or not remaining:
@@ -122,16 +127,6 @@ def insert(
             if not retryable or not remaining or connection.in_atomic_block:
                 raise
     raise AssertionError("unreachable: the last try returns or raises")
-
-
-def _add_further(fresh: Iterable[_Key], further: Mapping[bytes, Collection[int]]) -> None:
-    """Add the digests of further IDs of records that are new."""
-    further_ids.add(
-        (digest, user, UUID(bytes=identifier))
-        for user, identifier in fresh
-        if identifier in further
-        for digest in further[identifier]
-    )
 
 
 def remove(places: Sequence[tuple[int, UUID]]) -> None:

@@ -110,13 +110,7 @@ class Migration(migrations.Migration):
                         (
                             "pk",
                             models.CompositePrimaryKey(
-                                "digest",
-                                "user_id",
-                                "id",
-                                blank=True,
-                                editable=False,
-                                primary_key=True,
-                                serialize=False,
+                                "digest", "id", blank=True, editable=False, primary_key=True, serialize=False
                             ),
                         ),
                         ("digest", models.BigIntegerField()),

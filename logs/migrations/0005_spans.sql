@@ -3,6 +3,6 @@ CREATE TABLE usage_further_id (
     digest bigint NOT NULL,
     user_id integer NOT NULL,
     id uuid NOT NULL,
-    PRIMARY KEY (digest, user_id, id)
+    PRIMARY KEY (digest, id)
 ) PARTITION BY RANGE (id);
 CREATE TABLE usage_further_id_default PARTITION OF usage_further_id DEFAULT;

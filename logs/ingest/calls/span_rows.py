@@ -41,7 +41,7 @@ _INSERT = """
 """
 
 
-class Row(msgspec.Struct, kw_only=True):
+class SpanRow(msgspec.Struct, kw_only=True):
     """A span as it is kept. ``record_id`` None of a call: it is the sum of others, and no call itself."""
 
     key: Key
@@ -57,7 +57,7 @@ class Row(msgspec.Struct, kw_only=True):
 _COLUMNS = "trace_id, span_id, parent_id, kind, meet_key, met_at, user_id, record_id, told"
 
 
-def of_traces(gateway_id: int, traces: Iterable[str]) -> dict[Key, Row]:
+def of_traces(gateway_id: int, traces: Iterable[str]) -> dict[Key, SpanRow]:
     """Return what is known of some traces' spans."""
     wanted = [UUID(hex=trace) for trace in traces]
     if not wanted:
@@ -69,7 +69,7 @@ def of_traces(gateway_id: int, traces: Iterable[str]) -> dict[Key, Row]:
     )
 
 
-def meeting(gateway_id: int, wanted: Iterable[tuple[str, datetime, timedelta]]) -> dict[Key, Row]:
+def meeting(gateway_id: int, wanted: Iterable[tuple[str, datetime, timedelta]]) -> dict[Key, SpanRow]:
     """Return the calls whose spans met others under a key about a time, so far around it."""
     columns = list(
         zip(*((UUID(hex=key), at - around, at + around) for key, at, around in wanted), strict=True)
@@ -87,14 +87,14 @@ def meeting(gateway_id: int, wanted: Iterable[tuple[str, datetime, timedelta]]) 
     )
 
 
-def _select(statement: str, *values: Any) -> dict[Key, Row]:
+def _select(statement: str, *values: Any) -> dict[Key, SpanRow]:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         rows = [_row(found) for found in cursor.fetchall()]
     return {row.key: row for row in rows}
 
 
-def add(gateway_id: int, rows: Iterable[Row]) -> None:
+def add(gateway_id: int, rows: Iterable[SpanRow]) -> None:
     """Keep spans; what is known of one of them already gives way."""
     now = timezone.now()
     values = [
@@ -148,9 +148,9 @@ def forget() -> None:
         cursor.execute(_FORGET, [timezone.now(), _FORGOTTEN_AT_ONCE])
 
 
-def _row(values: tuple[Any, ...]) -> Row:
+def _row(values: tuple[Any, ...]) -> SpanRow:
     trace, span, parent, kind, meet_key, met_at, user_id, record_id, told = values
-    return Row(
+    return SpanRow(
         key=(trace.hex, _hex(span)),
         parent=None if parent is None else (trace.hex, _hex(parent)),
         kind=kind,

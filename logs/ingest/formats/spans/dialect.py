@@ -1,7 +1,7 @@
 """How a span tells of a model call: by the conventions, from which single instrumentations differ.
 
-A `Dialect` reads one span. Each method is one question; a dialect of its own answers those otherwise in which
-its instrumentation differs from the conventions. What the counts mean is decided elsewhere
+A `SpanDialect` reads one span. Each method is one question; a dialect of its own answers those otherwise in
+which its instrumentation differs from the conventions. What the counts mean is decided elsewhere
 (`logs.ingest.formats.counts`): a dialect says which parts it counts beside input and output.
 """
 
@@ -28,7 +28,7 @@ _REQUEST = "gen_ai.request."
 _NO_PARAMETERS = frozenset({"model", "stream", "id", "model_name", "_type"})
 
 
-class Dialect:
+class SpanDialect:
     """The GenAI semantic conventions, old and new, and the names that others add to them."""
 
     scopes: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from logs.ingest.formats import usage_objects
 from logs.ingest.formats.spans import names, values
 from logs.ingest.formats.spans.answers import GivenAnswer
-from logs.ingest.formats.spans.dialect import NOTHING, Dialect
+from logs.ingest.formats.spans.dialect import NOTHING, SpanDialect
 from logs.ingest.formats.spans.half import Half
 from logs.ingest.formats.spans.span import Span
 
@@ -36,7 +36,7 @@ _LONGEST = 86_400.0
 """Seconds of a stream that are believed."""
 
 
-class Logfire(Dialect):
+class Logfire(SpanDialect):
     scopes = ("logfire",)
     parts_beside = NOTHING
 
