@@ -228,7 +228,9 @@ def _remember(
         if key not in found.known and counts[key[0]] <= span_rows.MOST_OF_TRACE:
             rows.append(SpanRow(key=key, parent=(link.trace_id, link.parent_id), kind=Kind.LINK))
     # One row for each, a call's before a link's.
-    span_rows.add(gateway.pk, {row.key: row for row in reversed(rows)}.values())
+    kept = {row.key: row for row in reversed(rows)}
+    with_calls = {row.key[0] for row in (*kept.values(), *found.known.values()) if row.kind != Kind.LINK}
+    span_rows.add(gateway.pk, kept.values(), with_calls)
     span_rows.forget()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,8 @@ MOST_OF_TRACE = 2_000
 KEEP_CALLS = timedelta(days=1)
 """How long a call's spans may still be sent again, or others of it come."""
 KEEP_LINKS = timedelta(hours=1)
+KEEP_LONE_LINKS = timedelta(minutes=15)
+"""The same in a trace without a call so far: of most traces none ever comes."""
 _FORGOTTEN_AT_ONCE = 5_000
 _MOST_MEETING = 5_000
 _FORGET = (
@@ -94,9 +96,15 @@ def _select(statement: str, *values: Any) -> dict[Key, SpanRow]:
     return {row.key: row for row in rows}
 
 
-def add(gateway_id: int, rows: Iterable[SpanRow]) -> None:
-    """Keep spans; what is known of one of them already gives way."""
+def add(gateway_id: int, rows: Iterable[SpanRow], with_calls: Collection[str]) -> None:
+    """Keep spans; what is known of one of them already gives way. ``with_calls``: traces that have calls."""
     now = timezone.now()
+
+    def keep(row: SpanRow) -> timedelta:
+        if row.kind != Kind.LINK:
+            return KEEP_CALLS
+        return KEEP_LINKS if row.key[0] in with_calls else KEEP_LONE_LINKS
+
     values = [
         (
             UUID(hex=row.key[0]),
@@ -108,7 +116,7 @@ def add(gateway_id: int, rows: Iterable[SpanRow]) -> None:
             row.user_id,
             row.record_id,
             None if row.told is None else merging.encode(row.told),
-            now + (KEEP_LINKS if row.kind == Kind.LINK else KEEP_CALLS),
+            now + keep(row),
         )
         for row in rows
     ]

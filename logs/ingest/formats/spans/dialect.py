@@ -80,10 +80,14 @@ class SpanDialect:
         """Return the ID that the provider gave the request, as its answer's headers have it."""
         if found := values.identifier(span.attributes, names.PROVIDER_ID):
             return found
-        for name in span.attributes:
-            if name.lower().endswith(names.PROVIDER_HEADERS) and "request.header" not in name:
-                return values.identifier(span.attributes, (name,))
-        return ""
+        return next(
+            (
+                found
+                for name in span.attributes
+                if _is_of_provider(name) and (found := values.identifier(span.attributes, (name,)))
+            ),
+            "",
+        )
 
     def model(self, span: Span, answer: GivenAnswer) -> str:
         """Return the model that answered, else the one that was asked for."""
@@ -228,6 +232,15 @@ class SpanDialect:
     def error(self, span: Span) -> TakenApart:
         """Return what the dialect's own attributes say of an error."""
         return TakenApart()
+
+
+def _is_of_provider(name: str) -> bool:
+    """Tell whether an attribute is a header of the answer with the provider's ID; underscores may stand for
+    its hyphens."""
+    before, _, header = name.lower().rpartition(".")
+    if before.endswith("response.header"):
+        header = header.replace("_", "-")
+    return header in names.PROVIDER_HEADERS and not before.endswith("request.header")
 
 
 def completed(known: Told, more: Told) -> Told:

@@ -31,7 +31,15 @@ _OF_URL = {
     "/v1/messages": "chat",
     "/v1/complete": "text_completion",
 }
+_OF_AGENTS = {
+    "Responses API": "chat",
+    "Chat completion with": "chat",
+    "Speech → Text": "transcription",
+    "Text → Speech": "speech",
+}
+"""How names of spans of OpenAI's Agents SDK begin; refused calls have nothing else that tells."""
 _STREAMED = ("chat", "text_completion", "message", "messages")
+_AGENTS = "logfire.openai_agents"
 _LONGEST = 86_400.0
 """Seconds of a stream that are believed."""
 
@@ -41,12 +49,14 @@ class Logfire(SpanDialect):
     parts_beside = NOTHING
 
     def is_call(self, span: Span) -> bool:
+        if _of_agents(span):
+            return True
         if (url := values.text(span.attributes, ("url",))) is not None and not super().operation(span):
             return url in _OF_URL and self.asked_model(span) is not None
         return super().is_call(span)
 
     def operation(self, span: Span) -> str:
-        found = super().operation(span)
+        found = super().operation(span) or _of_agents(span)
         return found or _OF_URL.get(values.text(span.attributes, ("url",)) or "", "")
 
     def endpoint(self, span: Span) -> str | None:
@@ -68,7 +78,7 @@ class Logfire(SpanDialect):
         point in time at the stream's end. A stream that was refused at once has the first alone.
         """
         attributes = span.attributes
-        if "request_data" not in attributes:
+        if "request_data" not in attributes or span.scope == _AGENTS:
             return None
         took = attributes.get("duration")
         is_usage = attributes.get("logfire.span_type") == "log" and isinstance(took, int | float)
@@ -89,3 +99,10 @@ class Logfire(SpanDialect):
             return False
         used = values.first(span.attributes, names.INPUT + names.OUTPUT, int) is not None
         return not used and not self.response_id(span, answer) and self.stream(span) is not False
+
+
+def _of_agents(span: Span) -> str:
+    """Return the operation of a call that OpenAI's Agents SDK makes; empty for all else of it."""
+    if span.scope != _AGENTS or span.name.startswith("Text → Speech group"):
+        return ""
+    return next((word for begin, word in _OF_AGENTS.items() if span.name.startswith(begin)), "")
