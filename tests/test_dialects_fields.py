@@ -52,6 +52,9 @@ def test_the_time_to_the_first_token_is_in_milliseconds(
         ("app", {**CHAT, "gen_ai.response.id": "resp_1", "apim-request-id": "5e1f"}, "resp_1", "5e1f"),
         ("app", {**CHAT, "gen_ai.response.id": "resp_1", "http.response.header.x-request-id": ["req_9"]},
          "resp_1", "req_9"),
+        ("app", {**CHAT, "gen_ai.response.id": "resp_1", "http.response.header.x_request_id": ["req_9"]},
+         "resp_1", "req_9"),
+        ("app", {**CHAT, "gen_ai.response.id": "resp_1", "app.request_id": "mine"}, "resp_1", None),
         # What the client sent under such a name is its own.
         ("app", {**CHAT, "gen_ai.response.id": "resp_1", "http.request.header.x-request-id": ["req_9"]},
          "resp_1", None),

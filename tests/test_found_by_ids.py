@@ -173,3 +173,15 @@ def test_a_key_in_a_block_of_headers_is_never_looked_for() -> None:
     pasted.found_in(HEADERS, is_known)
     assert not [one for one in tried if "abcdefghijklmnop" in one and one.strip() != HEADERS.strip()]
     assert len(tried) < 20
+
+
+def test_a_record_of_two_users_and_one_that_comes_again_are_kept(sender: Sender) -> None:
+    """One gateway may say of an ID that it was somebody else's; and what went may come once more."""
+    record = {"request_id": "req_native_1", "created_at": "2026-11-27T08:00:00Z", "type": "request",
+              "status": "success", "model": "m", "metadata": {"trace_id": TRACE}}  # fmt: skip
+    for name in ("agent-1", "agent-2"):
+        assert sender.post("/api/v1/usage", {**record, "user": name}).json()["accepted"] == 1
+    assert len({user for user, _ in records_of(TRACE)}) == 2
+    UsageRecord.objects.all()._raw_delete("default")
+    assert sender.post("/api/v1/usage", {**record, "user": "agent-1"}).json()["accepted"] == 1
+    assert len(records_of(TRACE)) == 2

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from logs.models import ContentPolicy, Level
 from tests import captures
 from tests.sending import Sender
 from tests.sums import check_rollups
@@ -23,7 +24,12 @@ ENDPOINTS = {
     "litellm": ("/api/v1/ingest/litellm", "application/json"),
     "otlp json": ("/v1/traces", "application/json"),
     "otlp protobuf": ("/v1/traces", "application/x-protobuf"),
+    "logs json": ("/v1/logs", "application/json"),
+    "logs protobuf": ("/v1/logs", "application/x-protobuf"),
+    "metrics json": ("/v1/metrics", "application/json"),
+    "metrics protobuf": ("/v1/metrics", "application/x-protobuf"),
 }
+AS_JSON = sorted(name for name, (_, content_type) in ENDPOINTS.items() if content_type.endswith("json"))
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "50"))
 _fuzzing = settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -68,7 +74,7 @@ def test_any_bytes(strict: Sender, body: bytes, packed: bool, endpoint: str) -> 
 
 
 @_fuzzing
-@given(body=_json(), endpoint=st.sampled_from(["native", "litellm", "otlp json"]))
+@given(body=_json(), endpoint=st.sampled_from(AS_JSON))
 def test_any_json(strict: Sender, body: Any, endpoint: str) -> None:
     path, content_type = ENDPOINTS[endpoint]
     for form in (body, [body]):
@@ -112,7 +118,18 @@ NAMES = (
     "http.response.status_code", "gen_ai.response.time_to_first_chunk", "request_data", "duration",
     "logfire.span_type", "llm.invocation_parameters", "output.value", "gen_ai.response.finish_reasons",
     "gen_ai.request.temperature", "gen_ai.input.messages", "gen_ai.prompt.0.content", "user.id",
-    "client.address", "url.path", "gen_ai.request.stream",
+    "client.address", "url.path", "gen_ai.request.stream", "ai.operationId", "ai.model.id",
+    "ai.usage.inputTokens", "ai.response.msToFirstChunk", "ai.response.providerMetadata",
+    "langsmith.span.kind", "langsmith.metadata.usage_metadata", "gen_ai.usage.input_token_details",
+    "gen_ai.completion", "openinference.span.kind", "input.value", "llm.token_count.prompt",
+    "embedding.invocation_parameters", "llm.openai.usage", "llm.openai.model", "url", "error.message",
+    "gen_ai.server.time_to_first_token", "litellm.provider.error.code", "aws.request_id",
+    "gen_ai.usage.total_tokens", "gen_ai.usage.cache_read_input_tokens",
+)  # fmt: skip
+SCOPES = (
+    "app", "logfire.openai", "ai", "langsmith", "litellm", "openinference.instrumentation.openai",
+    "openinference.instrumentation.bedrock", "strands.telemetry.tracer", "gcp.vertex.agent",
+    "opentelemetry.instrumentation.bedrock", "pydantic-ai", "semantic_kernel",
 )  # fmt: skip
 
 
@@ -132,7 +149,7 @@ NAMES = (
         _json() | st.integers(min_value=0, max_value=2**64).map(str),
         max_size=2,
     ),
-    scope=st.sampled_from(["app", "logfire.openai"]),
+    scope=st.sampled_from(SCOPES),
 )  # fmt: skip
 def test_any_attribute_of_a_span(
     strict: Sender, attributes: dict[str, Any], more: dict[str, Any], scope: str
@@ -150,6 +167,27 @@ def test_any_attribute_of_a_span(
     }
     body = {"resourceSpans": [{"scopeSpans": [{"scope": {"name": scope}, "spans": [span]}]}]}
     check(strict.post("/v1/traces", json.dumps(body).encode("utf-8", "replace")))
+
+
+@_fuzzing
+@given(
+    body=_json(),
+    attributes=st.lists(_json(), max_size=3),
+    more=st.dictionaries(st.sampled_from(["traceId", "spanId", "timeUnixNano", "eventName"]), _json()),
+    name=st.sampled_from(
+        ["gen_ai.user.message", "gen_ai.choice", "", "gen_ai.client.inference.operation.details"]
+    ),
+)
+def test_any_log_record(
+    strict: Sender, body: Any, attributes: list[Any], more: dict[str, Any], name: str
+) -> None:
+    ContentPolicy.objects.get_or_create(gateway=strict.gateway, defaults={"level": Level.FULL})
+    record = {
+        "traceId": "5d0498009e107ac93aefbc5da0e97197", "spanId": "f2159480cbdae543", "eventName": name,
+        "body": body, "attributes": attributes, **more,
+    }  # fmt: skip
+    told = {"resourceLogs": [{"scopeLogs": [{"logRecords": [record, body]}]}]}
+    check(strict.post("/v1/logs", json.dumps(told).encode("utf-8", "replace")))
 
 
 @captures.needed

@@ -72,7 +72,13 @@ _ATTRIBUTE_NAMES = (
     "gen_ai.response.finish_reasons", "gen_ai.input.messages", "output.value", "llm.invocation_parameters",
     "gen_ai.usage.raw", "gen_ai.request.temperature", "client.address", "url.path", "duration",
     "logfire.span_type", "request_data", "\x00", "litellm.call_id", "gen_ai.prompt.0.content",
+    "ai.operationId", "ai.response.providerMetadata", "ai.response.msToFirstChunk", "langsmith.span.kind",
+    "langsmith.metadata.usage_metadata", "gen_ai.completion", "openinference.span.kind", "aws.request_id",
+    "gen_ai.usage.total_tokens", "gen_ai.usage.cache_read_input_tokens", "error.message",
+    "litellm.provider.error.code", "gen_ai.server.time_to_first_token", "gen_ai.response.service_tier",
 )  # fmt: skip
+_SCOPES = ("x", "ai", "langsmith", "litellm", "logfire.openai", "openinference.instrumentation.openai",
+           "strands.telemetry.tracer", "gcp.vertex.agent")  # fmt: skip
 _SPAN_FIELDS = (
     "traceId",
     "spanId",
@@ -160,13 +166,18 @@ def _value(value: Any) -> Any:
 @given(
     attributes=odd.oddly(_ATTRIBUTES, _ATTRIBUTE_NAMES),
     fields=st.dictionaries(st.sampled_from(_SPAN_FIELDS), odd.odd(), max_size=1),
+    scope=st.sampled_from(_SCOPES),
 )
-@example(attributes={**_ATTRIBUTES, "duration": odd.Bare("NaN")}, fields={})
-def test_otlp(sender: Sender, alice: User, attributes: dict[str, Any], fields: dict[str, Any]) -> None:
+@example(attributes={**_ATTRIBUTES, "duration": odd.Bare("NaN")}, fields={}, scope="x")
+def test_otlp(
+    sender: Sender, alice: User, attributes: dict[str, Any], fields: dict[str, Any], scope: str
+) -> None:
     neighbour = f"good-{next(_numbers)}"
-    good = _span({**_ATTRIBUTES, "gen_ai.response.id": neighbour})
-    spans = [_span(attributes, **fields), good]
-    body = {"resourceSpans": [{"resource": {}, "scopeSpans": [{"scope": {"name": "x"}, "spans": spans}]}]}
+    scopes = [
+        {"scope": {"name": scope}, "spans": [_span(attributes, **fields)]},
+        {"scope": {"name": "x"}, "spans": [_span({**_ATTRIBUTES, "gen_ai.response.id": neighbour})]},
+    ]
+    body = {"resourceSpans": [{"resource": {}, "scopeSpans": scopes}]}
     _check(sender.post("/v1/traces", odd.written(body)), alice, neighbour)
 
 

@@ -133,7 +133,7 @@ TASK = {
 }
 
 
-def _span(**attributes: str) -> dict[str, Any]:
+def _span(scope: str = "x", name: str = "chat", **attributes: str) -> dict[str, Any]:
     now = int(NOW * 1e9)
     listed = [{"key": key, "value": {"stringValue": value}} for key, value in attributes.items()]
     event = {
@@ -145,14 +145,13 @@ def _span(**attributes: str) -> dict[str, Any]:
         ],
     }
     span = {
-        "traceId": "0" * 31 + "1", "spanId": "0" * 15 + "1", "name": "chat", "kind": 3,
+        "traceId": "0" * 31 + "1", "spanId": "0" * 15 + "1", "name": name, "kind": 3,
         "startTimeUnixNano": str(now), "endTimeUnixNano": str(now + 10**9),
         "attributes": listed, "events": [event], "status": {"code": 2, "message": "x"},
     }  # fmt: skip
     resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "x"}}]}
-    return {
-        "resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": {"name": "x"}, "spans": [span]}]}]
-    }
+    within = [{"scope": {"name": scope}, "spans": [span]}]
+    return {"resourceSpans": [{"resource": resource, "scopeSpans": within}]}
 
 
 SPANS = _span(**{
@@ -171,6 +170,47 @@ SPANS = _span(**{
     "gen_ai.request.stop_sequences": "x", "gen_ai.conversation.id": "x", "gen_ai.agent.name": "x",
     "gen_ai.agent.description": "x", "gen_ai.tool.name": "x", "gen_ai.tool.call.arguments": "x",
 })  # fmt: skip
+
+_RESULT = {"generations": [[{"text": "x", "message": {"kwargs": {"content": "x", "response_metadata": {
+    "body": {"error": {"message": "x", "type": "x", "code": "x"}}, "finish_reason": "x"}}}}]]}  # fmt: skip
+DIALECTS = [
+    _span("ai", "ai.generateText.doGenerate", **{
+        "ai.operationId": "ai.generateText.doGenerate", "ai.model.id": "gpt-5", "ai.prompt.messages": "x",
+        "ai.response.text": "x", "ai.response.toolCalls": "x", "ai.response.reasoning": "x",
+        "ai.settings.context": "x", "ai.telemetry.metadata.note": "x", "ai.telemetry.functionId": "x",
+        "ai.response.providerMetadata": '{"openai": {"note": "x"}}', "ai.prompt.tools": "x",
+        "ai.request.headers.user-agent": "x",
+    }),
+    _span("langsmith", **{
+        "langsmith.span.kind": "llm", "gen_ai.request.model": "gpt-5", "gen_ai.prompt": "x",
+        "gen_ai.completion": json.dumps(_RESULT), "langsmith.metadata.note": "x", "langsmith.trace.name": "x",
+        "langsmith.metadata.usage_metadata": '{"note": "x"}', "langsmith.span.tags": "x",
+    }),
+    _span("litellm", "raw_gen_ai_request", **{
+        "llm.openai.model": "gpt-5", "llm.openai.messages": "x", "llm.openai.choices": "x",
+        "llm.openai.extra_body": "x", "llm.openai.usage": "{'note': 'x'}", "llm.openai.object": "chat",
+        "llm.openai.user": "x",
+    }),
+    _span("openinference.instrumentation.langchain", **{
+        "openinference.span.kind": "LLM", "llm.model_name": "gpt-5", "output.value": json.dumps(_RESULT),
+        "input.value": '{"messages": ["x"]}', "llm.tools.0.tool.json_schema": "x", "metadata": "x",
+        "llm.prompt_template.template": "x", "embedding.embeddings.0.embedding.text": "x",
+    }),
+    _span("logfire.openai", **{
+        "url": "/audio/speech", "request_data": '{"model": "tts-1", "input": "x"}', "logfire.msg": "x",
+        "logfire.json_schema": "x", "response_data": '{"message": {"content": "x"}}',
+    }),
+]  # fmt: skip
+EVENTS = {
+    "resourceLogs": [{"scopeLogs": [{"scope": {"name": "x"}, "logRecords": [
+        {"traceId": "0" * 31 + "1", "spanId": "0" * 15 + "1", "eventName": "gen_ai.user.message",
+         "body": {"kvlistValue": {"values": [{"key": "content", "value": {"stringValue": "x"}}]}},
+         "attributes": [{"key": "note", "value": {"stringValue": "x"}}]},
+        {"traceId": "0" * 31 + "1", "spanId": "0" * 15 + "1", "body": {"stringValue": "x"}, "attributes": [
+            {"key": "event.name", "value": {"stringValue": "gen_ai.client.inference.operation.details"}},
+            {"key": "gen_ai.input.messages", "value": {"stringValue": "x"}}]},
+    ]}]}],
+}  # fmt: skip
 
 
 def planted(body: Any, text: str) -> Iterator[Any]:
@@ -313,4 +353,38 @@ def test_recorded_bodies_keep_no_prose_either(sender: Sender) -> None:
             number(sent, place := place + 1)
             assert sender.post("/api/v1/ingest/litellm", sent).status_code < 500
     assert place >= 100
+    assert survivors() == set()
+
+
+@pytest.mark.parametrize("text", [PROSE, json.dumps({"note": PROSE})])
+@pytest.mark.parametrize("body", DIALECTS, ids=["ai", "langsmith", "litellm raw", "langchain", "logfire"])
+def test_no_dialect_of_spans_keeps_prose(sender: Sender, body: Any, text: str) -> None:
+    Gateway.objects.filter(pk=sender.gateway.pk).update(error_texts=ErrorTexts.CODES)
+    bodies = [*planted(body, text), *inside(body, text)]
+    for place, sent in enumerate(bodies):
+        number_span(sent, place)
+        assert sender.post("/v1/traces", sent).status_code == 200
+    assert UsageRecord.objects.count() > len(bodies) / 2, "most of them arrive"
+    assert survivors() == set()
+
+
+def inside(body: Any, text: str) -> Iterator[Any]:
+    """Yield copies of a body with a text planted into what its attributes hold as JSON or as a literal."""
+    for number, attribute in enumerate(body["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["attributes"]):
+        written = attribute["value"]["stringValue"]
+        for mark in ('"x"', "'x'"):
+            if written.startswith("{") and mark in written:
+                other = copy.deepcopy(body)
+                at = other["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["attributes"][number]
+                at["value"]["stringValue"] = written.replace(mark, json.dumps(text))
+                yield other
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_events_keep_no_prose_beside_their_span(sender: Sender, order: tuple[int, int]) -> None:
+    for sent in planted(EVENTS, PROSE):
+        both = [("/v1/traces", SPANS), ("/v1/logs", sent)]
+        for number in order:
+            assert sender.post(*both[number]).json() == {}
+    assert UsageRecord.objects.count() == 1
     assert survivors() == set()

@@ -17,15 +17,14 @@ from accounts.identities.resolving import ResolvedNames
 from logs.content import contents
 from logs.content.contents import Captured
 from logs.ingest import storable
+from logs.models import further_ids
 from logs.models.events import Failure, UsageEvent
-from logs.models.further_ids import TABLE as FURTHER_IDS
 from logs.rollups import pending
 from routescope.data.ids import derived_bytes
 
 TABLE = "usage_record"
 _COMPLETE = (Path(__file__).parent / "sql" / "complete.sql").read_text() + pending.APPEND
 _REMOVE = (Path(__file__).parent / "sql" / "remove.sql").read_text() + pending.APPEND
-_COPY_FURTHER = f"COPY {FURTHER_IDS} (digest, user_id, id) FROM STDIN (FORMAT BINARY)"
 _STAGE = f"CREATE TEMP TABLE IF NOT EXISTS usage_stage (LIKE {TABLE}) ON COMMIT DELETE ROWS"
 COLUMNS = {
     "id": "bytea",  # A uuid's own bytes, which COPY sends alike.
@@ -112,7 +111,12 @@ def insert(
                 _copy(TABLE, sorted(fresh.values(), key=_place))
                 pending.append(map(_summed, fresh.values()))
                 contents.write([one for one in captured if (one.user_id, one.id.bytes) in fresh])
-                _copy_further(fresh, further)
+                # Those of a record that went may be here.
+                further_ids.add(
+                    (digest, user, UUID(bytes=identifier))
+                    for user, identifier in fresh
+                    for digest in further.get(identifier, ())
+                )
             return len(fresh)
         except IntegrityError as error:
             if not isinstance(error.__cause__, errors.UniqueViolation) or not remaining:
@@ -123,21 +127,6 @@ def insert(
             if not retryable or not remaining or connection.in_atomic_block:
                 raise
     raise AssertionError("unreachable: the last try returns or raises")
-
-
-def _copy_further(fresh: Iterable[_Key], further: Mapping[bytes, Collection[int]]) -> None:
-    """Copy the digests of further IDs of records that are new."""
-    rows = [
-        (digest, user, identifier)
-        for user, identifier in fresh
-        if identifier in further
-        for digest in further[identifier]
-    ]
-    if rows:
-        with connection.cursor() as cursor, cursor.copy(_COPY_FURTHER) as copy:
-            copy.set_types(("int8", "int4", "bytea"))
-            for row in rows:
-                copy.write_row(row)
 
 
 def remove(places: Sequence[tuple[int, UUID]]) -> None:

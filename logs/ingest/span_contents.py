@@ -114,7 +114,7 @@ def _take_in(gateway: Gateway, by_span: dict[Key, _Events]) -> None:
     SpanContent.objects.filter(pk__in=list(mine.values_list("pk", flat=True)[MOST_WAITING:])).delete()
 
 
-def _records(rows: Sequence[span_rows.Row]) -> dict[UUID | None, UsageRecord]:
+def _records(rows: Sequence[span_rows.SpanRow]) -> dict[UUID | None, UsageRecord]:
     ids = [row.record_id for row in rows if row.record_id]
     if not ids:
         return {}

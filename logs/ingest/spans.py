@@ -24,7 +24,7 @@ from logs.ingest.calls import meeting, merging, span_rows, twins, units
 from logs.ingest.calls.ancestry import Key
 from logs.ingest.calls.evidence import key_of
 from logs.ingest.calls.merging import Counted, event_of
-from logs.ingest.calls.span_rows import Kind, Row
+from logs.ingest.calls.span_rows import Kind, SpanRow
 from logs.ingest.calls.units import FoundCalls, Unit
 from logs.ingest.formats.otlp import Link, Spans
 from logs.ingest.formats.spans.reading import Reading
@@ -226,9 +226,11 @@ def _remember(
         key = (link.trace_id, link.span_id)
         counts[key[0]] = counts.get(key[0], 0) + 1
         if key not in found.known and counts[key[0]] <= span_rows.MOST_OF_TRACE:
-            rows.append(Row(key=key, parent=(link.trace_id, link.parent_id), kind=Kind.LINK))
+            rows.append(SpanRow(key=key, parent=(link.trace_id, link.parent_id), kind=Kind.LINK))
     # One row for each, a call's before a link's.
-    span_rows.add(gateway.pk, {row.key: row for row in reversed(rows)}.values())
+    kept = {row.key: row for row in reversed(rows)}
+    with_calls = {row.key[0] for row in (*kept.values(), *found.known.values()) if row.kind != Kind.LINK}
+    span_rows.add(gateway.pk, kept.values(), with_calls)
     span_rows.forget()
 
 
@@ -253,7 +255,7 @@ def _places(
             yield call, moves.get(call.record.pk, (call.record.pk, call.record.user_id))
 
 
-def _rows_of(call: _Call, place: tuple[UUID, int]) -> Iterable[Row]:
+def _rows_of(call: _Call, place: tuple[UUID, int]) -> Iterable[SpanRow]:
     for _, reading in call.unit.parts:
         yield _row(reading, place)
     for row in call.unit.rows:
@@ -262,9 +264,9 @@ def _rows_of(call: _Call, place: tuple[UUID, int]) -> Iterable[Row]:
             yield row
 
 
-def _row(reading: Reading, place: tuple[UUID, int] | None) -> Row:
+def _row(reading: Reading, place: tuple[UUID, int] | None) -> SpanRow:
     record_id, user_id = place or (None, None)
-    return Row(
+    return SpanRow(
         key=key_of(reading),
         parent=units.parent_of(reading),
         kind=twins.kind_of(reading),

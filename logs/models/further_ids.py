@@ -26,13 +26,14 @@ LISTS = ("merged_spans", "merged_traces")
 _MOST_OF_ONE = 40
 _INSERT = (
     f"INSERT INTO {TABLE} (digest, user_id, id) SELECT * FROM unnest(%s::bigint[], %s::int[], %s::uuid[])"  # noqa: S608
+    " ON CONFLICT DO NOTHING"
 )
 
 
 class FurtherId(models.Model):
     """A digest of an ID, and a record that has it."""
 
-    pk = models.CompositePrimaryKey("digest", "id")
+    pk = models.CompositePrimaryKey("digest", "id", "user_id")
     digest = models.BigIntegerField()
     user_id = models.IntegerField()
     id = models.UUIDField()
@@ -69,7 +70,7 @@ def add(rows: Iterable[tuple[int, int, UUID]]) -> None:
     columns = list(zip(*rows, strict=True))
     if columns:
         with connection.cursor() as cursor:
-            cursor.execute(f"{_INSERT} ON CONFLICT DO NOTHING", [list(column) for column in columns])
+            cursor.execute(_INSERT, [list(column) for column in columns])
 
 
 def records_of(identifier: str) -> list[tuple[int, UUID]]:

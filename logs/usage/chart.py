@@ -24,7 +24,7 @@ from routescope.text.formatting import minute
 _GAPS_UP_TO = 150  # more bars than this stand without a gap
 _STEPS = re.compile(r"(?:h1){2,}")  # equal bars side by side
 _MOST_TICKS = 8
-_MOST_ROWS = 31
+_MOST_ROWS = 26
 _TICKS = tuple(
     timedelta(minutes=minutes)
     for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7 * 1440, 14 * 1440, 28 * 1440)
@@ -195,7 +195,7 @@ class Chart:
 
     @property
     def rows(self) -> list[ChartRow]:
-        """The chart as at most 31 lines: buckets folded together, those without a call left out."""
+        """The chart as at most 26 lines: buckets folded together, those without a call left out."""
         size = math.ceil(self.count / _MOST_ROWS)
         folded: dict[int, list[Bucket]] = {}
         for bucket in self.traffic.buckets:

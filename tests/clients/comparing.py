@@ -10,11 +10,9 @@ from typing import Any
 
 from logs.models import Cause, Status
 from tests.clients.conftest import Told
-from tests.clients.places import RESULTS, versions
+from tests.clients.places import FIELDS, RESULTS, versions
 from tests.clients.scenarios import WIRES, Scenario
 
-TOKENS = ("input", "output", "cached", "written", "1h", "reasoning")
-FIELDS = (*TOKENS, "cost", "status", "HTTP", "cause")
 _ANY = ""
 
 

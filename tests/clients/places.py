@@ -1,4 +1,4 @@
-"""Where the clients' environments lie, and what is installed there."""
+"""Where the clients' environments lie, what is installed there, and what is kept of a run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 ENVIRONMENTS = ROOT / "var" / "clients"
 RESULTS = ENVIRONMENTS / "results"
 NODE = "node"
+TOKENS = ("input", "output", "cached", "written", "1h", "reasoning")
+FIELDS = (*TOKENS, "cost", "status", "HTTP", "cause")
+"""What is compared of each call."""
 
 
 def command(environment: str) -> list[str]:

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.clients.comparing import FIELDS
-from tests.clients.places import RESULTS, ROOT
+from tests.clients.places import FIELDS, RESULTS, ROOT
 
 PAGE = ROOT / "docs" / "clients.md"
 _HEAD = """# Clients that are tried

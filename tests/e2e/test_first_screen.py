@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.conftest import Device
-from tests.e2e.conftest import Seat
+from tests.e2e.conftest import SEATS, Seat
 from tests.e2e.hands import Hand, middle
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -32,6 +32,7 @@ def top_of_first_row(page: Page) -> float:
     return box["y"]
 
 
+@pytest.mark.parametrize("seat", [SEATS[0], SEATS[-1]], indirect=True)
 def test_rows_are_in_sight(hand: Hand, seat: Seat) -> None:
     page = hand.page
     # What a finger presses is higher.
@@ -49,6 +50,7 @@ def test_rows_are_in_sight(hand: Hand, seat: Seat) -> None:
         assert seen >= least, (width, seen)
 
 
+@pytest.mark.parametrize("seat", SEATS[:1], indirect=True)
 @pytest.mark.parametrize("width", [1440, 1280, 1024, 768, 390, 320])
 def test_nothing_scrolls_sideways(hand: Hand, width: int) -> None:
     page = hand.page

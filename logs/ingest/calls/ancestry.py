@@ -4,8 +4,7 @@ LangChain's span lies around that of OpenAI's SDK, an agent framework's around l
 between. Not so where the inner ones are several:
 
 - Attempts are calls of their own. The outer span is the same call as the one that succeeded, or where none
-  did
-  as the last one.
+  did as the last one.
 - A span around several calls that succeeded is their sum and no call itself (an aggregate), unless its answer
   is another than theirs: then it is a call, within which others were made.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,8 @@ MOST_OF_TRACE = 2_000
 KEEP_CALLS = timedelta(days=1)
 """How long a call's spans may still be sent again, or others of it come."""
 KEEP_LINKS = timedelta(hours=1)
+KEEP_LONE_LINKS = timedelta(minutes=15)
+"""The same in a trace without a call so far: of most traces none ever comes."""
 _FORGOTTEN_AT_ONCE = 5_000
 _MOST_MEETING = 5_000
 _FORGET = (
@@ -41,7 +43,7 @@ _INSERT = """
 """
 
 
-class Row(msgspec.Struct, kw_only=True):
+class SpanRow(msgspec.Struct, kw_only=True):
     """A span as it is kept. ``record_id`` None of a call: it is the sum of others, and no call itself."""
 
     key: Key
@@ -57,7 +59,7 @@ class Row(msgspec.Struct, kw_only=True):
 _COLUMNS = "trace_id, span_id, parent_id, kind, meet_key, met_at, user_id, record_id, told"
 
 
-def of_traces(gateway_id: int, traces: Iterable[str]) -> dict[Key, Row]:
+def of_traces(gateway_id: int, traces: Iterable[str]) -> dict[Key, SpanRow]:
     """Return what is known of some traces' spans."""
     wanted = [UUID(hex=trace) for trace in traces]
     if not wanted:
@@ -69,7 +71,7 @@ def of_traces(gateway_id: int, traces: Iterable[str]) -> dict[Key, Row]:
     )
 
 
-def meeting(gateway_id: int, wanted: Iterable[tuple[str, datetime, timedelta]]) -> dict[Key, Row]:
+def meeting(gateway_id: int, wanted: Iterable[tuple[str, datetime, timedelta]]) -> dict[Key, SpanRow]:
     """Return the calls whose spans met others under a key about a time, so far around it."""
     columns = list(
         zip(*((UUID(hex=key), at - around, at + around) for key, at, around in wanted), strict=True)
@@ -87,16 +89,22 @@ def meeting(gateway_id: int, wanted: Iterable[tuple[str, datetime, timedelta]]) 
     )
 
 
-def _select(statement: str, *values: Any) -> dict[Key, Row]:
+def _select(statement: str, *values: Any) -> dict[Key, SpanRow]:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         rows = [_row(found) for found in cursor.fetchall()]
     return {row.key: row for row in rows}
 
 
-def add(gateway_id: int, rows: Iterable[Row]) -> None:
-    """Keep spans; what is known of one of them already gives way."""
+def add(gateway_id: int, rows: Iterable[SpanRow], with_calls: Collection[str]) -> None:
+    """Keep spans; what is known of one of them already gives way. ``with_calls``: traces that have calls."""
     now = timezone.now()
+
+    def keep(row: SpanRow) -> timedelta:
+        if row.kind != Kind.LINK:
+            return KEEP_CALLS
+        return KEEP_LINKS if row.key[0] in with_calls else KEEP_LONE_LINKS
+
     values = [
         (
             UUID(hex=row.key[0]),
@@ -108,7 +116,7 @@ def add(gateway_id: int, rows: Iterable[Row]) -> None:
             row.user_id,
             row.record_id,
             None if row.told is None else merging.encode(row.told),
-            now + (KEEP_LINKS if row.kind == Kind.LINK else KEEP_CALLS),
+            now + keep(row),
         )
         for row in rows
     ]
@@ -148,9 +156,9 @@ def forget() -> None:
         cursor.execute(_FORGET, [timezone.now(), _FORGOTTEN_AT_ONCE])
 
 
-def _row(values: tuple[Any, ...]) -> Row:
+def _row(values: tuple[Any, ...]) -> SpanRow:
     trace, span, parent, kind, meet_key, met_at, user_id, record_id, told = values
-    return Row(
+    return SpanRow(
         key=(trace.hex, _hex(span)),
         parent=None if parent is None else (trace.hex, _hex(parent)),
         kind=kind,

@@ -15,7 +15,7 @@ from accounts.models import Gateway
 from logs.ingest.calls import span_rows
 from logs.ingest.calls.ancestry import Key
 from logs.ingest.calls.evidence import Same, key_of
-from logs.ingest.calls.span_rows import Kind, Row
+from logs.ingest.calls.span_rows import Kind, SpanRow
 from logs.ingest.formats.spans.half import Half
 from logs.ingest.formats.spans.reading import Reading
 from logs.models import Status
@@ -31,7 +31,7 @@ _MOST_LOOKED_AT = 200
 """Of the spans of one key: who calls the same model so often at once has twins that fit anyway."""
 
 
-def by_meeting(gateway: Gateway, readings: Sequence[Reading]) -> tuple[Same, dict[Key, Row]]:
+def by_meeting(gateway: Gateway, readings: Sequence[Reading]) -> tuple[Same, dict[Key, SpanRow]]:
     """Return which spans are halves of one stream or twins, and the stored ones that were looked at."""
     wanted = [
         (key, met_at(reading), MEETING + _CLOCK if reading.half else _TWINS_END)
@@ -66,7 +66,7 @@ def kind_of(reading: Reading) -> int:
 # --- Halves ------------------------------------------------------------------------------------------------
 
 
-def _halves(readings: Sequence[tuple[Reading, Half]], rows: Iterable[Row]) -> Same:
+def _halves(readings: Sequence[tuple[Reading, Half]], rows: Iterable[SpanRow]) -> Same:
     kinds: dict[object, set[int]] = {}
     stored = [row for row in rows if row.kind in (Kind.BEGINNING, Kind.END)]
     for row in stored:
@@ -114,7 +114,7 @@ class _Single:
     input: int
 
 
-def _twins(readings: Sequence[Reading], rows: Iterable[Row]) -> Same:
+def _twins(readings: Sequence[Reading], rows: Iterable[SpanRow]) -> Same:
     known: dict[str, list[_Single]] = {}
     of_record: dict[object, set[str]] = {}
     for row in rows:

@@ -15,7 +15,7 @@ from logs.ingest.calls import ancestry, evidence, merging, span_rows, twins
 from logs.ingest.calls.ancestry import Fact, Key
 from logs.ingest.calls.evidence import Same, key_of
 from logs.ingest.calls.merging import Counted
-from logs.ingest.calls.span_rows import Kind, Row
+from logs.ingest.calls.span_rows import Kind, SpanRow
 from logs.ingest.formats.otlp import Link
 from logs.ingest.formats.spans.reading import Reading
 from logs.models import UsageRecord
@@ -35,7 +35,7 @@ class Unit:
     """
 
     parts: list[tuple[int, Reading]] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
+    rows: list[SpanRow] = field(default_factory=list)
     records: list[UsageRecord] = field(default_factory=list)
     is_stripped: bool = False
 
@@ -49,9 +49,9 @@ class FoundCalls:
 
     units: list[Unit]
     aggregates: list[Reading]
-    stripped: list[Row]
+    stripped: list[SpanRow]
     orphans: list[UsageRecord]
-    known: dict[Key, Row]
+    known: dict[Key, SpanRow]
     depths: dict[Key, int]
     duplicates: int
 
@@ -122,7 +122,7 @@ def find(gateway: Gateway, readings: Sequence[tuple[int, Reading]], links: Seque
 
 def _apart_from_ancestry(
     same: Same,
-    calls: Mapping[Key, Row],
+    calls: Mapping[Key, SpanRow],
     facts: Mapping[Key, Fact],
     parents: Mapping[Key, Key | None],
 ) -> dict[Key, Key]:
@@ -152,11 +152,11 @@ def _apart_from_ancestry(
 
 def _put_together(
     fresh: Mapping[Key, tuple[int, Reading]],
-    calls: Mapping[Key, Row],
+    calls: Mapping[Key, SpanRow],
     records: Sequence[UsageRecord],
     same: Same,
     related: ancestry.Related,
-    known: dict[Key, Row],
+    known: dict[Key, SpanRow],
     duplicates: int,
 ) -> FoundCalls:
     aggregates = related.aggregates
@@ -211,7 +211,7 @@ def _put_together(
 
 
 def _load(
-    wanted: set[Key], loaded: Mapping[Key, UsageRecord], rows: Iterable[Row], further: Iterable[Row]
+    wanted: set[Key], loaded: Mapping[Key, UsageRecord], rows: Iterable[SpanRow], further: Iterable[SpanRow]
 ) -> dict[Key, UsageRecord]:
     """Return the records that are not loaded yet, locked."""
     places = {
@@ -252,6 +252,6 @@ def fact_of(told: Counted, key: Key) -> Fact:
     )
 
 
-def _record_of(row: Row) -> Key:
+def _record_of(row: SpanRow) -> Key:
     """Return what stands for a stored call's record among the keys of spans."""
     return (_RECORD, row.record_id.hex if row.record_id else "")

@@ -6,10 +6,10 @@ Source: opentelemetry-instrumentation-botocore 0.66 (``extensions/bedrock.py``).
 from __future__ import annotations
 
 from logs.ingest.formats.counts import CACHE
-from logs.ingest.formats.spans.dialect import Dialect
+from logs.ingest.formats.spans.dialect import SpanDialect
 
 
-class BotocoreBedrock(Dialect):
+class BotocoreBedrock(SpanDialect):
     """Hands on Bedrock's counts, though under the names that mean included ones."""
 
     scopes = ("opentelemetry.instrumentation.botocore",)

@@ -1,7 +1,7 @@
 """How a span tells of a model call: by the conventions, from which single instrumentations differ.
 
-A `Dialect` reads one span. Each method is one question; a dialect of its own answers those otherwise in which
-its instrumentation differs from the conventions. What the counts mean is decided elsewhere
+A `SpanDialect` reads one span. Each method is one question; a dialect of its own answers those otherwise in
+which its instrumentation differs from the conventions. What the counts mean is decided elsewhere
 (`logs.ingest.formats.counts`): a dialect says which parts it counts beside input and output.
 """
 
@@ -28,7 +28,7 @@ _REQUEST = "gen_ai.request."
 _NO_PARAMETERS = frozenset({"model", "stream", "id", "model_name", "_type"})
 
 
-class Dialect:
+class SpanDialect:
     """The GenAI semantic conventions, old and new, and the names that others add to them."""
 
     scopes: tuple[str, ...] = ()
@@ -80,10 +80,14 @@ class Dialect:
         """Return the ID that the provider gave the request, as its answer's headers have it."""
         if found := values.identifier(span.attributes, names.PROVIDER_ID):
             return found
-        for name in span.attributes:
-            if name.lower().endswith(names.PROVIDER_HEADERS) and "request.header" not in name:
-                return values.identifier(span.attributes, (name,))
-        return ""
+        return next(
+            (
+                found
+                for name in span.attributes
+                if _is_of_provider(name) and (found := values.identifier(span.attributes, (name,)))
+            ),
+            "",
+        )
 
     def model(self, span: Span, answer: GivenAnswer) -> str:
         """Return the model that answered, else the one that was asked for."""
@@ -232,6 +236,15 @@ class Dialect:
     def error(self, span: Span) -> TakenApart:
         """Return what the dialect's own attributes say of an error."""
         return TakenApart()
+
+
+def _is_of_provider(name: str) -> bool:
+    """Tell whether an attribute is a header of the answer with the provider's ID; underscores may stand for
+    its hyphens."""
+    before, _, header = name.lower().rpartition(".")
+    if before.endswith("response.header"):
+        header = header.replace("_", "-")
+    return header in names.PROVIDER_HEADERS and not before.endswith("request.header")
 
 
 def completed(known: Told, more: Told) -> Told:

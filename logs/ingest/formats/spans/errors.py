@@ -11,7 +11,7 @@ from typing import Any
 from logs.ingest.formats import failures
 from logs.ingest.formats.failures import TakenApart
 from logs.ingest.formats.spans import values
-from logs.ingest.formats.spans.dialect import Dialect
+from logs.ingest.formats.spans.dialect import SpanDialect
 from logs.ingest.formats.spans.span import Span
 from routescope.wire.reading import MAX_NAME
 
@@ -21,7 +21,7 @@ _NO_CLASSES = ("Exception", "Error", "_OTHER", "BaseException")
 """What says no more than that it failed."""
 
 
-def read(span: Span, dialect: Dialect) -> tuple[int | None, TakenApart | None]:
+def read(span: Span, dialect: SpanDialect) -> tuple[int | None, TakenApart | None]:
     """Return the HTTP status, where known, and the failure, None for a call that did not fail."""
     attributes = span.attributes
     happened: Any = next((event.attributes for event in span.events if event.name == "exception"), {})

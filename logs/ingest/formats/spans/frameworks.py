@@ -9,11 +9,11 @@ from typing import Any
 
 from logs.ingest.formats.spans import names, values
 from logs.ingest.formats.spans.answers import GivenAnswer
-from logs.ingest.formats.spans.dialect import NOTHING, Dialect
+from logs.ingest.formats.spans.dialect import NOTHING, SpanDialect
 from logs.ingest.formats.spans.span import Span
 
 
-class Strands(Dialect):
+class Strands(SpanDialect):
     """Gives the time to the first token in milliseconds, and names itself as the provider."""
 
     scopes = ("strands",)
@@ -33,14 +33,14 @@ class Strands(Dialect):
         return super()._seconds_to_first_token(span) if ms is None else ms / 1000
 
 
-class PydanticAI(Dialect):
+class PydanticAI(SpanDialect):
     """Adds up every provider's counts itself; ``gen_ai.usage.details.*`` are the provider's own."""
 
     scopes = ("pydantic-ai", "pydantic_ai")
     parts_beside = NOTHING
 
 
-class GoogleADK(Dialect):
+class GoogleADK(SpanDialect):
     """``call_llm`` is a call, whether it came to an answer or not; the model's own span may lie within."""
 
     scopes = ("gcp.vertex.agent",)
@@ -59,7 +59,7 @@ class GoogleADK(Dialect):
         return None if found == "gcp.vertex.agent" else found
 
 
-class SemanticKernel(Dialect):
+class SemanticKernel(SpanDialect):
     """Names operations with dots (``chat.completions``), and errors by the ``str`` of their class."""
 
     scopes = ("semantic_kernel", "Microsoft.SemanticKernel")

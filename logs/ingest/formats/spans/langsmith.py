@@ -11,7 +11,7 @@ from logs.ingest.formats.counts import Told
 from logs.ingest.formats.failures import TakenApart
 from logs.ingest.formats.spans import values
 from logs.ingest.formats.spans.answers import GivenAnswer
-from logs.ingest.formats.spans.dialect import NOTHING, Dialect, completed
+from logs.ingest.formats.spans.dialect import NOTHING, SpanDialect, completed
 from logs.ingest.formats.spans.span import Span
 
 _KIND = "langsmith.span.kind"
@@ -19,7 +19,7 @@ _CALLS = ("llm", "embedding")
 _IN, _OUT = "gen_ai.usage.input_token_details", "gen_ai.usage.output_token_details"
 
 
-class LangSmith(Dialect):
+class LangSmith(SpanDialect):
     scopes = ("langsmith",)
     parts_beside = NOTHING
     marks = (_KIND,)

@@ -16,7 +16,7 @@ from logs.ingest.formats.counts import Told
 from logs.ingest.formats.failures import TakenApart
 from logs.ingest.formats.spans import names, values
 from logs.ingest.formats.spans.answers import GivenAnswer
-from logs.ingest.formats.spans.dialect import NOTHING, Dialect
+from logs.ingest.formats.spans.dialect import NOTHING, SpanDialect
 from logs.ingest.formats.spans.span import Span
 from routescope.wire.reading import MAX_TEXT
 
@@ -25,7 +25,7 @@ _CALL_TYPE = ("litellm.call_type", "llm.request.type")
 _ANSWERED = ("usage", "id", "object", "choices", "output", "content", "usageMetadata", "candidates")
 
 
-class LiteLLM(Dialect):
+class LiteLLM(SpanDialect):
     scopes = ("litellm",)
     parts_beside = NOTHING
     marks = ("litellm.call_id", "litellm.call_type")
@@ -60,7 +60,7 @@ class LiteLLM(Dialect):
         return TakenApart(http_status=status, code=code if status is None else None)
 
 
-class RawRequest(Dialect):
+class RawRequest(SpanDialect):
     """Version 1's span of the request to the provider: a call, where no other span of LiteLLM's tells."""
 
     def speaks(self, span: Span) -> bool:

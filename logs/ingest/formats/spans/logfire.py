@@ -14,7 +14,11 @@ from logs.ingest.formats import usage_objects
 from logs.ingest.formats.counts import Told
 from logs.ingest.formats.spans import names, values
 from logs.ingest.formats.spans.answers import GivenAnswer
+<<<<<<< HEAD
 from logs.ingest.formats.spans.dialect import NOTHING, Dialect, completed
+=======
+from logs.ingest.formats.spans.dialect import NOTHING, SpanDialect
+>>>>>>> main
 from logs.ingest.formats.spans.half import Half
 from logs.ingest.formats.spans.span import Span
 
@@ -32,17 +36,30 @@ _OF_URL = {
     "/v1/messages": "chat",
     "/v1/complete": "text_completion",
 }
+<<<<<<< HEAD
 _AGENTS = "logfire.openai_agents"
+=======
+_OF_AGENTS = {
+    "Responses API": "chat",
+    "Chat completion with": "chat",
+    "Speech → Text": "transcription",
+    "Text → Speech": "speech",
+}
+"""How names of spans of OpenAI's Agents SDK begin; refused calls have nothing else that tells."""
+>>>>>>> main
 _STREAMED = ("chat", "text_completion", "message", "messages")
+_AGENTS = "logfire.openai_agents"
 _LONGEST = 86_400.0
 """Seconds of a stream that are believed."""
 
 
-class Logfire(Dialect):
+class Logfire(SpanDialect):
     scopes = ("logfire",)
     parts_beside = NOTHING
 
     def is_call(self, span: Span) -> bool:
+        if _of_agents(span):
+            return True
         if (url := values.text(span.attributes, ("url",))) is not None and not super().operation(span):
             return url in _OF_URL and self.asked_model(span) is not None
         if span.scope == _AGENTS and self.asked_model(span) is not None:
@@ -51,7 +68,7 @@ class Logfire(Dialect):
         return super().is_call(span)
 
     def operation(self, span: Span) -> str:
-        found = super().operation(span)
+        found = super().operation(span) or _of_agents(span)
         return found or _OF_URL.get(values.text(span.attributes, ("url",)) or "", "")
 
     def endpoint(self, span: Span) -> str | None:
@@ -80,7 +97,7 @@ class Logfire(Dialect):
         point in time at the stream's end. A stream that was refused at once has the first alone.
         """
         attributes = span.attributes
-        if "request_data" not in attributes:
+        if "request_data" not in attributes or span.scope == _AGENTS:
             return None
         took = attributes.get("duration")
         is_usage = attributes.get("logfire.span_type") == "log" and isinstance(took, int | float)
@@ -101,3 +118,10 @@ class Logfire(Dialect):
             return False
         used = values.first(span.attributes, names.INPUT + names.OUTPUT, int) is not None
         return not used and not self.response_id(span, answer) and self.stream(span) is not False
+
+
+def _of_agents(span: Span) -> str:
+    """Return the operation of a call that OpenAI's Agents SDK makes; empty for all else of it."""
+    if span.scope != _AGENTS or span.name.startswith("Text → Speech group"):
+        return ""
+    return next((word for begin, word in _OF_AGENTS.items() if span.name.startswith(begin)), "")

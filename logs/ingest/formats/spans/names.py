@@ -26,11 +26,13 @@ PROVIDER_ID = (
     "gen_ai.response.request_id", "gen_ai.openai.request_id", "openai.request_id", "azure.request_id",
 )  # fmt: skip
 """The provider's own ID of the request, as its answer's headers have it."""
-PROVIDER_HEADERS = (
+PROVIDER_HEADERS = frozenset({
     "apim-request-id", "x-request-id", "request-id", "x-amzn-requestid", "x-amz-request-id",
     "x-ms-request-id", "x-goog-request-id",
-)  # fmt: skip
-"""Names of such headers, the last part of an attribute's name."""
+})  # fmt: skip
+"""Such headers: the last part of an attribute's name."""
+CLIENT_ID = ("az.client_request_id", "gen_ai.request.client_request_id")
+"""The ID that the client gave a request."""
 INPUT = (
     "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt",
     "ai.usage.inputTokens", "ai.usage.promptTokens", "ai.usage.tokens", "llm.usage.prompt_tokens",

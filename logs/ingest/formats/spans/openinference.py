@@ -12,7 +12,7 @@ from logs.ingest.formats.counts import CACHE, Told
 from logs.ingest.formats.failures import TakenApart
 from logs.ingest.formats.spans import names, values
 from logs.ingest.formats.spans.answers import GivenAnswer
-from logs.ingest.formats.spans.dialect import NOTHING, Dialect
+from logs.ingest.formats.spans.dialect import NOTHING, SpanDialect
 from logs.ingest.formats.spans.span import Span
 
 _KIND = ("openinference.span.kind",)
@@ -22,7 +22,7 @@ _ASKED = frozenset(
 """What requests to models have, of which a retrieval has nothing."""
 
 
-class OpenInference(Dialect):
+class OpenInference(SpanDialect):
     """Adds up Anthropic's counts itself."""
 
     scopes = ("openinference.",)

@@ -6,18 +6,18 @@ Source: opentelemetry-instrumentation-anthropic, -bedrock, -google-generativeai,
 from __future__ import annotations
 
 from logs.ingest.formats.counts import CACHE, Told
-from logs.ingest.formats.spans.dialect import NOTHING, Dialect
+from logs.ingest.formats.spans.dialect import NOTHING, SpanDialect
 from logs.ingest.formats.spans.span import Span
 
 
-class OpenLLMetrySums(Dialect):
+class OpenLLMetrySums(SpanDialect):
     """Adds up Anthropic's counts itself; LangChain has done so before it."""
 
     scopes = ("opentelemetry.instrumentation.anthropic", "opentelemetry.instrumentation.langchain")
     parts_beside = NOTHING
 
 
-class OpenLLMetryBedrock(Dialect):
+class OpenLLMetryBedrock(SpanDialect):
     """Hands on Bedrock's counts, cached and written tokens beside the input; its total is but a sum."""
 
     scopes = ("opentelemetry.instrumentation.bedrock",)
@@ -25,7 +25,7 @@ class OpenLLMetryBedrock(Dialect):
     is_total_a_sum = True
 
 
-class OpenLLMetryGemini(Dialect):
+class OpenLLMetryGemini(SpanDialect):
     """Has Gemini's thinking in the total alone."""
 
     scopes = (

@@ -167,6 +167,7 @@ def _metadata(span: Span, asked: str | None, call_id: str | None, provider_id: s
         "api_base": values.text(attributes, ("server.address",)),
         "call_id": call_id,
         "provider_request_id": provider_id,
+        "client_request_id": kept(values.identifier(attributes, names.CLIENT_ID)),
         "left_out": sorted({shown(name)[:MAX_NAME] for name in span.left_out})[:20],
     }
     return {name: value for name, value in kept_fields.items() if value}

@@ -16,7 +16,7 @@ from logs.ingest.formats import usage_objects
 from logs.ingest.formats.counts import CACHE, Told
 from logs.ingest.formats.spans import names, values
 from logs.ingest.formats.spans.answers import GivenAnswer
-from logs.ingest.formats.spans.dialect import NOTHING, Dialect
+from logs.ingest.formats.spans.dialect import NOTHING, SpanDialect
 from logs.ingest.formats.spans.span import Span
 from logs.models.events import JSONObject
 
@@ -35,7 +35,7 @@ _INCLUDING = (
 _RAW_PROVIDERS = ("anthropic", "amazon-bedrock", "bedrock", "google.vertex.anthropic", "vertex.anthropic")
 
 
-class Vercel(Dialect):
+class Vercel(SpanDialect):
     marks = _OPERATION
 
     def speaks(self, span: Span) -> bool:
