@@ -38,13 +38,9 @@ CALLS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("logfire.openai", {"url": "/audio/speech", "request_data": '{"model": "tts-1"}'}, {}),
     ("logfire.openai", {"url": "/audio/transcriptions", "request_data": '{"model": "whisper-1"}'}, {}),
     ("logfire.openai", {"url": "/images/edits", "request_data": '{"model": "gpt-image-1"}'}, {}),
-<<<<<<< HEAD
-    ("logfire.openai_agents", {"gen_ai.request.model": "gpt-4o", "gen_ai.system": "openai"}, {}),
-=======
     ("logfire.openai_agents", {"gen_ai.request.model": "gpt-4o"}, {"name": "Responses API with 'gpt-4o'"}),
     ("logfire.openai_agents", {"gen_ai.request.model": "gpt-4o"}, {"name": "Chat completion with 'gpt-4o'"}),
     ("logfire.openai_agents", {"gen_ai.request.model": "tts-1"}, {"name": "Text → Speech"}),
->>>>>>> main
     (OPENAI, {**LLM, "input.value": '{"model": "gpt-image-1", "prompt": "A harbour"}'}, {}),
     (OPENAI, {**LLM, "input.value": '{"file": "clip.mp3", "language": "de"}'}, {}),
     (OPENAI, {**LLM, "input.value": "__REDACTED__"}, {}),

@@ -14,11 +14,7 @@ from logs.ingest.formats import usage_objects
 from logs.ingest.formats.counts import Told
 from logs.ingest.formats.spans import names, values
 from logs.ingest.formats.spans.answers import GivenAnswer
-<<<<<<< HEAD
-from logs.ingest.formats.spans.dialect import NOTHING, Dialect, completed
-=======
-from logs.ingest.formats.spans.dialect import NOTHING, SpanDialect
->>>>>>> main
+from logs.ingest.formats.spans.dialect import NOTHING, SpanDialect, completed
 from logs.ingest.formats.spans.half import Half
 from logs.ingest.formats.spans.span import Span
 
@@ -36,9 +32,6 @@ _OF_URL = {
     "/v1/messages": "chat",
     "/v1/complete": "text_completion",
 }
-<<<<<<< HEAD
-_AGENTS = "logfire.openai_agents"
-=======
 _OF_AGENTS = {
     "Responses API": "chat",
     "Chat completion with": "chat",
@@ -46,7 +39,6 @@ _OF_AGENTS = {
     "Text → Speech": "speech",
 }
 """How names of spans of OpenAI's Agents SDK begin; refused calls have nothing else that tells."""
->>>>>>> main
 _STREAMED = ("chat", "text_completion", "message", "messages")
 _AGENTS = "logfire.openai_agents"
 _LONGEST = 86_400.0
@@ -62,9 +54,6 @@ class Logfire(SpanDialect):
             return True
         if (url := values.text(span.attributes, ("url",))) is not None and not super().operation(span):
             return url in _OF_URL and self.asked_model(span) is not None
-        if span.scope == _AGENTS and self.asked_model(span) is not None:
-            # Of the OpenAI Agents SDK's spans only those of model calls name a model; failures name no more.
-            return True
         return super().is_call(span)
 
     def operation(self, span: Span) -> str:
