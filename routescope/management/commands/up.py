@@ -92,15 +92,16 @@ class Command(BaseCommand):
 
     def _prepare(self) -> None:
         self.lines.tell("Preparing the database and the static files ...")
-        try:
-            if trouble := version.trouble():
-                raise CommandError(trouble)
-            call_command("migrate", interactive=False, verbosity=0)
-            call_command("createcachetable", verbosity=0)
-        except OperationalError as error:
-            raise CommandError(f"The database cannot be used: {error}") from error
+        # Beside the migrations, and not sooner: while engines start, root is another user.
         with ThreadPoolExecutor(1) as beside:
             collected = beside.submit(statics.collect)
+            try:
+                if trouble := version.trouble():
+                    raise CommandError(trouble)
+                call_command("migrate", interactive=False, verbosity=0)
+                call_command("createcachetable", verbosity=0)
+            except OperationalError as error:
+                raise CommandError(f"The database cannot be used: {error}") from error
             if self.demo:
                 self._make_demo_people()
             collected.result()
