@@ -22,7 +22,7 @@ help:
 	@echo "make run     start everything at http://127.0.0.1:$(PORT)   (PORT=, ARGS=--no-demo)"
 	@echo "make test    run every test                          (ARGS=\"tests/test_x.py -k word\")"
 	@echo "make bench   measure beside a peer's table and queries (ROWS=10000000 for the real scale)"
-	@echo "make test-clients  run real LiteLLM and OpenTelemetry clients against a running console"
+	@echo "make test-clients  run real clients against a running console, and write docs/clients.md"
 	@echo "make lint    check style, types, templates, migrations and deployment settings"
 	@echo "make format  put Python and templates into shape"
 	@echo "make lock    pin what pyproject.toml asks for                (ARGS=--upgrade for newer)"
@@ -37,16 +37,27 @@ test: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.bench --rows $(ROWS)
 
-# The clients live in an environment of their own: their dependencies are not the console's.
+# Clients live in environments of their own: their dependencies are not the console's, nor always each other's.
 CLIENTS := var/clients
+CLIENT_STAMPS := $(patsubst tests/clients/requirements/%.txt,$(CLIENTS)/%/requirements.stamp, \
+	$(wildcard tests/clients/requirements/*.txt))
 
-test-clients: $(VENV)/dev.stamp $(CLIENTS)/requirements.stamp
+test-clients: $(VENV)/dev.stamp $(CLIENT_STAMPS) $(CLIENTS)/node/package.stamp
 	TEST_CLIENTS=1 $(BIN)/python -m pytest tests/clients $(ARGS)
+	$(BIN)/python -m tests.clients.table
 
-$(CLIENTS)/requirements.stamp: tests/clients/requirements.txt
-	@test -x $(CLIENTS)/bin/pip || $(PYTHON) -m venv $(CLIENTS)
-	@echo "Installing real clients into $(CLIENTS) ..."
-	@$(CLIENTS)/bin/pip --disable-pip-version-check --quiet install -r $<
+$(CLIENTS)/%/requirements.stamp: tests/clients/requirements/%.txt
+	@test -x $(@D)/bin/pip || $(PYTHON) -m venv $(@D)
+	@echo "Installing real clients into $(@D) ..."
+	@$(@D)/bin/pip --disable-pip-version-check --quiet install -r $<
+	@touch $@
+
+# Without npm, what needs it is left out, and its tests say so.
+$(CLIENTS)/node/package.stamp: tests/clients/node/package.json
+	@mkdir -p $(@D) && cp $< $(@D)
+	@if command -v npm >/dev/null; then echo "Installing real clients into $(@D) ..."; \
+		cd $(@D) && npm install --no-audit --no-fund --no-package-lock --loglevel=error; \
+		else echo "npm is not installed: clients of Node.js are left out."; fi
 	@touch $@
 
 # Deployment checks see the settings that a real installation has: https behind a proxy, its own database.

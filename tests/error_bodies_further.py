@@ -8,6 +8,15 @@ from tests.error_bodies import Sent
 
 _CALLS: tuple[tuple[str, int | None, str | None, str | None, str, Cause], ...] = (
     (
+        "Bedrock",
+        503,
+        None,
+        "ServiceUnavailableException",
+        "Bedrock is unable to process your request.",
+        Cause.MODEL_RESPONSE,
+    ),
+    ("Anthropic SDK", None, None, "client_timeout_error", "", Cause.TIMEOUT),
+    (
         "Zhipu",
         429,
         "1302",

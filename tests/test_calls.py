@@ -97,6 +97,21 @@ def test_a_refused_call_within_a_call_is_one(sender: Sender) -> None:
     check_rollups()
 
 
+def test_a_call_that_tells_of_no_answer_around_a_refused_one_is_refused(sender: Sender) -> None:
+    """Pydantic AI ends the span of a stream that was refused without its failure."""
+    bodies = [
+        call({**ASKED, "gen_ai.response.model": "gpt-4o"}, OUTER, lasts=2),
+        call(ASKED, INNER, OUTER, scope="two", at=0.1, lasts=0.5, status=REFUSED),
+        call(ASKED, THIRD, OUTER, scope="two", at=0.7, lasts=0.5, status=REFUSED),
+    ]
+    for number, order in enumerate(orders(bodies[:2])):
+        [record] = stored(sender, number, order)
+        assert (record.status, record.http_status) == (Status.ERROR, 429)
+    for number, order in enumerate(orders(bodies), 100):
+        assert [record.status for record in stored(sender, number, order)] == [Status.ERROR] * 2
+    check_rollups()
+
+
 def test_attempts_within_a_call_stay_attempts(sender: Sender) -> None:
     bodies = [
         call(used(100, 10), OUTER, lasts=3),

@@ -95,6 +95,7 @@ NO_CALLS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("logfire.openai_agents", {"gen_ai.system": "openai"}, {"name": "Function: weather"}),
     ("logfire.openai_agents", {"gen_ai.system": "openai"}, {"name": "Text → Speech group"}),
     ("logfire.openai", {"url": "/files", "request_data": "{}"}, {}),
+    ("logfire.openai_agents", {"gen_ai.system": "openai", "name": "helper"}, {}),
     ("logfire.openai", {"url": "/models", "request_data": "{}"}, {}),
     (OPENAI, {**LLM, "llm.model_name": "gpt-4o", "llm.token_count.prompt": 9, "input.value": "{}"}, {}),
     (OPENAI, {**LLM, "llm.model_name": "gpt-4o", "input.value": '{"timeout": 30}'}, {}),

@@ -81,6 +81,11 @@ INCLUDED = {"llm.token_count.prompt": 900, "llm.token_count.completion": 40,
         ("logfire.anthropic", {**CLAUDE, **ANTHROPIC, **used(900, 40), "gen_ai.usage.raw": written(
             {"input_tokens": 100, "output_tokens": 40, "cache_read_input_tokens": 500,
              "cache_creation_input_tokens": 300})}, (900, 40, 500, 300, None)),
+        ("logfire.openai_agents", {"gen_ai.request.model": "gpt-4o", **used(900, 40), "usage": written(
+            {"requests": 1, "input_tokens": 900, "output_tokens": 40, "total_tokens": 940,
+             "input_tokens_details": {"cached_tokens": 500},
+             "output_tokens_details": {"reasoning_tokens": 30}})},
+         (900, 40, 500, None, 30)),
         ("pydantic-ai",
          {**CLAUDE, **ANTHROPIC, **used(900, 40), "gen_ai.usage.details.cache_read_tokens": 500,
                          "gen_ai.usage.details.cache_write_tokens": 300}, (900, 40, 500, 300, None)),
@@ -249,3 +254,14 @@ def test_counts_that_are_none_are_nothing(nonsense: Any) -> None:
     event = event_of({**CHAT, "gen_ai.usage.input_tokens": nonsense, "gen_ai.usage.output_tokens": 4})
     assert 0 <= event.input_tokens < 2**63
     assert event.output_tokens == 4
+
+
+@pytest.mark.parametrize("name", ["bedrock.converse", "bedrock.converse_stream"])
+@pytest.mark.parametrize(("prompt", "total"), [(900, 940), (100, 940)])
+def test_openinference_adds_up_what_converse_counts(name: str, prompt: int, total: int) -> None:
+    """Since 0.1.61 the prompt holds what was cached; before, the total tells that it lies beside."""
+    given = {**LLM, "llm.provider": "aws", **INCLUDED, "llm.token_count.prompt": prompt}
+    event = event_of(
+        {**given, "llm.token_count.total": total}, "openinference.instrumentation.bedrock", name=name
+    )
+    assert (event.input_tokens, event.output_tokens, event.cached_tokens) == (900, 40, 500)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from logs.ingest.formats import failures
+from logs.models import Status
 from tests.dialects import event_of, written
 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
@@ -97,6 +98,7 @@ def test_the_providers_own_id_is_in_the_body() -> None:
         ("botocore.errorfactory.ThrottlingException", 429),
         ("OverloadedError", 529), ("AccessDeniedException", 403),
         # What says nothing of an answer: it may never have come.
+        ("httpx.ReadTimeout", None), ("ConnectTimeout", None), ("requests.exceptions.ReadTimeout", None),
         ("APIConnectionError", None), ("ValueError", None), ("TimeoutError", None), ("PermissionError", None),
         ("ModuleNotFoundError", None), ("FileNotFoundError", None), ("", None), (None, None),
     ],
@@ -185,3 +187,15 @@ def test_the_providers_id_of_a_refused_call_is_kept() -> None:
 def test_odd_texts_are_texts(text: str) -> None:
     event = event_of(CHAT, error=text)
     assert event.error is not None
+
+
+def test_a_run_of_langsmith_with_an_exception_failed_whatever_its_status() -> None:
+    raised = {
+        "exception.type": "Exception",
+        "exception.message": "OpenAITimeoutError('Request timed out.')Traceback (most recent call last):\n\n",
+    }
+    given = {"langsmith.span.kind": "llm", "gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
+    event = event_of(given, "langsmith", events=[("exception", 1.0, raised)])
+    assert event.status is Status.ERROR
+    assert event.error is not None
+    assert (event.error.type, event.error.message) == ("OpenAITimeoutError", "Request timed out.")

@@ -31,7 +31,7 @@ DIALECTS: list[tuple[str, Callable[[Usage], Attributes], tuple[str, ...]]] = [
     ("openinference.instrumentation.openai", told.openinference_total,
      ("written_1h", "cached_heard", "seen", "drawn")),
     ("openinference.instrumentation.bedrock", told.converse, (*PARTS, "written_1h")),
-    ("openinference.instrumentation.bedrock", told.converse_stream, (*PARTS, "written_1h")),
+    ("openinference.instrumentation.bedrock", told.nova_stream, (*PARTS, "written_1h")),
     ("openinference.instrumentation.openai", told.in_the_answer,
      ("written_5m", "written_1h", "thought", "heard", "cached_heard", "spoken")),
     ("logfire.anthropic", told.logfire, (*PARTS, "thought")),

@@ -279,6 +279,9 @@ def test_a_failure_that_used_nothing_costs_nothing(alice: User, gateway: Gateway
     failed = {"status": Status.ERROR, "http_status": 429, "input_tokens": 0, "output_tokens": 0}
     assert stored(gateway, model="house-1", **failed).cost == 0
     assert stored(gateway, model="nobody-knows", **failed).cost == 0
+    assert stored(gateway, model="", **failed).cost == 0
+    assert stored(gateway, model="", **failed | {"input_tokens": 3}).cost is None
+    assert stored(gateway, model="", input_tokens=0, output_tokens=0).cost is None
 
 
 def test_refunds_are_never_priced(alice: User, gateway: Gateway) -> None:

@@ -161,7 +161,7 @@ def converse(used: Usage) -> Attributes:
     return {**openinference(used), **counted, "llm.provider": "aws"}
 
 
-def converse_stream(used: Usage) -> Attributes:
+def nova_stream(used: Usage) -> Attributes:
     return {**converse(used), "llm.token_count.total": used.fresh + used.made}
 
 

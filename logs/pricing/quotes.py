@@ -141,20 +141,24 @@ def price_events(events: Sequence[UsageEvent], models: Mapping[str, int], groups
 
     Where only part of what a call used has a price, the call keeps which part and what it comes to.
     """
-    bare = [event for event in events if event.cost is None and event.model and _is_call(event.type)]
+    bare = [event for event in events if event.cost is None and _is_call(event.type)]
     if not bare:
         return
     book = PriceBook(
-        {models[event.model] for event in bare}, {groups[event.group] for event in bare if event.group}
+        {models[event.model] for event in bare if event.model},
+        {groups[event.group] for event in bare if event.group},
     )
     for event in bare:
         used = Consumed.of(
             event,
-            model_id=models[event.model],
+            model_id=models[event.model] if event.model else None,
             model=event.model,
             group_id=groups[event.group] if event.group else None,
             at=event.created_at,
         )
+        if not event.model and (used.succeeded or not used.is_nothing):
+            # Without a model only what used nothing has a cost: a refused call costs none.
+            continue
         quote = book.quote(used)
         if isinstance(quote, Quote):
             event.cost = quote.total if quote.is_whole else None

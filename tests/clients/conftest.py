@@ -1,9 +1,10 @@
-"""The clients run in their own environment, against a running console and a stand-in for the provider."""
+"""The clients run in environments of their own, against a running console and a stand-in for providers."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -11,31 +12,36 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import Gateway, IngestKey
 from logs.models import UsageRecord
 from tests.clients import upstream as provider
+from tests.clients.places import ENVIRONMENTS, NODE, SCRIPTS, command
+from tests.web_server import Server, collected, start
 
-FOLDER = Path(__file__).resolve().parent
-PYTHON = FOLDER.parent.parent / "var" / "clients" / "bin" / "python"
+__all__ = ["collected", "start"]
+
 _PATIENCE_SECONDS = 60
+_RUN_SECONDS = 240
+_DEADLINES = {"WEB_HEADER_SECONDS": "10", "WEB_STALL_SECONDS": "30"}
+"""What the web server waits for clients by default; its own tests wait for less."""
 FLUSH_SECONDS = 20
 """How often LiteLLM sends here: seldom, as a call that is logged while a batch is on its way is lost."""
 Told = list[dict[str, Any]]
+_KEPT_OUT = ("DJANGO", "OTEL", "OPENAI", "ANTHROPIC", "GOOGLE", "GEMINI", "AWS", "LANG", "LOGFIRE", "PYTHON")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def clients() -> None:
     if "TEST_CLIENTS" not in os.environ:
         pytest.skip("Real clients take minutes: make test-clients installs them and runs these tests.")
-    if not PYTHON.exists():
-        pytest.fail(f"The clients are not installed in {PYTHON.parent.parent}: run make test-clients.")
+    if not ENVIRONMENTS.exists():
+        pytest.fail(f"The clients are not installed in {ENVIRONMENTS}: run make test-clients.")
 
 
 @pytest.fixture(scope="session")
 def upstream() -> Iterator[str]:
-    """The address of the stand-in for the provider."""
+    """The address of the stand-in for the providers."""
     server = provider.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -62,25 +68,30 @@ class Console:
 
 
 @pytest.fixture
-def console(live_server: LiveServer) -> Console:
-    return Console(live_server.url)
+def console(start: Callable[..., Server]) -> Console:
+    server = start(**_DEADLINES)
+    return Console(f"http://127.0.0.1:{server.port}")
 
 
 @pytest.fixture
 def run() -> Callable[..., Told]:
-    """Run a script of this folder in the clients' environment; return the JSON lines that it prints."""
+    """Run a script of ``scripts/`` in an environment; return the JSON lines that it prints."""
 
-    def call(script: str, *arguments: str) -> Told:
+    def call(environment: str, script: str, *arguments: str, **variables: str) -> Told:
+        place = SCRIPTS / script
+        if environment == NODE:
+            # Modules are looked for beside the file that imports them.
+            place = Path(shutil.copy(place, ENVIRONMENTS / NODE))
         done = subprocess.run(
-            [PYTHON, FOLDER / script, *arguments],
+            [*command(environment), place, *arguments],
             capture_output=True,
             text=True,
             check=False,
-            timeout=180,
-            env=plain_environment(),
+            timeout=_RUN_SECONDS,
+            env=plain_environment() | variables,
         )
         assert done.returncode == 0, done.stderr[-3000:]
-        return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"')]
 
     return call
 
@@ -90,32 +101,14 @@ def plain_environment() -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.lower().endswith("_proxy") and not name.startswith(("DJANGO", "OTEL", "OPENAI", "PYTHON"))
+        if not name.lower().endswith("_proxy") and not name.startswith(_KEPT_OUT)
     }
     return {
         **kept,
         "NO_PROXY": "*",
+        "AI_SDK_LOG_WARNINGS": "false",
+        "AWS_EC2_METADATA_DISABLED": "true",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "DEFAULT_FLUSH_INTERVAL_SECONDS": str(FLUSH_SECONDS),
+        "OPENAI_AGENTS_DISABLE_TRACING_EXPORT": "true",
     }
-
-
-def assert_told(told: dict[str, Any], record: Any, *, but: tuple[str, ...] = ()) -> None:
-    """Compare what a client knows of its call with the record of it."""
-    failed = "status" in told
-    seen = {
-        "model": record.model.name if record.model else None,
-        "id": record.request_id,
-        "input": record.input_tokens,
-        "output": record.output_tokens,
-        "cached": record.cached_tokens,
-        "reasoning": record.reasoning_tokens or 0,
-        "status": record.http_status,
-        "error": record.error_type,
-        "code": record.error_code,
-        "images": record.image_count,
-        "stream": bool(record.stream),
-    }
-    expected = {name: value for name, value in told.items() if name in seen and name not in but}
-    assert {name: seen[name] for name in expected} == expected, told
-    assert record.status == (2 if failed else 1), told

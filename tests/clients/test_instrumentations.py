@@ -1,36 +1,38 @@
-"""The OpenAI SDK under real instrumentations: what it was told of each call is what the console stores."""
+"""SDKs and frameworks under real instrumentations: what each call used and how it failed is stored so."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 
 import pytest
 
-from tests.clients.conftest import Console, Told, assert_told
+from tests.clients.comparing import Client, compare
+from tests.clients.conftest import Console, Told
+from tests.clients.known_clients import INSTRUMENTED, VERCEL
+from tests.clients.places import ENVIRONMENTS, NODE
 from tests.sums import check_rollups
-
-NOT_EXPORTED = {
-    # What an instrumentation knows and does not export, so that no console can show it.
-    "logfire": ("id of streams", "stream of failures"),
-    "openai-v2": ("cached", "reasoning", "stream"),
-}
 
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("instrumentation", ["openai-v2", "openllmetry", "logfire", "openinference"])
-def test_what_the_client_knows_is_what_the_console_stores(
-    instrumentation: str, console: Console, upstream: str, run: Callable[..., Told]
+@pytest.mark.parametrize("client", INSTRUMENTED, ids=lambda client: client.name)
+def test_what_each_call_was_is_what_the_console_stores(
+    client: Client, console: Console, upstream: str, run: Callable[..., Told]
 ) -> None:
-    told = run("instrumented.py", instrumentation, upstream, console.url, console.key)
-    records = console.records(len(told))
-    assert len(records) == len(told)
-    for call, record in zip(told, records, strict=True):
-        but = NOT_EXPORTED.get(instrumentation, ())
-        if "id of streams" in but and call["stream"]:
-            but = (*but, "id")
-        if "stream of failures" in but and "status" in call:
-            but = (*but, "stream")
-        assert_told(call, record, but=but)
-        assert record.token.name == "test-app"
+    told = run(client.environment, "instrumented.py", *client.arguments, upstream, console.url, console.key)
+    records = console.records(len(told) - client.unheard(told))
+    assert compare(client, told, records) == []
+    assert {record.token.name for record in records} == {"test-app"}
+    check_rollups()
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_the_vercel_ai_sdk(console: Console, upstream: str, run: Callable[..., Told]) -> None:
+    if shutil.which("node") is None or not (ENVIRONMENTS / NODE / "node_modules").exists():
+        pytest.skip("Node.js with npm is not installed: the Vercel AI SDK cannot be run.")
+    told = run(NODE, "vercel_calls.mjs", upstream, console.url, console.key)
+    records = console.records(len(told) - VERCEL.unheard(told))
+    assert compare(VERCEL, told, records) == []
     check_rollups()

@@ -110,12 +110,17 @@ def _chosen(outer: Fact, inner: list[list[Fact]]) -> tuple[Key | None, bool]:
         # Its own answer makes it a call of its own.
         is_own = outer.response is not None and not any(_may_be_same(outer, unit) for unit in done)
         return None, not is_own
-    # Where a call succeeded at last, an attempt that failed is none of its spans.
-    candidates = inner if outer.failed else done
+    # Where a call succeeded at last, an attempt that failed is none of its spans. An outer span that tells of
+    # no answer succeeded in nothing: frameworks end the span of a refused stream without the failure.
+    candidates = inner if outer.failed or not (done or _tells_of_answer(outer)) else done
     unit = max(candidates, key=lambda facts: max(fact.ended for fact in facts), default=None)
     if unit is None or not _may_be_same(outer, unit):
         return None, False
     return unit[0].key, False
+
+
+def _tells_of_answer(fact: Fact) -> bool:
+    return fact.response is not None or bool(fact.input or fact.output)
 
 
 def _may_be_same(outer: Fact, inner: list[Fact]) -> bool:

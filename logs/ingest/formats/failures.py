@@ -151,6 +151,9 @@ def of_class(name: str | None) -> int | None:
     bare = (name or "").rpartition(".")[2].strip("<>' ")
     if not bare or hasattr(builtins, bare) or bare == "ModuleNotFoundError":
         return None
+    if bare.endswith("Timeout") and bare != "Timeout":
+        # A ReadTimeout is a transport's own, which had no answer and so no status.
+        return None
     return next((_STATUS_OF_CLASS[one] for one in _BY_LENGTH if bare.endswith(one)), None)
 
 

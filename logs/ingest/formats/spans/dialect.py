@@ -229,6 +229,10 @@ class SpanDialect:
         """Return what the answer itself tells, where the span holds it whole."""
         return answers.read(values.first(span.attributes, ("output.value", "gen_ai.completion"), str))
 
+    def has_failed(self, span: Span) -> bool:
+        """Tell whether the span itself says that it failed."""
+        return span.failed
+
     def error(self, span: Span) -> TakenApart:
         """Return what the dialect's own attributes say of an error."""
         return TakenApart()

@@ -28,8 +28,9 @@ def read(span: Span, dialect: SpanDialect) -> tuple[int | None, TakenApart | Non
     status = next((one for name in _STATUS if (one := failures.as_status(attributes.get(name)))), None)
     sent = values.text(attributes, ("error.type",))
     kind = _class(sent) or _class(values.text(happened, ("exception.type",)))
-    told = dialect.error(span) if span.failed or sent or happened else TakenApart()
-    if not (span.failed or kind or told.http_status or (status or 0) >= 400):
+    failed = dialect.has_failed(span)
+    told = dialect.error(span) if failed or sent or happened else TakenApart()
+    if not (failed or kind or told.http_status or (status or 0) >= 400):
         return status, None
     texts = (span.message, happened.get("exception.message"), *(attributes.get(n) for n in _MESSAGE))
     for text in texts:

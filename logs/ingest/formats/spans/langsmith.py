@@ -50,5 +50,9 @@ class LangSmith(SpanDialect):
             span.attributes, ("langsmith.metadata.user_id", "langsmith.metadata.user")
         )
 
+    def has_failed(self, span: Span) -> bool:
+        # Of a run that it sends in two parts it sets the status to OK again, after the exception.
+        return span.failed or any(happened.name == "exception" for happened in span.events)
+
     def error(self, span: Span) -> TakenApart:
         return self.answer(span).error or TakenApart()

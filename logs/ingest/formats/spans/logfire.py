@@ -11,9 +11,10 @@ import hashlib
 from datetime import datetime, timedelta
 
 from logs.ingest.formats import usage_objects
+from logs.ingest.formats.counts import Told
 from logs.ingest.formats.spans import names, values
 from logs.ingest.formats.spans.answers import GivenAnswer
-from logs.ingest.formats.spans.dialect import NOTHING, SpanDialect
+from logs.ingest.formats.spans.dialect import NOTHING, SpanDialect, completed
 from logs.ingest.formats.spans.half import Half
 from logs.ingest.formats.spans.span import Span
 
@@ -65,6 +66,13 @@ class Logfire(SpanDialect):
     def asked_model(self, span: Span) -> str | None:
         asked = usage_objects.loose(span.attributes.get("request_data"))
         return super().asked_model(span) or values.text(asked, ("model",))
+
+    def told(self, span: Span, answer: GivenAnswer) -> Told:
+        told = super().told(span, answer)
+        if span.scope != _AGENTS:
+            return told
+        # What the Agents SDK counts of a chat completion stands whole in an attribute of its own.
+        return completed(told, usage_objects.told(usage_objects.loose(span.attributes.get("usage"))))
 
     def stream(self, span: Span) -> bool | None:
         asked = usage_objects.loose(span.attributes.get("request_data")).get("stream")

@@ -58,11 +58,18 @@ def _error_of(answer: GivenAnswer) -> TakenApart:
 
 
 class OpenInferenceBedrock(OpenInference):
-    """Hands on the counts of Bedrock's Converse, with a total; those of ``InvokeModel`` it adds up."""
+    """Hands on the counts of ``InvokeModel`` of Nova, and what it calls total may be but their sum.
+
+    Those of Converse it adds up (before version 0.1.61 its total told what lies beside), and of other models'
+    ``InvokeModel`` it tells no total.
+    """
 
     scopes = ("openinference.instrumentation.bedrock",)
     marks: tuple[str, ...] = ()
     is_total_a_sum = True
+
+    def speaks(self, span: Span) -> bool:
+        return super().speaks(span) and not span.name.startswith("bedrock.converse")
 
     def beside(self, span: Span, told: Told) -> frozenset[str]:
         return NOTHING if told.total is None else CACHE
