@@ -10,9 +10,10 @@ class TasksConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.models import User
-        from routescope.contracts import tabs
+        from routescope.contracts import keeping, tabs
         from routescope.exports import sources
         from tasks.exports import TaskSource
+        from tasks.maintenance.kept import kept
         from tasks.models import AsyncTask
 
         def find(user: User, identifier: str) -> str:
@@ -21,4 +22,5 @@ class TasksConfig(AppConfig):
             return f"{reverse('tasks')}?{urlencode({'task_id': identifier})}"
 
         sources.provide(TaskSource())
+        keeping.register("tasks", 20, kept)
         tabs.register(tabs.RecordsTab("tasks", _("Task Logs"), find))

@@ -20,7 +20,7 @@ _LABELS: dict[str, StrPromise] = {
     "message": _("Error message"),
     "http_status": _("HTTP status"),
 }
-_WAIT = _("Wait, then try again more slowly. The token's limits are on its configuration page.")
+_WAIT = _("Wait, then send requests more slowly. The token's limits are under API tokens.")
 _OPERATOR = _(
     "Try again shortly. If it keeps failing, tell the operator of the gateway, giving the request ID."
 )
@@ -49,7 +49,7 @@ _NEXT: dict[str, StrPromise] = {
         "Try again. If it keeps failing, use another model or ask the provider, giving the upstream ID."
     ),
     "model-name": _("Correct the model's name, or choose one that this token and group may use."),
-    "parameters": _("Correct the parameter that the message names; the API reference says what it accepts."),
+    "parameters": _("Correct the parameter that the message names, then send the request again."),
     "gateway-status": _OPERATOR,
     "unknown": _(
         "The evidence fits no known cause: read the error's message, or ask support, giving the request ID."

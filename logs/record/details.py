@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import cast
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Q
 from django.shortcuts import get_object_or_404
 from django_stubs_ext import StrPromise
 
 from accounts.gateways import error_texts
-from accounts.models import User
+from accounts.models import AIModel, User
 from accounts.staff.rights import may_read_content
 from logs.causes.judging import Verdict, verdict_on
 from logs.content import contents
@@ -25,6 +27,7 @@ from logs.record import tokens
 from logs.record.attempts import Attempt, timeline
 from logs.record.content_shown import ContentShown, shown
 from logs.record.support_note import note
+from routescope.config import links
 
 CALLED = ("token__merged_into", "group__merged_into")
 """What a record's names are read from: see `Mergeable.called`."""
@@ -39,7 +42,8 @@ class Details:
     ``related`` are the person's other records of the same request or task; ``net`` USD is what all of them
     charge together. ``counted`` are its counts as (label, number), ``how_counted`` says how they were read
     where that is worth a word, ``metadata`` are its further facts. ``error_note`` says what of the error's
-    message was not kept.
+    message was not kept. ``playground_url`` and ``reference_url`` are where the operator leads from a
+    failure; empty where that is not configured, or nothing failed.
     """
 
     verdict: Verdict | None
@@ -53,6 +57,8 @@ class Details:
     how_counted: str
     metadata: JSONObject
     error_note: StrPromise | None = None
+    playground_url: str = ""
+    reference_url: str = ""
 
 
 def of_one(user: User, record_id: UUID) -> tuple[UsageRecord, Details]:
@@ -95,8 +101,21 @@ def of(user: User, records: Sequence[UsageRecord]) -> dict[UUID, Details]:
             how_counted=tokens.how_read(record),
             metadata={key: value for key, value in (record.metadata or {}).items() if key != COUNTS_READ},
             error_note=error_texts.note(record.error_message),
+            playground_url=_filled(settings.PLAYGROUND_URL, record) if verdict else "",
+            reference_url=_filled(settings.API_REFERENCE_URL, record) if verdict else "",
         )
     return found
+
+
+def _filled(link: str, record: UsageRecord) -> str:
+    model = cast("AIModel | None", record.model)
+    return links.filled(
+        link,
+        model=model.name if model else "",
+        endpoint=record.endpoint or "",
+        request_id=record.request_id,
+        platform=record.provider or "",
+    )
 
 
 def _of_same_work(user: User, records: Sequence[UsageRecord]) -> list[UsageRecord]:

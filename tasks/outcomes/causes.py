@@ -39,9 +39,7 @@ _OF: dict[Why, TaskCause] = {
     Why.GATEWAY: TaskCause.MODEL,
 }
 _NEXT: dict[TaskCause, str | Promise] = {
-    TaskCause.PARAMETERS: _(
-        "Correct the input that the message names, try it in the Playground, and submit again."
-    ),
+    TaskCause.PARAMETERS: _("Correct the input that the message names, then submit the task again."),
     TaskCause.PERMISSION: _("Ask your admin whether this token may use this model."),
     TaskCause.BALANCE: _("Top up the balance, then submit again."),
     TaskCause.RATE_LIMIT: _("Submit fewer tasks at once, or wait a minute and submit again."),
@@ -51,7 +49,7 @@ _NEXT: dict[TaskCause, str | Promise] = {
     TaskCause.TIMEOUT: _("Submit again; if it repeats, ask for less at once (shorter, smaller)."),
     TaskCause.CANCELLED: _("Submit again if the result is still wanted."),
     TaskCause.MODEL: _("Submit the same task again; nothing in it seems wrong."),
-    TaskCause.UNKNOWN: _("Compare the input with the API reference, and submit again."),
+    TaskCause.UNKNOWN: _("Check the input against what the provider accepts, then submit the task again."),
 }
 
 

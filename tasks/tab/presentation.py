@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.utils import timezone
@@ -16,6 +16,7 @@ from django_stubs_ext import StrPromise
 from accounts.gateways import error_texts
 from accounts.models import User
 from accounts.staff.rights import may_read_content
+from routescope.config import links
 from routescope.wire import outbound
 from tasks.models import AsyncTask, EventKind, TaskEvent, TaskStatus
 from tasks.outcomes import privacy
@@ -111,13 +112,19 @@ def details_of(task: AsyncTask, catalogue: Catalogue, reader: User) -> Details:
     withheld = bool(task.result) and not may_read_content(reader, task.user_id)
     pieces = [] if withheld else pieces_of(task)
     events = list(task.events.order_by("at", "pk"))
+    about = {
+        "model": task.model.name if task.model else "",
+        "task_type": task.type,
+        "request_id": task.request_id or "",
+        "platform": task.platform,
+    }
     return Details(
         verdict=verdict_on(task),
         pieces=pieces,
         timeline=list(entries(events)),
         expired=expired,
-        playground_url=_filled(settings.PLAYGROUND_URL, task),
-        reference_url=_filled(settings.API_REFERENCE_URL, task),
+        playground_url=links.filled(settings.PLAYGROUND_URL, **about),
+        reference_url=links.filled(settings.API_REFERENCE_URL, **about),
         media=[] if expired else [piece for piece in pieces if piece.shown],
         withheld=withheld,
         failure_note=error_texts.note(task.failure_message),
@@ -151,10 +158,3 @@ def _piece(raw: dict[str, Any]) -> ShownPiece:
     shown = kind in MEDIA_KINDS and not needs_key and outbound.may_be_shown(url)
     text, withheld = str(raw.get("text", "")), str(raw.get("withheld", ""))
     return ShownPiece(kind, url, text, raw.get("data"), withheld, needs_key, shown)
-
-
-def _filled(template: str, task: AsyncTask) -> str:
-    model = task.model.name if task.model else ""
-    for name, value in (("model", model), ("type", task.type), ("platform", task.platform)):
-        template = template.replace(f"{{{name}}}", quote(value, safe=""))
-    return template
