@@ -127,10 +127,22 @@ def _tokens(source: str, section: str) -> list[Token]:
         if token.type == "heading_open":
             token.attrSet("id", slugify(content.content))
     for token in tokens:
-        for child in token.children or ():
-            if child.type == "link_open":
-                child.attrSet("href", _led(str(child.attrs["href"]), section))
+        token.children = list(_linked(token.children, section)) if token.children else token.children
     return tokens
+
+
+def _linked(children: Sequence[Token], section: str) -> Iterator[Token]:
+    """Yield what a paragraph is made of, its links led; of one to a file that is not shown, the words."""
+    open_links: list[bool] = []
+    for child in children:
+        if child.type == "link_open":
+            href = _led(str(child.attrs["href"]), section)
+            open_links.append(bool(href))
+            child.attrSet("href", href)
+        if child.type not in ("link_open", "link_close") or open_links[-1]:
+            yield child
+        if child.type == "link_close":
+            open_links.pop()
 
 
 def _headings(tokens: Sequence[Token]) -> list[Heading]:
@@ -142,15 +154,19 @@ def _headings(tokens: Sequence[Token]) -> list[Heading]:
 
 
 def _led(href: str, section: str) -> str:
-    """Return where a link leads: a guide's page for its file, and a page of the console by its path alone."""
+    """Return where a link leads: to a guide's page for its file, to a page of the console by its path alone.
+
+    Nothing for a file that is not shown here.
+    """
     if settings.BASE_URL and href.startswith(f"{settings.BASE_URL}/"):
         return href.removeprefix(settings.BASE_URL)
     file, hash_, anchor = href.partition("#")
     if not file.endswith(".md") or "://" in file:
         return href
-    folder, _slash, name = file.removeprefix("../").rpartition("/")
-    stem = _NUMBER.sub("", name.removesuffix(".md"))
-    folder = folder or section
+    path = (_DOCS / section / file).resolve()
+    folder, stem = path.parent.name, _NUMBER.sub("", path.stem)
+    if path.parent not in (_DOCS / PERSONS, _DOCS / OPERATORS):
+        return ""
     return f"{reverse('guide', args=[stem if folder == PERSONS else f'{folder}/{stem}'])}{hash_}{anchor}"
 
 
