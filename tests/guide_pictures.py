@@ -69,8 +69,8 @@ _FAILED = "/records/tasks/?status=failed&range=90d"
 _PANEL = ".record-detail .panel"
 PICTURES = {
     "usage": Picture("/records/usage/", ".main", 540, 1280),
-    "figures": Picture("/records/usage/?range=7d", ".stats", 120, 1280, margin=12),
-    "chart": Picture("/records/usage/", ".chart", 260, margin=12),
+    "figures": Picture("/records/usage/?range=7d", ".stats", 140, 1000, margin=6),
+    "chart": Picture("/records/usage/", ".chart", 260, margin=6),
     "filter": Picture("/records/usage/", ".main", 430, 1280, _open_menu),
     "details": Picture(_CALL, ".record-detail .detail", 370, 1280, _open),
     "error": Picture(_REFUSED, _PANEL, 300, 1000, _open),
