@@ -32,15 +32,15 @@ _TAG = "Tasks"
 _FILTERS = parameters_of(
     TaskFilter,
     {
-        "range": "A preset range of submission time; `7d` where neither it nor start or end is given.",
-        "start": "Tasks submitted from this time on. A time before 1970 is 1970.",
+        "range": "A preset range of submission times; `7d` if neither it nor start or end is given.",
+        "start": "Tasks submitted from this time on. Earlier times count as 1970.",
         "end": "Tasks submitted before this time.",
-        "type": "Only of these types.",
-        "status": "Only in these states.",
-        "platform": "Only of these platforms.",
-        "model": "Only of these models.",
-        "token": "Only of these API tokens, by name.",
-        "task_id": "This ID, of the task or its request, over all time: other filters do not apply.",
+        "type": "Only these types.",
+        "status": "Only these statuses.",
+        "platform": "Only these platforms.",
+        "model": "Only these models.",
+        "token": "Only these API tokens, by name.",
+        "task_id": "The ID of a task or of its request, over all time: other filters do not apply.",
     },
 )
 
@@ -130,7 +130,7 @@ def tasks(request: ReadRequest) -> Tasks:
         "getTask",
         "/api/v1/tasks/{task_id}",
         "Show one task",
-        "A task with its result, cause of failure and timeline. Another person's is 404, as none is.",
+        "A task with its result, cause of failure and timeline. 404 if there is none, or it is not yours.",
         _TAG,
         TaskDetail,
         (TASK_ID,),
