@@ -174,7 +174,7 @@ def series(request: ReadRequest) -> SeriesBody:
         "getUsage",
         "/api/v1/usage/{id}",
         "Show one usage record",
-        "A record with its parameters, attempts, verdict and receipt. 404 if there is none, or it is not yours.",
+        "A record with its parameters, attempts, verdict and receipt. 404 if there is none of yours.",
         _TAG,
         RecordDetailBody,
         (Parameter("id", kinds.uuid(), "The record's `id`.", is_path=True),),

@@ -130,7 +130,7 @@ def tasks(request: ReadRequest) -> Tasks:
         "getTask",
         "/api/v1/tasks/{task_id}",
         "Show one task",
-        "A task with its result, cause of failure and timeline. 404 if there is none, or it is not yours.",
+        "A task with its result, cause of failure and timeline. 404 if there is none of yours.",
         _TAG,
         TaskDetail,
         (TASK_ID,),
