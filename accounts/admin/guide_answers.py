@@ -56,4 +56,5 @@ class GuideAnswerAdmin(ReadOnlyAdmin[GuideAnswer]):
         }
         known = [(guide.title, *counts.pop(slug)) for slug, guide in guides().items() if slug in counts]
         gone = [(page, *both) for page, both in sorted(counts.items())]
-        return super().changelist_view(request, {"counts": known + gone, **(extra_context or {})})
+        context = {"title": _lazy("Guide answers"), "counts": known + gone}
+        return super().changelist_view(request, {**context, **(extra_context or {})})
