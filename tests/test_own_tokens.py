@@ -69,7 +69,7 @@ def test_a_token_shows_its_peaks_limits_last_use_and_spend(
         page = client.get("/tokens/").content.decode()
     shown = row(page, "prod")
     for words in (
-        "sk-a…9f", "vip × 0.8", "2 models", "expires April 9, 2026",
+        "sk-a…9f vip × 0.8 2 models expires April 9, 2026",
         "5 of 4 RPM 125%", "1 over · 10:00", "600 of 1,000 TPM 60%", "400 left · 10:00",
         "1 minute over", "1 call refused (429)",
         "$1.25", "today $1.25", "this month $1.75", "$2.50 of $10.00 budget",

@@ -10,7 +10,7 @@ from django.db import connection
 
 from accounts.models import ApiToken, User
 from logs.models import REQUEST_TYPES
-from logs.rollups.traffic import Peak, unpacked
+from logs.rollups.traffic import Peak
 from logs.selection import lookback
 from routescope.data.ids import first_id
 from routescope.data.ranges import MINUTE, TimeRange
@@ -19,27 +19,35 @@ MOST_COUNTED = 150_000
 """Records whose minutes are counted for one page: from the index alone, in some 0.1 s."""
 NEAR = 80
 """From how many per cent of a limit on a peak is near it."""
-_MINUTES = """
-    SELECT token.head, minute, sum(requests)::bigint AS requests, sum(tokens)::bigint AS tokens,
-        min(token.rpm) AS rpm, min(token.tpm) AS tpm
-    FROM (
-        SELECT token_id, date_bin('1 minute', created_at, '2000-01-01 00:00+00') AS minute,
-            count(*) AS requests, sum(input_tokens::bigint + output_tokens) AS tokens
-        FROM usage_record
-        WHERE user_id = ANY(%s) AND id >= %s AND id < %s AND type = ANY(%s) AND token_id IS NOT NULL
-        GROUP BY token_id, minute OFFSET 0
-    ) AS counted
-    JOIN unnest(%s::integer[], %s::integer[], %s::bigint[], %s::bigint[]) AS token (id, head, rpm, tpm)
-        ON token.id = token_id
-    GROUP BY token.head, minute
+_COUNTED = """
+    SELECT token_id, date_bin('1 minute', created_at, '2000-01-01 00:00+00') AS minute,
+        count(*) AS requests, sum(input_tokens) + sum(output_tokens) AS tokens
+    FROM usage_record
+    WHERE user_id = ANY(%s) AND id >= %s AND id < %s AND type = ANY(%s) AND token_id IS NOT NULL
+    GROUP BY token_id, minute OFFSET 0
 """
 """Fenced by OFFSET: the index is read once, by itself, whatever the planner thinks of the tokens."""
-_EARLIER = "({count}::numeric * 100000000 + 99999999 - (extract(epoch FROM minute) / 60)::bigint)"
-_PEAKS = f"""
-    SELECT head, max({_EARLIER.format(count="requests")}), max({_EARLIER.format(count="tokens")}),
-        count(*) FILTER (WHERE requests > rpm OR tokens > tpm)
-    FROM ({_MINUTES}) AS counted GROUP BY head
+_TOKENS = "unnest(%s::integer[], %s::integer[], %s::bigint[], %s::bigint[]) AS token (id, head, rpm, tpm)"
+_MINUTES = f"""
+    SELECT token.head, minute, requests, tokens, rpm, tpm
+    FROM ({_COUNTED}) AS counted JOIN {_TOKENS} ON token.id = token_id
 """  # noqa: S608
+_MERGED_MINUTES = f"""
+    SELECT head, minute, sum(requests)::bigint AS requests, sum(tokens)::bigint AS tokens,
+        min(rpm) AS rpm, min(tpm) AS tpm
+    FROM ({_MINUTES}) AS apart GROUP BY head, minute
+"""  # noqa: S608
+_PEAKS = """
+    WITH minutes AS MATERIALIZED ({minutes}), most AS (
+        SELECT head, max(requests) AS requests, max(tokens) AS tokens,
+            count(*) FILTER (WHERE requests > rpm OR tokens > tpm) AS over
+        FROM minutes GROUP BY head
+    )
+    SELECT most.head, most.requests, min(minute) FILTER (WHERE minutes.requests = most.requests),
+        most.tokens, min(minute) FILTER (WHERE minutes.tokens = most.tokens), most.over
+    FROM most JOIN minutes USING (head) GROUP BY most.head, most.requests, most.tokens, most.over
+"""
+_Peaks = tuple[Peak, Peak, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +129,17 @@ def peaks(
     """
     mine = list(tokens)
     heads = {token.pk: token for token in mine if token.merged_into_id is None}
-    found: dict[int, tuple[int, int, int]] = {}
+    minutes = _MINUTES if len(heads) == len(mine) else _MERGED_MINUTES
+    found: dict[int, _Peaks] = {}
     current: dict[int, tuple[int, int]] = {}
     if mine and chosen.start is not None and chosen.end is not None and chosen.start < chosen.end:
         with connection.cursor() as cursor:
-            cursor.execute(_PEAKS, _parameters(user, mine, heads, chosen))
-            found = {row[0]: (int(row[1]), int(row[2]), row[3]) for row in cursor.fetchall()}
+            cursor.execute(_PEAKS.format(minutes=minutes), _parameters(user, mine, heads, chosen))
+            for head, requests, busiest, amount, heaviest, over in cursor.fetchall():
+                found[head] = Peak(requests, busiest), Peak(amount, heaviest), over
             lately = TimeRange(now - MINUTE, now + timedelta(milliseconds=1))
             cursor.execute(
-                f"SELECT head, sum(requests)::bigint, sum(tokens)::bigint FROM ({_MINUTES}) AS counted"  # noqa: S608
+                f"SELECT head, sum(requests)::bigint, sum(tokens)::bigint FROM ({minutes}) AS counted"  # noqa: S608
                 " GROUP BY head",
                 _parameters(user, mine, heads, lately),
             )
@@ -137,11 +147,9 @@ def peaks(
     return {head: _peaks(token, found.get(head), current.get(head, (0, 0))) for head, token in heads.items()}
 
 
-def _peaks(token: ApiToken, found: tuple[int, int, int] | None, now: tuple[int, int]) -> TokenPeaks:
-    rpm, tpm = (unpacked(found[0]), unpacked(found[1])) if found else (None, None)
-    return TokenPeaks(
-        Gauge(rpm, token.rpm_limit, now[0]), Gauge(tpm, token.tpm_limit, now[1]), found[2] if found else 0
-    )
+def _peaks(token: ApiToken, found: _Peaks | None, now: tuple[int, int]) -> TokenPeaks:
+    rpm, tpm, over = found or (None, None, 0)
+    return TokenPeaks(Gauge(rpm, token.rpm_limit, now[0]), Gauge(tpm, token.tpm_limit, now[1]), over)
 
 
 def _parameters(

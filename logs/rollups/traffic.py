@@ -286,8 +286,8 @@ def _bucket(row: tuple[Any, ...]) -> Bucket:
         int(errors),
         int(rate_limited),
         int(tokens),
-        unpacked(int(busiest)),
-        unpacked(int(heaviest)),
+        _unpacked(int(busiest)),
+        _unpacked(int(heaviest)),
     )
 
 
@@ -298,8 +298,7 @@ def origin(chosen: TimeRange, step: timedelta) -> datetime:
     return floor(chosen.start, step if step <= DAY else DAY)
 
 
-def unpacked(packed: int) -> Peak:
-    """Return the peak that a number of `_EARLIER` holds: its value, and the minute."""
+def _unpacked(packed: int) -> Peak:
     value, later = divmod(packed, _PACK)
     return Peak(value, datetime.fromtimestamp((_PACK - 1 - later) * 60, UTC))
 
