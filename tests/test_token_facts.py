@@ -35,12 +35,6 @@ TOKEN: dict[str, Any] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that has written nothing down yet."""
-    monkeypatch.setattr(token_facts, "_known", {})
-
-
 def record(number: int, token: object, **fields: Any) -> dict[str, Any]:
     at = timezone.now() - timedelta(minutes=60 - number)
     return {
