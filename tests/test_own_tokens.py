@@ -52,7 +52,10 @@ def test_a_token_shows_its_peaks_limits_last_use_and_spend(
     client = signed_in(alice)
     store(
         gateway,
-        *(event(created_at=at_noon - 2 * HOUR + timedelta(seconds=n), cost=Decimal("0.25")) for n in range(5)),
+        *(
+            event(created_at=at_noon - 2 * HOUR + timedelta(seconds=n), cost=Decimal("0.25"))
+            for n in range(5)
+        ),
         event(cost=Decimal("0.5"), created_at=at_noon - timedelta(days=2)),
         event(cost=Decimal("0.5"), created_at=at_noon - timedelta(days=60)),
         event(cost=Decimal(9), created_at=at_noon, token=""),
@@ -136,7 +139,9 @@ def test_peaks_are_those_of_plain_python(alice: User, gateway: Gateway, seed: in
             minutes = {at: value for (token, at), value in counted.items() if token == head}
             most = max(minutes.values())
             assert gauge.peak == Peak(most, min(at for at, value in minutes.items() if value == most))
-        over = [place for place in requests if place[0] == head and (requests[place] > 3 or amounts[place] > 900)]
+        over = [
+            place for place in requests if place[0] == head and (requests[place] > 3 or amounts[place] > 900)
+        ]
         assert peaks.minutes_over == len(over)
 
 
@@ -206,7 +211,7 @@ def test_a_tokens_page_says_what_it_may_do_and_who_said_so(alice: User, gateway:
     asked = QueryDict(mutable=True)
     asked.update({"token": "prod", "range": "7d", "model": "none", "status": "success"})
     page = signed_in(alice).get(f"{PAGE}?{asked.urlencode()}").content.decode()
-    assert "model=none" not in page.partition('<main')[2]
+    assert "model=none" not in page.partition("<main")[2]
     assert f'href="{PAGE}?range=30d&amp;token=prod"' in page
     assert '<a href="/records/usage/?range=7d&amp;token=prod">' in page
 
@@ -243,5 +248,3 @@ def test_a_refused_call_leads_to_its_tokens_page(alice: User, gateway: Gateway) 
     note = re.search('<p class="limit-note">.*?</p>', page, re.DOTALL)
     assert note is not None
     assert note[0].count(f'href="{PAGE}?') == 2
-
-

@@ -45,7 +45,10 @@ def record(number: int, token: object, **fields: Any) -> dict[str, Any]:
 
 def send(key: str, *records: dict[str, Any]) -> dict[str, Any]:
     answer = Client().post(
-        NATIVE, json.dumps(records), content_type="application/json", headers={"Authorization": f"Bearer {key}"}
+        NATIVE,
+        json.dumps(records),
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {key}"},
     )
     assert answer.status_code == 200, answer.content
     body: dict[str, Any] = answer.json()
@@ -88,7 +91,12 @@ def test_what_an_admin_set_stays(alice: User, admin: User, ingest_key: str) -> N
     client = signed_in(admin)
     form = client.get(page).context["adminform"].form
     filled = {name: value for name, value in form.initial.items() if value is not None}
-    filled |= {"rpm_limit": "30", "allowed_models": "gpt-5\n gpt-5 \n", "expires_at": "", "budget_resets_at": ""}
+    filled |= {
+        "rpm_limit": "30",
+        "allowed_models": "gpt-5\n gpt-5 \n",
+        "expires_at": "",
+        "budget_resets_at": "",
+    }
     filled |= {"expires_at_0": "2027-01-01", "expires_at_1": "00:00:00"}
     filled |= {"budget_resets_at_0": "2027-01-01", "budget_resets_at_1": "00:00:00"}
     answer = client.post(page, filled)
@@ -153,7 +161,7 @@ def test_the_same_told_again_writes_nothing(
 
 
 def test_litellm_tells_a_keys_budget() -> None:
-    payload = {
+    payload: dict[str, Any] = {
         "id": "a", "litellm_call_id": "b", "call_type": "acompletion", "status": "success",
         "startTime": NOON.timestamp(), "endTime": NOON.timestamp() + 1, "model": "gpt-5",
         "metadata": {
@@ -166,8 +174,14 @@ def test_litellm_tells_a_keys_budget() -> None:
     assert told.token_facts is not None
     assert (told.token_facts.budget, told.token_facts.budget_spent) == (Decimal(50), Decimal("0.025"))
     assert told.token_facts.budget_resets_at == datetime(2027, 1, 1, tzinfo=UTC)
-    for odd in ({"user_api_key_max_budget": None}, {"user_api_key_max_budget": "much"}, {"user_api_key_max_budget": -3}):
-        [(_, told)] = litellm.decode(json.dumps({**payload, "metadata": {**payload["metadata"], **odd}}).encode()).events
+    for odd in (
+        {"user_api_key_max_budget": None},
+        {"user_api_key_max_budget": "much"},
+        {"user_api_key_max_budget": -3},
+    ):
+        [(_, told)] = litellm.decode(
+            json.dumps({**payload, "metadata": {**payload["metadata"], **odd}}).encode()
+        ).events
         assert told.token == "prod"
         assert told.token_facts is None
 
@@ -195,7 +209,21 @@ def test_newapis_table_of_tokens_is_taken_over(installation: Installation) -> No
     installation.log(type=2, username="ann", token_name="free", model_name="gpt-4o", quota=0, other="{}")
     tokens_of(
         installation.database,
-        (1, 1, "secretsecret", 4, "prod", 1798761600, 250_000, 0, 1_000_000, 1, "gpt-4o,gpt-4o-mini", "vip", None),
+        (
+            1,
+            1,
+            "secretsecret",
+            4,
+            "prod",
+            1798761600,
+            250_000,
+            0,
+            1_000_000,
+            1,
+            "gpt-4o,gpt-4o-mini",
+            "vip",
+            None,
+        ),
         (2, 1, "k2", 1, "twice", -1, 0, 0, 0, 0, "", "", None),
         (3, 1, "k3", 2, "twice", -1, 0, 0, 0, 0, "", "", None),
         (4, 1, "k4", 1, "free", -1, 0, 1, 5, 0, "", "", None),

@@ -44,7 +44,7 @@ class ModelsField(forms.CharField):
         return [] if "*" in names else names
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        return initial != self.clean(data)
+        return bool(initial != self.clean(data))
 
 
 class ApiTokenForm(forms.ModelForm[ApiToken]):
@@ -71,10 +71,8 @@ class ApiTokenForm(forms.ModelForm[ApiToken]):
         """Save, and keep in mind which of the facts the admin has set."""
         token = self.instance
         kept = [name for name in token.set_by_admin if name not in self.changed_data]
-        for name in self.changed_data:
-            if name in ApiToken.TOLD and getattr(token, name) not in (None, ""):
-                kept.append(name)
-        token.set_by_admin = kept
+        set_now = [name for name in self.changed_data if name in ApiToken.TOLD]
+        token.set_by_admin = kept + [name for name in set_now if getattr(token, name) not in (None, "")]
         return super().save(commit)
 
 

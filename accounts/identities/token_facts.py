@@ -70,7 +70,7 @@ def keep(gateway: Gateway, told: Mapping[int, tuple[TokenFacts, datetime]]) -> N
     if not news:
         return
     is_ours = not connection.in_atomic_block
-    named = {facts.group for facts, _ in news.values() if facts.group and facts.group is not UNSET}
+    named = {facts.group for facts, _ in news.values() if isinstance(facts.group, str) and facts.group}
     groups = resolve(gateway, users_and_tokens=(), groups=named, models=()).groups if named else {}
     with transaction.atomic():
         heads = dict(ApiToken.objects.filter(pk__in=news).values_list("pk", "merged_into"))

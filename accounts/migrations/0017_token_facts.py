@@ -28,46 +28,81 @@ def _set_so_far(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0015_tabs_registered'),
+        ("accounts", "0015_tabs_registered"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='apitoken',
-            name='allowed_models',
-            field=models.JSONField(blank=True, help_text='The names of the models that it may call; an empty list: any.', null=True, verbose_name='models'),
+            model_name="apitoken",
+            name="allowed_models",
+            field=models.JSONField(
+                blank=True,
+                help_text="The names of the models that it may call; an empty list: any.",
+                null=True,
+                verbose_name="models",
+            ),
         ),
         migrations.AddField(
-            model_name='apitoken',
-            name='budget',
-            field=models.DecimalField(blank=True, decimal_places=12, help_text='What may be spent with it at the gateway, until it is renewed.', max_digits=24, null=True, validators=[django.core.validators.MinValueValidator(0)], verbose_name='budget (USD)'),
+            model_name="apitoken",
+            name="budget",
+            field=models.DecimalField(
+                blank=True,
+                decimal_places=12,
+                help_text="What may be spent with it at the gateway, until it is renewed.",
+                max_digits=24,
+                null=True,
+                validators=[django.core.validators.MinValueValidator(0)],
+                verbose_name="budget (USD)",
+            ),
         ),
         migrations.AddField(
-            model_name='apitoken',
-            name='budget_resets_at',
-            field=models.DateTimeField(blank=True, null=True, verbose_name='budget renewed'),
+            model_name="apitoken",
+            name="budget_resets_at",
+            field=models.DateTimeField(blank=True, null=True, verbose_name="budget renewed"),
         ),
         migrations.AddField(
-            model_name='apitoken',
-            name='budget_spent',
-            field=models.DecimalField(blank=True, decimal_places=12, help_text="As the gateway counts it, which may differ from the records' sum.", max_digits=24, null=True, verbose_name='spent of the budget (USD)'),
+            model_name="apitoken",
+            name="budget_spent",
+            field=models.DecimalField(
+                blank=True,
+                decimal_places=12,
+                help_text="As the gateway counts it, which may differ from the records' sum.",
+                max_digits=24,
+                null=True,
+                verbose_name="spent of the budget (USD)",
+            ),
         ),
         migrations.AddField(
-            model_name='apitoken',
-            name='expires_at',
-            field=models.DateTimeField(blank=True, help_text='From when on the gateway refuses it.', null=True, verbose_name='expires'),
+            model_name="apitoken",
+            name="expires_at",
+            field=models.DateTimeField(
+                blank=True,
+                help_text="From when on the gateway refuses it.",
+                null=True,
+                verbose_name="expires",
+            ),
         ),
         migrations.AddField(
-            model_name='apitoken',
-            name='set_by_admin',
-            field=models.JSONField(blank=True, db_default=[], default=list, editable=False, help_text='The fields that an admin set: what the gateway tells does not change them.'),
+            model_name="apitoken",
+            name="set_by_admin",
+            field=models.JSONField(
+                blank=True,
+                db_default=[],
+                default=list,
+                editable=False,
+                help_text="The fields that an admin set: what the gateway tells does not change them.",
+            ),
         ),
         migrations.AddField(
-            model_name='apitoken',
-            name='told_at',
-            field=models.DateTimeField(editable=False, help_text='When the gateway last said what the token may do.', null=True, verbose_name='told by the gateway'),
+            model_name="apitoken",
+            name="told_at",
+            field=models.DateTimeField(
+                editable=False,
+                help_text="When the gateway last said what the token may do.",
+                null=True,
+                verbose_name="told by the gateway",
+            ),
         ),
         migrations.RunPython(_set_so_far, migrations.RunPython.noop),
     ]

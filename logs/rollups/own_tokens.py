@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django.db import connection
 from django.utils import timezone
@@ -58,7 +58,7 @@ class TokenFace:
     def group(self) -> Group | None:
         """What its group is now."""
         group = self.token.group
-        return group and (group.merged_into or group)
+        return cast("Group | None", group.merged_into) or group if group else None
 
     @property
     def models(self) -> Sequence[str]:
@@ -137,8 +137,7 @@ def own_tokens(user: User, range_: TimeRange, now: datetime) -> OwnTokens:
     zone = timezone.get_current_timezone()
     chosen = _Sums.of(user, range_, heads)
     today, month = (
-        _Sums.of(user, preset_range(preset, now, zone), heads)
-        for preset in (Preset.TODAY, Preset.THIS_MONTH)
+        _Sums.of(user, preset_range(preset, now, zone), heads) for preset in (Preset.TODAY, Preset.THIS_MONTH)
     )
     whole = bounded(user, Selection(range_), now) if mine else range_
     counted = token_peaks.reach(user, whole, chosen.records)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -154,7 +155,7 @@ def _peaks(token: ApiToken, found: _Peaks | None, now: tuple[int, int]) -> Token
 
 def _parameters(
     user: User, mine: list[ApiToken], heads: Mapping[int, ApiToken], chosen: TimeRange
-) -> list[object]:
+) -> list[Any]:
     now_it_is = [token.merged_into_id or token.pk for token in mine]
     limited = [heads.get(head) for head in now_it_is]
     if chosen.start is None or chosen.end is None:

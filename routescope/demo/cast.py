@@ -31,8 +31,8 @@ GROUPS = (DEFAULT, VIP, BATCH)
 class Token:
     """``rpm`` and ``tpm`` are what the gateway admits per minute; ``user`` is its name for the owner.
 
-    ``status`` is one of ``accounts.models.ApiToken.Status``. ``models`` it may call, empty: any; ``days`` after
-    the end of the history it expires; ``budget`` is USD a month.
+    ``status`` is one of ``accounts.models.ApiToken.Status``. ``models`` it may call, empty: any; it
+    expires ``days`` after the end of the history; ``budget`` is USD a month.
     """
 
     user: str

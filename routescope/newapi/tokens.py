@@ -36,7 +36,7 @@ _STATES = {
 }
 
 
-class Row(msgspec.Struct):
+class SourceToken(msgspec.Struct):
     """A row; what the source's version of the table does not have keeps its default.
 
     ``model_limits`` is new-api's word and ``models`` one-api's, both separated by commas. Times are epoch
@@ -60,7 +60,7 @@ class Row(msgspec.Struct):
 
 def can_read(source: NewApiSource) -> bool:
     """Tell whether there is such a table, and enough of it may be read."""
-    return {"id", "user_id", "name"} <= source.readable(TABLE, Row.__struct_fields__)
+    return {"id", "user_id", "name"} <= source.readable(TABLE, SourceToken.__struct_fields__)
 
 
 def run(source: NewApiSource, gateway: Gateway, *, quota_per_usd: Decimal, now: datetime) -> int:
@@ -82,9 +82,9 @@ def run(source: NewApiSource, gateway: Gateway, *, quota_per_usd: Decimal, now: 
     return len(known)
 
 
-def _rows(source: NewApiSource) -> Iterator[Row]:
+def _rows(source: NewApiSource) -> Iterator[SourceToken]:
     after = 0
-    while found := source.read(TABLE, Row, after=after, limit=_SLICE):
+    while found := source.read(TABLE, SourceToken, after=after, limit=_SLICE):
         yield from (row for row in found if not isinstance(row, Unreadable))
         numbers = [key for row in found if (key := row.key if isinstance(row, Unreadable) else row.id)]
         if len(found) < _SLICE or not numbers:
@@ -101,7 +101,7 @@ def _known(gateway: Gateway, wanted: set[tuple[str, str]]) -> Mapping[tuple[str,
     return {(user, name): token_id for user, name, token_id in found if (user, name) in wanted}
 
 
-def facts_of(row: Row, quota_per_usd: Decimal) -> TokenFacts:
+def facts_of(row: SourceToken, quota_per_usd: Decimal) -> TokenFacts:
     """Return what a row says; a column that is not there, or holds what cannot be, says nothing."""
     told: dict[str, object] = {}
     if row.status in _STATES:
@@ -127,5 +127,3 @@ def facts_of(row: Row, quota_per_usd: Decimal) -> TokenFacts:
         if whole is not None and whole >= 0:
             told |= {"budget": whole, "budget_spent": spent}
     return TokenFacts(**told)  # type: ignore[arg-type]
-
-

@@ -154,7 +154,7 @@ document.addEventListener("pointermove", (event) => {
 
 document.addEventListener("pointerdown", (event) => {
   const view = viewOf(event);
-  if (!view || event.button !== 0 || !view.chart.dataset.results) return;
+  if (!view || event.button !== 0) return;
   if (event.pointerType === "touch") {
     // A tap shows the figures; a drag scrolls the page. Narrowing by touch is in the table below.
     point(view, indexAt(view, event));
@@ -224,7 +224,7 @@ function upgrade(root) {
     box.setAttribute("aria-valuenow", "0");
     box.setAttribute("aria-valuetext", view.time.format(moment(view, 0)));
     const hint = view.chart.querySelector(".chart-hint");
-    if (hint && view.chart.dataset.results) {
+    if (hint) {
       hint.id = "chart-hint";
       box.setAttribute("aria-describedby", hint.id);
       hint.hidden = false;

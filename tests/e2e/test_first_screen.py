@@ -13,6 +13,7 @@ from tests.e2e.hands import Hand, middle
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
+
 @pytest.fixture
 def device(seat: Seat) -> Device:
     return seat.device

@@ -74,7 +74,7 @@ _LOOK = """
     for (let box = table.parentElement; box !== document.body; box = box.parentElement) {
       if (getComputedStyle(box).overflowX === "visible") continue;
       if (box.scrollWidth > box.clientWidth + 1) {
-        wrong.push(`${table.className} is hidden in ${box.className}: ${box.scrollWidth} of ${box.clientWidth}`);
+        wrong.push(`${table.className} is hidden in ${box.className}: ${box.scrollWidth}`);
       }
       break;
     }
@@ -126,8 +126,12 @@ def wide(gateway: Gateway, alice: User, settings: Any, tmp_path: Path) -> None:
     store(
         gateway,
         *rows,
-        event(created_at=now + timedelta(seconds=9), token=LONG, type=RecordType.REFUND, cost=Decimal("-1234.5")),
-        event(created_at=now + timedelta(seconds=7), token=LONG, type=RecordType.ADJUSTMENT, cost=Decimal(-1)),
+        event(
+            created_at=now + timedelta(seconds=9), token=LONG, type=RecordType.REFUND, cost=Decimal("-1234.5")
+        ),
+        event(
+            created_at=now + timedelta(seconds=7), token=LONG, type=RecordType.ADJUSTMENT, cost=Decimal(-1)
+        ),
     )
     ApiToken.objects.filter(name=LONG).update(
         rpm_limit=2,

@@ -182,6 +182,7 @@ def token_facts(metadata: Metadata) -> TokenFacts | None:
 
 def _usd(value: Decimal | None) -> Decimal | None:
     try:
-        return found if isinstance(value, Decimal) and (found := amount(value)) is not None and found >= 0 else None
+        found = amount(value)
     except RecordError:
         return None
+    return None if found is None or found < 0 else found

@@ -141,9 +141,8 @@ def _event(raw: bytes) -> UsageEvent:
     cost = amount(record.cost)
     if cost is not None:
         _check_sign(cost, kind)
-    token, facts = record.token, None
-    if isinstance(token, TokenSent):
-        token, facts = token.name, native_token.facts(token)
+    sent = record.token
+    token, facts = (sent.name, native_token.facts(sent)) if isinstance(sent, TokenSent) else (sent, None)
     quantities = None
     if (further := _further_quantities(record)) != _NO_QUANTITIES:
         named = zip(_FURTHER_QUANTITIES, further, strict=True)

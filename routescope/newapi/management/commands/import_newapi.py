@@ -106,7 +106,9 @@ class Command(BaseCommand):
             kept = tokens_import.run(source, gateway, quota_per_usd=quota_per_usd, now=timezone.now())
             self.stdout.write(f"{kept:,} tokens: status, models, group, expiry and budget taken over.")
         else:
-            self.stdout.write(f"No table {tokens_import.TABLE!r} that may be read: what tokens may do is unknown.")
+            self.stdout.write(
+                f"No table {tokens_import.TABLE!r} that may be read: what tokens may do is unknown."
+            )
 
     def _follow(
         self, dsn: str, gateway: Gateway, quota_per_usd: Decimal, interval: float, followed: Followed
