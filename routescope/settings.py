@@ -320,6 +320,8 @@ CONTENT_MAX_BYTES = env.integer("CONTENT_MAX_BYTES", 256 * 1024, minimum=1024)
 # Links of the operator's own; {model}, {type} and {platform} are filled in.
 PLAYGROUND_URL = env.text("PLAYGROUND_URL")
 API_REFERENCE_URL = env.text("API_REFERENCE_URL")
+# Whom people ask, such as for a higher limit: an e-mail address, or the https address of a page.
+SUPPORT_CONTACT = env.text("SUPPORT_CONTACT")
 
 # --- Read API --------------------------------------------------------------------------------------------
 

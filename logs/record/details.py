@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
+from typing import cast
 from uuid import UUID
 
 from django.db.models import Q
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django_stubs_ext import StrPromise
 
 from accounts.gateways import error_texts
-from accounts.models import User
+from accounts.models import ApiToken, User
 from accounts.staff.rights import may_read_content
 from logs.causes.judging import Verdict, verdict_on
 from logs.content import contents
 from logs.content.contents import Content
-from logs.models import Level, UsageRecord
+from logs.models import Cause, Level, UsageRecord
 from logs.models.events import COUNTS_READ, JSONObject
 from logs.pricing.quotes import PriceBook
 from logs.pricing.receipts import Receipt, receipt
@@ -25,11 +28,15 @@ from logs.record import tokens
 from logs.record.attempts import Attempt, timeline
 from logs.record.content_shown import ContentShown, shown
 from logs.record.support_note import note
+from routescope.data.ranges import MINUTE, floor
+from routescope.filters.address import Address
 
 CALLED = ("token__merged_into", "group__merged_into")
 """What a record's names are read from: see `Mergeable.called`."""
 _MOST_RELATED = 20
 _MOST_READ = 300
+_TOO_MANY = 429
+_AROUND = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,8 @@ class Details:
     ``related`` are the person's other records of the same request or task; ``net`` USD is what all of them
     charge together. ``counted`` are its counts as (label, number), ``how_counted`` says how they were read
     where that is worth a word, ``metadata`` are its further facts. ``error_note`` says what of the error's
-    message was not kept.
+    message was not kept. ``token_url`` is the token's page, over the time around the call; ``limits_url`` the
+    same where a rate limit refused it.
     """
 
     verdict: Verdict | None
@@ -53,6 +61,8 @@ class Details:
     how_counted: str
     metadata: JSONObject
     error_note: StrPromise | None = None
+    token_url: str = ""
+    limits_url: str = ""
 
 
 def of_one(user: User, record_id: UUID) -> tuple[UsageRecord, Details]:
@@ -95,8 +105,20 @@ def of(user: User, records: Sequence[UsageRecord]) -> dict[UUID, Details]:
             how_counted=tokens.how_read(record),
             metadata={key: value for key, value in (record.metadata or {}).items() if key != COUNTS_READ},
             error_note=error_texts.note(record.error_message),
+            token_url=(page := _token_url(record)),
+            limits_url=page if record.cause == Cause.RATE_LIMIT or record.http_status == _TOO_MANY else "",
         )
     return found
+
+
+def _token_url(record: UsageRecord) -> str:
+    """Return the page of the record's token, over the hour around it."""
+    token = cast("ApiToken | None", record.token)
+    if token is None:
+        return ""
+    minute = floor(record.created_at, MINUTE)
+    around = Address({"token": [token.called]}).between(minute - _AROUND, minute + _AROUND)
+    return around.of(reverse("usage-limits"))
 
 
 def _of_same_work(user: User, records: Sequence[UsageRecord]) -> list[UsageRecord]:

@@ -129,12 +129,18 @@ class Chart:
         if not self.is_by_minute:
             self.peaks_path = self._path(self.requests, lambda bucket: bucket.peak_rpm.value)
             self.token_peaks_path = self._path(self.tokens, lambda bucket: bucket.peak_tpm.value)
-        # The buckets that hold a minute over the RPM limit.
-        self.over_path = ""
+        # The buckets that hold a minute over a limit: their bars, and a mark under each.
+        self.over = [bucket for bucket in traffic.buckets if self._is_over(bucket)]
+        self.over_path = self.token_over_path = ""
         if rpm_limit is not None:
             self.over_path = self._path(
                 self.requests, lambda bucket: bucket.peak_rpm.value * (bucket.peak_rpm.value > rpm_limit)
             )
+        if tpm_limit is not None:
+            self.token_over_path = self._path(
+                self.tokens, lambda bucket: bucket.peak_tpm.value * (bucket.peak_tpm.value > tpm_limit)
+            )
+        self.over_marks = self._marks(self.over)
 
     @property
     def is_by_minute(self) -> bool:
@@ -239,6 +245,22 @@ class Chart:
                 for bucket in self.traffic.buckets
             ]
         }
+
+    def _is_over(self, bucket: Bucket) -> bool:
+        return (self.rpm_limit is not None and bucket.peak_rpm.value > self.rpm_limit) or (
+            self.tpm_limit is not None and bucket.peak_tpm.value > self.tpm_limit
+        )
+
+    def _marks(self, buckets: Sequence[Bucket]) -> str:
+        """Return a line along each run of buckets: drawn with square ends, it is seen however short."""
+        runs: list[list[int]] = []
+        for bucket in buckets:
+            index = self._index(bucket)
+            if runs and runs[-1][1] == index:
+                runs[-1][1] = index + 1
+            else:
+                runs.append([index, index + 1])
+        return "".join(f"M{first} 0H{end}" for first, end in runs)
 
     def _index(self, bucket: Bucket) -> int:
         return (bucket.start - self.start) // self.traffic.step

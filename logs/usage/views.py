@@ -29,9 +29,8 @@ from logs.listing.table import ListColumn, ListRow, columns_of_failures, rows_of
 from logs.models import UsageRecord
 from logs.record import details
 from logs.record.details import Details
-from logs.rollups import own_sums, token_limits, traffic
+from logs.rollups import own_sums, traffic
 from logs.rollups.own_sums import Totals
-from logs.rollups.own_tokens import own_tokens
 from logs.selection import lookback
 from logs.selection.chosen import Looked, Selection
 from logs.usage import compare, errors, not_found, unknown_id
@@ -171,39 +170,6 @@ def display(request: AuthenticatedRequest) -> HttpResponse:
     Display.of(request.user).chosen_in(request.POST).keep(request.user)
     query = QueryDict(request.POST.get("query", "")).urlencode()
     return redirect(f"{reverse('usage-results' if request.htmx else 'usage')}?{query}")
-
-
-@require_GET
-@login_required
-def limits(request: AuthenticatedRequest) -> HttpResponse:
-    """A token against its limits: the minutes over them, and the calls that crossed them."""
-    with snapshot():
-        filters = UsageFilter(request.GET, user=request.user)
-        token = filters.one_token
-        if token is None:
-            raise Http404
-        selection, now = filters.selection, filters.now
-        looked = lookback.newest(request.user, selection, token_limits.MOST_CALLS).looked
-        context = {
-            "filters": filters,
-            "address": filters.address,
-            "token": token,
-            "looked": looked,
-            "chart": chart_of(filters),
-            "minutes": token_limits.minutes_over(request.user, selection, token, now),
-            "crossings": token_limits.crossings(request.user, selection, token, now),
-            "page_path": reverse("usage"),
-        }
-    return render(request, "logs/limits.html", context)
-
-
-@require_GET
-@login_required
-def tokens(request: AuthenticatedRequest) -> HttpResponse:
-    """The person's API tokens with their limits, last use and spend."""
-    with snapshot():
-        context = {"tokens": own_tokens(request.user)}
-    return render(request, "logs/tokens.html", context)
 
 
 def _record(request: AuthenticatedRequest, record_id: UUID) -> dict[str, object]:

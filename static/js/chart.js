@@ -2,6 +2,7 @@
 //   <figure class="chart" data-url data-query data-results data-start data-step data-count data-zone>
 // data-url gives the figures of each bucket, fetched when first pointed at. A drag, or Shift with an arrow key and
 // Enter, asks data-results for the same view narrowed to that stretch; the server puts it into the address bar.
+// Without data-results it leads to data-page.
 
 const cache = new WeakMap();
 
@@ -123,12 +124,15 @@ function clear(view) {
 
 function narrow(view) {
   const [first, last] = view.from === null ? [view.at, view.at] : stretch(view);
-  const { query, results } = view.chart.dataset;
-  if (!results) return;
+  const { query, results, page } = view.chart.dataset;
   const asked = new URLSearchParams(query);
   const stamp = (index) => `${moment(view, index).toISOString().slice(0, 16)}Z`;
   asked.set("start", stamp(first));
   asked.set("end", stamp(last + 1));
+  if (!results) {
+    location.assign(`${page}?${asked}`);
+    return;
+  }
   htmx.ajax("GET", `${results}?${asked}`, { source: view.box, target: "#panel", swap: "outerHTML" });
 }
 
@@ -150,7 +154,7 @@ document.addEventListener("pointermove", (event) => {
 
 document.addEventListener("pointerdown", (event) => {
   const view = viewOf(event);
-  if (!view || event.button !== 0 || !view.chart.dataset.results) return;
+  if (!view || event.button !== 0) return;
   if (event.pointerType === "touch") {
     // A tap shows the figures; a drag scrolls the page. Narrowing by touch is in the table below.
     point(view, indexAt(view, event));
@@ -220,7 +224,7 @@ function upgrade(root) {
     box.setAttribute("aria-valuenow", "0");
     box.setAttribute("aria-valuetext", view.time.format(moment(view, 0)));
     const hint = view.chart.querySelector(".chart-hint");
-    if (hint && view.chart.dataset.results) {
+    if (hint) {
       hint.id = "chart-hint";
       box.setAttribute("aria-describedby", hint.id);
       hint.hidden = false;
