@@ -57,4 +57,20 @@ class Migration(migrations.Migration):
             _BACK,
             state_operations=[_model(name, table) for name, table in _TABLES.items()],
         ),
+        migrations.AddIndex(
+            model_name="asynctask",
+            index=models.Index(
+                condition=models.Q(("status__in", ["failed", "moderated", "expired"])),
+                fields=["user", "id"],
+                name="asynctask_failed",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="asynctask",
+            index=models.Index(
+                condition=models.Q(("status__in", ["queued", "running", "unknown"])),
+                fields=["user", "id"],
+                name="asynctask_open",
+            ),
+        ),
     ]

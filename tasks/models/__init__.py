@@ -4,8 +4,11 @@ from tasks.models.hooks import EarlyReport, EarlyWebhook, Hint, WebhookDelivery
 from tasks.models.providers import HostHealth, Provider, ProviderCredential
 from tasks.models.sums import TaskDay, TaskDayFolded, TaskHour, TaskHourFolded, TaskSumPending
 from tasks.models.tasks import (
+    FAILED_STATUSES,
+    MADE_STATUSES,
     MAX_ID_BYTES,
     OPEN_STATUSES,
+    STATUS_MARKS,
     UNSUCCESSFUL_STATUSES,
     AsyncTask,
     EventKind,
@@ -16,8 +19,11 @@ from tasks.models.tasks import (
 )
 
 __all__ = [
+    "FAILED_STATUSES",
+    "MADE_STATUSES",
     "MAX_ID_BYTES",
     "OPEN_STATUSES",
+    "STATUS_MARKS",
     "UNSUCCESSFUL_STATUSES",
     "AsyncTask",
     "EarlyReport",

@@ -7,7 +7,9 @@ from the tasks. The three parts never overlap, so their counts add up to the tas
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 from django.db.models import Sum
@@ -15,7 +17,7 @@ from django.db.models import Sum
 from accounts.models import User
 from routescope.data.ids import first_id, moment_of
 from routescope.data.keyset import Cursor
-from routescope.data.ranges import HOUR, TimeRange, cover, floor
+from routescope.data.ranges import HOUR, cover, floor
 from tasks.models import TaskDay, TaskHour
 from tasks.sums.chosen import Selection
 
@@ -52,34 +54,65 @@ def by_status(user: User, selection: Selection) -> dict[str, int]:
         return {status: count for status, count in cursor.fetchall() if count}
 
 
-def hours_holding(user: User, selection: Selection, cursor: Cursor, limit: int) -> list[TimeRange]:
-    """Return the hours, nearest to the cursor first, that hold the next ``limit`` tasks of a selection.
+def ids(user: User, selection: Selection, cursor: Cursor, limit: int) -> list[UUID]:
+    """Return the ids of at most ``limit`` of the user's tasks in a selection, nearest to the cursor first.
 
-    A page of something rare reads the tasks of these hours and no others. Adjacent hours come as one range.
+    The tasks of hours that hold any are read, and no others: a lateral join on purpose, since conditions
+    joined by OR would have the planner walk the index through what lies between.
     """
+    stretches = _hours_holding(user, selection, cursor, limit)
+    if not stretches:
+        return []
+    chosen = selection.chosen_values
+    edge = ""
+    if bound := cursor.newer or cursor.older:
+        edge = f" AND id {'>' if cursor.newer else '<'} %(edge)s"
+    order = "id" if cursor.newer else "id DESC"
+    held = "".join(f" AND {column} = ANY(%({column})s)" for column, _ in chosen)
+    with connection.cursor() as database:
+        database.execute(
+            "SELECT found.id FROM unnest(%(firsts)s::uuid[], %(lasts)s::uuid[]) AS hour (first, last)"  # noqa: S608
+            " CROSS JOIN LATERAL (SELECT id FROM tasks_asynctask WHERE user_id = ANY(%(users)s)"
+            f" AND id >= hour.first AND id < hour.last{edge}{held} ORDER BY {order} LIMIT %(limit)s) AS found"
+            f" ORDER BY {order} LIMIT %(limit)s",
+            {
+                "firsts": [first_id(start) for start, _ in stretches],
+                "lasts": [first_id(end) for _, end in stretches],
+                "users": list(user.ids),
+                "edge": bound,
+                "limit": limit,
+                **{column: list(values) for column, values in chosen},
+            },
+        )
+        return [identifier for (identifier,) in database.fetchall()]
+
+
+def _hours_holding(
+    user: User, selection: Selection, cursor: Cursor, limit: int
+) -> list[tuple[datetime, datetime]]:
+    """Return the hours, nearest to the cursor first, that hold the next ``limit`` tasks of a selection."""
     rows = TaskHour.objects.filter(selection.dimensions, user_id__in=user.ids)
-    if selection.chosen.start is not None:
-        rows = rows.filter(start__gte=floor(selection.chosen.start, HOUR))
-    if selection.chosen.end is not None:
-        rows = rows.filter(start__lt=selection.chosen.end)
+    start, end = selection.chosen.start, selection.chosen.end
+    if start is not None:
+        rows = rows.filter(start__gte=floor(start, HOUR))
+    if end is not None:
+        rows = rows.filter(start__lt=end)
     if cursor.newer:
         rows = rows.filter(start__gte=floor(moment_of(cursor.newer), HOUR)).order_by("start")
     else:
         if cursor.older:
             rows = rows.filter(start__lte=moment_of(cursor.older))
         rows = rows.order_by("-start")
-    # The first hour may lie partly behind the cursor, and the last partly outside the range.
     held = rows.values("start").annotate(held=Sum("tasks")).filter(held__gt=0)
-    stretches: list[TimeRange] = []
-    for start in held.values_list("start", flat=True)[: limit + 2]:
-        end = start + HOUR
-        if stretches and stretches[-1].start == end:
-            stretches[-1] = TimeRange(start, stretches[-1].end)
-        elif stretches and stretches[-1].end == start:
-            stretches[-1] = TimeRange(stretches[-1].start, end)
-        else:
-            stretches.append(TimeRange(start, end))
-    return [stretch.clipped(selection.chosen) for stretch in stretches]
+    hours: list[tuple[datetime, datetime]] = []
+    found = 0
+    for hour, tasks in held.values_list("start", "held")[: limit + 1]:
+        hours.append((max(hour, start) if start else hour, min(hour + HOUR, end) if end else hour + HOUR))
+        # Of the first hour some may lie behind the cursor or outside the range: it counts for none.
+        found += tasks if len(hours) > 1 else 0
+        if found >= limit:
+            break
+    return hours
 
 
 def seen(user: User, *columns: str) -> Iterable[tuple[Any, ...]]:
