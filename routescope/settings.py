@@ -344,6 +344,8 @@ ENCRYPTION_KEYS = [*env.words("ENCRYPTION_KEYS"), SECRET_KEY]
 # Networks (10.1.0.0/16), addresses or host names, each with or without :port, that requests may go to
 # although they are not public.
 OUTBOUND_ALLOWED = env.words("OUTBOUND_ALLOWED")
+# Where the demo's development provider serves what the demo's tasks made: `up` says where it runs.
+DEMO_PROVIDER_URL = env.text("DEMO_PROVIDER_URL", "https://media.example.com").rstrip("/")
 
 # --- Logs ------------------------------------------------------------------------------------------------
 

@@ -116,7 +116,7 @@ document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
   const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
   if (event.key === "Escape" && typing?.closest(".search-id")) typing.blur();
-  if (typing || document.querySelector("details.menu[open], :popover-open")) return;
+  if (typing || document.querySelector("details.menu[open], :popover-open, dialog[open]")) return;
   if (event.key === "/") {
     const box = document.querySelector(".search-id input");
     if (!box) return;

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
+from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.views.decorators.clickjacking import xframe_options_sameorigin
@@ -140,19 +141,25 @@ def task_detail(request: AuthenticatedRequest, task_id: UUID) -> HttpResponse:
 @login_required
 @xframe_options_sameorigin
 def task_media(request: AuthenticatedRequest, task_id: UUID) -> HttpResponse:
-    """What a task made, as a page to be framed: it may load exactly these media, and run or send nothing.
+    """What a task made, or one ``piece`` of it, as a page to be framed.
 
-    The page of the console itself never loads anything from a provider: its policy forbids it.
+    It may load exactly these media, and run nothing but our own script, without an origin. The page of the
+    console itself never loads anything from a provider: its policy forbids it.
     """
     found = _own(request, task_id)
     media = presentation.details_of(found, catalogue(), request.user).media
-    response = render(request, "tasks/media.html", {"task": found, "media": media})
-    sources = " ".join(sorted({_source(piece.url) for piece in media})) or "'none'"
+    piece = request.GET.get("piece")
+    media = [one for number, one in enumerate(media, 1) if piece in (None, str(number))]
     own = f"{request.scheme}://{request.get_host()}"
+    script = request.build_absolute_uri(static("js/media-frame.js"))
+    response = render(request, "tasks/media.html", {"task": found, "media": media, "script": script})
+    urls = [url for one in media for url in (one.url, one.poster) if url]
+    sources = " ".join(sorted({_source(url) for url in urls})) or "'none'"
     # A sandboxed page has no origin of its own, so 'self' would not name ours.
     response["Content-Security-Policy"] = (
-        f"default-src 'none'; img-src {sources}; media-src {sources}; style-src {own};"
-        " sandbox; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+        f"default-src 'none'; img-src {sources}; media-src {sources}; connect-src {sources};"
+        f" script-src {script}; style-src {own}; sandbox allow-scripts allow-downloads allow-popups"
+        " allow-popups-to-escape-sandbox; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     )
     response["Referrer-Policy"] = "no-referrer"
     return response
