@@ -24,7 +24,9 @@ from logs.pricing.receipts import Receipt, receipt
 from logs.record import tokens
 from logs.record.attempts import Attempt, timeline
 from logs.record.content_shown import ContentShown, shown
+from logs.record.ordered import ordered
 from logs.record.support_note import note
+from routescope.contracts import work_done
 
 CALLED = ("token__merged_into", "group__merged_into")
 """What a record's names are read from: see `Mergeable.called`."""
@@ -53,6 +55,8 @@ class Details:
     how_counted: str
     metadata: JSONObject
     error_note: StrPromise | None = None
+    ordered: str = ""
+    """What was ordered, in words, where that is counted in no tokens."""
 
 
 def of_one(user: User, record_id: UUID) -> tuple[UsageRecord, Details]:
@@ -72,6 +76,7 @@ def of(user: User, records: Sequence[UsageRecord]) -> dict[UUID, Details]:
     for owner in owners - withheld:
         loaded |= contents.load(owner, [record.pk for record in kept if record.user_id == owner])
     others = _of_same_work(user, records)
+    orders = _orders(user, records)
     found = {}
     for record in records:
         verdict = verdict_on(record)
@@ -90,13 +95,22 @@ def of(user: User, records: Sequence[UsageRecord]) -> dict[UUID, Details]:
             attempts=timeline(record.attempts),
             related=related,
             net=sum((one.cost for one in (record, *related) if one.cost is not None), Decimal(0)),
-            note=note(record, verdict),
+            note=note(record, verdict, orders[record.id]),
             counted=tokens.counted(record),
             how_counted=tokens.how_read(record),
             metadata={key: value for key, value in (record.metadata or {}).items() if key != COUNTS_READ},
             error_note=error_texts.note(record.error_message),
+            ordered=orders[record.id],
         )
     return found
+
+
+def _orders(user: User, records: Sequence[UsageRecord]) -> dict[UUID, str]:
+    """Return what each record ordered that is counted in no tokens; what it does not say, its task does."""
+    bare = [one for one in records if one.is_request and not one.input_tokens and not one.output_tokens]
+    found = {one.id: ordered(one.image_count, one.quantities, one.lines) for one in bare}
+    told = work_done.described(user, {one.task_id for one in bare if one.task_id and not found[one.id]})
+    return {one.id: found.get(one.id) or told.get(one.task_id or "", "") for one in records}
 
 
 def _of_same_work(user: User, records: Sequence[UsageRecord]) -> list[UsageRecord]:

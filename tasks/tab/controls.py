@@ -91,7 +91,9 @@ class StatusFigures:
                 STATUS_MARKS.get(status, "neutral"),
                 count,
                 Decimal(count) / total if total else None,
-                address.without("status") if chosen == (status.value,) else address.with_(status=status.value),
+                address.without("status")
+                if chosen == (status.value,)
+                else address.with_(status=status.value),
                 status.value in chosen,
             )
             for status in _IN_ORDER

@@ -109,7 +109,7 @@ class TaskFilter(RangeFilterSet):
         return self.selection.dimensions
 
     @property
-    def order(self) -> str:
+    def ordered_by(self) -> str:
         """The order of the list, where it is not newest first."""
         self.form.is_valid()
         return str(self.form.cleaned_data.get("order") or "")
@@ -117,7 +117,7 @@ class TaskFilter(RangeFilterSet):
     @property
     def is_by_attention(self) -> bool:
         """Whether what failed and what runs comes first."""
-        return self.order == ATTENTION
+        return self.ordered_by == ATTENTION
 
     def _ids(self, name: str, known: Names) -> tuple[int, ...]:
         names = _storable(self.form.cleaned_data.get(name))

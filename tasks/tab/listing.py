@@ -28,7 +28,7 @@ PARTS: tuple[tuple[TaskStatus, ...], ...] = (
 _BULKY = ("result", "poll_url", "poll_parameters")
 _LAST = UUID(int=0)
 # Of what a task made, a list says how much of each kind: the result itself may be large.
-_KINDS_MADE = RawSQL(
+KINDS_MADE = RawSQL(
     "jsonb_path_query_array(tasks_asynctask.result, '$[*].kind')", [], output_field=JSONField()
 )
 
@@ -133,7 +133,7 @@ def page(scope: AsyncTaskQuerySet[AsyncTask], conditions: Q, cursor: Cursor, siz
 def of_one_id(user: User, identifier: str) -> list[AsyncTask]:
     """Return the user's tasks that carry an ID, as those that one request submitted do, newest first."""
     mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(user)
-    tasks = mine.of_one_id(identifier).annotate(kinds_made=_KINDS_MADE)
+    tasks = mine.of_one_id(identifier).annotate(kinds_made=KINDS_MADE)
     return list(named(tasks).select_related("group__merged_into", "gateway"))
 
 
@@ -145,9 +145,7 @@ def of_ids(user: User, ids: Iterable[UUID]) -> list[AsyncTask]:
 
 def _listed(tasks: AsyncTaskQuerySet[AsyncTask]) -> AsyncTaskQuerySet[AsyncTask]:
     """Join the names that a list shows, and leave out what only the task's own page does."""
-    return (
-        named(tasks).select_related("group__merged_into").defer(*_BULKY).annotate(kinds_made=_KINDS_MADE)
-    )
+    return named(tasks).select_related("group__merged_into").defer(*_BULKY).annotate(kinds_made=KINDS_MADE)
 
 
 def named(tasks: AsyncTaskQuerySet[AsyncTask]) -> AsyncTaskQuerySet[AsyncTask]:

@@ -5,7 +5,6 @@ Each value is a text, so that a template has but to place it.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -15,7 +14,6 @@ from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
-from django.utils.translation import ngettext
 from django_stubs_ext import StrPromise
 
 from routescope.filters.address import Address
@@ -24,6 +22,7 @@ from tasks.models import AsyncTask, TaskStatus
 from tasks.outcomes.causes import TaskCause, verdict_on
 from tasks.providers.catalogue import Catalogue
 from tasks.tab import listing
+from tasks.tab.made import in_words
 from tasks.tab.presentation import Details
 
 _MOST_LETTERS = 160
@@ -102,7 +101,7 @@ def _outcome(task: AsyncTask, shown: Context) -> str:
         )
     if task.status != TaskStatus.SUCCEEDED and (said := _reason(task)):
         return format_html('<span class="reason" title="{}">{}</span>', said, said)
-    made = ", ".join(_counted(kind, count) for kind, count in Counter(task.kinds_made or ()).items())
+    made = in_words(task.kinds_made)
     if made and task.result_expires_at and task.result_expires_at <= timezone.now():
         return _("%(made)s, expired") % {"made": made}
     return made
@@ -111,17 +110,6 @@ def _outcome(task: AsyncTask, shown: Context) -> str:
 def _reason(task: AsyncTask) -> str:
     said = " ".join((task.failure_message or task.failure_code).split())
     return said if len(said) <= _MOST_LETTERS else f"{said[: _MOST_LETTERS - 1]}…"
-
-
-def _counted(kind: str, count: int) -> str:
-    words = {
-        "image": ngettext("%(n)s image", "%(n)s images", count),
-        "video": ngettext("%(n)s video", "%(n)s videos", count),
-        "audio": ngettext("%(n)s audio file", "%(n)s audio files", count),
-        "text": ngettext("text", "%(n)s texts", count),
-        "json": _("data"),
-    }
-    return words.get(kind, ngettext("%(n)s file", "%(n)s files", count)) % {"n": formatting.exact(count)}
 
 
 def _cost(task: AsyncTask, shown: Context) -> str:

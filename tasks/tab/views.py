@@ -256,11 +256,17 @@ class TaskTab(Tab):
 
     @property
     def older_query(self) -> Address:
-        return _in_part(self.address.at(Cursor(older=self.page.older)), self.page.older_part if isinstance(self.page, PartPage) else 0)
+        return _in_part(
+            self.address.at(Cursor(older=self.page.older)),
+            self.page.older_part if isinstance(self.page, PartPage) else 0,
+        )
 
     @property
     def newer_query(self) -> Address:
-        return _in_part(self.address.at(Cursor(newer=self.page.newer)), self.page.newer_part if isinstance(self.page, PartPage) else 0)
+        return _in_part(
+            self.address.at(Cursor(newer=self.page.newer)),
+            self.page.newer_part if isinstance(self.page, PartPage) else 0,
+        )
 
 
 def task_tab(user: User, query: QueryDict) -> TaskTab:
