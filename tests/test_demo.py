@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from django.conf import settings
 
 from logs.causes.judging import judge
 from logs.ingest.formats import native

@@ -1,4 +1,4 @@
-"""What a call ordered that is counted in no tokens: pictures, seconds, characters, or pieces as they were billed."""
+"""What a call ordered that is counted in no tokens: pictures, seconds, characters, or pieces as billed."""
 
 from __future__ import annotations
 

@@ -44,13 +44,16 @@ def note(record: UsageRecord, verdict: Verdict | None, ordered: str = "") -> str
         (_("Endpoint"), record.endpoint),
         (_("Provider"), record.provider),
         (_("Duration"), formatting.duration(record.duration_ms) if record.duration_ms is not None else None),
-        (_("Ordered"), ordered)
-        if ordered
-        else (_("Tokens"), f"{formatting.exact(record.input_tokens)} › {formatting.exact(record.output_tokens)}"),
+        (_("Ordered"), ordered),
+        (_("Tokens"), None if ordered else _tokens(record)),
         (_("Cost"), _cost(record)),
         (_("Link"), settings.BASE_URL + record.permalink),
     ]  # fmt: skip
     return "\n".join(f"{label}: {redacted(value)}" for label, value in lines if value)
+
+
+def _tokens(record: UsageRecord) -> str:
+    return f"{formatting.exact(record.input_tokens)} › {formatting.exact(record.output_tokens)}"
 
 
 def _cost(record: UsageRecord) -> str:

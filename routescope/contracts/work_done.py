@@ -1,7 +1,7 @@
 """What an async task is for, as other apps may say it in a word beside the call that submitted it.
 
-Usage records and tasks do not know each other's models. The app that keeps the tasks registers itself here when
-it starts; whoever has but a task's ID asks here.
+Usage records and tasks do not know each other's models. The app that keeps the tasks registers itself here
+when it starts; whoever has but a task's ID asks here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A short film, made by hand: MP4 with H.264 of which every macroblock is either new and uncompressed, or kept.
+"""A short film, made by hand: MP4 with H.264 in which a macroblock is new and uncompressed, or kept.
 
 That is all a decoder needs (ITU-T H.264, 7.3 and 8.3.5: I_PCM and P_Skip), and all that an encoder of sixty
 lines can do. A disc moves over a ground that stands still, so few macroblocks are new in each frame.
@@ -61,7 +61,7 @@ def _unit(head: int, payload: bytes) -> bytes:
 
 
 def _parameters() -> tuple[bytes, bytes]:
-    """Return the sequence's and the picture's parameter set: baseline, frames in their order, no deblocking."""
+    """Return both parameter sets: baseline profile, frames in their order, no deblocking."""
     sequence = _Bits().u(8, 66).u(8, 0xC0).u(8, 30).ue(0, 0, 2, 1).u(1, 0)
     sequence.ue(_ACROSS - 1, _DOWN - 1).u(1, 1).u(1, 1).u(1, 0).u(1, 0)
     picture = _Bits().ue(0, 0).u(2, 0).ue(0, 0, 0).u(3, 0).ue(0, 0, 0).u(3, 0b100)

@@ -185,8 +185,6 @@ class AsyncTask(models.Model):
 
     platform_name: str
     """The platform's real name, where ``presentation.attach_names`` has put it."""
-    kinds_made: list[str] | None
-    """The kind of each piece that it made, where ``listing`` has read it."""
 
     class Meta:
         verbose_name = _("task")

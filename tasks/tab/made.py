@@ -25,7 +25,10 @@ def described(user: User, task_ids: Iterable[str]) -> Mapping[str, str]:
     wanted = {kept(one): one for one in task_ids}
     mine = AsyncTask.objects.visible_to(user).filter(task_id__in=wanted)
     rows = mine.annotate(kinds_made=listing.KINDS_MADE).only("task_id", "type")
-    return {wanted[task.task_id]: in_words(task.kinds_made) or str(task.get_type_display()) for task in rows}
+    return {
+        wanted[task.task_id]: in_words(getattr(task, "kinds_made", None)) or str(task.get_type_display())
+        for task in rows
+    }
 
 
 def _counted(kind: str, count: int) -> str:

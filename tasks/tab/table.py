@@ -68,7 +68,7 @@ def _type(task: AsyncTask, shown: Context) -> str:
     return shown.way("type", task.type, task.get_type_display())
 
 
-def _named(name: str, called: str | None, shown: Context) -> str:
+def _named(name: str, called: str, shown: Context) -> str:
     return shown.way(name, called, called) if called else formatting.UNKNOWN
 
 
@@ -94,14 +94,15 @@ def _outcome(task: AsyncTask, shown: Context) -> str:
         if task.progress is None:
             return format_html('<span class="muted">{}</span>', formatting.UNKNOWN)
         return format_html(
-            '<span class="task-progress"><progress max="100" value="{}" aria-label="{}"></progress> {}%</span>',
+            '<span class="task-progress"><progress max="100" value="{}" aria-label="{}"></progress>'
+            " {}%</span>",
             task.progress,
             _("Progress"),
             task.progress,
         )
     if task.status != TaskStatus.SUCCEEDED and (said := _reason(task)):
         return format_html('<span class="reason" title="{}">{}</span>', said, said)
-    made = in_words(task.kinds_made)
+    made = in_words(getattr(task, "kinds_made", None))
     if made and task.result_expires_at and task.result_expires_at <= timezone.now():
         return _("%(made)s, expired") % {"made": made}
     return made
@@ -136,13 +137,19 @@ COLUMNS: Mapping[str, TaskColumn] = {
     "platform": TaskColumn(_l("Platform"), "c-platform", _platform),
     "type": TaskColumn(_l("Type"), "c-type", _type),
     "model": TaskColumn(
-        _l("Model"), "c-model", lambda task, shown: _named("model", task.model and task.model.name, shown)
+        _l("Model"),
+        "c-model",
+        lambda task, shown: _named("model", task.model.name if task.model else "", shown),
     ),
     "token": TaskColumn(
-        _l("Token"), "c-token", lambda task, shown: _named("token", task.token and task.token.called, shown)
+        _l("Token"),
+        "c-token",
+        lambda task, shown: _named("token", task.token.called if task.token else "", shown),
     ),
     "group": TaskColumn(
-        _l("Group"), "c-group", lambda task, shown: _named("group", task.group and task.group.called, shown)
+        _l("Group"),
+        "c-group",
+        lambda task, shown: _named("group", task.group.called if task.group else "", shown),
     ),
     "status": TaskColumn(_l("Status"), "c-status", _status, moves=True),
     "outcome": TaskColumn(
