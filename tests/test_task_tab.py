@@ -151,7 +151,10 @@ def test_a_result_is_shown_in_a_sandbox_that_may_load_it_and_nothing_else(
     assert '<iframe class="media-frame' in page and "<img" not in page
     frame = alice_client.get(f"{PAGE}{task.pk}/media/")
     policy = frame["Content-Security-Policy"]
-    assert "img-src https://cdn.example;" in policy and "sandbox" in policy and "script-src" not in policy
+    assert "img-src https://cdn.example;" in policy and "sandbox allow-scripts" in policy
+    # No script but our own, and none of them with an origin.
+    assert "script-src http://testserver/static/js/media-frame.js;" in policy
+    assert "allow-same-origin" not in policy and "allow-same-origin" not in page
     assert frame["Referrer-Policy"] == "no-referrer" and frame["X-Frame-Options"] == "SAMEORIGIN"
     assert frame.content.decode().count("<img") == 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 from django.db.models import JSONField, Q
@@ -133,8 +134,8 @@ def page(scope: AsyncTaskQuerySet[AsyncTask], conditions: Q, cursor: Cursor, siz
 def of_one_id(user: User, identifier: str) -> list[AsyncTask]:
     """Return the user's tasks that carry an ID, as those that one request submitted do, newest first."""
     mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(user)
-    tasks = mine.of_one_id(identifier).annotate(kinds_made=KINDS_MADE)
-    return list(named(tasks).select_related("group__merged_into", "gateway"))
+    tasks = named(mine.of_one_id(identifier)).select_related("group__merged_into", "gateway")
+    return list(tasks.annotate(kinds_made=KINDS_MADE))
 
 
 def of_ids(user: User, ids: Iterable[UUID]) -> list[AsyncTask]:
@@ -143,7 +144,7 @@ def of_ids(user: User, ids: Iterable[UUID]) -> list[AsyncTask]:
     return list(_listed(mine.filter(pk__in=list(ids))).order_by("-id"))
 
 
-def _listed(tasks: AsyncTaskQuerySet[AsyncTask]) -> AsyncTaskQuerySet[AsyncTask]:
+def _listed(tasks: AsyncTaskQuerySet[AsyncTask]) -> AsyncTaskQuerySet[Any]:
     """Join the names that a list shows, and leave out what only the task's own page does."""
     return named(tasks).select_related("group__merged_into").defer(*_BULKY).annotate(kinds_made=KINDS_MADE)
 

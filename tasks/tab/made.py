@@ -15,9 +15,10 @@ from tasks.models import AsyncTask
 from tasks.tab import listing
 
 
-def in_words(kinds: Iterable[str] | None) -> str:
-    """Return the kinds of pieces counted: "4 images", "1 video, 1 image"."""
-    return ", ".join(_counted(str(kind), count) for kind, count in Counter(kinds or ()).items())
+def words_of(task: AsyncTask) -> str:
+    """Return what a task made, by kind: "4 images", "1 video, 1 image". `listing` has read the kinds."""
+    kinds: Iterable[object] = getattr(task, "kinds_made", None) or ()
+    return ", ".join(_counted(kind, count) for kind, count in Counter(map(str, kinds)).items())
 
 
 def described(user: User, task_ids: Iterable[str]) -> Mapping[str, str]:
@@ -25,10 +26,7 @@ def described(user: User, task_ids: Iterable[str]) -> Mapping[str, str]:
     wanted = {kept(one): one for one in task_ids}
     mine = AsyncTask.objects.visible_to(user).filter(task_id__in=wanted)
     rows = mine.annotate(kinds_made=listing.KINDS_MADE).only("task_id", "type")
-    return {
-        wanted[task.task_id]: in_words(getattr(task, "kinds_made", None)) or str(task.get_type_display())
-        for task in rows
-    }
+    return {wanted[task.task_id]: words_of(task) or str(task.get_type_display()) for task in rows}
 
 
 def _counted(kind: str, count: int) -> str:

@@ -22,7 +22,7 @@ from tasks.models import AsyncTask, TaskStatus
 from tasks.outcomes.causes import TaskCause, verdict_on
 from tasks.providers.catalogue import Catalogue
 from tasks.tab import listing
-from tasks.tab.made import in_words
+from tasks.tab.made import words_of
 from tasks.tab.presentation import Details
 
 _MOST_LETTERS = 160
@@ -68,6 +68,18 @@ def _type(task: AsyncTask, shown: Context) -> str:
     return shown.way("type", task.type, task.get_type_display())
 
 
+def _model(task: AsyncTask, shown: Context) -> str:
+    return _named("model", task.model.name if task.model else "", shown)
+
+
+def _token(task: AsyncTask, shown: Context) -> str:
+    return _named("token", task.token.called if task.token else "", shown)
+
+
+def _group(task: AsyncTask, shown: Context) -> str:
+    return _named("group", task.group.called if task.group else "", shown)
+
+
 def _named(name: str, called: str, shown: Context) -> str:
     return shown.way(name, called, called) if called else formatting.UNKNOWN
 
@@ -102,7 +114,7 @@ def _outcome(task: AsyncTask, shown: Context) -> str:
         )
     if task.status != TaskStatus.SUCCEEDED and (said := _reason(task)):
         return format_html('<span class="reason" title="{}">{}</span>', said, said)
-    made = in_words(getattr(task, "kinds_made", None))
+    made = words_of(task)
     if made and task.result_expires_at and task.result_expires_at <= timezone.now():
         return _("%(made)s, expired") % {"made": made}
     return made
@@ -136,21 +148,9 @@ def _expiry(task: AsyncTask, shown: Context) -> str:
 COLUMNS: Mapping[str, TaskColumn] = {
     "platform": TaskColumn(_l("Platform"), "c-platform", _platform),
     "type": TaskColumn(_l("Type"), "c-type", _type),
-    "model": TaskColumn(
-        _l("Model"),
-        "c-model",
-        lambda task, shown: _named("model", task.model.name if task.model else "", shown),
-    ),
-    "token": TaskColumn(
-        _l("Token"),
-        "c-token",
-        lambda task, shown: _named("token", task.token.called if task.token else "", shown),
-    ),
-    "group": TaskColumn(
-        _l("Group"),
-        "c-group",
-        lambda task, shown: _named("group", task.group.called if task.group else "", shown),
-    ),
+    "model": TaskColumn(_l("Model"), "c-model", _model),
+    "token": TaskColumn(_l("Token"), "c-token", _token),
+    "group": TaskColumn(_l("Group"), "c-group", _group),
     "status": TaskColumn(_l("Status"), "c-status", _status, moves=True),
     "outcome": TaskColumn(
         _l("Progress, reason or result"), "c-outcome", _outcome, moves=True, heading=_l("Outcome")

@@ -71,7 +71,7 @@ def tasks_results(request: AuthenticatedRequest) -> HttpResponse:
 def live(request: AuthenticatedRequest) -> HttpResponse:
     """The cells that change of the open tasks in a list (``?id=`` each), and a poller for those still open.
 
-    The poller that comes back without open tasks does not ask again. Where one has ended, the counts come too.
+    The poller that comes back without open tasks does not ask again. Where one has ended, so come the counts.
     """
     known = catalogue()
     filters = TaskFilter(request.GET, user=request.user, catalogue=known)
