@@ -11,11 +11,11 @@ import re
 import struct
 from functools import lru_cache
 
-WIDTH, HEIGHT = 320, 192
-FRAMES, RATE = 30, 12
+WIDTH, HEIGHT = 512, 288
+FRAMES, RATE = 24, 10
 """Of the film, and of them in a second."""
 _ACROSS, _DOWN = WIDTH // 16, HEIGHT // 16
-_RADIUS = 26
+_RADIUS = 40
 _I_PCM, _OF_P_SLICES = 25, 5
 _LIKE_START_CODE = re.compile(rb"\x00\x00(?=[\x00-\x03])")
 
@@ -111,7 +111,7 @@ def _block(place: int, tint: int, middle: tuple[float, float] | None) -> bytes:
 
 @lru_cache(maxsize=16)
 def film(number: int) -> bytes:
-    """Return a film of two seconds and a half, another for each number."""
+    """Return a film of some two seconds, another for each number."""
     samples: list[bytes] = []
     covered: set[int] = set(range(_ACROSS * _DOWN))
     for frame in range(FRAMES):

@@ -25,7 +25,7 @@ from tasks.tab import listing
 from tasks.tab.made import words_of
 from tasks.tab.presentation import Details
 
-_MOST_LETTERS = 160
+_MOST_LETTERS = 140
 """Of a failure's reason in a list: the details have the whole."""
 
 
@@ -37,14 +37,17 @@ class Context:
     catalogue: Catalogue
     _ways: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def way(self, name: str, value: str, text: str) -> str:
+    def way(self, name: str, value: str, text: str, looks: str = "", title: str = "") -> SafeString:
         """Return a value as a link that narrows the list to it; as text where it is narrowed already."""
-        if not value or value in self.address.all(name):
-            return text
+        said = format_html(' title="{}"', title) if title else ""
+        if value in self.address.all(name):
+            return format_html('<span class="{}"{}>{}</span>', looks, said, text)
         key = (name, value)
         if key not in self._ways:
             self._ways[key] = str(self.address.with_(**{name: value}))
-        return format_html('<a class="by" href="{}">{}</a>', self._ways[key], text)
+        return format_html(
+            '<a class="{}" href="{}"{}>{}</a>', f"by {looks}".strip(), self._ways[key], said, text
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +94,14 @@ def _status(task: AsyncTask, shown: Context) -> str:
     if verdict and verdict.cause is not TaskCause.UNKNOWN:
         word = f"{word} · {verdict.cause.label}"
     title = _("The provider says: %(word)s") % {"word": task.provider_status} if task.provider_status else ""
-    span = format_html(
-        '<span class="status status-{}"{}>{}</span>',
-        task.mark,
-        format_html(' title="{}"', title) if title else "",
-        word,
-    )
-    return shown.way("status", task.status, span)
+    return shown.way("status", task.status, word, f"status status-{task.mark}", title)
 
 
 def _outcome(task: AsyncTask, shown: Context) -> str:
     """Return how far it is, why it failed, or what it made: in a few words."""
     if not task.is_final:
         if task.progress is None:
-            return format_html('<span class="muted">{}</span>', formatting.UNKNOWN)
+            return ""
         return format_html(
             '<span class="task-progress"><progress max="100" value="{}" aria-label="{}"></progress>'
             " {}%</span>",
@@ -113,7 +110,7 @@ def _outcome(task: AsyncTask, shown: Context) -> str:
             task.progress,
         )
     if task.status != TaskStatus.SUCCEEDED and (said := _reason(task)):
-        return format_html('<span class="reason" title="{}">{}</span>', said, said)
+        return said
     made = words_of(task)
     if made and task.result_expires_at and task.result_expires_at <= timezone.now():
         return _("%(made)s, expired") % {"made": made}
