@@ -116,7 +116,9 @@ def test_a_poll_without_news_adds_nothing(alice: User, gateway: Gateway) -> None
 
 def test_each_count_leads_to_as_many_tasks(alice: User, alice_client: Client, mixed: list[AsyncTask]) -> None:
     page = alice_client.get(PAGE, {"range": "all", "platform": "runway"}).content.decode()
-    found = re.findall(r'id="count-(\w+)" href="/records/tasks/([^"]+)".*?data-value="(\d+)"', page)
+    found = re.findall(
+        r'id="count-(\w+)" href="/records/tasks/([^"]+)".*?data-value="(\d+)"', page, re.DOTALL
+    )
     assert len(found) == len(S)
     for status, query, count in found:
         narrowed = alice_client.get(PAGE + query.replace("&amp;", "&")).content.decode()
