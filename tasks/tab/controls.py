@@ -140,6 +140,8 @@ def _menus(filters: TaskFilter) -> list[FilterMenu]:
                 ("token", filters.tokens),
                 ("group", filters.groups),
             )
+            # Many gateways know no groups.
+            if name != "group" or known or filters.address.all(name)
         ),
     ]
 
