@@ -31,6 +31,7 @@ class Found:
 def patterns() -> dict[str, Found]:
     """Return all compiled patterns in modules' values, and all that functions write as literals, by place."""
     found: dict[str, Found] = {}
+    places: dict[int, str] = {}
     names = list(_modules())
     uses = [_uses(Path(str(importlib.import_module(name).__file__))) for name in names]
     modules = [importlib.import_module(name) for name in names]
@@ -42,7 +43,10 @@ def patterns() -> dict[str, Found]:
             methods = {method for used in own for method in used.get(attribute, ())}
             matched = bool(methods) and methods <= _MATCHING
             for number, pattern in enumerate(_in(value, name, _DEPTH)):
-                found.setdefault(f"{name}.{attribute}[{number}]", Found(pattern, matched))
+                place = places.setdefault(id(pattern), f"{name}.{attribute}[{number}]")
+                # Imported elsewhere it is the same pattern, used in more ways.
+                before = found.get(place)
+                found[place] = Found(pattern, matched and (before is None or before.only_matched))
     known = {one.pattern for one in found.values()}
     for name, module in zip(names, modules, strict=True):
         for line, method, pattern in _literals(Path(str(module.__file__))):

@@ -70,7 +70,10 @@ def test_a_folder_that_others_use_too_stays_as_it_is_but_for_our_part(tmp_path: 
 
 
 @as_root
-def test_the_engines_user_passes_through_and_sees_nothing_else(tmp_path: Path) -> None:
+def test_the_engines_user_passes_through_and_sees_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place, "CHECKOUT", tmp_path)
     nobody = pwd.getpwnam("nobody")
     state = tmp_path / "var"
     private.keep_private(state)
@@ -79,6 +82,15 @@ def test_the_engines_user_passes_through_and_sees_nothing_else(tmp_path: Path) -
     os.chown(engine, nobody.pw_uid, nobody.pw_gid)
     private.keep_private(state)
     assert (mode(state), state.stat().st_gid) == (0o710, nobody.pw_gid)
+    # So he does to what is in a state folder within this one, whatever is done with the outer one.
+    inner = state / "test"
+    private.keep_private(inner)
+    engine.rename(place.engine(inner))
+    state.chmod(0o700)
+    private.keep_private(inner)
+    private.keep_private(state)
+    assert (mode(inner), mode(state)) == (0o710, 0o710)
+    place.engine(inner).rename(engine)
     # One that is elsewhere needs no way through.
     engine.rmdir()
     engine.symlink_to(tmp_path)

@@ -57,17 +57,23 @@ def opened(path: Path, mode: str) -> IO[str]:
 
 
 def _passing(state: Path) -> int | None:
-    """Return the group of the user whose engines are inside, where that is not ourselves."""
-    try:
-        found = place.engine(state).lstat()
-    except FileNotFoundError:
+    """Return the group of the user whose engines are inside, where that is not ourselves.
+
+    Inside are also those of a state folder within this one, such as the tests' ``var/test``.
+    """
+    if os.geteuid() != 0:
         return None
-    if os.geteuid() != 0 or found.st_uid == 0 or not stat.S_ISDIR(found.st_mode):
-        return None
-    try:
-        return pwd.getpwuid(found.st_uid).pw_gid
-    except KeyError:
-        return found.st_gid
+    for folder in (state, *state.iterdir()):
+        try:
+            found = place.engine(folder).lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if found.st_uid != 0 and stat.S_ISDIR(found.st_mode):
+            try:
+                return pwd.getpwuid(found.st_uid).pw_gid
+            except KeyError:
+                return found.st_gid
+    return None
 
 
 def _is_ours(name: str) -> bool:

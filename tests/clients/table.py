@@ -18,8 +18,9 @@ cost (USD, worked out by hand from the providers' prices) and how it failed is k
 (`tests/clients/scenarios.py`). "Exact" is a call whose tokens of every kind, cost, status, HTTP status and
 cause are stored as they are right, and which is one record, found by the ID that the client saw.
 
-Where a client does not export a value, what is stored stands in brackets behind what is right; why stands
-under the client. An empty cell is 0, no failure or no HTTP status: clients tell none of calls that succeed.
+Calls that are not exact stand under their client. Where it does not export a value, what is stored stands in
+brackets behind what is right, with the reason. An empty cell is 0, no failure or no HTTP status: clients tell
+none of calls that succeed.
 """
 _COLUMNS = ("input", "output", "cached", "written", "1h", "reasoning", "cost", "HTTP", "cause")
 
@@ -29,7 +30,8 @@ def main() -> None:
     found.sort(key=lambda one: str(one["client"]).lower())
     lines = [_HEAD, *_summary(found)]
     for one in found:
-        lines += ["", *_section(one)]
+        if section := list(_section(one)):
+            lines += ["", f"## {one['client']}", "", *section]
     PAGE.write_text("\n".join(lines) + "\n")
 
 
@@ -46,8 +48,6 @@ def _summary(found: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def _section(one: dict[str, Any]) -> Iterator[str]:
-    yield f"## {one['client']}"
-    yield ""
     reasons = dict.fromkeys((*one["ids"], *(row["why"] for row in one["unheard"])), "")
     for row in one["rows"]:
         for field in _missing(row):
@@ -56,11 +56,14 @@ def _section(one: dict[str, Any]) -> Iterator[str]:
         yield f"- {why}"
     for row in one["unheard"]:
         yield f"- No record: {_name(row['call'])}"
+    inexact = [row for row in one["rows"] if _missing(row) or _wrong(row)]
+    if not inexact:
+        return
     if reasons:
         yield ""
     yield f"| call | {' | '.join(_COLUMNS)} |"
     yield "|---" * (len(_COLUMNS) + 1) + "|"
-    for row in one["rows"]:
+    for row in inexact:
         yield f"| {_name(row['call'])} | {' | '.join(_cell(row, column) for column in _COLUMNS)} |"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Response, expect
 from tests.conftest import Device
 from tests.e2e import hands
 from tests.e2e.conftest import Seat
-from tests.e2e.hands import Finger, Hand, Keyboard
+from tests.e2e.hands import Finger, Hand, Keyboard, Mouse
 from tests.e2e.menus import Menu, menus
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -30,8 +30,11 @@ PAGES = {
 }
 """Where menus stand, and which are there at least: that none is walked past."""
 
-LISTS = ("/records/usage/", "/records/usage/?range=7d&compare=token", "/records/tasks/")
+LISTS = ("/records/usage/", "/records/tasks/", "/records/usage/?range=7d&compare=token")
 """Each kind of list that follows the menus over it."""
+TABS = LISTS[:2]
+"""What is walked from every seat. The rest, with the same menus, is from `THROUGHOUT` alone."""
+THROUGHOUT = {(Mouse, 1440), (Finger, 390)}
 
 FINGER = 40
 """The least height of what a finger presses, in CSS pixels."""
@@ -42,9 +45,10 @@ def device(seat: Seat) -> Device:
     return seat.device
 
 
-def found(hand: Hand, *places: str) -> Iterator[tuple[str, Menu]]:
-    """Walk over every menu of the places, or else of every page, each shown anew."""
-    for place in places or PAGES:
+def found(hand: Hand, seat: Seat, places: Iterable[str] = PAGES) -> Iterator[tuple[str, Menu]]:
+    """Walk over every menu of the places, each shown anew."""
+    throughout = (seat.hand, seat.device.width) in THROUGHOUT
+    for place in places if throughout else TABS:
         least = PAGES[place]
         hand.page.goto(place)
         there = menus(hand)
@@ -62,8 +66,8 @@ def ends(boxes: Locator) -> list[Locator]:
 # --- What is in a menu -----------------------------------------------------------------------------------
 
 
-def test_every_menu_takes_what_a_hand_does_in_it(hand: Hand) -> None:
-    for _place, menu in found(hand):
+def test_every_menu_takes_what_a_hand_does_in_it(hand: Hand, seat: Seat) -> None:
+    for _place, menu in found(hand, seat):
         menu.open()
         _fits(menu)
         for option in ends(menu.options):
@@ -113,8 +117,8 @@ def _fits(menu: Menu) -> None:
 # --- What is chosen --------------------------------------------------------------------------------------
 
 
-def test_every_choice_of_a_menu_is_followed(hand: Hand) -> None:
-    for place, menu in found(hand, *LISTS):
+def test_every_choice_of_a_menu_is_followed(hand: Hand, seat: Seat) -> None:
+    for place, menu in found(hand, seat, LISTS):
         if menu.options.count():
             menu.open()
             option = menu.options.last
@@ -141,8 +145,8 @@ def test_every_choice_of_a_menu_is_followed(hand: Hand) -> None:
             hand.page.goto(place)
 
 
-def test_every_kind_of_field_of_a_menu_is_followed(hand: Hand) -> None:
-    for place, menu in found(hand, *LISTS):
+def test_every_kind_of_field_of_a_menu_is_followed(hand: Hand, seat: Seat) -> None:
+    for place, menu in found(hand, seat, TABS):
         kinds: dict[str | None, str] = {}
         for field in menu.panel.locator(".field :is(input, select)").all():
             kinds.setdefault(field.get_attribute("type"), field.get_attribute("name") or "")
