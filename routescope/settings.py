@@ -161,6 +161,7 @@ CELERY_BEAT_SCHEDULE = {
     "exports.dispatch": {"task": "exports.dispatch", "schedule": 10.0, "options": {"expires": 10.0}},
     "exports.tidy": {"task": "exports.tidy", "schedule": 3600.0, "options": {"expires": 3600.0}},
     "tasks.tidy": {"task": "tasks.tidy", "schedule": 3600.0, "options": {"expires": 3600.0}},
+    "tasks.fold": {"task": "tasks.fold", "schedule": 15.0, "options": {"expires": 15.0}},
     "logs.fold": {"task": "logs.fold", "schedule": 15.0, "options": {"expires": 15.0}},
     "logs.partitions": {"task": "logs.partitions", "schedule": 300.0, "options": {"expires": 300.0}},
     "logs.spans": {"task": "logs.spans", "schedule": 300.0, "options": {"expires": 300.0}},
@@ -345,6 +346,8 @@ ENCRYPTION_KEYS = [*env.words("ENCRYPTION_KEYS"), SECRET_KEY]
 # Networks (10.1.0.0/16), addresses or host names, each with or without :port, that requests may go to
 # although they are not public.
 OUTBOUND_ALLOWED = env.words("OUTBOUND_ALLOWED")
+# Where the demo's development provider serves what the demo's tasks made: `up` says where it runs.
+DEMO_PROVIDER_URL = env.text("DEMO_PROVIDER_URL", "https://media.example.com").rstrip("/")
 
 # --- Logs ------------------------------------------------------------------------------------------------
 

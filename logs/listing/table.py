@@ -25,6 +25,7 @@ from logs.filters.vocabulary import Vocabulary
 from logs.models import REQUEST_TYPES, Cause, RecordType, Status, UsageRecord, failure_word
 from logs.pricing import unpriced
 from logs.record.details import Details
+from logs.record.ordered import ordered
 from routescope.data.ids import moment_of
 from routescope.text import formatting
 
@@ -32,7 +33,8 @@ from routescope.text import formatting
 class Listed(NamedTuple):
     """What of a record a list may show. Names are looked up: joining them would take as long again.
 
-    ``unpriced`` are the kinds that were used and have no price, as its billing has them.
+    ``unpriced`` are the kinds that were used and have no price, as its billing has them. Of a call without
+    tokens, ``quantities`` and the receipt's ``lines`` say what was ordered, or its task ``told`` it in words.
     """
 
     id: UUID
@@ -50,7 +52,12 @@ class Listed(NamedTuple):
     token_id: int | None
     model_id: int | None
     group_id: int | None
+    image_count: int | None = None
+    task_id: str | None = None
     unpriced: list[dict[str, str]] | None = None
+    quantities: dict[str, int | float] | None = None
+    lines: list[dict[str, str]] | None = None
+    told: str | None = None
 
     @property
     def created_at(self) -> datetime:
@@ -59,7 +66,14 @@ class Listed(NamedTuple):
 
     @classmethod
     def of(cls, record: UsageRecord) -> Listed:
-        return cls(*(getattr(record, name) for name in cls._fields))
+        return cls(*(getattr(record, name) for name in cls._fields if name != "told"))
+
+    @property
+    def ordered(self) -> str:
+        """What a call without tokens ordered, in words."""
+        if self.input_tokens or self.output_tokens:
+            return ""
+        return ordered(self.image_count, self.quantities, self.lines) or self.told or ""
 
 
 class Failed(NamedTuple):
@@ -106,6 +120,8 @@ def _status(one: Listed, names: Vocabulary) -> SafeString:
 
 
 def _tokens(one: Listed, names: Vocabulary) -> SafeString:
+    if words := one.ordered:
+        return format_html('<span title="{}">{}</span>', _("Ordered: %(what)s") % {"what": words}, words)
     # Digits and signs alone: nothing to escape.
     exact = f"{formatting.exact(one.input_tokens)} › {formatting.exact(one.output_tokens)}"
     short = f"{formatting.compact(one.input_tokens)} › {formatting.compact(one.output_tokens)}"

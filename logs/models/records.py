@@ -170,6 +170,11 @@ class UsageRecord(models.Model):
         return (self.billing or {}).get("unpriced") if self.cost is None else None
 
     @property
+    def lines(self) -> Any:
+        """The lines of its receipt, as ``billing`` keeps them."""
+        return (self.billing or {}).get("lines")
+
+    @property
     def is_request(self) -> bool:
         return self.type in REQUEST_TYPES
 

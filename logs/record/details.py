@@ -27,7 +27,9 @@ from logs.pricing.receipts import Receipt, receipt
 from logs.record import tokens
 from logs.record.attempts import Attempt, timeline
 from logs.record.content_shown import ContentShown, shown
+from logs.record.ordered import ordered
 from logs.record.support_note import note
+from routescope.contracts import work_done
 from routescope.data.ranges import MINUTE, floor
 from routescope.filters.address import Address
 
@@ -63,6 +65,8 @@ class Details:
     error_note: StrPromise | None = None
     token_url: str = ""
     limits_url: str = ""
+    ordered: str = ""
+    """What was ordered, in words, where that is counted in no tokens."""
 
 
 def of_one(user: User, record_id: UUID) -> tuple[UsageRecord, Details]:
@@ -82,6 +86,7 @@ def of(user: User, records: Sequence[UsageRecord]) -> dict[UUID, Details]:
     for owner in owners - withheld:
         loaded |= contents.load(owner, [record.pk for record in kept if record.user_id == owner])
     others = _of_same_work(user, records)
+    orders = _orders(user, records)
     found = {}
     for record in records:
         verdict = verdict_on(record)
@@ -100,13 +105,14 @@ def of(user: User, records: Sequence[UsageRecord]) -> dict[UUID, Details]:
             attempts=timeline(record.attempts),
             related=related,
             net=sum((one.cost for one in (record, *related) if one.cost is not None), Decimal(0)),
-            note=note(record, verdict),
+            note=note(record, verdict, orders[record.id]),
             counted=tokens.counted(record),
             how_counted=tokens.how_read(record),
             metadata={key: value for key, value in (record.metadata or {}).items() if key != COUNTS_READ},
             error_note=error_texts.note(record.error_message),
             token_url=(page := _token_url(record)),
             limits_url=page if record.cause == Cause.RATE_LIMIT or record.http_status == _TOO_MANY else "",
+            ordered=orders[record.id],
         )
     return found
 
@@ -119,6 +125,14 @@ def _token_url(record: UsageRecord) -> str:
     minute = floor(record.created_at, MINUTE)
     around = Address({"token": [token.called]}).between(minute - _AROUND, minute + _AROUND)
     return around.of(reverse("usage-limits"))
+
+
+def _orders(user: User, records: Sequence[UsageRecord]) -> dict[UUID, str]:
+    """Return what each record ordered that is counted in no tokens; what it does not say, its task does."""
+    bare = [one for one in records if one.is_request and not one.input_tokens and not one.output_tokens]
+    found = {one.id: ordered(one.image_count, one.quantities, one.lines) for one in bare}
+    told = work_done.described(user, {one.task_id for one in bare if one.task_id and not found[one.id]})
+    return {one.id: found.get(one.id) or told.get(one.task_id or "", "") for one in records}
 
 
 def _of_same_work(user: User, records: Sequence[UsageRecord]) -> list[UsageRecord]:

@@ -61,6 +61,10 @@ class Address:
         """Return it with other values for some parameters; an empty one takes a parameter off."""
         return Address(self._values | {name: (value,) if value else () for name, value in changes.items()})
 
+    def with_all(self, name: str, values: Sequence[str]) -> Address:
+        """Return it with these values of a parameter, and no others."""
+        return Address(self._values | {name: tuple(map(str, values))})
+
     def without(self, *names: str) -> Address:
         """Return it with some parameters taken off."""
         return Address({name: chosen for name, chosen in self._values.items() if name not in names})

@@ -192,6 +192,7 @@ class Command(BaseCommand):
         if self.demo:
             provider = f"127.0.0.1:{self._provider_port}"
             chosen["OUTBOUND_ALLOWED"] = ",".join([*settings.OUTBOUND_ALLOWED, provider])
+            chosen["DEMO_PROVIDER_URL"] = f"http://{provider}"
         if not env.text("ALLOWED_HOSTS") and not self.address.is_wildcard:
             chosen["ALLOWED_HOSTS"] = ",".join(dict.fromkeys([*settings.ALLOWED_HOSTS, self.address.host]))
         return {**os.environ, **chosen}
