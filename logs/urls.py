@@ -5,7 +5,7 @@ from django.urls import path
 from logs.ingest import http, otlp_http
 from logs.read_api import endpoints
 from logs.record import views as record_views
-from logs.usage import views
+from logs.usage import counts, views
 from routescope.rest.answers import by_method
 from routescope.web import paths
 
@@ -16,6 +16,7 @@ urlpatterns = [
     path("records/usage/results/", views.usage_results, name="usage-results"),
     path("records/usage/further/", views.further, name="usage-further"),
     path("records/usage/chart/", views.usage_chart, name="usage-chart"),
+    path("records/usage/counts/", counts.menu_counts, name="usage-counts"),
     path("records/usage/news/", views.news, name="usage-news"),
     path("records/usage/display/", views.display, name="usage-display"),
     path("records/usage/limits/", views.limits, name="usage-limits"),

@@ -86,7 +86,7 @@ class ListColumn:
     """``label`` is its name in the menu of columns, and over the column unless that has a ``heading`` or an
     ``abbreviation`` of its own.
 
-    ``kind`` are its classes; ``cell`` writes a record's value.
+    ``kind`` are its classes; ``cell`` writes a record's value. Amounts of money stand point under point.
     """
 
     label: StrPromise
@@ -94,6 +94,13 @@ class ListColumn:
     cell: Callable[[Listed, Vocabulary], str]
     heading: StrPromise | str = ""
     abbreviation: str = ""
+    is_money: bool = False
+
+    def written(self, one: Listed, names: Vocabulary) -> tuple[str, SafeString]:
+        """Return a record's cell: its classes and its text."""
+        text = self.cell(one, names)
+        kind = f"{self.kind} {formatting.point(text)}".rstrip() if self.is_money else self.kind
+        return kind, conditional_escape(text)
 
 
 def _status(one: Listed, names: Vocabulary) -> SafeString:
@@ -139,7 +146,7 @@ COLUMNS: Mapping[str, ListColumn] = {
         lambda one, _names: str(Cause(one.cause).label) if one.status == Status.ERROR else "",
     ),
     "tokens": ListColumn(_l("Tokens"), "c-tokens", _tokens, heading=_l("In › Out")),
-    "cost": ListColumn(_l("Cost"), "c-cost", _cost),
+    "cost": ListColumn(_l("Cost"), "c-cost", _cost, is_money=True),
     "duration": ListColumn(
         _l("Duration"), "c-duration", lambda one, _names: formatting.duration(one.duration_ms)
     ),
@@ -211,7 +218,7 @@ def rows_of(
 
     They follow rows of ``day_before``, whose heading stands already.
     """
-    shown = [(column.kind, column.cell) for column in columns]
+    shown = list(columns)
     # The same for each: reversed once.
     before, after = reverse("usage-record", args=[_NOBODY]).split(str(_NOBODY))
     details = _("Details of %(id)s")
@@ -228,7 +235,7 @@ def rows_of(
             time=formatting.clock(at),
             request_id=one.request_id,
             short_id=short,
-            cells=[(kind, conditional_escape(cell(one, names))) for kind, cell in shown],
+            cells=[column.written(one, names) for column in shown],
             record=record if isinstance(record, UsageRecord) else None,
             details=(opened or {}).get(one.id),
         )
