@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _l
 from django_stubs_ext import StrPromise
 
 from logs.filters.vocabulary import Vocabulary
-from logs.models import REQUEST_TYPES, Cause, RecordType, Status, UsageRecord, failure_word
+from logs.models import REQUEST_TYPES, Cause, Status, UsageRecord, status_word
 from logs.pricing import unpriced
 from logs.record.details import Details
 from routescope.data.ids import moment_of
@@ -104,12 +104,11 @@ class ListColumn:
 
 
 def _status(one: Listed, names: Vocabulary) -> SafeString:
-    if one.type not in REQUEST_TYPES:
-        return format_html('<span class="status status-neutral">{}</span>', RecordType(one.type).label)
-    if one.status != Status.ERROR:
-        return format_html('<span class="status status-success">{}</span>', _("OK"))
-    number = f"{one.http_status} " if one.http_status else ""
-    return format_html('<span class="status status-error">{}{}</span>', number, failure_word(one.cause))
+    look = (
+        "neutral" if one.type not in REQUEST_TYPES else "error" if one.status == Status.ERROR else "success"
+    )
+    word = status_word(one.type, one.status, one.cause, one.http_status)
+    return format_html('<span class="status status-{}">{}</span>', look, word)
 
 
 def _tokens(one: Listed, names: Vocabulary) -> SafeString:
@@ -121,9 +120,9 @@ def _tokens(one: Listed, names: Vocabulary) -> SafeString:
 
 def _cost(one: Listed, names: Vocabulary) -> str:
     if one.cost is None:
-        title, word = _("No price is known for this record."), _("unpriced")
+        title, word = _("No known price"), _("unpriced")
         if kinds := unpriced.labels(one.unpriced):
-            title = _("No price is known for: %(kinds)s.") % {"kinds": ", ".join(kinds)}
+            title = _("No known price for: %(kinds)s") % {"kinds": ", ".join(kinds)}
             word = _("partly unpriced")
         return format_html('<span class="muted" title="{}">{}</span>', title, word)
     return formatting.money_call(one.cost)

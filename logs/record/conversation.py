@@ -77,7 +77,7 @@ def conversation(sent: Any, answered: Any) -> list[Turn]:
 
 
 def rendered(turns: list[Turn]) -> list[Turn]:
-    """Return the turns with the Markdown of their texts as HTML, the first of them where they are very long."""
+    """Return the turns with the Markdown of their texts as HTML: of very long ones, of the first."""
     left = _MOST_RENDERED
     shown = []
     for turn in turns:

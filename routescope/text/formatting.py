@@ -90,7 +90,7 @@ def money_exact(amount: Number | None) -> str:
 def point(written: str, column: str = "m") -> str:
     """Return the classes that align a written amount by its decimal point: ``m d4`` for four decimals.
 
-    ``column`` tells the columns of one table apart: m, m2 or m3 (``static/css/money.css``). Nothing for words.
+    ``column`` tells a table's columns apart: m, m2 or m3 (``static/css/money.css``). Nothing for words.
     """
     if not written.lstrip("-<").startswith("$"):
         return ""

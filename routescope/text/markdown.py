@@ -1,7 +1,7 @@
 """Markdown as HTML: of our own words, and of what people and models wrote, which is trusted in nothing.
 
-HTML in a text is shown and not used. Links lead to web and mail addresses alone, in a window that knows nothing
-of the console; images are links, so that reading a text asks nobody for anything.
+HTML in a text is shown and not used. Links lead to web and mail addresses alone, in a window that knows
+nothing of the console; images are links, so that reading a text asks nobody for anything.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
 MOST = 20_000
-"""The longest text that is rendered, in characters: about a tenth of a second. A longer one is shown as it is."""
+"""The longest text that is rendered, in characters: a tenth of a second's work. A longer one is shown as it
+is."""
 
 _MARKS = re.compile(r"[*_`#>|~\[]|^[ \t]*(?:[-+]|\d{1,9}[.)])[ \t]", re.MULTILINE)
 _MOST_CELLS = 5_000
