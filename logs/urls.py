@@ -5,7 +5,7 @@ from django.urls import path
 from logs.ingest import http, otlp_http
 from logs.read_api import endpoints
 from logs.record import views as record_views
-from logs.usage import counts, views
+from logs.usage import counts, first_run, views
 from routescope.rest.answers import by_method
 from routescope.web import paths
 
@@ -14,6 +14,7 @@ __all__ = ["paths", "urlpatterns"]
 urlpatterns = [
     path("records/usage/", views.usage, name="usage"),
     path("records/usage/results/", views.usage_results, name="usage-results"),
+    path("records/usage/first-steps/", first_run.steps, name="usage-first-steps"),
     path("records/usage/further/", views.further, name="usage-further"),
     path("records/usage/chart/", views.usage_chart, name="usage-chart"),
     path("records/usage/counts/", counts.menu_counts, name="usage-counts"),

@@ -52,7 +52,11 @@ def marks() -> set[str]:
     sheet = (CSS / "chart.css").read_text()
     found = set()
     for selector, body in re.findall(r"([^{}]+)\{([^{}]*)\}", sheet):
-        if ".chart" not in selector and ".key" not in selector or ".grid" in selector or "text {" in selector:
+        if (
+            (".chart" not in selector and ".key" not in selector)
+            or ".grid" in selector
+            or "text {" in selector
+        ):
             continue
         if re.search(r"\.chart-(?:tip|hint|note|table|legend|box)\b", selector):
             continue
