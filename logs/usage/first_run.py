@@ -74,7 +74,7 @@ class FirstSteps:
 @require_GET
 @login_required
 def steps(request: AuthenticatedRequest) -> HttpResponse:
-    """Answer the checklist of a page that was shown at ``began``: how far things are, and whether to go on."""
+    """Answer the checklist of a page that was shown at ``began``: how far things are by now."""
     context = {"first": FirstSteps.of(request.user, _began(request)), "page_path": reverse("usage")}
     return render(request, "logs/first_steps.html", context)
 

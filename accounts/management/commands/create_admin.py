@@ -24,10 +24,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if admin is None:
             if options["verbosity"] > 1:
-                say("There is an admin already.")
-        elif admin.password:
-            say(
-                f"The first admin, shown this once:\n\n  e-mail    {admin.email}\n  password  {admin.password}\n"
-            )
+                say("The first admin, shown this once:\n")
+            say(f"  e-mail    {admin.email}\n  password  {admin.password}\n")
         else:
             say(f"The first admin is {admin.email}.")
