@@ -24,7 +24,9 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if admin is None:
             if options["verbosity"] > 1:
-                say("The first admin, shown this once:\n")
+                say("There is an admin already.")
+        elif admin.password:
+            say("The first admin, shown this once:\n")
             say(f"  e-mail    {admin.email}\n  password  {admin.password}\n")
         else:
             say(f"The first admin is {admin.email}.")
