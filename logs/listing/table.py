@@ -120,9 +120,9 @@ def _tokens(one: Listed, names: Vocabulary) -> SafeString:
 
 def _cost(one: Listed, names: Vocabulary) -> str:
     if one.cost is None:
-        title, word = _("No known price"), _("unpriced")
+        title, word = _("No price is known"), _("unpriced")
         if kinds := unpriced.labels(one.unpriced):
-            title = _("No known price for: %(kinds)s") % {"kinds": ", ".join(kinds)}
+            title = _("No price is known for: %(kinds)s.") % {"kinds": ", ".join(kinds)}
             word = _("partly unpriced")
         return format_html('<span class="muted" title="{}">{}</span>', title, word)
     return formatting.money_call(one.cost)
