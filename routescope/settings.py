@@ -25,7 +25,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 # --- Where it stands -------------------------------------------------------------------------------------
 
 DEBUG = env.flag("DEBUG", False)
-BASE_URL = env.text("BASE_URL", "http://127.0.0.1:8000").rstrip("/")
+BASE_URL = env.text("BASE_URL", f"http://127.0.0.1:{env.integer('PORT', 8000)}").rstrip("/")
 HTTPS = BASE_URL.startswith("https://")
 
 SECRET_KEY = env.secret_key("SECRET_KEY") or embedded.local_secret_key()

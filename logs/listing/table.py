@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _l
 from django_stubs_ext import StrPromise
 
 from logs.filters.vocabulary import Vocabulary
-from logs.models import REQUEST_TYPES, Cause, RecordType, Status, UsageRecord, failure_word
+from logs.models import REQUEST_TYPES, Cause, Status, UsageRecord, status_word
 from logs.pricing import unpriced
 from logs.record.details import Details
 from logs.record.ordered import ordered
@@ -100,7 +100,7 @@ class ListColumn:
     """``label`` is its name in the menu of columns, and over the column unless that has a ``heading`` or an
     ``abbreviation`` of its own.
 
-    ``kind`` are its classes; ``cell`` writes a record's value.
+    ``kind`` are its classes; ``cell`` writes a record's value. Amounts of money stand point under point.
     """
 
     label: StrPromise
@@ -108,15 +108,21 @@ class ListColumn:
     cell: Callable[[Listed, Vocabulary], str]
     heading: StrPromise | str = ""
     abbreviation: str = ""
+    is_money: bool = False
+
+    def written(self, one: Listed, names: Vocabulary) -> tuple[str, SafeString]:
+        """Return a record's cell: its classes and its text."""
+        text = self.cell(one, names)
+        kind = f"{self.kind} {formatting.point(text)}".rstrip() if self.is_money else self.kind
+        return kind, conditional_escape(text)
 
 
 def _status(one: Listed, names: Vocabulary) -> SafeString:
-    if one.type not in REQUEST_TYPES:
-        return format_html('<span class="status status-neutral">{}</span>', RecordType(one.type).label)
-    if one.status != Status.ERROR:
-        return format_html('<span class="status status-success">{}</span>', _("OK"))
-    number = f"{one.http_status} " if one.http_status else ""
-    return format_html('<span class="status status-error">{}{}</span>', number, failure_word(one.cause))
+    look = (
+        "neutral" if one.type not in REQUEST_TYPES else "error" if one.status == Status.ERROR else "success"
+    )
+    word = status_word(one.type, one.status, one.cause, one.http_status)
+    return format_html('<span class="status status-{}">{}</span>', look, word)
 
 
 def _tokens(one: Listed, names: Vocabulary) -> SafeString:
@@ -130,7 +136,7 @@ def _tokens(one: Listed, names: Vocabulary) -> SafeString:
 
 def _cost(one: Listed, names: Vocabulary) -> str:
     if one.cost is None:
-        title, word = _("No price is known for this record."), _("unpriced")
+        title, word = _("No price is known"), _("unpriced")
         if kinds := unpriced.labels(one.unpriced):
             title = _("No price is known for: %(kinds)s.") % {"kinds": ", ".join(kinds)}
             word = _("partly unpriced")
@@ -155,7 +161,7 @@ COLUMNS: Mapping[str, ListColumn] = {
         lambda one, _names: str(Cause(one.cause).label) if one.status == Status.ERROR else "",
     ),
     "tokens": ListColumn(_l("Tokens"), "c-tokens", _tokens, heading=_l("In › Out")),
-    "cost": ListColumn(_l("Cost"), "c-cost", _cost),
+    "cost": ListColumn(_l("Cost"), "c-cost", _cost, is_money=True),
     "duration": ListColumn(
         _l("Duration"), "c-duration", lambda one, _names: formatting.duration(one.duration_ms)
     ),
@@ -227,7 +233,7 @@ def rows_of(
 
     They follow rows of ``day_before``, whose heading stands already.
     """
-    shown = [(column.kind, column.cell) for column in columns]
+    shown = list(columns)
     # The same for each: reversed once.
     before, after = reverse("usage-record", args=[_NOBODY]).split(str(_NOBODY))
     details = _("Details of %(id)s")
@@ -244,7 +250,7 @@ def rows_of(
             time=formatting.clock(at),
             request_id=one.request_id,
             short_id=short,
-            cells=[(kind, conditional_escape(cell(one, names))) for kind, cell in shown],
+            cells=[column.written(one, names) for column in shown],
             record=record if isinstance(record, UsageRecord) else None,
             details=(opened or {}).get(one.id),
         )

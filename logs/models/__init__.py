@@ -17,6 +17,7 @@ from logs.models.records import (
     Status,
     UsageRecord,
     failure_word,
+    status_word,
 )
 from logs.models.rollups import (
     Rollup,
@@ -37,5 +38,5 @@ __all__ = [
     "ContentPolicy", "FurtherId", "GroupRatio", "ImportPosition", "KnownSpan", "Level", "ModelPrice",
     "RecordType", "Rollup", "SpanContent", "Status", "TrafficHour", "UsageContent", "UsageDay",
     "UsageDayFolded", "UsageHour", "UsageHourFolded", "UsagePending", "UsageRecord", "UsageTotalDay",
-    "UsageTotalDayFolded", "UsageTotalHour", "UsageTotalHourFolded", "failure_word",
+    "UsageTotalDayFolded", "UsageTotalHour", "UsageTotalHourFolded", "failure_word", "status_word",
 ]  # fmt: skip

@@ -31,7 +31,7 @@ def note(record: UsageRecord, verdict: Verdict | None, ordered: str = "") -> str
         (_("Upstream request ID"), record.upstream_request_id),
         (_("Task ID"), record.task_id),
         (_("Time"), f"{formatting.when_ms(record.created_at)} ({zone})"),
-        (_("Status"), f"{record.get_status_display()} {record.http_status or ''}".strip()),
+        (_("Status"), record.status_word),
         (_("Cause"), str(record.get_cause_display()) if verdict else None),
         (_("Evidence"), f"{evidence.label}: {evidence.value}" if evidence else None),
         (_("Error type"), record.error_type),

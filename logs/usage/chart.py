@@ -223,6 +223,20 @@ class Chart:
         ]
 
     @property
+    def words(self) -> dict[str, str]:
+        """What the tooltip calls its figures."""
+        return {
+            "requests": _("Requests"),
+            "errors": _("Errors"),
+            "limited": _("Rate limited"),
+            "tokens": _("Tokens"),
+            "peak_rpm": _("Peak RPM"),
+            "peak_tpm": _("Peak TPM"),
+            "cursor": _("Time on the chart"),
+            "none": _("no requests"),
+        }
+
+    @property
     def data(self) -> dict[str, object]:
         """What the tooltip shows: per bucket its place, counts and peaks with their epoch seconds."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.identities.names import Names
@@ -38,6 +39,8 @@ class Controls:
     """``comparable`` leads to each comparison, ``listed`` to the list, ``errors`` to those that failed,
     ``gatherings`` to either way of showing these; ``live_switch`` turns live over.
 
+    ``counts`` is where an open menu asks how many records each value has.
+
     ``reset`` takes all filters off; the view stays what it is.
     """
 
@@ -51,6 +54,7 @@ class Controls:
     gatherings: list[Link]
     live_switch: Address
     reset: Address
+    counts: str
 
     @classmethod
     def of(cls, filters: UsageFilter) -> Controls:
@@ -73,6 +77,7 @@ class Controls:
             ],
             live_switch=address.with_(live="" if filters.is_live else "on"),
             reset=address.only(*VIEW),
+            counts="" if filters.searched_id else reverse("usage-counts"),
         )
 
 

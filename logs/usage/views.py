@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from csp.decorators import csp_update
-from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
@@ -39,6 +38,7 @@ from logs.usage.compare import Comparison
 from logs.usage.controls import Controls
 from logs.usage.errors import Gathering
 from logs.usage.explanations import Explanation
+from logs.usage.first_run import FirstSteps
 from routescope.data.ids import first_id, moment_of
 from routescope.data.keyset import Cursor, Page
 from routescope.data.snapshot import snapshot
@@ -190,7 +190,7 @@ class UsageTab(Tab):
     tab: ClassVar[str] = "usage"
     shown: ClassVar[tuple[str, ...]] = (
         *Tab.shown, "controls", "rows", "lead", "last", "looked", "ends_now", "further_url", "news_query",
-        "ingest_url",
+        "first",
     )  # fmt: skip
 
     filters: UsageFilter
@@ -248,8 +248,11 @@ class UsageTab(Tab):
         return filters.address.with_(since=str(newest)).encoded
 
     @property
-    def ingest_url(self) -> str:
-        return f"{settings.BASE_URL}{reverse('api-usage')}"
+    def first(self) -> FirstSteps | None:
+        """What to do first, where the person has no record at all."""
+        if self.page.rows or self.comparison or self.gathering or self.explanation:
+            return None
+        return FirstSteps.of(self.filters.user, self.filters.now)
 
 
 def usage_tab(user: User, query: QueryDict) -> UsageTab:

@@ -163,6 +163,11 @@ class FilterMenu:
     typed: bool
 
     @property
+    def lines(self) -> list[Option]:
+        """The options in their order, but what is chosen first."""
+        return sorted(self.options, key=lambda option: not option.chosen)
+
+    @property
     def chosen(self) -> int:
         return sum(option.chosen for option in self.options)
 

@@ -87,6 +87,17 @@ def money_exact(amount: Number | None) -> str:
     return f"{sign}${_trimmed(value, _decimals(value))}"
 
 
+def point(written: str, column: str = "m") -> str:
+    """Return the classes that align a written amount by its decimal point: ``m d4`` for four decimals.
+
+    ``column`` tells a table's columns apart: m, m2 or m3 (``static/css/money.css``). Nothing for words.
+    """
+    if not written.lstrip("-<").startswith("$"):
+        return ""
+    decimals = len(written.partition(".")[2])
+    return f"{column} d{min(decimals, 12)}" if decimals else ""
+
+
 # --- Counts ----------------------------------------------------------------------------------------------
 
 

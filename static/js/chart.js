@@ -17,7 +17,7 @@ function parts(chart) {
     tip: chart.querySelector(".chart-tip"),
     select: chart.querySelector(".chart-select"),
     cursor: chart.querySelector(".chart-cursor"),
-    words: JSON.parse(chart.querySelector(".chart-words").innerHTML),
+    words: JSON.parse(chart.querySelector("script[type='application/json']").textContent),
     start: Number(start),
     step: Number(step) * 60,
     count: Number(count),
