@@ -30,11 +30,12 @@ MOST_RESEMBLING = 20_000
 MOST_ALIKE = 10
 
 Row = TypeVar("Row")
-# Of records without a price alone: the billing of a whole page would take as long as the rest of it.
-_LISTED: tuple[str | Combinable, ...] = (
+LISTED: tuple[str | Combinable, ...] = (
     *(name for name in Listed._fields if name != "unpriced"),
+    # Of records without a price alone: the billing of a whole page would take as long as the rest of it.
     Case(When(cost=None, then=KeyTransform("unpriced", "billing"))),
 )
+"""What a list reads of records: the fields of `Listed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def listed(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[
     """Return the same page, with no more of its records than a list shows."""
 
     def read(rows: UsageRecordQuerySet[UsageRecord]) -> Sequence[Listed]:
-        return [Listed._make(row) for row in rows.values_list(*_LISTED)]
+        return [Listed._make(row) for row in rows.values_list(*LISTED)]
 
     def fetch(cursor: Cursor, limit: int) -> Sequence[Listed]:
         return read(_found(user, selection, cursor, limit))
