@@ -25,7 +25,9 @@ from logs.filters.vocabulary import Vocabulary
 from logs.models import REQUEST_TYPES, Cause, RecordType, Status, UsageRecord, failure_word
 from logs.pricing import unpriced
 from logs.record.details import Details
+from logs.selection.largest import Sort
 from routescope.data.ids import moment_of
+from routescope.filters.address import Address
 from routescope.text import formatting
 
 
@@ -86,7 +88,7 @@ class ListColumn:
     """``label`` is its name in the menu of columns, and over the column unless that has a ``heading`` or an
     ``abbreviation`` of its own.
 
-    ``kind`` are its classes; ``cell`` writes a record's value.
+    ``kind`` are its classes; ``cell`` writes a record's value; ``sort`` is how a list is sorted by it.
     """
 
     label: StrPromise
@@ -94,6 +96,28 @@ class ListColumn:
     cell: Callable[[Listed, Vocabulary], str]
     heading: StrPromise | str = ""
     abbreviation: str = ""
+    sort: Sort | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A column's heading. ``sorts`` leads to the list sorted by it, or away from that; None: nothing does.
+
+    ``order`` is the ``aria-sort`` of the column that the list is sorted by.
+    """
+
+    column: ListColumn
+    sorts: Address | None = None
+    order: str = ""
+
+    @classmethod
+    def of(cls, column: ListColumn, address: Address, order: Sort | None) -> Heading:
+        """Return the heading of a list at an address, which is sorted so."""
+        if column.sort is None:
+            return cls(column)
+        if column.sort == order:
+            return cls(column, address.without("sort"), "descending")
+        return cls(column, address.with_(sort=column.sort.value))
 
 
 def _status(one: Listed, names: Vocabulary) -> SafeString:
@@ -138,10 +162,13 @@ COLUMNS: Mapping[str, ListColumn] = {
         "c-extra",
         lambda one, _names: str(Cause(one.cause).label) if one.status == Status.ERROR else "",
     ),
-    "tokens": ListColumn(_l("Tokens"), "c-tokens", _tokens, heading=_l("In › Out")),
-    "cost": ListColumn(_l("Cost"), "c-cost", _cost),
+    "tokens": ListColumn(_l("Tokens"), "c-tokens", _tokens, heading=_l("In › Out"), sort=Sort.TOKENS),
+    "cost": ListColumn(_l("Cost"), "c-cost", _cost, sort=Sort.COST),
     "duration": ListColumn(
-        _l("Duration"), "c-duration", lambda one, _names: formatting.duration(one.duration_ms)
+        _l("Duration"),
+        "c-duration",
+        lambda one, _names: formatting.duration(one.duration_ms),
+        sort=Sort.DURATION,
     ),
     "ttft": ListColumn(
         _l("Time to first token"),
@@ -206,10 +233,12 @@ def rows_of(
     names: Vocabulary,
     day_before: date | None = None,
     opened: Mapping[UUID, Details] | None = None,
+    by_day: bool = True,
 ) -> Iterator[ListRow]:
     """Yield the rows of records in order, with these columns.
 
-    They follow rows of ``day_before``, whose heading stands already.
+    They follow rows of ``day_before``, whose heading stands already. Without ``by_day`` they are in another
+    order than that of time: each says its own day.
     """
     shown = [(column.kind, column.cell) for column in columns]
     # The same for each: reversed once.
@@ -222,10 +251,10 @@ def rows_of(
         day = timezone.localdate(at)
         short = formatting.short_id(one.request_id)
         yield ListRow(
-            day=formatting.day(day) if day != last else "",
+            day=formatting.day(day) if by_day and day != last else "",
             url=f"{before}{one.id}{after}",
             label=details % {"id": short},
-            time=formatting.clock(at),
+            time=formatting.clock(at) if by_day else formatting.when(at),
             request_id=one.request_id,
             short_id=short,
             cells=[(kind, conditional_escape(cell(one, names))) for kind, cell in shown],

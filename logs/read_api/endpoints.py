@@ -46,6 +46,7 @@ FILTERS = parameters_of(
         "token": "Only of these API tokens, by name.",
         "model": "Only of these models.",
         "group": "Only of these pricing groups.",
+        "without": "Also those without a token, model or group; only these where none is named.",
         "status": "Only with this status.",
         "cause": "Only calls that failed for this cause.",
         "type": "Only records of this type: calls, submissions of tasks, refunds, adjustments.",

@@ -77,6 +77,10 @@ class Address:
         """Return it with one value of a parameter taken off."""
         return Address(self._values | {name: [kept for kept in self.all(name) if kept != value]})
 
+    def with_value(self, name: str, value: str) -> Address:
+        """Return it with one more value of a parameter."""
+        return Address(self._values | {name: tuple(dict.fromkeys((*self.all(name), value)))})
+
     def only(self, *names: str) -> Address:
         """Return it with no other parameters than these."""
         return Address({name: chosen for name, chosen in self._values.items() if name in names})

@@ -145,12 +145,16 @@ class Pill:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A value that a filter's menu offers, or a field of it with what was typed."""
+    """A value that a filter's menu offers, or a field of it with what was typed.
+
+    ``parameter`` is what it is a value of, where that is not the menu's own.
+    """
 
     value: str
     label: str
     chosen: bool
     typed: str = ""
+    parameter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
