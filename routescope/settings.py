@@ -266,6 +266,7 @@ DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Routescope <routescope@loca
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = ["routescope.config.formats"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"

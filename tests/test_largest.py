@@ -21,6 +21,7 @@ from accounts.models import AIModel, ApiToken, Gateway, User
 from logs.ingest import batches, rows
 from logs.listing import largest_records
 from logs.listing.largest_records import End, Sorted
+from logs.listing.table import Listed
 from logs.maintenance import amend
 from logs.models import RecordType, Status, UnboundedDay, UsageRecord
 from logs.models.events import UsageEvent
@@ -90,7 +91,7 @@ def alice(request: pytest.FixtureRequest, alice: User, bob: User, gateway: Gatew
 
 def _change(gateway: Gateway, random: Random, alice: User) -> None:
     mine = list(UsageRecord.objects.filter(user_id__in=alice.ids))
-    owners = dict(User.objects.values_list("pk", "email"))
+    owners = {user.pk: str(user.email) for user in User.objects.all()}
     random.shuffle(mine)
     with transaction.atomic():
         changes = [
@@ -194,12 +195,12 @@ def _walked(user: User, selection: Selection, sort: Sort, size: int) -> list[UUI
     before: list[UUID] = []
     cursor = Cursor()
     while True:
-        page = largest_records.page(user, selection, sort, cursor, size)
+        page = largest_records.listed(user, selection, sort, cursor, size)
         ids = [row.id for row in page.rows]
         assert (page.ahead, page.end) == (len(listed), None)
         assert len(ids) <= size
         if listed:
-            back = largest_records.page(user, selection, sort, page.back, size)
+            back = largest_records.listed(user, selection, sort, page.back, size)
             assert ([row.id for row in back.rows], back.ahead) == (before, len(listed) - len(before))
         listed += ids
         if page.older is None:
@@ -233,26 +234,26 @@ def test_bounds_hold_whatever_happens_to_records(alice: User) -> None:
 def test_a_search_that_would_read_too_much_gives_what_is_certain(
     alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = [row.id for row in largest_records.page(alice, Selection(), Sort.COST, Cursor(), 100).rows]
+    whole = [row.id for row in largest_records.listed(alice, Selection(), Sort.COST, Cursor(), 100).rows]
     for most in (5, 40, 90):
         monkeypatch.setattr(largest, "MOST_RECORDS", most)
-        page = largest_records.page(alice, Selection(), Sort.COST, Cursor(), 100)
+        page = largest_records.listed(alice, Selection(), Sort.COST, Cursor(), 100)
         ids = [row.id for row in page.rows]
         assert ids == whole[: len(ids)]
         assert page.end is End.READ
         assert page.older is None
         assert page.read <= most
     monkeypatch.setattr(largest, "MOST_ENTRIES", 0)
-    page = largest_records.page(alice, Selection(), Sort.COST, Cursor(), 100)
+    page = largest_records.listed(alice, Selection(), Sort.COST, Cursor(), 100)
     assert (page.rows, page.end, page.read) == ([], End.READ, 0)
 
 
 def test_a_sorted_list_ends_at_a_depth_and_says_so(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(largest_records, "MOST_DEEP", 25)
-    pages: list[Sorted] = []
+    pages: list[Sorted[Listed]] = []
     cursor = Cursor()
     while not pages or pages[-1].older:
-        pages.append(largest_records.page(alice, Selection(), Sort.TOKENS, cursor, 10))
+        pages.append(largest_records.listed(alice, Selection(), Sort.TOKENS, cursor, 10))
         cursor = pages[-1].onward
     assert [len(page.rows) for page in pages] == [10, 10, 5]
     assert [page.end for page in pages] == [None, None, End.DEPTH]

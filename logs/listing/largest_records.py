@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
+from uuid import UUID
 
 from accounts.models import User
 from logs.listing.own_records import LISTED
 from logs.listing.table import Listed
 from logs.models import UsageRecord
+from logs.models.querysets import UsageRecordQuerySet
+from logs.record.details import CALLED
 from logs.selection import largest
 from logs.selection.chosen import Selection
 from logs.selection.largest import Place, Sort
@@ -16,6 +21,10 @@ from routescope.data.keyset import Cursor, Page
 
 MOST_DEEP = 1_000
 """Records that a sorted list shows: with each page more of the sums may hold the next ones."""
+
+
+Row = TypeVar("Row", Listed, UsageRecord)
+_Read = Callable[[UsageRecordQuerySet[UsageRecord]], Iterable[Row]]
 
 
 class End(StrEnum):
@@ -26,7 +35,7 @@ class End(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sorted(Page[Listed]):
+class Sorted(Page[Row]):
     """A page of a sorted list. ``ahead`` is how many records stand before it.
 
     ``first`` and ``last`` are its places. ``end`` says why no page follows, where not all was listed;
@@ -48,59 +57,73 @@ class Sorted(Page[Listed]):
         return Cursor(newer=self.newer, value=self.first.value if self.first else None)
 
 
-def page(user: User, selection: Selection, sort: Sort, cursor: Cursor, size: int) -> Sorted:
+def listed(user: User, selection: Selection, sort: Sort, cursor: Cursor, size: int) -> Sorted[Listed]:
     """Return a page of the records in a selection that have such a value, the largest first.
 
-    Of equal values the newer first. Each row is in its place among all records of the range.
+    Of equal values the newer first. Each row is in its place among all records of the range. No more is read
+    of them than a list shows.
     """
+
+    def read(rows: UsageRecordQuerySet[UsageRecord]) -> Iterable[Listed]:
+        return map(Listed._make, rows.values_list(*LISTED))
+
+    return _page(user, selection, sort, cursor, size, read)
+
+
+def page(user: User, selection: Selection, sort: Sort, cursor: Cursor, size: int) -> Sorted[UsageRecord]:
+    """Return the same page of whole records."""
+
+    def read(rows: UsageRecordQuerySet[UsageRecord]) -> Iterable[UsageRecord]:
+        return rows.select_related("model", *CALLED)
+
+    return _page(user, selection, sort, cursor, size, read)
+
+
+def _page(
+    user: User, selection: Selection, sort: Sort, cursor: Cursor, size: int, read: _Read[Row]
+) -> Sorted[Row]:
     if cursor.value is None:
         cursor = Cursor()
-    if cursor.newer:
-        return _before(user, selection, sort, cursor, size)
+    elif cursor.newer:
+        return _before(user, selection, sort, Place(cursor.value, cursor.newer), size, read)
     after = Place(cursor.value, cursor.older) if cursor.value is not None and cursor.older else None
     found = largest.largest(user, selection, sort, size + 1, after=after)
-    room = max(min(size, MOST_DEEP - found.ahead), 0)
+    room = min(size, max(MOST_DEEP - found.ahead, 0))
     places = found.places[:room]
-    end = None
-    if len(found.places) > room:
-        end = End.DEPTH if room < size or found.ahead + size == MOST_DEEP else None
-    elif not found.is_whole:
-        end = End.READ
-    is_more = len(found.places) > size and end is None
+    is_more = len(found.places) > room
+    is_at_depth = is_more and found.ahead + room >= MOST_DEEP
     return Sorted(
-        _rows(user, places),
-        older=places[-1].id if places and is_more else None,
+        _rows(user, places, read),
+        older=places[-1].id if places and is_more and not is_at_depth else None,
         newer=(places[0].id if places else cursor.older) if after else None,
         ahead=found.ahead,
         first=places[0] if places else after,
         last=places[-1] if places else None,
-        end=end,
+        end=End.DEPTH if is_at_depth else End.READ if not is_more and not found.is_whole else None,
         read=found.read,
     )
 
 
-def _before(user: User, selection: Selection, sort: Sort, cursor: Cursor, size: int) -> Sorted:
-    """Return the page before a record; the first one where none is full before it."""
-    if cursor.value is None or cursor.newer is None:
-        raise ValueError("This cursor leads to no page before it.")
-    place = Place(cursor.value, cursor.newer)
+def _before(
+    user: User, selection: Selection, sort: Sort, place: Place, size: int, read: _Read[Row]
+) -> Sorted[Row]:
+    """Return the page before a place; the first one where none is full before it."""
     found = largest.largest(user, selection, sort, size + 1, after=place, up=True)
-    places = found.places[:size][::-1]
     if len(found.places) <= size:
-        return page(user, selection, sort, Cursor(), size)
+        return _page(user, selection, sort, Cursor(), size, read)
+    places = found.places[:size][::-1]
     return Sorted(
-        _rows(user, places),
+        _rows(user, places, read),
         older=places[-1].id,
         newer=places[0].id,
-        ahead=found.ahead - len(places),
+        ahead=found.ahead - size,
         first=places[0],
         last=places[-1],
         read=found.read,
     )
 
 
-def _rows(user: User, places: list[Place]) -> list[Listed]:
-    ids = [place.id for place in places]
-    found = UsageRecord.objects.visible_to(user).filter(id__in=ids).values_list(*LISTED)
-    rows = {row.id: row for row in map(Listed._make, found)}
-    return [rows[identifier] for identifier in ids if identifier in rows]
+def _rows(user: User, places: Sequence[Place], read: _Read[Row]) -> list[Row]:
+    mine: UsageRecordQuerySet[UsageRecord] = UsageRecord.objects.visible_to(user)
+    rows: dict[UUID, Row] = {row.id: row for row in read(mine.filter(id__in=[place.id for place in places]))}
+    return [rows[place.id] for place in places if place.id in rows]

@@ -220,6 +220,7 @@ class ListRow:
     url: str
     label: str
     time: str
+    ago: str
     request_id: str
     short_id: str
     cells: list[tuple[str, SafeString]]
@@ -244,7 +245,7 @@ def rows_of(
     # The same for each: reversed once.
     before, after = reverse("usage-record", args=[_NOBODY]).split(str(_NOBODY))
     details = _("Details of %(id)s")
-    last = day_before
+    last, now = day_before, timezone.now()
     for record in records:
         one = record if isinstance(record, Listed) else Listed.of(record)
         at = one.created_at
@@ -255,6 +256,7 @@ def rows_of(
             url=f"{before}{one.id}{after}",
             label=details % {"id": short},
             time=formatting.clock(at) if by_day else formatting.when(at),
+            ago=formatting.ago(at, now),
             request_id=one.request_id,
             short_id=short,
             cells=[(kind, conditional_escape(cell(one, names))) for kind, cell in shown],

@@ -8,7 +8,6 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django_stubs_ext import StrPromise
 
@@ -21,6 +20,7 @@ from logs.rollups.figures import FIGURES
 from logs.rollups.own_sums import Totals
 from logs.selection.chosen import NONE, Selection
 from routescope.filters.address import Address
+from routescope.text.formatting import day
 
 if TYPE_CHECKING:
     from logs.filters.usage_filter import UsageFilter
@@ -146,7 +146,7 @@ def _names(filters: UsageFilter, by: By) -> dict[int, str]:
 
 def _label(line: BreakdownLine, by: By, names: Mapping[int, str]) -> str:
     if isinstance(line.value, date):
-        return date_format(line.value, "Y-m-d")
+        return day(line.value)
     if by is By.CAUSE:
         return str(_cause(line).label) if line.value else _("No failure")
     if line.value in names:

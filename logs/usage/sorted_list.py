@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
 
 from logs.filters.usage_filter import NARROWING
-from logs.listing.largest_records import MOST_DEEP, End, Sorted
+from logs.listing import largest_records
+from logs.listing.largest_records import End, Sorted
 from logs.selection.largest import Sort
 from logs.usage.controls import pills
 from logs.usage.explanations import Action, Explanation, Reason
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from logs.filters.usage_filter import UsageFilter
 
 
-def note(page: Sorted, sort: Sort) -> str:
+def note(page: Sorted[Any], sort: Sort) -> str:
     """Return which places a page shows, and why no other follows."""
     first, last = page.ahead + 1, page.ahead + len(page.rows)
     orders = {
@@ -29,13 +30,13 @@ def note(page: Sorted, sort: Sort) -> str:
     return " ".join([orders[sort] % {"first": exact(first), "last": exact(last)}, *_end(page, sort)])
 
 
-def _end(page: Sorted, sort: Sort) -> Iterator[str]:
+def _end(page: Sorted[Any], sort: Sort) -> Iterator[str]:
     if page.older is not None:
         return
     if page.end is End.DEPTH:
         yield _(
             "A sorted list ends after %(n)s records. Filter, or choose a shorter range, to see others."
-        ) % {"n": exact(MOST_DEEP)}
+        ) % {"n": exact(largest_records.MOST_DEEP)}
     elif page.end is End.READ:
         yield _("The list ends here: %(n)s records were read for it. Filter, or choose a shorter range.") % {
             "n": exact(page.read)
@@ -46,7 +47,7 @@ def _end(page: Sorted, sort: Sort) -> Iterator[str]:
         yield _("Records without a duration are not listed.")
 
 
-def empty(filters: UsageFilter, page: Sorted, sort: Sort) -> Explanation:
+def empty(filters: UsageFilter, page: Sorted[Any], sort: Sort) -> Explanation:
     """Say why a sorted list is empty although there are records, and lead to these."""
     newest = Action(_("Newest first"), filters.address.without("sort"))
     actions = [newest]

@@ -340,7 +340,7 @@ def usage_tab(user: User, query: QueryDict) -> UsageTab:
                 cursor, page = Cursor(), Page([], older=None, newer=None)
                 gathering = errors.gathering(user, filters, selection) if totals.errors else None
             elif filters.order:
-                page = largest_records.page(user, selection, filters.order, cursor, display.page_size)
+                page = largest_records.listed(user, selection, filters.order, cursor, display.page_size)
             else:
                 cursor = cursor.of_time
                 page = own_records.listed(user, selection, cursor, display.page_size)

@@ -147,7 +147,7 @@ def _sorted(user: User, sort: Sort, column: str) -> Row:
             f"SELECT * FROM peer_newapi.logs WHERE user_id = 1 AND {where} ORDER BY {column} DESC LIMIT 50",
             values,
         ),
-        lambda: largest_records.page(user, Selection(MONTH), sort, Cursor(), 50),
+        lambda: largest_records.listed(user, Selection(MONTH), sort, Cursor(), 50),
         5,
     )
 

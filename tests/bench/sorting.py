@@ -83,17 +83,17 @@ def rows() -> list[Any]:
     found: list[Row] = []
     for sort in Sort:
         for said, selection in selections.items():
-            work = partial(largest_records.page, user, selection, sort, Cursor(), 50)
+            work = partial(largest_records.listed, user, selection, sort, Cursor(), 50)
             found.append(in_database(f"sorted by {sort.value}, {said}", work, 50))
     for depth in (500, 950):
-        page = largest_records.page(user, Selection(MONTH), Sort.COST, Cursor(), depth)
-        work = partial(largest_records.page, user, Selection(MONTH), Sort.COST, page.onward, 50)
+        page = largest_records.listed(user, Selection(MONTH), Sort.COST, Cursor(), depth)
+        work = partial(largest_records.listed, user, Selection(MONTH), Sort.COST, page.onward, 50)
         found.append(in_database(f"sorted by cost, {depth} records down", work, 500))
     found.append(
         faster(
             "the dearest 50 of 30 days, against ORDER BY cost",
             _all_of_it(user.pk),
-            partial(largest_records.page, user, Selection(MONTH), Sort.COST, Cursor(), 50),
+            partial(largest_records.listed, user, Selection(MONTH), Sort.COST, Cursor(), 50),
             5,
             3,
         )
