@@ -165,6 +165,7 @@ CELERY_BEAT_SCHEDULE = {
     "logs.fold": {"task": "logs.fold", "schedule": 15.0, "options": {"expires": 15.0}},
     "logs.partitions": {"task": "logs.partitions", "schedule": 300.0, "options": {"expires": 300.0}},
     "logs.spans": {"task": "logs.spans", "schedule": 300.0, "options": {"expires": 300.0}},
+    "logs.bounds": {"task": "logs.bounds", "schedule": 900.0, "options": {"expires": 900.0}},
     "jobs.watch": {"task": "jobs.watch", "schedule": 300.0, "options": {"expires": 300.0}},
     "logs.count_busy_hours": {
         "task": "logs.count_busy_hours",
@@ -266,6 +267,7 @@ DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Routescope <routescope@loca
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = ["routescope.config.formats"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -75,6 +75,10 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email__iexact=username)
 
 
+ZONE_SETTLED = "zone_settled"
+"""The preference that notes that a person's time zone is their own choice."""
+
+
 class User(AbstractBaseUser, PermissionsMixin, Mergeable):
     """One person, or one name that a gateway calls a user.
 
@@ -127,6 +131,17 @@ class User(AbstractBaseUser, PermissionsMixin, Mergeable):
             super().save(*args, **kwargs)
             if changed:
                 self.access_tokens.filter(revoked_at=None).update(revoked_at=timezone.now())
+
+    @property
+    def is_zone_settled(self) -> bool:
+        """Whether the person chose a time zone, or chose to keep the one they have."""
+        return bool(self.preferences.get(ZONE_SETTLED))
+
+    def settle_zone(self, zone: str) -> None:
+        """Save a time zone that the person chose: they are not asked again."""
+        self.time_zone = zone
+        self.preferences[ZONE_SETTLED] = True
+        self.save(update_fields=["time_zone", "preferences"])
 
     def clean(self) -> None:
         super().clean()

@@ -90,7 +90,7 @@ def listed(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[
     """Return the same page, with no more of its records than a list shows."""
 
     def read(rows: UsageRecordQuerySet[UsageRecord]) -> Sequence[Listed]:
-        return _told(user, [Listed(*row) for row in rows.values_list(*_LISTED)])
+        return rows_listed(user, rows)
 
     def fetch(cursor: Cursor, limit: int) -> Sequence[Listed]:
         return read(_found(user, selection, cursor, limit))
@@ -100,11 +100,12 @@ def listed(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[
     return keyset.page(fetch, cursor, size, key=lambda record: record.id)
 
 
-def _told(user: User, rows: Sequence[Listed]) -> Sequence[Listed]:
-    """Have the tasks say what was ordered of which the calls that submitted them say nothing."""
-    silent = {one.task_id for one in rows if one.task_id and not one.ordered}
+def rows_listed(user: User, rows: UsageRecordQuerySet[UsageRecord]) -> Sequence[Listed]:
+    """Read of records what a list shows. Their tasks say what was ordered where the calls do not."""
+    found = [Listed(*row) for row in rows.values_list(*_LISTED)]
+    silent = {one.task_id for one in found if one.task_id and not one.ordered}
     told = work_done.described(user, silent)
-    return [one._replace(told=told.get(one.task_id or "")) for one in rows] if told else rows
+    return [one._replace(told=told.get(one.task_id or "")) for one in found] if told else found
 
 
 def _looked_for(

@@ -26,7 +26,9 @@ from logs.models import REQUEST_TYPES, Cause, Status, UsageRecord, status_word
 from logs.pricing import unpriced
 from logs.record.details import Details
 from logs.record.ordered import ordered
+from logs.selection.largest import Sort
 from routescope.data.ids import moment_of
+from routescope.filters.address import Address
 from routescope.text import formatting
 
 
@@ -100,7 +102,8 @@ class ListColumn:
     """``label`` is its name in the menu of columns, and over the column unless that has a ``heading`` or an
     ``abbreviation`` of its own.
 
-    ``kind`` are its classes; ``cell`` writes a record's value. Amounts of money stand point under point.
+    ``kind`` are its classes; ``cell`` writes a record's value; ``sort`` is how a list is sorted by it. Amounts
+    of money stand point under point.
     """
 
     label: StrPromise
@@ -108,6 +111,7 @@ class ListColumn:
     cell: Callable[[Listed, Vocabulary], str]
     heading: StrPromise | str = ""
     abbreviation: str = ""
+    sort: Sort | None = None
     is_money: bool = False
 
     def written(self, one: Listed, names: Vocabulary) -> tuple[str, SafeString]:
@@ -115,6 +119,27 @@ class ListColumn:
         text = self.cell(one, names)
         kind = f"{self.kind} {formatting.point(text)}".rstrip() if self.is_money else self.kind
         return kind, conditional_escape(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A column's heading. ``sorts`` leads to the list sorted by it, or away from that; None: nothing does.
+
+    ``order`` is the ``aria-sort`` of the column that the list is sorted by.
+    """
+
+    column: ListColumn
+    sorts: Address | None = None
+    order: str = ""
+
+    @classmethod
+    def of(cls, column: ListColumn, address: Address, order: Sort | None) -> Heading:
+        """Return the heading of a list at an address, which is sorted so."""
+        if column.sort is None:
+            return cls(column)
+        if column.sort == order:
+            return cls(column, address.without("sort"), "descending")
+        return cls(column, address.with_(sort=column.sort.value))
 
 
 def _status(one: Listed, names: Vocabulary) -> SafeString:
@@ -160,10 +185,13 @@ COLUMNS: Mapping[str, ListColumn] = {
         "c-extra",
         lambda one, _names: str(Cause(one.cause).label) if one.status == Status.ERROR else "",
     ),
-    "tokens": ListColumn(_l("Tokens"), "c-tokens", _tokens, heading=_l("In › Out")),
-    "cost": ListColumn(_l("Cost"), "c-cost", _cost, is_money=True),
+    "tokens": ListColumn(_l("Tokens"), "c-tokens", _tokens, heading=_l("In › Out"), sort=Sort.TOKENS),
+    "cost": ListColumn(_l("Cost"), "c-cost", _cost, sort=Sort.COST, is_money=True),
     "duration": ListColumn(
-        _l("Duration"), "c-duration", lambda one, _names: formatting.duration(one.duration_ms)
+        _l("Duration"),
+        "c-duration",
+        lambda one, _names: formatting.duration(one.duration_ms),
+        sort=Sort.DURATION,
     ),
     "ttft": ListColumn(
         _l("Time to first token"),
@@ -215,6 +243,7 @@ class ListRow:
     url: str
     label: str
     time: str
+    ago: str
     request_id: str
     short_id: str
     cells: list[tuple[str, SafeString]]
@@ -228,26 +257,29 @@ def rows_of(
     names: Vocabulary,
     day_before: date | None = None,
     opened: Mapping[UUID, Details] | None = None,
+    by_day: bool = True,
 ) -> Iterator[ListRow]:
     """Yield the rows of records in order, with these columns.
 
-    They follow rows of ``day_before``, whose heading stands already.
+    They follow rows of ``day_before``, whose heading stands already. Without ``by_day`` they are in another
+    order than that of time: each says its own day.
     """
     shown = list(columns)
     # The same for each: reversed once.
     before, after = reverse("usage-record", args=[_NOBODY]).split(str(_NOBODY))
     details = _("Details of %(id)s")
-    last = day_before
+    last, now = day_before, timezone.now()
     for record in records:
         one = record if isinstance(record, Listed) else Listed.of(record)
         at = one.created_at
         day = timezone.localdate(at)
         short = formatting.short_id(one.request_id)
         yield ListRow(
-            day=formatting.day(day) if day != last else "",
+            day=formatting.day(day) if by_day and day != last else "",
             url=f"{before}{one.id}{after}",
             label=details % {"id": short},
-            time=formatting.clock(at),
+            time=formatting.clock(at) if by_day else formatting.when(at),
+            ago=formatting.ago(at, now),
             request_id=one.request_id,
             short_id=short,
             cells=[column.written(one, names) for column in shown],

@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
-from django.utils.formats import date_format
 from django.utils.timezone import get_current_timezone
 from django.utils.translation import gettext as _
 
 from logs.rollups.traffic import Bucket, Peak, Traffic, origin
 from routescope.data.ranges import DAY, HOUR, MINUTE
-from routescope.text.formatting import minute
+from routescope.text.formatting import minute, month_day
 
 _GAPS_UP_TO = 150  # more bars than this stand without a gap
 _STEPS = re.compile(r"(?:h1){2,}")  # equal bars side by side
@@ -349,5 +348,5 @@ def _tick_label(moment: datetime, zone: tzinfo, moments: Sequence[datetime]) -> 
     local = moment.astimezone(zone)
     by_day = len(moments) > 1 and moments[1] - moments[0] >= 23 * HOUR
     if by_day or (local.hour, local.minute) == (0, 0):
-        return date_format(local, "M j")
-    return date_format(local, "H:i")
+        return month_day(local)
+    return f"{local:%H:%M}"

@@ -22,9 +22,10 @@ from accounts.people import saved_views
 from accounts.people.saved_views import SavedViewsMenu
 from accounts.people.signed_in import AuthenticatedRequest
 from logs.filters.usage_filter import GATHERED, UsageFilter
-from logs.listing import failures, own_records
+from logs.listing import failures, largest_records, own_records
 from logs.listing.display import Display
-from logs.listing.table import ListColumn, ListRow, columns_of_failures, rows_of
+from logs.listing.largest_records import Sorted
+from logs.listing.table import COLUMNS, Heading, ListColumn, ListRow, columns_of_failures, rows_of
 from logs.models import UsageRecord
 from logs.record import details
 from logs.record.details import Details
@@ -32,7 +33,7 @@ from logs.rollups import own_sums, traffic
 from logs.rollups.own_sums import Totals
 from logs.selection import lookback
 from logs.selection.chosen import Looked, Selection
-from logs.usage import compare, errors, not_found, unknown_id
+from logs.usage import compare, errors, not_found, sorted_list, unknown_id
 from logs.usage.chart import Chart
 from logs.usage.compare import Comparison
 from logs.usage.controls import Controls
@@ -189,8 +190,8 @@ class UsageTab(Tab):
 
     tab: ClassVar[str] = "usage"
     shown: ClassVar[tuple[str, ...]] = (
-        *Tab.shown, "controls", "rows", "lead", "last", "looked", "ends_now", "further_url", "news_query",
-        "first",
+        *Tab.shown, "controls", "rows", "headings", "lead", "last", "looked", "ends_now", "further_url",
+        "news_query", "first", "sorted_note",
     )  # fmt: skip
 
     filters: UsageFilter
@@ -212,7 +213,29 @@ class UsageTab(Tab):
 
     @cached_property
     def rows(self) -> list[ListRow]:
-        return list(rows_of(self.page.rows, self.columns, self.filters.vocabulary, opened=self.opened))
+        return list(
+            rows_of(
+                self.page.rows,
+                self.columns,
+                self.filters.vocabulary,
+                opened=self.opened,
+                by_day=self.filters.order is None,
+            )
+        )
+
+    @property
+    def headings(self) -> list[Heading]:
+        """The columns with the ways to sort by them, where the list can be sorted."""
+        filters = self.filters
+        if filters.errors_shown or filters.searched_id:
+            return [Heading(column) for column in self.columns]
+        return [Heading.of(column, filters.address, filters.order) for column in self.columns]
+
+    @property
+    def sorted_note(self) -> str:
+        """What a sorted list says of itself; nothing in the order of time."""
+        order = self.filters.order
+        return sorted_list.note(self.page, order) if order and isinstance(self.page, Sorted) else ""
 
     @cached_property
     def lead(self) -> str:
@@ -242,7 +265,7 @@ class UsageTab(Tab):
     def news_query(self) -> str:
         """What asks for records newer than the page's; nothing where it does not end with the present."""
         filters = self.filters
-        if filters.searched_id or self.cursor != Cursor() or not self.ends_now:
+        if filters.searched_id or filters.order or self.cursor != Cursor() or not self.ends_now:
             return ""
         newest = self.page.rows[0].id if self.page.rows else first_id(filters.now)
         return filters.address.with_(since=str(newest)).encoded
@@ -285,13 +308,18 @@ def usage_tab(user: User, query: QueryDict) -> UsageTab:
             elif filters.errors_shown == GATHERED:
                 cursor, page = Cursor(), Page([], older=None, newer=None)
                 gathering = errors.gathering(user, filters, selection) if totals.errors else None
+            elif filters.order:
+                page = largest_records.listed(user, selection, filters.order, cursor, display.page_size)
             else:
+                cursor = cursor.of_time
                 page = own_records.listed(user, selection, cursor, display.page_size)
             chart = chart_of(filters, selection, totals.records)
         columns = _columns(filters, display, page)
         if not page.rows and comparison is None and gathering is None:
             if filters.searched_id:
                 explanation = unknown_id.unknown_id(filters, alike)
+            elif filters.order and isinstance(page, Sorted) and (totals.records or page.end):
+                explanation = sorted_list.empty(filters, page, filters.order)
             else:
                 explanation = not_found.empty(filters, totals, selection.looked, page)
     return UsageTab(
@@ -314,7 +342,11 @@ def usage_tab(user: User, query: QueryDict) -> UsageTab:
 
 def _columns(filters: UsageFilter, display: Display, page: Page[Any]) -> list[ListColumn]:
     if not filters.errors_shown or filters.searched_id:
-        return display.shown
+        return [
+            column
+            for name, column in COLUMNS.items()
+            if name in display.columns or (column.sort and column.sort == filters.order)
+        ]
     return columns_of_failures(failures.of_rows(filters.user, [row.id for row in page.rows]))
 
 

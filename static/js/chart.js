@@ -21,10 +21,12 @@ function parts(chart) {
     start: Number(start),
     step: Number(step) * 60,
     count: Number(count),
-    time: new Intl.DateTimeFormat(document.documentElement.lang, {
+    // Sweden writes ISO 8601, as every page does.
+    time: new Intl.DateTimeFormat("sv-SE", {
       timeZone: zone,
-      month: "short",
-      day: "numeric",
+      year: "numeric",
+      month: "2-digit",
+      day: "2-digit",
       hour: "2-digit",
       minute: "2-digit",
       hourCycle: "h23",

@@ -123,7 +123,7 @@ def tasks(request: ReadRequest) -> Tasks:
     size = int(request.query.get("limit", DEFAULT_LIMIT))
     page = listing.selected(request.user, filters.selection, Cursor.parse(request.query), size)
     chosen = filters.chosen_range(filters.now)
-    onward = next_url(request.url, filters, chosen, size, page.older)
+    onward = next_url(request.url, filters, chosen, size, page.onward)
     return Tasks([_task(row) for row in page.rows], range_of(chosen), page.older, page.newer, onward)
 
 

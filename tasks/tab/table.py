@@ -181,6 +181,7 @@ class TaskRow:
     url: str
     label: str
     time: str
+    ago: str
     short_id: str
     cells: list[TaskCell]
     details: Details | None = None
@@ -196,7 +197,7 @@ def rows_of(
 ) -> Iterator[TaskRow]:
     """Yield the rows of tasks in order, with these columns."""
     words = _("Details of %(id)s")
-    last = ""
+    last, now = "", timezone.now()
     for task in tasks:
         short = formatting.short_id(task.task_id)
         heading = formatting.day(task.local_day)
@@ -208,6 +209,7 @@ def rows_of(
             url=reverse("task", args=[task.pk]),
             label=words % {"id": short},
             time=formatting.clock(task.submitted_at),
+            ago=formatting.ago(task.submitted_at, now),
             short_id=short,
             cells=list(cells_of(task, columns, shown, is_named=not task.is_final)),
             details=details,
