@@ -16,13 +16,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
 ROWS ?= 1000000
 
-.PHONY: help run test bench test-clients lint format lock clean
+.PHONY: help run test bench test-clients pictures lint format lock clean
 
 help:
 	@echo "make run     start everything at http://127.0.0.1:$(PORT)   (PORT=, ARGS=--no-demo)"
 	@echo "make test    run every test                          (ARGS=\"tests/test_x.py -k word\")"
 	@echo "make bench   measure beside a peer's table and queries (ROWS=10000000 for the real scale)"
 	@echo "make test-clients  run real clients against a running console, and write docs/clients.md"
+	@echo "make pictures  take the guide's pictures of a running demo  (ARGS=\"chart receipt\")"
 	@echo "make lint    check style, types, templates, migrations and deployment settings"
 	@echo "make format  put Python and templates into shape"
 	@echo "make lock    pin what pyproject.toml asks for                (ARGS=--upgrade for newer)"
@@ -33,6 +34,10 @@ run: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest --numprocesses auto --maxschedchunk 1 $(ARGS)
+
+# The guide's pictures, of a console that runs beside it: make run, and when its history is in, make pictures.
+pictures: $(VENV)/dev.stamp
+	DJANGO_SETTINGS_MODULE=routescope.settings $(BIN)/python -m tests.guide_pictures --url http://127.0.0.1:$(PORT) $(ARGS)
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.bench --rows $(ROWS)

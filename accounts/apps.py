@@ -6,12 +6,15 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        from routescope.contracts import navigation
+        from accounts.exports.kept import kept
+        from routescope.contracts import keeping, navigation
         from routescope.contracts.navigation import Entry
 
         navigation.register(Entry(_("Exports"), "exports", "download", 30, ("/exports/",)))
+        navigation.register(Entry(_("Learn"), "learn", "book", 50, ("/learn/",)))
         # The pages of allauth belong to it too.
         profile = Entry(
             _("Profile and security"), "profile", "person", 10, ("/profile/", "/accounts/"), is_personal=True
         )
         navigation.register(profile)
+        keeping.register("exports", 40, kept)

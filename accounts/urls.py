@@ -5,6 +5,7 @@ from django.views.generic import RedirectView
 
 from accounts.access import views as access_views
 from accounts.exports import views as export_views
+from accounts.learn import views as learn_views
 from accounts.people import saved_views, views
 
 urlpatterns = [
@@ -25,6 +26,9 @@ urlpatterns = [
     path("exports/<uuid:pk>/manifest.json", export_views.manifest, name="export-manifest"),
     path("exports/<uuid:pk>/cancel/", export_views.cancel, name="export-cancel"),
     path("exports/<uuid:pk>/delete/", export_views.delete, name="export-delete"),
+    path("learn/", learn_views.learn, name="learn"),
+    path("learn/<path:slug>/helpful/", learn_views.answer, name="guide-answer"),
+    path("learn/<path:slug>/", learn_views.guide, name="guide"),
     # In front of allauth's page of the same path: the address one signs in with is the admin's to change.
     path("accounts/email/", RedirectView.as_view(pattern_name="profile")),
     path("invite/<str:uidb36>/<str:token>/", views.accept_invite, name="accept_invite"),

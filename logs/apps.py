@@ -11,13 +11,14 @@ class LogsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.models import User
+        from logs.content import kept
         from logs.content.content_store import UsageContentStore
         from logs.exports import UsageSource
         from logs.ingest.ledger import UsageLedger
         from logs.maintenance import new_prices  # noqa: F401  (listens for them)
         from logs.models import UsageRecord
         from logs.pricing import overlay
-        from routescope.contracts import content_store, ledger, navigation, tabs
+        from routescope.contracts import content_store, keeping, ledger, navigation, tabs
         from routescope.exports import sources
 
         def find(user: User, identifier: str) -> str:
@@ -29,5 +30,6 @@ class LogsConfig(AppConfig):
         sources.provide(UsageSource())
         ledger.register(UsageLedger())
         content_store.register(UsageContentStore())
+        keeping.register("usage", 10, kept.kept)
         tabs.register(tabs.RecordsTab("usage", _("Usage Logs"), find))
         navigation.register(navigation.Entry(_("API tokens"), "tokens", "key", 20, ("/tokens/",)))

@@ -17,7 +17,7 @@ class RoutescopeConfig(AppConfig):
         from django.utils.translation import gettext_lazy as _
 
         from routescope.admin import jobs  # noqa: F401
-        from routescope.config import mail
+        from routescope.config import links, mail
         from routescope.contracts import navigation
         from routescope.contracts.navigation import Entry
         from routescope.data import (
@@ -27,8 +27,8 @@ class RoutescopeConfig(AppConfig):
 
         checks.register(version.check, checks.Tags.database)
         checks.register(mail.check, checks.Tags.security, deploy=True)
+        checks.register(links.check)
         navigation.register(Entry(_("Operation Records"), "records", "records", 10, ("/records/",)))
-        navigation.register(Entry(_("Learn"), "learn", "book", 50, ("/learn/",)))
         connection_created.connect(_reached, dispatch_uid="outages")
 
 

@@ -228,6 +228,7 @@ ACCOUNT_RATE_LIMITS = {
     "login_failed_afar": "100/h/key",
     "oidc_callback": "60/m/ip",
     "oidc_refused": "10/m/ip",
+    "guide_answer": "20/10m/user",
 }
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "accounts.people.link_tokens.ResetTokens"  # noqa: S105  # a class
 ACCOUNT_ADAPTER = "accounts.sign_in.adapter.AccountAdapter"
@@ -318,13 +319,16 @@ ROLLUP_RETENTION_YEARS = env.integer("ROLLUP_RETENTION_YEARS", 10, minimum=1)
 CONTENT_RETENTION_DAYS = env.integer("CONTENT_RETENTION_DAYS", 30, minimum=1)
 CONTENT_MAX_BYTES = env.integer("CONTENT_MAX_BYTES", 256 * 1024, minimum=1024)
 
-# --- Where to go from a failure --------------------------------------------------------------------------
+# --- Links of the operator's own -------------------------------------------------------------------------
 
-# Links of the operator's own; {model}, {type} and {platform} are filled in.
+# From a failure's next step; what is filled in stands in routescope.config.links.
 PLAYGROUND_URL = env.text("PLAYGROUND_URL")
 API_REFERENCE_URL = env.text("API_REFERENCE_URL")
 # Whom people ask, such as for a higher limit: an e-mail address, or the https address of a page.
 SUPPORT_CONTACT = env.text("SUPPORT_CONTACT")
+# From the guide. Where one is not set, nothing speaks of it.
+TERMS_URL = env.text("TERMS_URL")
+PRIVACY_URL = env.text("PRIVACY_URL")
 
 # --- Read API --------------------------------------------------------------------------------------------
 

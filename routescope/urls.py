@@ -7,7 +7,7 @@ from django.views.generic import RedirectView
 from routescope.rest.answers import by_method
 from routescope.rest.document import openapi
 from routescope.rest.problems import not_found
-from routescope.web import guides, notices
+from routescope.web import notices
 
 # Also what no view caught: 503 while the database is away.
 handler500 = "routescope.web.unavailable.failed"
@@ -16,8 +16,6 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="usage"), name="home"),
     path("records/", RedirectView.as_view(pattern_name="usage"), name="records"),
     path("notice/", notices.notice, name="notice"),
-    path("learn/", guides.learn, name="learn"),
-    path("learn/<path:slug>/", guides.guide, name="guide"),
     path("", include("accounts.urls")),
     path("", include("logs.urls")),
     path("", include("tasks.urls")),

@@ -6,11 +6,9 @@ import contextlib
 import fcntl
 import os
 import re
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -37,6 +35,7 @@ from routescope import embedded
 from routescope.data import outages, partitions, troubles
 from routescope.embedded import place
 from routescope.web import notices
+from tests.browsers import BROWSER_ARGS, chromium
 from tests.cast import admin, alice, alice_client, bob, charlie, gateway, ingest_key, standing_clock
 from tests.moments import distinct_moments
 from tests.oidc_cast import oidc_server, provider
@@ -56,21 +55,6 @@ __all__ = [
     "port",
     "provider",
     "standing_clock",
-]
-
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-_BROWSER_APPS = (
-    "/Applications/Chromium.app/Contents/MacOS/Chromium",
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-    "/snap/bin/chromium",
-)
-_BROWSER_ARGS = [
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-sync",
-    "--no-first-run",
 ]
 
 # Machines are shared: how long one example, or one step of a browser, takes says nothing.
@@ -162,7 +146,7 @@ def django_db_modify_db_settings(engines: None, database_name: str) -> None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Headless Chromium. Without one the test is skipped, or fails where REQUIRE_BROWSER is set."""
-    program = _chromium()
+    program = chromium()
     if program is None:
         reason = "No Chromium or Chrome is installed (CHROMIUM names one elsewhere)."
         if os.environ.get("REQUIRE_BROWSER"):
@@ -172,7 +156,7 @@ def browser() -> Iterator[Browser]:
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=[*_BROWSER_ARGS, *sandbox])
+        running = playwright.chromium.launch(executable_path=program, args=[*BROWSER_ARGS, *sandbox])
         yield running
         running.close()
 
@@ -270,13 +254,6 @@ def context(
 def page(context: BrowserContext) -> Page:
     """A page in a fresh profile; ``page.goto("/records/usage/")`` leads to the live server."""
     return context.new_page()
-
-
-def _chromium() -> str | None:
-    if named := os.environ.get("CHROMIUM"):
-        return named
-    found = (shutil.which(name) for name in _BROWSERS)
-    return next((path for path in (*found, *_BROWSER_APPS) if path and Path(path).exists()), None)
 
 
 def _listen(context: BrowserContext, host: str, report: Callable[[str], None]) -> None:

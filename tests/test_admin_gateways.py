@@ -62,7 +62,7 @@ def test_a_revoked_key_is_refused(client: Client, gateway: Gateway) -> None:
     assert url in text(client.get(f"{GATEWAYS}{gateway.pk}/change/"))
     assert row.hint in text(client.get(url))
     assert IngestKey.objects.get().revoked_at is None
-    assert "is refused from now on" in text(client.post(url, follow=True))
+    assert "is now refused" in text(client.post(url, follow=True))
     headers = {"Authorization": f"Bearer {key}"}
     assert (
         Client().post("/api/v1/usage", "[]", content_type="application/json", headers=headers).status_code
@@ -98,7 +98,7 @@ def test_in_a_browser_a_key_is_issued_and_copied(page: Page, admin: User, gatewa
     hands.sign_in(page, str(admin.email), "admin-password")
     page.get_by_role("link", name="Issue a key").click()
     hands.write(page.get_by_label("Label"), "host-1")
-    page.get_by_role("button", name="Issue the key").click()
+    page.get_by_role("button", name="Issue key").click()
     page.get_by_role("button", name="Copy key").click()
     expect(page.get_by_role("button", name="Copy key")).to_have_attribute("data-state", "copied")
     key = page.evaluate("navigator.clipboard.readText()")

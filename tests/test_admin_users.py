@@ -119,7 +119,7 @@ def test_a_provisioned_user_is_invited(
 ) -> None:
     invite = f"{USERS}{provisioned.pk}/invite/"
     assert invite in text(client.get(f"{USERS}{provisioned.pk}/change/"))
-    assert "Their records are there already." in text(client.get(invite))
+    assert "Their records are already there." in text(client.get(invite))
     response = client.post(invite, {"email": "Agent@Example.com"}, follow=True)
     assert "An invitation is on its way to agent@example.com." in text(response)
     provisioned.refresh_from_db()
@@ -135,7 +135,7 @@ def test_a_provisioned_user_is_invited(
     [
         ("", "required"),
         ("no address", "valid email"),
-        ("alice@example.com", "Somebody has this address already"),
+        ("alice@example.com", "Someone already has this address"),
     ],
 )
 def test_an_invitation_to_nowhere_or_to_anothers_address_is_refused(
@@ -150,7 +150,7 @@ def test_an_invitation_to_nowhere_or_to_anothers_address_is_refused(
 def test_somebody_who_can_sign_in_is_not_invited(
     client: Client, alice: User, mailoutbox: list[EmailMessage]
 ) -> None:
-    assert "Alice can sign in already." in text(
+    assert "Alice can already sign in." in text(
         client.post(f"{USERS}{alice.pk}/invite/", {"email": "x@y.example"})
     )
     assert not mailoutbox

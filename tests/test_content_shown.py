@@ -59,7 +59,7 @@ def test_a_conversation_shows_roles_tools_and_images_by_https(alice_client: Clie
         assert text in page, text
     assert "&lt;b&gt;Mail me@example.com&lt;/b&gt;" in page
     assert "plain.example" not in page.split("Raw JSON")[0]
-    assert "Hidden: an image that is not at an https address is not shown." in page
+    assert "Hidden: only images at https addresses are shown." in page
     assert "<img" not in page
 
 

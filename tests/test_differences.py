@@ -168,7 +168,7 @@ def test_a_refused_call_that_cost_nothing_is_no_ratio_of_nought() -> None:
     check(refused)
     assert refused.is_not_charged
     assert [(one.cause, one.sentence) for one in refused.differences] == [
-        ("not_charged", "Not charged, as refused calls are not")
+        ("not_charged", "Not charged because the call was refused")
     ]
     free = receipt(record(cost=Decimal(0), billing=None), Book(price(cached_input=Decimal(1))))
     assert not free.is_not_charged

@@ -159,7 +159,7 @@ def test_long_quotes_are_cut_where_that_is_chosen(sender: Sender, alice_client: 
     record = sender.record("r")
     assert record.error_message == "You don't have access: '[… 6 words]' and 'gpt-5' aren't “[… 6 words]”"
     page = alice_client.get(f"/records/usage/{record.pk}/").content.decode()
-    assert "Quoted values of over five words are not kept" in page
+    assert "Quoted values of more than five words" in page
 
 
 def test_type_and_code_alone_are_kept_where_that_is_chosen(
@@ -176,7 +176,7 @@ def test_type_and_code_alone_are_kept_where_that_is_chosen(
     assert rejudge() == 0, "what was judged from the whole is not judged from the rest"
     assert sender.record("r").cause == Cause.RATE_LIMIT
     page = alice_client.get(f"/records/usage/{record.pk}/").content.decode()
-    assert "type and code alone are kept" in page
+    assert "Only the type and code" in page
     assert "Judged by earlier rules" not in page
     assert b"velociraptor" not in dump()
 

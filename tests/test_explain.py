@@ -58,7 +58,7 @@ def records(gateway: Gateway, alice: User) -> None:
 def test_outside_the_range_leads_to_the_nearest_day_and_to_all_time(alice_client: Client) -> None:
     response = get(alice_client, **EMPTY, model="gpt-5")
     assert reasons(response)["range"] == (
-        "The other filters match 3 records outside the date range. The nearest: 2026-03-10, 2 records."
+        "The other filters match 3 records outside the date range. Nearest: 2026-03-10, 2 records."
     )
     offered = actions(response, "range")
     nearest = alice_client.get(offered["Show that day"])
@@ -73,14 +73,14 @@ def test_the_nearest_day_is_of_the_persons_zone_and_may_lie_before(alice: User) 
     client = signed_in(alice)
     # NOON there is 17:30; twenty days before it is the 18th of February.
     response = get(client, start="2026-02-19T00:00", end="2026-02-20T00:00")
-    assert "The nearest: 2026-02-18, 1 record." in reasons(response)["range"]
+    assert "Nearest: 2026-02-18, 1 record." in reasons(response)["range"]
     assert listed(client.get(actions(response, "range")["Show that day"])) == ["older"]
 
 
 @pytest.mark.usefixtures("records")
 def test_records_of_the_same_hour_outside_the_range_are_the_nearest(alice_client: Client) -> None:
     response = get(alice_client, start="2026-03-10T12:10", end="2026-03-10T12:20")
-    assert "The nearest: 2026-03-10, 3 records." in reasons(response)["range"]
+    assert "Nearest: 2026-03-10, 3 records." in reasons(response)["range"]
 
 
 @pytest.mark.usefixtures("records")
@@ -145,13 +145,13 @@ def test_a_range_older_than_what_is_kept_says_so(alice_client: Client) -> None:
     assert "records are deleted after 84 months" in reasons(response)["retention"]
     assert len(listed(alice_client.get(actions(response, "retention")["Show what is kept"]))) == 4
     response = get(alice_client, start="2001-01-01T00:00", end="2026-02-01T00:00")
-    assert reasons(response)["retention"].startswith("A part of the range is older")
+    assert reasons(response)["retention"].startswith("Part of the range is older")
 
 
 @pytest.mark.usefixtures("records")
 def test_a_call_of_just_now_may_still_be_under_way(alice_client: Client, gateway: Gateway) -> None:
     response = get(alice_client, range="1h")
-    assert "a few seconds after its call ends" in reasons(response)["recent"]
+    assert "a few seconds after the call ends" in reasons(response)["recent"]
     store(gateway, event(request_id="now", created_at=just_now()))
     assert listed(alice_client.get(actions(response, "recent")["Search again"])) == ["now"]
     assert "recent" not in reasons(get(alice_client, **EMPTY))
@@ -284,7 +284,7 @@ def test_a_key_is_neither_shown_nor_left_in_the_address(alice_client: Client, ty
     assert KEY not in text(response)
     assert "sk-…1234" in text(response)
     assert "This is an API key, not a request ID" in text(response)
-    assert "neither here nor in the address" in reasons(response)["key"]
+    assert "neither here nor in this page" in reasons(response)["key"]
     assert list(reasons(response)) == ["key"]
     assert alice_client.get(actions(response, "key")["Clear the search"]).status_code == 200
     fragment = alice_client.get(f"{PAGE}results/", {"request_id": typed}, headers={"HX-Request": "true"})

@@ -102,7 +102,7 @@ def test_the_page_says_how_far_an_export_is_and_that_its_file_is_made(many: User
     for rows, said in (
         (0, "0 of 1,200 rows"),
         (700, "700 of 1,200 rows"),
-        (1_200, "1,200 rows read, making the file"),
+        (1_200, "1,200 rows read, creating the file"),
     ):
         running.update(status="running", rows=rows, expected_rows=1_200)
         assert said in client.get("/exports/").content.decode()

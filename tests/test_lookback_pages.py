@@ -86,7 +86,7 @@ def test_a_page_says_of_which_records_it_is(
     page = answer.content.decode()
     assert listed(page) == records[:2]
     assert stats(answer)["requests"][0] == "2"
-    assert "<b>of the newest 10 records</b> in the range, back to 2026-03-10 11:50:51." in page
+    assert "<b>the newest 10 records</b> in the range, back to 2026-03-10 11:50:51." in page
     assert "2 of the newest 10 records" in page, "the pager, which is announced too"
     assert 'aria-describedby="newest-note"' in page
     assert 'id="page-older"' not in page
@@ -111,8 +111,8 @@ def test_looking_further_keeps_what_was_found(alice_client: Client, records: lis
         found += listed(page)
         said += re.findall(r'data-announce="([^"]+)"', page)
     assert found == records
-    assert said[0] == "Looked at 10 records further back, to 2026-03-10 11:40:41: 0 found."
-    assert said[-1] == "1 more found. All of the range was looked at."
+    assert said[0] == "Searched 10 records further back, to 2026-03-10 11:40:41: 0 found."
+    assert said[-1] == "1 more found. The whole range was searched."
     assert "look-further" not in page
     assert "Tuesday" not in page, "the day's heading stands already"
 
@@ -120,15 +120,15 @@ def test_looking_further_keeps_what_was_found(alice_client: Client, records: lis
 def test_without_javascript_every_step_is_a_page(alice_client: Client, records: list[str]) -> None:
     page = alice_client.get(PAGE, COSTLY).content.decode()
     found = listed(page)
-    url = link(page, "Look further back")
+    url = link(page, "Search further back")
     for _ in range(2):
         answer = alice_client.get(url)
         page = answer.content.decode()
         assert stats(answer)["requests"][0] == "2", "the header stays what it says it is"
         assert "None found yet" in page
         assert 'id="look-further"' in page, "focus stays on it from step to step"
-        assert re.search(r'data-announce="None found yet. Looked at 10 records further back', page)
-        url = link(page, "Look further back")
+        assert re.search(r'data-announce="None found yet. Searched 10 records further back', page)
+        url = link(page, "Search further back")
     page = alice_client.get(url).content.decode()
     assert found + listed(page) == records
     newer = link(page, '<span class="icon icon-left" aria-hidden="true"></span>Newer')
@@ -138,9 +138,7 @@ def test_without_javascript_every_step_is_a_page(alice_client: Client, records: 
 
 def test_other_filters_leave_what_is_looked_at(alice_client: Client, records: list[str]) -> None:
     page = alice_client.get(PAGE, {**COSTLY, "model": "gpt-5"}).content.decode()
-    assert (
-        "<b>of the newest 10 records</b> that the other filters leave, back to 2026-03-10 11:40:41." in page
-    )
+    assert "<b>the newest 10 records</b> that match the other filters, back to 2026-03-10 11:40:41." in page
     assert listed(page) == [one for one in records[:2] if int(one[-2:]) % 2]
 
 
@@ -149,10 +147,10 @@ def test_none_of_the_newest_is_not_none_at_all(alice_client: Client, records: li
     UsageRecord.objects.filter(request_id__in=records[:2]).update(cost=0)
     page = alice_client.get(PAGE, query).content.decode()
     assert "None of the newest records match" in page
-    assert "Looked at the newest 10 records, back to 2026-03-10 11:50:51." in page
+    assert "Searched the newest 10 records, back to 2026-03-10 11:50:51." in page
     assert "No records match" not in page
     compared = alice_client.get(PAGE, {**query, "compare": "model"}).content.decode()
-    assert "compare" not in link(compared, "Look further back")
+    assert "compare" not in link(compared, "Search further back")
 
 
 def test_the_lines_of_a_comparison_lead_to_exactly_their_records(
@@ -160,7 +158,7 @@ def test_the_lines_of_a_comparison_lead_to_exactly_their_records(
 ) -> None:
     query = {"range": "all", "cost_max": "5", "compare": "model"}
     page = alice_client.get(PAGE, query).content.decode()
-    assert "of the newest 10 records</b>" in page
+    assert "the newest 10 records</b>" in page
     lines = re.findall(r'data-line="([^"]+)" data-cost="[^"]+" data-requests="(\d+)"', page)
     assert sum(int(requests) for _, requests in lines) == 8
     for label, requests in lines:
@@ -195,7 +193,7 @@ def test_a_tokens_limits_are_held_against_a_bounded_number_of_calls(
     monkeypatch.setattr("logs.rollups.token_limits.MOST_CALLS", 10)
     page = alice_client.get(f"{PAGE}limits/", {"token": "prod", "range": "all"}).content.decode()
     assert page.count("data-minute=") == 10
-    assert "<b>of the newest 10 records</b> in the range" in page
+    assert "<b>the newest 10 records</b> in the range" in page
 
 
 def test_hours_whose_records_are_gone_are_no_step_of_their_own(
@@ -212,7 +210,7 @@ def test_hours_whose_records_are_gone_are_no_step_of_their_own(
     monkeypatch.setattr(lookback, "MOST_SPANS", 2)
     page = alice_client.get(PAGE, {**COSTLY, "token": "prod"}).content.decode()
     assert listed(page) == records
-    there = alice_client.get(link(page, "Look further back")).content.decode()
+    there = alice_client.get(link(page, "Search further back")).content.decode()
     assert listed(there) == ["oldest"]
 
 
@@ -335,7 +333,7 @@ def test_the_page_that_asks_for_an_export_counts_no_more_than_the_header(
 ) -> None:
     page = alice_client.get("/exports/new/", {"source": "usage", **COSTLY}).content.decode()
     assert "At least 2 rows" in page
-    assert "The export looks through all of the range." in page
+    assert "The export covers the whole range." in page
 
 
 # --- Isolation -------------------------------------------------------------------------------------------

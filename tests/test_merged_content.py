@@ -140,7 +140,10 @@ def test_an_admin_into_whom_somebody_was_merged_reads_their_content_nowhere(
     assert seen_in_exports(bob) == set()
     record, task = UsageRecord.objects.get(), AsyncTask.objects.get()
     for url in (f"/records/usage/{record.pk}/", f"/records/tasks/{task.pk}/"):
-        assert "Hidden: it came under a name that was merged into yours" in client.get(url).content.decode()
+        assert (
+            "Hidden: it was recorded under a name that was merged into yours"
+            in client.get(url).content.decode()
+        )
 
 
 def test_with_the_right_they_read_it_everywhere(bob: Person, team: Person) -> None:

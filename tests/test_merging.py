@@ -244,7 +244,7 @@ def test_what_cannot_be_one_says_why(alice: User, bob: User, admin: User, gatewa
         with pytest.raises(MergeError, match=words):
             merging.merge(source, target)  # type: ignore[type-var]
     merging.merge(team, alice)
-    with pytest.raises(MergeError, match="merged into another already"):
+    with pytest.raises(MergeError, match="already merged into another"):
         merging.merge(team, bob)
     with pytest.raises(MergeError, match="Choose that one"):
         merging.merge(bob, team)
@@ -257,8 +257,8 @@ def test_an_admin_merges_and_separates(alice: User, admin: User, gateway: Gatewa
     client = signed_in(admin)
     merge = reverse("admin:accounts_user_merge", args=[team.pk])
     assert merge in client.get(reverse("admin:accounts_user_change", args=[team.pk])).content.decode()
-    assert "past records show there" in client.get(merge).content.decode()
-    assert "Choose what it is to be part of" in client.post(merge, {"target": ""}).content.decode()
+    assert "past records appear there" in client.get(merge).content.decode()
+    assert "Choose what to merge it into" in client.post(merge, {"target": ""}).content.decode()
     assert client.post(merge, {"target": alice.pk}, follow=True).status_code == 200
     assert figures(User.objects.get(pk=alice.pk))[0] == 2
     page = client.get(reverse("admin:accounts_user_change", args=[team.pk])).content.decode()
@@ -272,7 +272,7 @@ def test_an_admin_merges_and_separates(alice: User, admin: User, gateway: Gatewa
     assert figures(User.objects.get(pk=alice.pk))[0] == 1
     for kind, row in (("group", Group.objects.get()), ("apitoken", ApiToken.objects.get(owner=team))):
         url = reverse(f"admin:accounts_{kind}_merge", args=[row.pk])
-        assert "Nothing is rewritten" in client.get(url).content.decode()
+        assert "No record is rewritten" in client.get(url).content.decode()
 
 
 def test_nobody_else_merges(alice: User, gateway: Gateway) -> None:

@@ -82,7 +82,7 @@ def test_another_work_takes_its_place(alice_client: Client) -> None:
     notices.show("Counting cows", 3)
     headers, answer = asked(alice_client, USAGE)
     assert (headers["HX-Retarget"], headers["HX-Reswap"]) == ("#work-notice", "outerHTML")
-    assert words(answer) == "Counting cows: 3 % Show what has come in" and 'id="work-notice"' in answer
+    assert words(answer) == "Counting cows: 3 % Show new records" and 'id="work-notice"' in answer
 
 
 def test_a_list_can_show_meanwhile_what_has_come_in(alice_client: Client) -> None:
@@ -116,7 +116,7 @@ def test_when_it_is_over_a_list_can_show_more(
     headers, answer = asked(alice_client, path)
     assert (headers["HX-Retarget"], headers["HX-Reswap"]) == ("#work-notice", "outerHTML")
     assert f'href="{shown}"' in answer and f'hx-get="{fetched}' in answer and 'role="status"' in answer
-    assert words(answer) == "More has come in. Show it" and "data-announce" in answer
+    assert words(answer) == "More records have arrived. Show them" and "data-announce" in answer
     assert 'hx-trigger="every' not in answer
     assert "work-notice" not in page_of(alice_client, path)
 

@@ -38,7 +38,7 @@ def test_an_id_as_it_is_shown_or_its_beginning_is_found(alice_client: Client, pa
     page = answer.content.decode()
     assert answer.status_code == 200
     assert f'title="{WHOLE}"' in page
-    assert "Found by a part of its ID" in page
+    assert "Found by part of its ID" in page
     assert "record-detail" in page
 
 

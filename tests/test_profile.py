@@ -173,7 +173,7 @@ def test_a_made_up_theme_cookie_changes_nothing(client: Client, db: None, cookie
 
 @pytest.fixture
 def dinah(db: None) -> User:
-    """Known from a gateway only."""
+    """Known only from a gateway."""
     user = User(email="dinah@example.com", name="Dinah", is_active=False)
     user.set_unusable_password()
     user.save()
@@ -335,7 +335,7 @@ def test_a_made_up_invitation_answers_404(db: None, link: str) -> None:
 @pytest.mark.parametrize(
     ("first", "second", "says"),
     [
-        (SECRET, "something-else-1", "The two passwords differ."),
+        (SECRET, "something-else-1", "The two passwords do not match."),
         ("short", "short", "This password is too short."),
         ("dinah@example.com", "dinah@example.com", "too similar to the"),
     ],

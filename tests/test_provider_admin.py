@@ -80,7 +80,7 @@ def test_a_key_does_not_follow_a_changed_address(admin_client: Client) -> None:
     row = ProviderCredential.objects.create(platform="luma", api_key="k-1", base_url="https://luma.example")
     url = f"/admin/tasks/providercredential/{row.pk}/change/"
     sent = {"platform": "luma", "new_api_key": "", "base_url": "https://elsewhere.example"}
-    assert "Enter the key again" in admin_client.post(url, sent).content.decode()
+    assert "Enter it again" in admin_client.post(url, sent).content.decode()
     row.refresh_from_db()
     assert (row.api_key.reveal(), row.base_url) == ("k-1", "https://luma.example")
     assert admin_client.post(url, {**sent, "new_api_key": "k-2"}).status_code == 302

@@ -73,7 +73,7 @@ def test_who_has_to_confirm_who_they_are_keeps_the_sidebar(alice_client: Client)
     session["account_authentication_methods"] = [{"method": "password", "at": 0}]
     session.save()
     page = alice_client.get(reverse("account_reauthenticate")).content.decode()
-    assert SIDEBAR in page and "Confirm it is you" in page
+    assert SIDEBAR in page and "Confirm your identity" in page
 
 
 # --- A deletion asks --------------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ def test_asking_for_a_reset_answers_the_same_for_an_unknown_address(
     client: Client, mailoutbox: list[EmailMessage]
 ) -> None:
     response = client.post(reverse("account_reset_password"), {"email": "nobody@example.org"}, follow=True)
-    assert "Check your mail" in response.content.decode()
+    assert "Check your e-mail" in response.content.decode()
     assert "no account has this address" in str(mailoutbox[0].body)
 
 
@@ -157,7 +157,7 @@ def test_an_authenticator_app_is_set_up_and_then_asked_for(client: Client, alice
     secret = str(page.context["form"].secret)
     assert f'data-copy="{secret}"' in page.content.decode()
     done = client.post(reverse("mfa_activate_totp"), {"code": code_of(secret)}, follow=True)
-    assert "Keep them where you keep passwords." in done.content.decode()
+    assert "Keep them with your passwords." in done.content.decode()
     client.post(reverse("account_logout"))
 
     response = client.post(reverse("account_login"), {"login": alice.email, "password": PASSWORD})

@@ -103,7 +103,7 @@ def test_a_result_in_words_is_not_kept_where_the_policy_is_off(sender: Sender, a
     sender.post("/api/v1/tasks", task(status="succeeded", result=PROSE))
     assert b"velociraptor" not in dump()
     page = signed_in(alice).get(f"/records/tasks/{AsyncTask.objects.get().pk}/").content.decode()
-    assert "the content policy of this task is off" in page
+    assert "the content policy for this task is off" in page
 
 
 def test_of_data_names_and_numbers_stay_where_the_policy_is_off(sender: Sender) -> None:
@@ -238,7 +238,7 @@ def test_the_cause_is_judged_before_anything_is_cut(sender: Sender, alice: User)
     kept = judge("failed", "E7", error["message"], "")
     assert verdict is not None and verdict.cause is kept[0] is not TaskCause.UNKNOWN
     page = signed_in(alice).get(f"/records/tasks/{found.pk}/").content.decode()
-    assert "type and code alone are kept" in page
+    assert "Only the type and code" in page
 
 
 def test_an_address_that_is_signed_still_opens() -> None:

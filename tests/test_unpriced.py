@@ -128,7 +128,7 @@ def test_counts_that_contradict_each_other_are_never_priced(alice_client: Client
             "No price is known for “gpt-oss-120b” at Anthropic",
         ),
         ({"model": ""}, "named neither a cost nor a model"),
-        ({"model": "gpt-5", "input_tokens": 0, "output_tokens": 0}, "did not tell what was used"),
+        ({"model": "gpt-5", "input_tokens": 0, "output_tokens": 0}, "did not say what was used"),
     ],
 )
 def test_a_call_without_a_price_says_why(

@@ -12,10 +12,10 @@ class AccessTokenForm(forms.Form):
     """What a personal access token is for, and how long it lasts."""
 
     name = forms.CharField(
-        label=_("What it is for"), max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"})
+        label=_("Purpose"), max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
     days = forms.TypedChoiceField(
-        label=_("Lasts"),
+        label=_("Expires after"),
         coerce=int,
         initial=90,
         choices=[(days, _("%(days)s days") % {"days": days}) for days in personal_tokens.LIFETIMES],

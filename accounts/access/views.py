@@ -34,7 +34,7 @@ def access_tokens(request: AuthenticatedRequest) -> HttpResponse:
     if request.method == "POST":
         status = 422
         if tokens.in_use(request.user) >= tokens.MOST:
-            most = _("You have %(n)s tokens in use, the most there may be. Revoke one that you do not need.")
+            most = _("You have reached the limit of %(n)s active tokens. Revoke one that you no longer need.")
             form.add_error(None, most % {"n": tokens.MOST})
         elif form.is_valid():
             _made, key = tokens.issue(request.user, form.cleaned_data["name"], form.cleaned_data["days"])
@@ -55,7 +55,7 @@ def revoke(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     """Revoke one of the person's tokens. 404 for another's as for none."""
     if not tokens.revoke(request.user, pk):
         raise Http404
-    messages.success(request, _("Token revoked. Requests with it are refused from now on."))
+    messages.success(request, _("Token revoked. Requests that use it are now refused."))
     return redirect("access-tokens")
 
 

@@ -66,7 +66,7 @@ class IssueKeyForm(forms.Form):
         label=_lazy("Label"),
         max_length=100,
         required=False,
-        help_text=_lazy("To tell keys apart later: the host or deployment that will use it."),
+        help_text=_lazy("Helps to tell keys apart: the host or deployment that will use it."),
         widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
     )
 
@@ -172,7 +172,7 @@ class GatewayAdmin(AuditedAdmin[Gateway], KeptAdmin[Gateway]):
                 key.revoked_at = timezone.now()
                 key.save(update_fields=["revoked_at"])
                 self.log_change(request, gateway, f"Revoked the ingest key {key.hint}.")
-            messages.success(request, _("The key %(key)s is refused from now on.") % {"key": key.hint})
+            messages.success(request, _("The key %(key)s is now refused.") % {"key": key.hint})
             return HttpResponseRedirect(reverse("admin:accounts_gateway_change", args=[gateway.pk]))
         context = {
             **self._context(request, gateway),
@@ -211,9 +211,7 @@ class IdentityAdmin(AuditedAdmin[Any], KeptAdmin[Any]):
         return self.fixed if obj else ()
 
 
-_FOLLOWS = _lazy(
-    "Records that arrive from now on go where this points. Those stored already stay where they are."
-)
+_FOLLOWS = _lazy("New records go where this points. Records already stored stay where they are.")
 
 
 class UserIdentityForm(forms.ModelForm[UserIdentity]):
@@ -229,7 +227,7 @@ class UserIdentityForm(forms.ModelForm[UserIdentity]):
         user: User = self.cleaned_data["user"]
         moved = "user" in self.changed_data
         if moved and not self.actor.is_superuser and user.canonical_id == self.actor.canonical_id:
-            raise forms.ValidationError(_("Only a superuser points a gateway's name at themselves."))
+            raise forms.ValidationError(_("Only a superuser can point a gateway's name at themselves."))
         return user
 
 
@@ -259,7 +257,7 @@ class UserIdentityAdmin(IdentityAdmin):
 
     @admin.display(description=_lazy("Name at the gateway"))
     def name_at_gateway(self, identity: UserIdentity) -> str:
-        return identity.name or _("(records that name nobody)")
+        return identity.name or _("(records that name no user)")
 
 
 @admin.register(GroupIdentity)

@@ -35,7 +35,7 @@ class MergeForm(forms.Form):
             model._default_manager.all(),
             label=_("Merge into"),
             widget=AutocompleteSelect(model._meta.get_field("merged_into"), site),
-            error_messages={"required": _("Choose what it is to be part of.")},
+            error_messages={"required": _("Choose what to merge it into.")},
         )
 
     def clean(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class MergeViews(AuditedAdmin[Any]):
             else:
                 messages.success(
                     request,
-                    _("%(source)s is part of %(target)s now, with all its records.")
+                    _("%(source)s is now part of %(target)s, with all its records.")
                     % {"source": source, "target": target},
                 )
                 return self._to(target.pk)
@@ -107,7 +107,7 @@ class MergeViews(AuditedAdmin[Any]):
             self.log_merge(request, target, f"{source} ({source.pk}) was separated from it.")
         messages.success(
             request,
-            _("%(source)s and %(target)s are two again, each with its own records.")
+            _("%(source)s and %(target)s are separate again, each with its own records.")
             % {"source": source, "target": target},
         )
         return self._to(source.pk)

@@ -110,8 +110,8 @@ class InviteForm(forms.ModelForm[User]):
         super().__init__(*args, **kwargs)
         self.fields["email"].required = True
         self.fields["email"].error_messages["unique"] = _(
-            "Somebody has this address already. If they are the same person, merge this user into them: past "
-            "records and those to come follow."
+            "Someone already has this address. If they are the same person, merge this user into them: past "
+            "and future records follow."
         )
 
 
@@ -124,7 +124,7 @@ class StateFilter(admin.SimpleListFilter):
         return [
             ("active", _("Active")),
             ("invited", _("Invited")),
-            ("provisioned", _("Known from a gateway only")),
+            ("provisioned", _("Known only from a gateway")),
             ("closed", _("Closed")),
         ]
 
@@ -269,8 +269,8 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
                 self._invite(request, user)
         if skipped:
             sentence = ngettext(
-                "Not invited, as they can sign in already or have no e-mail address: %(names)s.",
-                "Not invited, as they can sign in already or have no e-mail address: %(names)s.",
+                "Not invited because they can already sign in or have no e-mail address: %(names)s.",
+                "Not invited because they can already sign in or have no e-mail address: %(names)s.",
                 len(skipped),
             )
             messages.warning(request, sentence % {"names": ", ".join(skipped)})
@@ -284,7 +284,7 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
         except OSError as error:
             logger.exception("The invitation of user %s could not be sent", user.pk)
             sentence = _(
-                "The invitation could not be sent: %(error)s. Mend the mail settings and invite again."
+                "The invitation could not be sent: %(error)s. Fix the mail settings and invite again."
             )
             messages.error(request, sentence % {"error": error})
             return
@@ -294,7 +294,7 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
                 request, _("E-mail is not set up: the invitation was written to the server's output instead.")
             )
         elif settings.EMAIL_BACKEND in SILENT:
-            messages.warning(request, _("E-mail is switched off: the invitation reaches nobody."))
+            messages.warning(request, _("E-mail is switched off: the invitation was not sent."))
 
     # --- Columns
 

@@ -58,8 +58,8 @@ class PermissionGroupAdmin(AuditedAdmin[PermissionGroup]):
             {
                 "fields": ("name", "permissions"),
                 "description": _lazy(
-                    "People come into a group by a claim of the OpenID provider. They must be admins as well "
-                    "to open this administration."
+                    "People join a group through a claim of the OpenID provider. To open this site they "
+                    "must also be admins."
                 ),
             },
         ),

@@ -60,7 +60,7 @@ class ApiTokenForm(forms.ModelForm[ApiToken]):
         model = ApiToken
         fields = ("owner", "name", *ApiToken.TOLD)
         help_texts = {
-            "masked_key": _lazy("Its first and last characters. A whole key is masked before it is kept.")
+            "masked_key": _lazy("Its first and last characters. A whole key is masked before it is stored.")
         }
 
     def clean_masked_key(self) -> str:
@@ -145,8 +145,8 @@ class AIModelAdmin(AuditedAdmin[AIModel], KeptAdmin[AIModel]):
             {
                 "fields": ("name",),
                 "description": _lazy(
-                    "A new name shows on past records too. A gateway that goes on sending the old name "
-                    "makes another model of it."
+                    "A new name also shows on past records. If a gateway keeps sending the old name, that "
+                    "becomes another model."
                 ),
             },
         ),

@@ -84,7 +84,8 @@ def new(request: AuthenticatedRequest) -> HttpResponse:
         status = 422
         if exporting.open_of(request.user) >= exporting.MOST_OPEN:
             form.add_error(
-                None, _("Three exports are under way. Wait for one to finish, or cancel it, and try again.")
+                None,
+                _("Three exports are in progress. Wait for one to finish or cancel one, then try again."),
             )
         elif form.is_valid():
             return _ask(request, source, query, form.cleaned_data)
@@ -108,9 +109,7 @@ def _ask(
     )
     note(request, AuditEntry.Act.EXPORT, request.user, exporting.summary(export))
     if not jobs.hand_over(export.pk):
-        messages.warning(
-            request, _("The queue cannot be reached: the export waits, and starts once it is back.")
-        )
+        messages.warning(request, _("The queue cannot be reached. The export will start once it is back."))
     return redirect("exports")
 
 

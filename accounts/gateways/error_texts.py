@@ -44,12 +44,12 @@ def note(message: str | None) -> StrPromise | None:
         return None
     if message == NOT_KEPT:
         return _(
-            "Of this gateway's errors, type and code alone are kept. The cause was judged from the message."
+            "Only the type and code of this gateway's errors are kept. The cause was judged from the message."
         )
     if _CUT.search(message):
-        return _("Quoted values of over five words are not kept of this gateway's errors.")
+        return _("Quoted values of more than five words in this gateway's errors are not kept.")
     if LEFT_OUT in message:
-        return _("What repeated the content of the call is left out: […].")
+        return _("Text that repeated the content of the call was left out: […].")
     return None
 
 

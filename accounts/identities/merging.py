@@ -115,7 +115,7 @@ def check(source: User | Group | ApiToken, target: User | Group | ApiToken) -> N
         raise MergeError(_("It cannot be merged into itself."))
     if source.merged_into_id:
         raise MergeError(
-            _("%(source)s is merged into another already. Separate it first.") % {"source": source}
+            _("%(source)s is already merged into another. Separate it first.") % {"source": source}
         )
     if target.merged_into_id:
         raise MergeError(
@@ -124,11 +124,11 @@ def check(source: User | Group | ApiToken, target: User | Group | ApiToken) -> N
         )
     if type(source)._default_manager.filter(Q(merged_into=source.pk)).exists():
         raise MergeError(
-            _("Others are merged into %(source)s. Separate them first, and merge each of them.")
+            _("Others are merged into %(source)s. Separate them first, then merge each of them.")
             % {"source": source}
         )
     if isinstance(source, User) and (source.is_staff or source.is_superuser):
-        raise MergeError(_("%(source)s is an admin. Take that away first.") % {"source": source})
+        raise MergeError(_("%(source)s is an admin. Remove that right first.") % {"source": source})
     if (
         isinstance(source, ApiToken)
         and isinstance(target, ApiToken)

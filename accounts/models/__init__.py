@@ -4,6 +4,7 @@ from accounts.models.access import PersonalAccessToken, ReadAllowance
 from accounts.models.audit import AuditEntry
 from accounts.models.exports import Export
 from accounts.models.gateways import AIModel, Delivery, ErrorTexts, Gateway, IngestKey, Refusal
+from accounts.models.guide_answers import GuideAnswer
 from accounts.models.identities import GroupIdentity, Identity, TokenIdentity, UserIdentity
 from accounts.models.people import ApiToken, Group, Mergeable, User, UserManager
 from accounts.models.saved_views import SavedView
@@ -20,6 +21,7 @@ __all__ = [
     "Gateway",
     "Group",
     "GroupIdentity",
+    "GuideAnswer",
     "Identity",
     "IngestKey",
     "LinkedIdentity",

@@ -22,7 +22,7 @@ class PersonalAccessToken(models.Model):
         verbose_name=_("person"),
         db_index=False,
     )
-    name = models.CharField(_("name"), max_length=100, help_text=_("What it is for."))
+    name = models.CharField(_("name"), max_length=100, help_text=_("Purpose."))
     key_hash = models.CharField(_("token hash"), max_length=64, unique=True, editable=False)
     hint = models.CharField(
         _("token"), max_length=24, editable=False, help_text=_("Its first and last characters.")

@@ -37,7 +37,7 @@ class Export(models.Model):
         SIZE = "size", _("The file would be too large. Choose fewer columns or a shorter range of time.")
         UNEXPECTED = (
             "unexpected",
-            _("It failed unexpectedly. Try again; an admin finds why in the log."),
+            _("It failed unexpectedly. Try again; an administrator can find the reason in the server log."),
         )
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

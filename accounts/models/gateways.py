@@ -14,8 +14,8 @@ class ErrorTexts(models.IntegerChoices):
     """What is kept of the errors that a gateway sends; the later, the less."""
 
     KEEP = 1, _("Keep the errors' own words")
-    CUT_QUOTES = 2, _("Cut quoted values of over five words")
-    CODES = 3, _("Keep type and code alone")
+    CUT_QUOTES = 2, _("Cut quoted values of more than five words")
+    CODES = 3, _("Keep only type and code")
 
 
 class Gateway(models.Model):

@@ -87,7 +87,7 @@ class User(AbstractBaseUser, PermissionsMixin, Mergeable):
     """
 
     class Theme(models.TextChoices):
-        SYSTEM = "system", _("As the system")
+        SYSTEM = "system", _("System")
         LIGHT = "light", _("Light")
         DARK = "dark", _("Dark")
 

@@ -71,7 +71,7 @@ class AcceptInviteForm(forms.Form):
     """The password of somebody who accepts an invitation, typed twice."""
 
     password1 = SetPasswordField(label=_("Password"))
-    password2 = PasswordField(label=_("Password, again"), autocomplete="new-password")
+    password2 = PasswordField(label=_("Confirm password"), autocomplete="new-password")
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -80,5 +80,5 @@ class AcceptInviteForm(forms.Form):
     def clean_password2(self) -> str:
         again = str(self.cleaned_data["password2"])
         if self.cleaned_data.get("password1") not in (None, again):
-            raise ValidationError(_("The two passwords differ. Type the same one twice."))
+            raise ValidationError(_("The two passwords do not match."))
         return again

@@ -85,7 +85,7 @@ def save(request: AuthenticatedRequest) -> HttpResponse:
     views = SavedView.objects.filter(user=request.user, tab=tab)
     if views.exclude(name=name).count() >= MOST:
         messages.error(
-            request, _("There are %(most)s saved views already. Delete one first.") % {"most": MOST}
+            request, _("You already have %(most)s saved views. Delete one first.") % {"most": MOST}
         )
         return redirect(back)
     view, is_new = SavedView.objects.update_or_create(
@@ -109,9 +109,9 @@ def rename(request: AuthenticatedRequest, view_id: int) -> HttpResponse:
         with transaction.atomic():
             view.save(update_fields=["name"])
     except IntegrityError:
-        messages.error(request, _("Another view is called “%(name)s”.") % {"name": view.name})
+        messages.error(request, _("Another view is already called “%(name)s”.") % {"name": view.name})
     else:
-        messages.success(request, _("The view is called “%(name)s” now.") % {"name": view.name})
+        messages.success(request, _("View renamed to “%(name)s”.") % {"name": view.name})
     return redirect(view)
 
 

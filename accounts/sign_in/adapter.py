@@ -29,12 +29,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         **DefaultAccountAdapter.error_messages,
         "account_inactive": _("This account is closed. Ask an administrator for an invitation."),
         "demo_password": _(
-            "This is the demo's password, which everybody knows. It opens nothing where others reach"
-            " the console."
+            "This is the demo password, which is public. It does not work where others can reach the console."
         ),
         "email_password_mismatch": _("No account has this e-mail address and password."),
         "enter_current_password": _("This is not your current password."),
-        "incorrect_code": _("This code is wrong, or was used already. Wait for the next one and try again."),
+        "incorrect_code": _("This code is wrong or was already used. Wait for the next one and try again."),
         "incorrect_password": _("This is not your password."),
         "too_many_login_attempts": _("Too many failed attempts. Wait five minutes, or reset your password."),
         "rate_limited": _("Too many requests. Wait a minute."),

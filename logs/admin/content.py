@@ -75,4 +75,4 @@ class ContentViews(admin.ModelAdmin[UsageRecord]):
         if record.content == Level.OFF:
             return _("Never captured: the policy was off.")
         url = reverse("admin:logs_usagerecord_content", args=[record.pk])
-        return format_html('<a href="{}">{}</a>', url, _("Hidden. Look at it, which the audit log keeps"))
+        return format_html('<a href="{}">{}</a>', url, _("Hidden. View it (the audit log records this)"))

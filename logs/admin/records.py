@@ -80,7 +80,7 @@ class UsageRecordAdmin(ContentViews, OwnerColumns, KeysetAdmin[UsageRecord]):
                 )
             },
         ),
-        (_lazy("Whose"), {"fields": (("user", "token"), ("group", "gateway"), "row_ids")}),
+        (_lazy("Owner"), {"fields": (("user", "token"), ("group", "gateway"), "row_ids")}),
         (
             _lazy("Call"),
             {"fields": (("model", "endpoint", "streamed"), ("provider", "channel"), ("ip", "user_agent"))},
@@ -97,7 +97,7 @@ class UsageRecordAdmin(ContentViews, OwnerColumns, KeysetAdmin[UsageRecord]):
             },
         ),
         (
-            _lazy("Sent along"),
+            _lazy("Also sent"),
             {"fields": ("content_link", "parameters_json", "attempts_json", "metadata_json")},
         ),
     )

@@ -20,40 +20,36 @@ _LABELS: dict[str, StrPromise] = {
     "message": _("Error message"),
     "http_status": _("HTTP status"),
 }
-_WAIT = _("Wait, then try again more slowly. The token's limits are on its configuration page.")
-_OPERATOR = _(
-    "Try again shortly. If it keeps failing, tell the operator of the gateway, giving the request ID."
-)
+_WAIT = _("Wait, then send requests more slowly. The token's limits are under API tokens.")
+_OPERATOR = _("Try again shortly. If it keeps failing, give the operator of the gateway the request ID.")
 _NEXT: dict[str, StrPromise] = {
     "client-closed": _(
-        "Nothing to mend at the gateway: look at the client's own timeout, or who cancelled the call."
+        "Nothing to fix at the gateway: check the client's own timeout, or who cancelled the call."
     ),
     "tokens-per-minute-too-large": _(
-        "One request alone is larger than the limit of tokens per minute: shorten it, or raise the limit."
+        "This request alone exceeds the limit of tokens per minute: shorten it, or raise the limit."
     ),
     "context-length": _("Shorten the input, lower max_tokens, or use a model with a longer context."),
-    "content-policy": _("Change what the request asks for. Repeating it unchanged will be refused again."),
+    "content-policy": _("Change the request. Repeated unchanged, it will be refused again."),
     "provider-quota-window": _WAIT,
     "no-channel": _(
-        "No upstream of the gateway serves this model in this group now: tell its operator, or use another."
+        "No upstream serves this model for this group now: tell the gateway's operator, or use another model."
     ),
     "balance": _("Top up, or raise the limit of the token, team or provider account that ran out."),
     "api-key": _(
-        "Send a valid API key: this one is missing, mistyped, expired, revoked or of another service."
+        "Send a valid API key: this one is missing, mistyped, expired, revoked or for another service."
     ),
     "access": _("Check the API key and what it may use: models, group, IP addresses, regions."),
     "timeout": _("Try again with a longer timeout, fewer output tokens, or as a stream."),
     "rate-limit": _WAIT,
     "no-connection": _OPERATOR,
     "model-response": _(
-        "Try again. If it keeps failing, use another model or ask the provider, giving the upstream ID."
+        "Try again. If it keeps failing, use another model or give the provider the upstream ID."
     ),
     "model-name": _("Correct the model's name, or choose one that this token and group may use."),
-    "parameters": _("Correct the parameter that the message names; the API reference says what it accepts."),
+    "parameters": _("Correct the parameter that the message names, then send the request again."),
     "gateway-status": _OPERATOR,
-    "unknown": _(
-        "The evidence fits no known cause: read the error's message, or ask support, giving the request ID."
-    ),
+    "unknown": _("The evidence fits no known cause: read the error message, or give support the request ID."),
 }
 """What the person can do, by the rule that decided."""
 

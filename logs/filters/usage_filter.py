@@ -86,7 +86,7 @@ class UsageFilter(RangeFilterSet):
     live = django_filters.ChoiceFilter(choices=[("on", _l("Live"))])
     request_id = django_filters.CharFilter()
     compare = django_filters.ChoiceFilter(choices=By.choices)
-    errors = django_filters.ChoiceFilter(choices=[(EACH, _l("One by one")), (GATHERED, _l("Gathered"))])
+    errors = django_filters.ChoiceFilter(choices=[(EACH, _l("One by one")), (GATHERED, _l("Grouped"))])
     sort = django_filters.ChoiceFilter(choices=[(sort, sort) for sort in {*SORTS, *Sort.values}])
 
     id_field = "request_id"

@@ -102,8 +102,8 @@ class ListColumn:
     """``label`` is its name in the menu of columns, and over the column unless that has a ``heading`` or an
     ``abbreviation`` of its own.
 
-    ``kind`` are its classes; ``cell`` writes a record's value; ``sort`` is how a list is sorted by it. Amounts
-    of money stand point under point.
+    ``kind`` are its classes; ``cell`` writes a record's value; ``sort`` is how a list is sorted by it. Money
+    stands point under point.
     """
 
     label: StrPromise

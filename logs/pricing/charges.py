@@ -40,8 +40,8 @@ _LABELS = {
     "margin": gettext_lazy("Margin"),
     "rounding": gettext_lazy("Rounding"),
     "other": gettext_lazy("Not itemised by the gateway"),
-    "beside": gettext_lazy("Charged by the gateway beside the catalogue's price"),
-    "whole": gettext_lazy("Charged by the gateway, without lines"),
+    "beside": gettext_lazy("Charged by the gateway on top of the catalogue's price"),
+    "whole": gettext_lazy("Charged by the gateway, not itemised"),
     "refund": gettext_lazy("Refund"),
     "adjustment": gettext_lazy("Adjustment"),
 }

@@ -48,7 +48,7 @@ def differences(
     if cost is None or cost == quote.total:
         return []
     if not cost and not used.succeeded:
-        sentence = _("Not charged, as refused calls are not")
+        sentence = _("Not charged because the call was refused")
         return [Difference("not_charged", sentence, -quote.total)]
     if facts is None or not any(line.quantity for line in facts.lines):
         return [suppositions.supposed(cost, quote, book, used)]
@@ -145,7 +145,7 @@ class _Steps:
         missing = {item for item in asked if item in {one.item for one in self.quote.missing}}
         for item in sorted(missing):
             self.prices = {**self.prices, item: asked[item]}
-            words = _("%(item)s: the catalogue has no price of it")
+            words = _("%(item)s: the catalogue has no price for it")
             yield self._step("unpriced", words, ONE, ONE, item=ChargeLine(item, ZERO).label)
         cause, sentence = self._why_prices(asked)
         self.prices = dict(asked)
@@ -173,7 +173,7 @@ class _Steps:
         words = _(
             "Price version: the gateway's unit prices (%(version)s) are not the catalogue's (%(known)s)"
         )
-        return "version", words % {"version": facts.version or _("not told"), "known": quote.version}
+        return "version", words % {"version": facts.version or _("not given"), "known": quote.version}
 
     def _step(self, cause: str, sentence: str, theirs: Decimal, ours: Decimal, item: str = "") -> Difference:
         exact = ZERO
@@ -224,7 +224,9 @@ def _same_name(theirs: str, *ours: str) -> bool:
 
 def _extra(item: str, amount: Decimal) -> Difference:
     words = {"discount": _("Discount"), "margin": _("Margin")}
-    return Difference(item, words.get(item, _("Charged beside tokens: %(item)s") % {"item": item}), amount)
+    return Difference(
+        item, words.get(item, _("Charged in addition to tokens: %(item)s") % {"item": item}), amount
+    )
 
 
 def _rest(amount: Decimal) -> Difference:

@@ -57,7 +57,7 @@ class Receipt:
             "catalogue": _("Base catalogue"),
             "own": _("This installation's own prices"),
             "gateway": _("Sent by the gateway"),
-            "none": _("The gateway sent the charge without lines"),
+            "none": _("Charge sent by the gateway, not itemised"),
         }
         return words.get(self.source) or _("Sent by the gateway (%(source)s)") % {"source": self.source}
 

@@ -57,10 +57,10 @@ class Missing:
     def sentence(self) -> str:
         words = {"item": self.label, "tier": self.tier, "asks": self.asks}
         if self.quantity is None:
-            return _("%(item)s: how much was used is not told") % words
+            return _("%(item)s: the quantity is not given") % words
         words["count"] = formatting.exact(self.quantity)
         if self.asks:
-            return _("%(item)s (%(count)s): the price depends on “%(asks)s”, which is not told") % words
+            return _("%(item)s (%(count)s): the price depends on “%(asks)s”, which is not given") % words
         if self.tier:
             return _("%(item)s (%(count)s): no price is known in the service tier “%(tier)s”") % words
         return _("%(item)s (%(count)s): no price is known") % words
@@ -88,9 +88,9 @@ class Unpriced:
         words = {"model": self.model, "sellers": ", ".join(self.sellers)}
         sentences = {
             Why.NO_MODEL: _("The gateway named neither a cost nor a model."),
-            Why.NO_USAGE: _("The gateway did not tell what was used."),
+            Why.NO_USAGE: _("The gateway did not say what was used."),
             Why.CONTRADICTION: _(
-                "The counts contradict each other: which tokens were used cannot be told from them."
+                "The counts contradict each other, so it is unclear which tokens were used."
             ),
             Why.SEVERAL: _(
                 "“%(model)s” is sold at different prices by %(sellers)s, and the gateway did not say which."

@@ -73,9 +73,9 @@ class RecordBody(msgspec.Struct, frozen=True):
     audio_input_tokens: int | None
     audio_output_tokens: int | None
     image_count: int | None
-    cost: Annotated[Money | None, msgspec.Meta(description="Charged or estimated; null: not known.")]
+    cost: Annotated[Money | None, msgspec.Meta(description="Charged or estimated; null if not known.")]
     is_estimate: Annotated[bool, msgspec.Meta(description="The gateway did not say what it charged.")]
-    unpriced: Annotated[list[str], msgspec.Meta(description="Kinds that were used and have no price.")]
+    unpriced: Annotated[list[str], msgspec.Meta(description="What was used and has no price.")]
     upstream_request_id: str | None
     task_id: str | None
     provider: str | None
@@ -174,7 +174,7 @@ class RecordsBody(msgspec.Struct, frozen=True):
     next: Annotated[str | None, msgspec.Meta(description="The next page's URL, its range of time fixed.")]
     looked_at: Annotated[
         LookedAtBody | None,
-        msgspec.Meta(description="How far was looked, where the page ends for that before it is full."),
+        msgspec.Meta(description="How far the search went, if the page ended before it was full."),
     ] = None
 
 

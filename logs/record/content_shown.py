@@ -52,8 +52,8 @@ def shown(record: UsageRecord, loaded: dict[UUID, Content | None], *, withheld: 
         return ContentShown(
             "withheld",
             _(
-                "Hidden: it came under a name that was merged into yours. Admins read the content of others "
-                "with the right to view usage content alone."
+                "Hidden: it was recorded under a name that was merged into yours. Administrators need the "
+                "right to view usage content to read it."
             ),
         )
     if record.pk not in loaded:

@@ -9,13 +9,14 @@ from decimal import Decimal
 from typing import cast
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Q
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django_stubs_ext import StrPromise
 
 from accounts.gateways import error_texts
-from accounts.models import ApiToken, User
+from accounts.models import AIModel, ApiToken, User
 from accounts.staff.rights import may_read_content
 from logs.causes.judging import Verdict, verdict_on
 from logs.content import contents
@@ -29,6 +30,7 @@ from logs.record.attempts import Attempt, timeline
 from logs.record.content_shown import ContentShown, shown
 from logs.record.ordered import ordered
 from logs.record.support_note import note
+from routescope.config import links
 from routescope.contracts import work_done
 from routescope.data.ranges import MINUTE, floor
 from routescope.filters.address import Address
@@ -49,7 +51,8 @@ class Details:
     charge together. ``counted`` are its counts as (label, number), ``how_counted`` says how they were read
     where that is worth a word, ``metadata`` are its further facts. ``error_note`` says what of the error's
     message was not kept. ``token_url`` is the token's page, over the time around the call; ``limits_url`` the
-    same where a rate limit refused it.
+    same where a rate limit refused it. ``playground_url`` and ``reference_url`` are where the operator leads
+    from a failure; empty where that is not configured, or nothing failed.
     """
 
     verdict: Verdict | None
@@ -63,6 +66,8 @@ class Details:
     how_counted: str
     metadata: JSONObject
     error_note: StrPromise | None = None
+    playground_url: str = ""
+    reference_url: str = ""
     token_url: str = ""
     limits_url: str = ""
     ordered: str = ""
@@ -113,6 +118,8 @@ def of(user: User, records: Sequence[UsageRecord]) -> dict[UUID, Details]:
             token_url=(page := _token_url(record)),
             limits_url=page if record.cause == Cause.RATE_LIMIT or record.http_status == _TOO_MANY else "",
             ordered=orders[record.id],
+            playground_url=_filled(settings.PLAYGROUND_URL, record) if verdict else "",
+            reference_url=_filled(settings.API_REFERENCE_URL, record) if verdict else "",
         )
     return found
 
@@ -133,6 +140,17 @@ def _orders(user: User, records: Sequence[UsageRecord]) -> dict[UUID, str]:
     found = {one.id: ordered(one.image_count, one.quantities, one.lines) for one in bare}
     told = work_done.described(user, {one.task_id for one in bare if one.task_id and not found[one.id]})
     return {one.id: found.get(one.id) or told.get(one.task_id or "", "") for one in records}
+
+
+def _filled(link: str, record: UsageRecord) -> str:
+    model = cast("AIModel | None", record.model)
+    return links.filled(
+        link,
+        model=model.name if model else "",
+        endpoint=record.endpoint or "",
+        request_id=record.request_id,
+        platform=record.provider or "",
+    )
 
 
 def _of_same_work(user: User, records: Sequence[UsageRecord]) -> list[UsageRecord]:

@@ -57,7 +57,7 @@ def another_account() -> Reason:
 def just_now(query: Address) -> Reason:
     return Reason(
         "recent",
-        _("It may not have arrived yet: the gateway sends a record a few seconds after its call ends."),
+        _("It may not have arrived yet: the gateway sends a record a few seconds after the call ends."),
         (Action(_("Search again"), query),),
         sure=False,
     )

@@ -82,7 +82,7 @@ def empty(filters: UsageFilter, totals: Totals, looked: Looked | None, page: Pag
         *_not_arrived(filters),
         Reason(
             "task",
-            _("Results of async tasks (images, audio, video) are not here but in Task Logs."),
+            _("Results of async tasks (images, audio, video) are in Task Logs."),
             (Action(_("Open Task Logs"), url=reverse("tasks")),),
             sure=False,
         ),
@@ -100,18 +100,18 @@ def _not_found_yet(
     words = {"n": exact(looked.records), "time": written(looked.back_to)}
     if is_further:
         title = _("None found yet")
-        lead = _("Looked at %(n)s records further back, to %(time)s: none of them matches.") % words
+        lead = _("Searched %(n)s records further back, to %(time)s: none of them matches.") % words
     else:
         title = _("None of the newest records match")
-        lead = _("Looked at the newest %(n)s records, back to %(time)s.") % words
+        lead = _("Searched the newest %(n)s records, back to %(time)s.") % words
     onward = filters.address.without(*VIEW).at(Cursor(older=looked.reached))
-    actions = [Action(_("Look further back"), onward)]
+    actions = [Action(_("Search further back"), onward)]
     if page.newer:
         back = Cursor(newer=page.newer) if totals.records or is_further else Cursor()
         actions.append(Action(_("Newer"), filters.address.at(back)))
     if pills(filters):
         actions.append(Action(_("Remove the filters"), filters.address.without(*NARROWING)))
-    text = _("Cost, duration, tokens, stream and endpoint are looked up record by record, in steps.")
+    text = _("Cost, duration, tokens, streaming and endpoint are checked record by record, in steps.")
     return Explanation(title, lead, [Reason("further", text, tuple(actions))])
 
 
@@ -155,7 +155,7 @@ def _outside_the_range(filters: UsageFilter) -> Iterator[Reason]:
     day = nearest.astimezone(zone).date()
     stretch = TimeRange(midnight(day, zone), midnight(day + timedelta(days=1), zone))
     there = _count(filters, replace(filters.selection, chosen=stretch))
-    text += " " + _("The nearest: %(day)s, %(count)s.") % {
+    text += " " + _("Nearest: %(day)s, %(count)s.") % {
         "day": written_day(day),
         "count": there.words,
     }
@@ -202,13 +202,13 @@ def _older_than_kept(filters: UsageFilter) -> Iterator[Reason]:
     words = {"months": settings.RECORD_RETENTION_MONTHS, "day": written_day(oldest)}
     if chosen.end is not None and chosen.end <= oldest:
         text = _(
-            "The range is older than what is kept: records are deleted after %(months)s months, so those"
-            " before %(day)s are gone."
+            "The range is older than the retention period: records are deleted after %(months)s months, so"
+            " those before %(day)s are gone."
         )
     else:
         text = _(
-            "A part of the range is older than what is kept: records are deleted after %(months)s months,"
-            " so those before %(day)s are gone."
+            "Part of the range is older than the retention period: records are deleted after %(months)s"
+            " months, so those before %(day)s are gone."
         )
     yield Reason(
         "retention", text % words, (Action(_("Show what is kept"), filters.address.over(Preset.ALL)),)

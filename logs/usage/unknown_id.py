@@ -29,8 +29,8 @@ def unknown_id(filters: UsageFilter, alike: Sequence[str] = ()) -> Explanation:
     clear = Action(_("Clear the search"), filters.address.without("request_id"))
     if pasted.is_key(searched):
         text = _(
-            "It was not searched for, and stands neither here nor in the address of this page. A request ID"
-            " never looks like it."
+            "It was not searched for, and appears neither here nor in this page's address. A request ID"
+            " never looks like this."
         )
         return Explanation(_("This is an API key, not a request ID"), "", [Reason("key", text, (clear,))])
     known = [*_known_elsewhere(filters), *_known_by_name(filters)]
@@ -47,7 +47,7 @@ def unknown_id(filters: UsageFilter, alike: Sequence[str] = ()) -> Explanation:
             just_now(filters.address),
             Reason(
                 "retention",
-                _("It may be older than what is kept: records from before %(day)s are deleted.")
+                _("It may be too old: records from before %(day)s have been deleted.")
                 % {"day": formatting.day(oldest_kept(filters.now))},
                 sure=False,
             ),
@@ -60,7 +60,7 @@ def _known_elsewhere(filters: UsageFilter) -> Iterator[Reason]:
     for place in tabs.elsewhere(filters.user, searched, besides="usage"):
         yield Reason(
             "task",
-            _("It is the ID of an async task of yours: these are in %(tab)s.") % {"tab": place.label},
+            _("It is the ID of one of your async tasks, which are in %(tab)s.") % {"tab": place.label},
             (Action(_("Show the task"), url=place.url),),
         )
     records = UsageRecord.objects.visible_to(filters.user)
@@ -75,7 +75,7 @@ def _known_elsewhere(filters: UsageFilter) -> Iterator[Reason]:
     if record and records.filter(id=record).exists():
         yield Reason(
             "record",
-            _("It is the number under which one of your records is kept here, not its request ID."),
+            _("It is the internal ID of one of your records, not its request ID."),
             (Action(_("Show the record"), url=reverse("usage-record", args=[record])),),
         )
 
@@ -96,17 +96,17 @@ def _a_part_of(alike: Sequence[str]) -> Iterator[Reason]:
     if alike:
         path = reverse("usage")
         ways = tuple(Action(one, url=f"{path}?{urlencode({'request_id': one})}") for one in alike)
-        yield Reason("part", _("It is a part of several of your newest IDs. Which of them?"), ways)
+        yield Reason("part", _("It is part of several of your newest IDs. Which one?"), ways)
 
 
 def _of_no_known_shape(searched: str, clear: Action, alike: Sequence[str]) -> Iterator[Reason]:
     if pasted.is_address(searched):
-        text = _("It is an address, and no part of it is a request ID.")
+        text = _("It is a web address, and no part of it is a request ID.")
     elif pasted.is_email(searched):
         text = _("It is an e-mail address. Records are searched by request ID only.")
     elif pasted.is_shortened(searched) and not alike:
         text = _(
-            "It is shortened, and none of the newest %(n)s records of the range shown has an ID like it."
+            "It is shortened, and none of the newest %(n)s records in this range has an ID like it."
             " Copy the whole ID, or choose another range."
         ) % {"n": formatting.exact(MOST_RESEMBLING)}
     elif len(searched) < pasted.SHORTEST:
@@ -119,7 +119,7 @@ def _of_no_known_shape(searched: str, clear: Action, alike: Sequence[str]) -> It
 def _perhaps_a_task(searched: str) -> Reason:
     return Reason(
         "task",
-        _("It may be the ID of an async task: these are in Task Logs."),
+        _("It may be the ID of an async task; those are in Task Logs."),
         (Action(_("Search Task Logs"), url=f"{reverse('tasks')}?{urlencode({'task_id': searched})}"),),
         sure=False,
     )

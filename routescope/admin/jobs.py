@@ -33,7 +33,7 @@ class JobRunAdmin(ReadOnlyAdmin[JobRun]):
     def state(self, run: JobRun) -> SafeString:
         return badge(_KINDS.get(JobRun.Outcome(run.outcome), "quiet"), run.get_outcome_display())
 
-    @admin.display(description=_l("Took"))
+    @admin.display(description=_l("Duration"))
     def took(self, run: JobRun) -> str:
         if run.started_at is None or run.ended_at is None:
             return duration(None)

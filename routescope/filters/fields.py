@@ -37,7 +37,7 @@ class MomentField(forms.Field):
             ) from None
         if not _EARLIEST <= moment <= _LATEST:
             raise forms.ValidationError(
-                _("“%(value)s” is no time of a record: these begin with 1970, and end before the year 9000.")
+                _("“%(value)s” is outside the possible times: from 1970 to before the year 9000.")
                 % {"value": value[:40]}
             )
         return moment

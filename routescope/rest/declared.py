@@ -73,11 +73,13 @@ PAGING = (
     Parameter(
         "limit", kinds.integer(1, MOST_ROWS), f"Rows of a page; {DEFAULT_LIMIT} where it is not given."
     ),
-    Parameter("older", kinds.uuid(), "Go on with the rows older than this id: `older` of the page before."),
+    Parameter(
+        "older", kinds.uuid(), "Continue with rows older than this id: the `older` of the previous page."
+    ),
     Parameter(
         "newer",
         kinds.uuid(),
-        "Go back to the rows newer than this id: `newer` of a page.",
+        "Go back to rows newer than this id: the `newer` of a page.",
     ),
 )
 
@@ -126,15 +128,17 @@ def checked(endpoint: Endpoint, query: QueryDict) -> QueryDict:
             problems.append(Invalid(name[:100], f"There is no such parameter: {', '.join(known) or 'none'}."))
             continue
         if len(values) > 1 and not parameter.many:
-            problems.append(Invalid(name, "It is given more than once."))
+            problems.append(Invalid(name, "It was given more than once."))
         if len(values) > 100:
-            problems.append(Invalid(name, "It is given more than 100 times."))
+            problems.append(Invalid(name, "It was given more than 100 times."))
         faults = dict.fromkeys(fault for value in values if (fault := parameter.kind.check(str(value))))
         problems += [Invalid(name, fault) for fault in faults]
         if not faults:
             made.setlist(name, [_safe(parameter, str(value)) for value in values])
     if problems:
-        raise ProblemError(400, "The request was not answered: mend what is listed in errors.", problems)
+        raise ProblemError(
+            400, "The request could not be answered: correct what is listed in errors.", problems
+        )
     return made
 
 

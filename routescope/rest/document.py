@@ -19,25 +19,25 @@ from routescope.rest.problems import CONTENT_TYPE, Problem
 VERSION = "1.0.0"
 _REF = "#/components/schemas/{name}"
 _LIMIT_HEADERS = {
-    "RateLimit-Limit": "Requests that may be made in a minute.",
-    "RateLimit-Remaining": "Requests left of this minute.",
+    "RateLimit-Limit": "Requests allowed in a minute.",
+    "RateLimit-Remaining": "Requests left in this minute.",
     "RateLimit-Reset": "Seconds until the next minute begins.",
 }
 _PROBLEMS = {
-    400: "A parameter is unknown, repeated or of another kind; `errors` says which.",
+    400: "A parameter is unknown, repeated or invalid; `errors` says which.",
     401: "The access token is missing, unknown, expired or revoked.",
-    404: "It is not there, or not yours.",
-    429: "The limit of requests a minute is reached; `Retry-After` says for how many seconds.",
-    503: "The database cannot be reached; ask again after `Retry-After` seconds.",
+    404: "It does not exist, or is not yours.",
+    429: "The request limit was reached; `Retry-After` says how many seconds to wait.",
+    503: "The database cannot be reached; retry after `Retry-After` seconds.",
 }
 _WRITTEN = {
     200: "Committed; what was rejected is listed.",
     400: "Nothing could be decoded.",
     401: "The ingest key is missing, unknown or revoked.",
-    413: "Too much for one request.",
+    413: "Too large for one request.",
     415: "An unknown Content-Encoding.",
     422: "The report was refused.",
-    503: "The database cannot be reached; send the same again.",
+    503: "The database cannot be reached; send the same request again.",
 }
 
 
@@ -103,12 +103,12 @@ def document() -> dict[str, Any]:
                 "accessToken": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "A personal access token (rsp_…). It can read, and write nothing.",
+                    "description": "A personal access token (rsp_…). It is read-only.",
                 },
                 "ingestKey": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "A gateway's ingest key (rsk_…). It can write, and read nothing.",
+                    "description": "A gateway's ingest key (rsk_…). It is write-only.",
                 },
             },
         },

@@ -62,24 +62,24 @@ class Unavailable(Problem, frozen=True, omit_defaults=True):
 
 _WORDS: dict[Trouble, tuple[str | Promise, str | Promise]] = {
     Trouble.AWAY: (
-        _l("The console is away for a moment"),
+        _l("The console is temporarily unavailable"),
         _l(
-            "The database cannot be reached. What a gateway sent in and we acknowledged is kept. Try again in"
-            " a few seconds."
+            "The database cannot be reached. Records accepted from gateways are safe. Try again in a few "
+            "seconds."
         ),
     ),
     Trouble.BUSY: (
         _l("Busy at the moment"),
-        _l("What you asked for is being changed and is locked. Try again in a few seconds."),
+        _l("This is being changed and is locked at the moment. Try again in a few seconds."),
     ),
     Trouble.TOO_LONG: (
         _l("This takes too long"),
-        _l("There was no answer within the time that one request may take. Ask for less, or try again."),
+        _l("There was no answer within the time limit. Ask for less, or try again."),
     ),
 }
 _RANGE_TOO_LONG = (
     _l("This range takes too long"),
-    _l("There was no answer within the time that one request may take. Choose a shorter range."),
+    _l("There was no answer within the time limit. Choose a shorter range."),
 )
 
 

@@ -182,13 +182,13 @@ class CredentialForm(forms.ModelForm[ProviderCredential]):
         label=gettext_lazy("API key"),
         required=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
-        help_text=gettext_lazy("Empty keeps the one that is stored. Kling: access key, colon, secret key."),
+        help_text=gettext_lazy("Leave empty to keep the stored one. Kling: access key, colon, secret key."),
     )
     new_webhook_secret = forms.CharField(
         label=gettext_lazy("Webhook secret"),
         required=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
-        help_text=gettext_lazy("Empty keeps the one that is stored. It begins with whsec_."),
+        help_text=gettext_lazy("Leave empty to keep the stored one. It begins with whsec_."),
     )
 
     class Meta:
@@ -207,7 +207,7 @@ class CredentialForm(forms.ModelForm[ProviderCredential]):
         if kept and "base_url" in self.changed_data:
             self.add_error(
                 "new_api_key",
-                _("The stored key was given for the address before. Enter the key again to send it here."),
+                _("The stored key was entered for the previous address. Enter it again to send it here."),
             )
         elif kept and "platform" in self.changed_data:
             stored = self.instance

@@ -138,7 +138,7 @@ class AsyncTaskAdmin(OwnerColumns, KeysetAdmin[AsyncTask]):
     list_display_links = ("identifier",)
     fieldsets = (
         (None, {"fields": ("ids", ("state", "provider_status", "done"), ("type", "work", "model"), "times")}),
-        (_lazy("Whose"), {"fields": (("user", "token"), ("group", "gateway"))}),
+        (_lazy("Owner"), {"fields": (("user", "token"), ("group", "gateway"))}),
         (_lazy("Money"), {"fields": (("charge_exact", "refunded", "waits"), "request", "records")}),
         (_lazy("Outcome"), {"fields": ("failure_code", "failure_text", "expires", "result_json")}),
         (_lazy("Polling"), {"fields": ("polling",)}),
@@ -186,7 +186,7 @@ class AsyncTaskAdmin(OwnerColumns, KeysetAdmin[AsyncTask]):
     def charge(self, task: AsyncTask) -> SafeString:
         return format_html('<span class="num nowrap">{}</span>', formatting.money_call(task.cost))
 
-    @admin.display(description=_lazy("Took"))
+    @admin.display(description=_lazy("Duration"))
     def took(self, task: AsyncTask) -> SafeString:
         taken = task.finished_at - task.submitted_at if task.finished_at else None
         return format_html('<span class="num nowrap">{}</span>', formatting.duration(taken))
@@ -244,7 +244,7 @@ class AsyncTaskAdmin(OwnerColumns, KeysetAdmin[AsyncTask]):
             (_("Failed in a row"), formatting.exact(task.poll_failures)),
             (_("Next"), formatting.when(task.next_poll_at)),
             (_("Deadline"), formatting.when(task.deadline_at)),
-            (_("Under way until"), formatting.when(task.leased_until)),
+            (_("In progress until"), formatting.when(task.leased_until)),
         )
 
     @admin.display(description=_lazy("Submitted by request"))

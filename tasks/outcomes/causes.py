@@ -39,19 +39,17 @@ _OF: dict[Why, TaskCause] = {
     Why.GATEWAY: TaskCause.MODEL,
 }
 _NEXT: dict[TaskCause, str | Promise] = {
-    TaskCause.PARAMETERS: _(
-        "Correct the input that the message names, try it in the Playground, and submit again."
-    ),
-    TaskCause.PERMISSION: _("Ask your admin whether this token may use this model."),
+    TaskCause.PARAMETERS: _("Correct the input that the message names, then submit the task again."),
+    TaskCause.PERMISSION: _("Ask your administrator whether this token may use this model."),
     TaskCause.BALANCE: _("Top up the balance, then submit again."),
     TaskCause.RATE_LIMIT: _("Submit fewer tasks at once, or wait a minute and submit again."),
     TaskCause.CONTENT_POLICY: _(
         "Change the prompt or the input media; the same input will be refused again."
     ),
-    TaskCause.TIMEOUT: _("Submit again; if it repeats, ask for less at once (shorter, smaller)."),
-    TaskCause.CANCELLED: _("Submit again if the result is still wanted."),
-    TaskCause.MODEL: _("Submit the same task again; nothing in it seems wrong."),
-    TaskCause.UNKNOWN: _("Compare the input with the API reference, and submit again."),
+    TaskCause.TIMEOUT: _("Submit again. If it happens again, ask for less at once: shorter or smaller."),
+    TaskCause.CANCELLED: _("Submit again if you still need the result."),
+    TaskCause.MODEL: _("Submit the task again; nothing seems to be wrong with it."),
+    TaskCause.UNKNOWN: _("Check the input against what the provider accepts, then submit the task again."),
 }
 
 

@@ -128,15 +128,18 @@ def _filled(
     piece: dict[str, Any], task: AsyncTask, loaded: Mapping[UUID, list[Any] | None]
 ) -> dict[str, Any]:
     if "withheld" in piece:
-        return {"kind": piece["kind"], "withheld": _("Not kept: the content policy of this task is off.")}
+        return {"kind": piece["kind"], "withheld": _("Not kept: the content policy for this task is off.")}
     if is_in_the_answer(piece):
         size = filesizeformat(piece["inside"])
-        said = _("It came inside the provider's answer (%(size)s), and is not kept here.") % {"size": size}
+        said = _("It was part of the provider's answer (%(size)s) and is not stored here.") % {"size": size}
         return {"kind": piece["kind"], "withheld": said}
     if "stored" not in piece:
         return piece
     if content_store.current().is_expired(task.pk):
-        return {"kind": piece["kind"], "withheld": _("Expired: content is kept for some days only.")}
+        return {
+            "kind": piece["kind"],
+            "withheld": _("Expired: content is kept for a limited number of days."),
+        }
     made = loaded.get(task.pk, [])
     if made is None:
         return {"kind": piece["kind"], "withheld": _("Unreadable: its key is no longer configured here.")}

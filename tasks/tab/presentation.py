@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.utils import timezone
@@ -18,6 +18,7 @@ from django_stubs_ext import StrPromise
 from accounts.gateways import error_texts
 from accounts.models import User
 from accounts.staff.rights import may_read_content
+from routescope.config import links
 from routescope.wire import outbound
 from tasks.models import AsyncTask, EventKind, TaskEvent, TaskStatus
 from tasks.outcomes import privacy
@@ -68,7 +69,7 @@ class ShownPiece:
     def note(self) -> str:
         """Why it is not shown though it is a picture, a sound or a film, and how one gets it."""
         if self.needs_key:
-            return _("Fetch it through the gateway: it opens with the provider's key only.")
+            return _("Fetch it through the gateway: it opens only with the provider's key.")
         if self.shown or self.kind not in MEDIA_KINDS:
             return ""
         if self.is_link:
@@ -141,13 +142,19 @@ def details_of(task: AsyncTask, catalogue: Catalogue, reader: User) -> Details:
     pieces = [] if withheld else pieces_of(task)
     media = [] if expired else _numbered([piece for piece in pieces if piece.shown])
     events = list(task.events.order_by("at", "pk"))
+    about = {
+        "model": task.model.name if task.model else "",
+        "task_type": task.type,
+        "request_id": task.request_id or "",
+        "platform": task.platform,
+    }
     return Details(
         verdict=verdict_on(task),
         pieces=pieces,
         timeline=list(entries(events)),
         expired=expired,
-        playground_url=_filled(settings.PLAYGROUND_URL, task),
-        reference_url=_filled(settings.API_REFERENCE_URL, task),
+        playground_url=links.filled(settings.PLAYGROUND_URL, **about),
+        reference_url=links.filled(settings.API_REFERENCE_URL, **about),
         media=media[:MOST_SHOWN],
         not_shown=len(media[MOST_SHOWN:]),
         withheld=withheld,
@@ -197,10 +204,3 @@ def _piece(raw: dict[str, Any]) -> ShownPiece:
     shown = kind in MEDIA_KINDS and not needs_key and outbound.may_be_shown(url)
     text, withheld = str(raw.get("text", "")), str(raw.get("withheld", ""))
     return ShownPiece(kind, url, text, raw.get("data"), withheld, needs_key, shown)
-
-
-def _filled(template: str, task: AsyncTask) -> str:
-    model = task.model.name if task.model else ""
-    for name, value in (("model", model), ("type", task.type), ("platform", task.platform)):
-        template = template.replace(f"{{{name}}}", quote(value, safe=""))
-    return template

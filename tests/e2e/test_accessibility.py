@@ -87,7 +87,7 @@ def test_what_opens_is_accessible_too(page: Page, records: None) -> None:
     enter(page)
     page.locator("tr.record .toggle").nth(1).click()
     page.locator("tr.record-detail").wait_for()
-    page.get_by_text("As a table").click()
+    page.get_by_text("View as table").click()
     assert faults(page) == []
     for menu in ("Model", "More", "Columns", "Last 24 hours"):
         page.locator("summary", has_text=menu).click()

@@ -79,7 +79,7 @@ def test_the_peak_leads_to_its_minute_and_the_table_to_its_stretch(alice_page: P
     expect(page.locator("[data-stat=requests]")).to_have_attribute("data-value", "3")
     page.go_back()
     expect(page.locator("[data-stat=requests]")).to_have_attribute("data-value", "180")
-    page.get_by_text("As a table").click()
+    page.get_by_text("View as table").click()
     row = page.locator(".chart-table tbody tr").first
     told = row.locator("td").first.inner_text()
     row.locator("a").click()

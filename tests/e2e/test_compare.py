@@ -104,7 +104,7 @@ def find_what_is_hidden(page: Page) -> None:
 def save_and_use_a_view(page: Page) -> None:
     page.goto("/records/usage/?range=30d&status=error")
     views = menus.menu(Mouse(page), "saved-views")
-    hands.write(page.get_by_label("Name for what is shown"), "Failures")
+    hands.write(page.get_by_label("Name this view"), "Failures")
     views.press(views.submit)
     expect(page.get_by_text("View “Failures” saved.")).to_be_visible()
     page.goto("/records/usage/")
@@ -113,7 +113,7 @@ def save_and_use_a_view(page: Page) -> None:
     expect(page).to_have_url(re.compile(r"range=30d&status=error$"))
     expect(page.locator("tr.record")).to_have_count(1)
     views.open()
-    hands.write(page.get_by_label("Name of this view"), "Errors")
+    hands.write(page.get_by_label("View name"), "Errors")
     views.press(views.submit.filter(has_text="Rename"))
     expect(page.get_by_text("The view is called “Errors” now.")).to_be_visible()
     views.open()
@@ -159,7 +159,7 @@ def test_what_was_said_goes_with_the_page_it_was_about(alice_page: Page) -> None
     page = alice_page
     page.goto("/records/usage/?status=error&range=30d")
     menus.menu(Mouse(page), "saved-views")
-    hands.write(page.get_by_label("Name for what is shown"), "Failures")
+    hands.write(page.get_by_label("Name this view"), "Failures")
     page.keyboard.press("Enter")
     expect(page.get_by_text("View “Failures” saved.")).to_be_visible()
     page.get_by_role("link", name="Reset").click()

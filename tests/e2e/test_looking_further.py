@@ -39,13 +39,13 @@ def alice_page(page: Page, records: None) -> Page:
     page.locator("input[name=login]").fill("alice@example.com")
     page.locator("input[name=password]").fill("alice-password")
     page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page.locator("#newest-note")).to_contain_text("of the newest 10 records")
+    expect(page.locator("#newest-note")).to_contain_text("the newest 10 records")
     return page
 
 
 @pytest.mark.parametrize("hand", ["mouse", "keyboard"])
 def test_what_was_found_stays_and_the_rest_is_said(alice_page: Page, hand: str) -> None:
-    rows, link = alice_page.locator("tr.record"), alice_page.get_by_role("link", name="Look further back")
+    rows, link = alice_page.locator("tr.record"), alice_page.get_by_role("link", name="Search further back")
     expect(rows).to_have_count(2)
     for count in (3, 5):
         if hand == "mouse":
@@ -62,7 +62,7 @@ def test_what_was_found_stays_and_the_rest_is_said(alice_page: Page, hand: str) 
             expect(link).to_be_focused()
     expect(link).to_have_count(0)
     expect(alice_page.locator("#further")).to_be_focused()
-    expect(alice_page.locator("#further")).to_contain_text("All of the range was looked at.")
+    expect(alice_page.locator("#further")).to_contain_text("The whole range was searched.")
     # Rows that came later open as the others do.
     rows.last.locator(".toggle").click()
     expect(alice_page.locator("tr.record-detail")).to_have_count(1)
@@ -79,7 +79,7 @@ def test_a_finger_looks_further_on_a_phone(alice_page: Page, browser: Browser) -
     )
     page = phone.new_page()
     page.goto(COSTLY)
-    link = page.get_by_role("link", name="Look further back")
+    link = page.get_by_role("link", name="Search further back")
     link.tap()
     expect(page.locator("tr.record")).to_have_count(3)
     box = link.bounding_box()
@@ -97,10 +97,10 @@ def test_without_javascript_the_link_leads_to_the_next_page(alice_page: Page, br
     )
     page = plain.new_page()
     page.goto(COSTLY)
-    page.get_by_role("link", name="Look further back").click()
+    page.get_by_role("link", name="Search further back").click()
     expect(page).to_have_url(re.compile(r"older="))
     expect(page.locator("tr.record")).to_have_count(1)
-    expect(page.locator("#newest-note")).to_contain_text("of the newest 10 records")
+    expect(page.locator("#newest-note")).to_contain_text("the newest 10 records")
     plain.close()
 
 

@@ -49,9 +49,9 @@ def test_it_moves_on_without_taking_the_focus_and_ends_with_what_there_is_more(
     store(gateway, event(created_at=timezone.now() - timedelta(hours=5)))
     place = page.locator("#panel").bounding_box()
     notices.take_down()
-    expect(page.get_by_role("status").filter(has_text="More has come in.")).to_be_visible()
-    expect(page.locator("#announce")).to_have_text("More has come in.")
-    more = page.get_by_role("link", name="Show it")
+    expect(page.get_by_role("status").filter(has_text="More records have arrived.")).to_be_visible()
+    expect(page.locator("#announce")).to_have_text("More records have arrived.")
+    more = page.get_by_role("link", name="Show them")
     expect(more).to_be_visible()
     assert page.locator("#panel").bounding_box() == place
     expect(field).to_be_focused()

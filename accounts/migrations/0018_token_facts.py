@@ -29,7 +29,7 @@ def _set_so_far(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0015_tabs_registered"),
+        ("accounts", "0017_words"),
     ]
 
     operations = [

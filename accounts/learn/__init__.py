@@ -1,0 +1,1 @@
+"""The guide inside the console: its pages, and what readers say of them."""
