@@ -153,8 +153,9 @@ def shell(command: str, typed: str = "") -> dict[str, Any]:
 
 
 def printed(page: str, identifier: str) -> str:
-    [text] = re.findall(rf'<pre[^>]*id="{identifier}"[^>]*>(.*?)</pre>', page, re.DOTALL)
-    return html.unescape(text)
+    found = re.search(rf'<pre[^>]*id="{identifier}"[^>]*>(.*?)</pre>', page, re.DOTALL)
+    assert found
+    return html.unescape(found[1])
 
 
 def of_create_gateway(admin: User) -> tuple[str, str]:

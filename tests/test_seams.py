@@ -239,7 +239,11 @@ def test_amounts_of_a_column_are_placed_by_their_decimals(alice_client: Client, 
 def test_list_details_note_and_admin_say_the_same_of_a_record(
     gateway: Gateway, alice: User, admin: User
 ) -> None:
-    refused = {"status": Status.ERROR, "http_status": 429, "error": Failure(type="rate_limit_error")}
+    refused: dict[str, Any] = {
+        "status": Status.ERROR,
+        "http_status": 429,
+        "error": Failure(type="rate_limit_error"),
+    }
     store(
         gateway,
         event(request_id="req_ok", created_at=just_now()),

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET
 
 from accounts.people.signed_in import AuthenticatedRequest
 from logs.filters.usage_filter import CAUSE_WORDS, STATUS_WORDS, TYPE_WORDS, UsageFilter
+from logs.models import RecordType, Status
 from logs.rollups import own_sums
 from logs.rollups.breakdown import By, breakdown
 from logs.selection.chosen import Selection
@@ -19,7 +20,7 @@ from routescope.text import formatting
 from routescope.web.unavailable import answers_json
 
 _BROKEN_DOWN = {"token": By.TOKEN, "model": By.MODEL, "group": By.GROUP, "cause": By.CAUSE}
-_GROUPED = {"status": STATUS_WORDS, "type": TYPE_WORDS}
+_GROUPED: Mapping[str, Mapping[str, Status | RecordType]] = {"status": STATUS_WORDS, "type": TYPE_WORDS}
 
 
 @answers_json

@@ -76,15 +76,15 @@ def _is_elsewhere(url: str) -> bool:
     return bool(parts.netloc) if parts.scheme in ("http", "https") else parts.scheme == "mailto"
 
 
-def _heading(renderer: RendererHTML, tokens: Sequence[Token], at: int, *_: Any) -> str:
+def _heading(renderer: RendererHTML, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
     tokens[at].tag = f"h{min(int(tokens[at].tag[1]) + _SHIFT, 6)}"
-    return renderer.renderToken(tokens, at, {}, {})
+    return renderer.renderToken(tokens, at, options, env)
 
 
-def _link(renderer: RendererHTML, tokens: Sequence[Token], at: int, *_: Any) -> str:
+def _link(renderer: RendererHTML, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
     tokens[at].attrSet("rel", "noopener noreferrer nofollow")
     tokens[at].attrSet("target", "_blank")
-    return renderer.renderToken(tokens, at, {}, {})
+    return renderer.renderToken(tokens, at, options, env)
 
 
 def _image(renderer: RendererHTML, tokens: Sequence[Token], at: int, *_rest: Any) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Literal
 
 import pytest
 from django.utils import timezone
@@ -18,7 +20,7 @@ from tests.e2e import hands
 from tests.e2e.conftest import SEATS, Seat
 from tests.e2e.hands import Hand, Keyboard, Mouse
 from tests.e2e.menus import menu, menus
-from tests.test_shell import enter
+from tests.test_shell import enter, faults
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -51,7 +53,7 @@ def test_live_never_moves_what_is_read(page: Page, gateway: Gateway, alice: User
     enter(page)
     page.goto("/records/usage/?live=on")
     news = page.locator("#news-show")
-    waiting = {
+    waiting: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
         "scrolled": (lambda: page.mouse.wheel(0, 300), lambda: page.mouse.wheel(0, -1000)),
         "focused": (
             lambda: page.keyboard.press("j"),
@@ -178,6 +180,29 @@ def test_a_keyboard_skips_to_the_records(hand: Hand) -> None:
         expect(page.get_by_role("link", name="Skip to records")).to_be_focused()
         page.keyboard.press("Enter")
         expect(page.locator("#records")).to_be_focused()
+
+
+# --- The first run -----------------------------------------------------------------------------------------
+
+
+def test_the_first_steps_tick_themselves_off(page: Page, alice: User) -> None:
+    enter(page)
+    looks: list[tuple[Literal["light", "dark"], int]] = [("light", 1440), ("dark", 390), ("light", 320)]
+    for scheme, width in looks:
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto("/records/usage/")
+        assert faults(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    done = page.locator(".step.is-done")
+    expect(done).to_have_count(0)
+    gateway = Gateway.objects.create(name="edge")
+    expect(done).to_have_count(1)
+    arrive(gateway, "req_first")
+    expect(done).to_have_count(4)
+    expect(page.locator("#first-steps[hx-trigger]")).to_have_count(0)
+    hands.Mouse(page).press(page.get_by_role("link", name="Show your records"))
+    expect(first_id(page)).to_have_attribute("title", "req_first")
 
 
 # --- How large what is pressed is ------------------------------------------------------------------------
