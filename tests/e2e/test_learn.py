@@ -51,7 +51,7 @@ def test_every_size_holds_the_guide_and_axe_finds_nothing(page: Page, calls: Non
             page.goto(path)
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (path, width)
     for look in ("light", "dark"):
-        page.emulate_media(color_scheme=look)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=look)
         for path in ("/learn/", "/learn/rpm-and-tpm/", "/learn/privacy/"):
             page.goto(path)
             pictures = page.locator(".prose img")
