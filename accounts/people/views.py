@@ -71,9 +71,7 @@ def theme(request: HttpRequest) -> HttpResponse:
 def _next(request: HttpRequest) -> str:
     """Return the page to go back to, or the profile where that is none of ours."""
     target = request.POST.get("next", "")
-    is_ours = url_has_allowed_host_and_scheme(
-        target, {request.get_host()}, require_https=request.is_secure()
-    )
+    is_ours = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
     return target if is_ours else "profile"
 
 

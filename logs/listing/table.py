@@ -138,7 +138,7 @@ def _tokens(one: Listed, names: Vocabulary) -> SafeString:
 
 def _cost(one: Listed, names: Vocabulary) -> str:
     if one.cost is None:
-        title, word = _("No price is known for this record."), _("unpriced")
+        title, word = _("No price is known"), _("unpriced")
         if kinds := unpriced.labels(one.unpriced):
             title = _("No price is known for: %(kinds)s.") % {"kinds": ", ".join(kinds)}
             word = _("partly unpriced")
@@ -220,7 +220,6 @@ class ListRow:
     url: str
     label: str
     time: str
-    ago: str
     request_id: str
     short_id: str
     cells: list[tuple[str, SafeString]]
@@ -245,7 +244,7 @@ def rows_of(
     # The same for each: reversed once.
     before, after = reverse("usage-record", args=[_NOBODY]).split(str(_NOBODY))
     details = _("Details of %(id)s")
-    last, now = day_before, timezone.now()
+    last = day_before
     for record in records:
         one = record if isinstance(record, Listed) else Listed.of(record)
         at = one.created_at
@@ -256,7 +255,6 @@ def rows_of(
             url=f"{before}{one.id}{after}",
             label=details % {"id": short},
             time=formatting.clock(at) if by_day else formatting.when(at),
-            ago=formatting.ago(at, now),
             request_id=one.request_id,
             short_id=short,
             cells=[(kind, conditional_escape(cell(one, names))) for kind, cell in shown],

@@ -185,8 +185,8 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class RangeMenu:
-    """The menu of the range of time. ``start`` and ``end`` are those of a custom one, as they are typed; ``example``
-    is the present.
+    """The menu of the range of time. ``start`` and ``end`` are those of a custom one, as they are typed;
+    ``example`` is the present.
     """
 
     label: str
