@@ -118,27 +118,6 @@ def test_the_sign_in_address_is_not_the_persons_to_change(alice_client: Client, 
 # --- Theme -----------------------------------------------------------------------------------------------
 
 
-def test_a_time_zone_is_asked_for_once_and_taken_or_kept(alice_client: Client, alice: User) -> None:
-    ask = 'data-zone-ask="UTC" hidden'
-    assert ask in alice_client.get("/records/usage/").content.decode()
-    answer = alice_client.post(
-        reverse("time-zone"), {"zone": "Asia/Shanghai", "next": "/records/usage/?range=7d"}
-    )
-    assert answer.headers["Location"] == "/records/usage/?range=7d"
-    alice.refresh_from_db()
-    assert alice.time_zone == "Asia/Shanghai"
-    assert "data-zone-ask" not in alice_client.get("/records/usage/").content.decode()
-    refused = alice_client.post(reverse("time-zone"), {"zone": "Nowhere/At_all"})
-    assert refused.status_code == 422
-    away = alice_client.post(reverse("time-zone"), {"zone": "UTC", "next": "https://elsewhere.example/"})
-    assert away.headers["Location"] == reverse("profile")
-
-
-def test_who_chose_a_zone_in_the_profile_is_not_asked(alice_client: Client, alice: User) -> None:
-    alice_client.post(reverse("profile"), {"name": "Alice", "time_zone": "Lima", "theme": "dark"})
-    assert "data-zone-ask" not in alice_client.get("/records/usage/").content.decode()
-
-
 def test_a_theme_is_kept_with_the_person_and_for_the_sign_in_page(alice_client: Client, alice: User) -> None:
     response = alice_client.post("/profile/theme/", {"theme": "dark", "next": "/records/usage/?model=gpt-5"})
     assert response.headers["Location"] == "/records/usage/?model=gpt-5"
@@ -382,18 +361,6 @@ def test_the_browsers_time_zone_is_offered_and_taken(page: Page, alice: User) ->
     expect(offer).to_be_hidden()
     alice.refresh_from_db()
     assert alice.time_zone == "UTC"
-
-
-def test_a_zone_that_is_kept_is_not_asked_for_again(page: Page, alice: User) -> None:
-    User.objects.filter(pk=alice.pk).update(time_zone="Asia/Shanghai")
-    enter(page)
-    ask = page.get_by_text("Times are in Asia/Shanghai, your browser is in UTC.")
-    expect(ask).to_be_visible()
-    page.get_by_role("button", name="Keep Asia/Shanghai").click()
-    page.wait_for_url("**/records/usage/")
-    expect(ask).to_have_count(0)
-    alice.refresh_from_db()
-    assert alice.time_zone == "Asia/Shanghai"
 
 
 def test_a_theme_changes_at_once_and_the_next_page_comes_in_it(page: Page, alice: User) -> None:

@@ -243,7 +243,6 @@ class ListRow:
     url: str
     label: str
     time: str
-    ago: str
     request_id: str
     short_id: str
     cells: list[tuple[str, SafeString]]
@@ -268,7 +267,7 @@ def rows_of(
     # The same for each: reversed once.
     before, after = reverse("usage-record", args=[_NOBODY]).split(str(_NOBODY))
     details = _("Details of %(id)s")
-    last, now = day_before, timezone.now()
+    last = day_before
     for record in records:
         one = record if isinstance(record, Listed) else Listed.of(record)
         at = one.created_at
@@ -279,7 +278,6 @@ def rows_of(
             url=f"{before}{one.id}{after}",
             label=details % {"id": short},
             time=formatting.clock(at) if by_day else formatting.when(at),
-            ago=formatting.ago(at, now),
             request_id=one.request_id,
             short_id=short,
             cells=[column.written(one, names) for column in shown],

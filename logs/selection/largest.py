@@ -70,7 +70,7 @@ class Place(NamedTuple):
 
 
 @dataclass(slots=True)
-class Found:
+class Ranked:
     """``places`` from the cursor on, in its direction; ``ahead`` is how many records stand before them: up to
     the cursor and with its own, upwards without.
 
@@ -85,7 +85,7 @@ class Found:
 
 def largest(
     user: User, selection: Selection, sort: Sort, limit: int, *, after: Place | None = None, up: bool = False
-) -> Found:
+) -> Ranked:
     """Return the ``limit`` largest records of a selection that have such a value: after a place, or of all.
 
     With ``up`` those before the place, nearest first.
@@ -93,7 +93,7 @@ def largest(
     try:
         search = _Search(user, selection, sort, limit, after, up)
     except EmptyResultSet:  # a threshold beyond what its column holds
-        return Found()
+        return Ranked()
     search.run()
     return search.found
 
@@ -112,7 +112,7 @@ class _Search:
     def __init__(
         self, user: User, selection: Selection, sort: Sort, limit: int, after: Place | None, up: bool
     ) -> None:
-        self.found = Found()
+        self.found = Ranked()
         self._user, self._sort, self._limit, self._after, self._up = user, sort, limit, after, up
         # Sums outlive their records.
         kept = TimeRange(Month.of(timezone.now()).plus(-settings.RECORD_RETENTION_MONTHS).start, None)

@@ -39,8 +39,8 @@ class FurtherMenu:
 @dataclass(frozen=True, slots=True)
 class Controls:
     """``comparable`` leads to each comparison, ``listed`` to the list, ``errors`` to those that failed,
-    ``gatherings`` to either way of showing these; ``orders`` to each order of the list; ``live_switch`` turns
-    live over.
+    ``gatherings`` to either way of showing these; ``orders`` are those of the list, ``newest_first`` leads to
+    the one of time; ``live_switch`` turns live over.
 
     ``counts`` is where an open menu asks how many records each value has.
 
@@ -55,7 +55,7 @@ class Controls:
     listed: Address
     errors: Address
     gatherings: list[Link]
-    orders: list[Link]
+    orders: list[Option]
     newest_first: Address
     live_switch: Address
     reset: Address
@@ -81,7 +81,7 @@ class Controls:
                 for word, label in filters.filters["errors"].extra["choices"]
             ],
             orders=[
-                Link(address.with_(sort=word), str(label), word == filters.sorted_by)
+                Option(word, str(label), word == filters.sorted_by)
                 for word, label in (("", _("Newest first")), *Sort.choices)
             ],
             newest_first=address.without("sort"),

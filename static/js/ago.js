@@ -1,6 +1,7 @@
 // How long ago a time was, on hover and in details, kept true while the page stands open: what the server wrote was
 // true when it wrote.
-//   <td class="c-time" title="3 min ago"> in a row whose toggle leads to ID: an ID begins with its milliseconds
+//   <td class="c-time"> in a row whose toggle leads to ID: an ID begins with its milliseconds. The server writes none
+//   there: fifty would be a kilobyte.
 //   <time datetime="..." title="[... · ]3 min ago">     <time datetime="..."> <span class="ago">3 min ago</span>
 
 const ID = /([0-9a-f]{8})-([0-9a-f]{4})-[0-9a-f-]{22}\//;
@@ -23,7 +24,7 @@ function begun(cell) {
 }
 
 document.addEventListener("mouseover", (event) => {
-  const at = event.target.closest?.("time[datetime][title]:not([data-countdown]), tr.record > td.c-time[title]");
+  const at = event.target.closest?.("time[datetime][title]:not([data-countdown]), tr.record > td.c-time");
   if (!at) return;
   const said = ago(at.dateTime ? Date.parse(at.dateTime) : begun(at));
   if (said) at.title = [...at.title.split(" · ").slice(0, -1), said].join(" · ");
