@@ -14,6 +14,7 @@ urlpatterns = [
     path("records/views/<int:view_id>/rename/", saved_views.rename, name="view-rename"),
     path("records/views/<int:view_id>/delete/", saved_views.delete, name="view-delete"),
     path("profile/theme/", views.theme, name="theme"),
+    path("profile/time-zone/", views.time_zone, name="time-zone"),
     path("profile/access-tokens/", access_views.access_tokens, name="access-tokens"),
     path("profile/access-tokens/<int:pk>/revoke/", access_views.revoke, name="access-token-revoke"),
     path("profile/read-api/", access_views.read_api, name="read-api"),

@@ -3,6 +3,7 @@
 from logs.maintenance.jobs import (
     compact,
     count_busy_hours,
+    fill_bounds,
     fold,
     forget_spans,
     keep_and_drop,
@@ -15,6 +16,7 @@ from logs.maintenance.jobs import (
 __all__ = [
     "compact",
     "count_busy_hours",
+    "fill_bounds",
     "fold",
     "forget_spans",
     "keep_and_drop",

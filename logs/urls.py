@@ -3,9 +3,10 @@
 from django.urls import path
 
 from logs.ingest import http, otlp_http
+from logs.limits import views as limits_views
 from logs.read_api import endpoints
 from logs.record import views as record_views
-from logs.usage import views
+from logs.usage import counts, first_run, views
 from routescope.rest.answers import by_method
 from routescope.web import paths
 
@@ -14,15 +15,17 @@ __all__ = ["paths", "urlpatterns"]
 urlpatterns = [
     path("records/usage/", views.usage, name="usage"),
     path("records/usage/results/", views.usage_results, name="usage-results"),
+    path("records/usage/first-steps/", first_run.steps, name="usage-first-steps"),
     path("records/usage/further/", views.further, name="usage-further"),
     path("records/usage/chart/", views.usage_chart, name="usage-chart"),
+    path("records/usage/counts/", counts.menu_counts, name="usage-counts"),
     path("records/usage/news/", views.news, name="usage-news"),
     path("records/usage/display/", views.display, name="usage-display"),
-    path("records/usage/limits/", views.limits, name="usage-limits"),
+    path("records/usage/limits/", limits_views.limits, name="usage-limits"),
     path("records/usage/<uuid:record_id>/", views.record, name="usage-record"),
     path("records/usage/<uuid:record_id>/details/", views.record_details, name="usage-record-details"),
     path("records/usage/<uuid:record_id>/reprice/", record_views.reprice, name="usage-reprice"),
-    path("tokens/", views.tokens, name="tokens"),
+    path("tokens/", limits_views.tokens, name="tokens"),
     path("r/<any:request_id>", views.permalink, name="permalink"),
     path("api/v1/usage", by_method(GET=endpoints.usage, POST=http.usage), name="api-usage"),
     path("api/v1/usage/statistics", by_method(GET=endpoints.statistics), name="api-usage-statistics"),

@@ -25,7 +25,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 # --- Where it stands -------------------------------------------------------------------------------------
 
 DEBUG = env.flag("DEBUG", False)
-BASE_URL = env.text("BASE_URL", "http://127.0.0.1:8000").rstrip("/")
+BASE_URL = env.text("BASE_URL", f"http://127.0.0.1:{env.integer('PORT', 8000)}").rstrip("/")
 HTTPS = BASE_URL.startswith("https://")
 
 SECRET_KEY = env.secret_key("SECRET_KEY") or embedded.local_secret_key()
@@ -161,9 +161,11 @@ CELERY_BEAT_SCHEDULE = {
     "exports.dispatch": {"task": "exports.dispatch", "schedule": 10.0, "options": {"expires": 10.0}},
     "exports.tidy": {"task": "exports.tidy", "schedule": 3600.0, "options": {"expires": 3600.0}},
     "tasks.tidy": {"task": "tasks.tidy", "schedule": 3600.0, "options": {"expires": 3600.0}},
+    "tasks.fold": {"task": "tasks.fold", "schedule": 15.0, "options": {"expires": 15.0}},
     "logs.fold": {"task": "logs.fold", "schedule": 15.0, "options": {"expires": 15.0}},
     "logs.partitions": {"task": "logs.partitions", "schedule": 300.0, "options": {"expires": 300.0}},
     "logs.spans": {"task": "logs.spans", "schedule": 300.0, "options": {"expires": 300.0}},
+    "logs.bounds": {"task": "logs.bounds", "schedule": 900.0, "options": {"expires": 900.0}},
     "jobs.watch": {"task": "jobs.watch", "schedule": 300.0, "options": {"expires": 300.0}},
     "logs.count_busy_hours": {
         "task": "logs.count_busy_hours",
@@ -266,6 +268,7 @@ DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Routescope <routescope@loca
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = ["routescope.config.formats"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -321,6 +324,8 @@ CONTENT_MAX_BYTES = env.integer("CONTENT_MAX_BYTES", 256 * 1024, minimum=1024)
 # From a failure's next step; what is filled in stands in routescope.config.links.
 PLAYGROUND_URL = env.text("PLAYGROUND_URL")
 API_REFERENCE_URL = env.text("API_REFERENCE_URL")
+# Whom people ask, such as for a higher limit: an e-mail address, or the https address of a page.
+SUPPORT_CONTACT = env.text("SUPPORT_CONTACT")
 # From the guide. Where one is not set, nothing speaks of it.
 TERMS_URL = env.text("TERMS_URL")
 PRIVACY_URL = env.text("PRIVACY_URL")
@@ -347,6 +352,8 @@ ENCRYPTION_KEYS = [*env.words("ENCRYPTION_KEYS"), SECRET_KEY]
 # Networks (10.1.0.0/16), addresses or host names, each with or without :port, that requests may go to
 # although they are not public.
 OUTBOUND_ALLOWED = env.words("OUTBOUND_ALLOWED")
+# Where the demo's development provider serves what the demo's tasks made: `up` says where it runs.
+DEMO_PROVIDER_URL = env.text("DEMO_PROVIDER_URL", "https://media.example.com").rstrip("/")
 
 # --- Logs ------------------------------------------------------------------------------------------------
 

@@ -10,17 +10,19 @@ class TasksConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.models import User
-        from routescope.contracts import keeping, tabs
+        from routescope.contracts import keeping, tabs, work_done
         from routescope.exports import sources
         from tasks.exports import TaskSource
         from tasks.maintenance.kept import kept
         from tasks.models import AsyncTask
+        from tasks.tab.made import described
 
         def find(user: User, identifier: str) -> str:
             if not AsyncTask.objects.visible_to(user).identified_by(identifier).exists():
                 return ""
             return f"{reverse('tasks')}?{urlencode({'task_id': identifier})}"
 
+        work_done.register(described)
         sources.provide(TaskSource())
         keeping.register("tasks", 20, kept)
         tabs.register(tabs.RecordsTab("tasks", _("Task Logs"), find))

@@ -19,6 +19,7 @@ from tasks.intake import early_webhooks, hints, registration
 from tasks.maintenance import retention
 from tasks.models import WebhookDelivery
 from tasks.providers.catalogue import catalogue
+from tasks.sums import pending
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,12 @@ def dispatch() -> int:
 def poll(task_id: str, lease: str) -> None:
     """Poll one task under its lease."""
     polling.poll(UUID(task_id), UUID(lease), catalogue())
+
+
+@job("tasks.fold", queue=Queue.QUICK, limit=timedelta(minutes=2))
+def fold() -> int:
+    """Fold what waits into the counts."""
+    return pending.fold()
 
 
 @job("tasks.settle_refunds", queue=Queue.QUICK, limit=timedelta(minutes=5))

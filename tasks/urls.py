@@ -14,6 +14,7 @@ urlpatterns = [
     path("records/tasks/", views.tasks, name="tasks"),
     path("records/tasks/results/", views.tasks_results, name="tasks-results"),
     path("records/tasks/live/", views.live, name="tasks-live"),
+    path("records/tasks/display/", views.display, name="tasks-display"),
     path("records/tasks/<uuid:task_id>/", views.task, name="task"),
     path("records/tasks/<uuid:task_id>/row/", views.task_details, name="task-details"),
     path("records/tasks/<uuid:task_id>/details/", views.task_detail, name="task-detail"),

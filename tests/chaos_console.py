@@ -66,6 +66,7 @@ class Console:
         """Start it and wait until it is ready."""
         self.process = subprocess.Popen(
             [*MANAGE, "up", "--no-demo", "--port", str(self.port)],
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -28,7 +28,7 @@ from playwright.sync_api import (
 from playwright.sync_api import Error as PlaywrightError
 from pytest_django.live_server_helper import LiveServer
 
-from accounts.identities import resolving
+from accounts.identities import resolving, token_facts
 from accounts.people import languages
 from logs.rollups import pending
 from routescope import embedded
@@ -97,6 +97,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def fresh_process() -> None:
     """Forget what the product keeps in a process: nothing of one test reaches the next."""
     resolving._latest = resolving._Known()
+    token_facts._known.clear()
     pending._appended.rows = 0
     languages.offered.cache_clear()
     outages.database.forget()

@@ -32,6 +32,7 @@ class Up:
         self.process = subprocess.Popen(
             [*wrapped, *MANAGE, "up", "--no-demo", "--port", str(port)],
             env=environment(state) | variables,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -71,6 +72,7 @@ class Up:
 
 def environment(state: Path) -> dict[str, str]:
     unwanted = {"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "BASE_URL", "HOST", "PORT", "ALLOWED_HOSTS"}
+    unwanted |= {"ADMIN_EMAIL", "ADMIN_PASSWORD"}
     kept = {name: value for name, value in os.environ.items() if name not in unwanted}
     return kept | {"ROUTESCOPE_STATE": str(state), "DJANGO_SETTINGS_MODULE": "routescope.settings"}
 

@@ -36,7 +36,7 @@ def test_all_users_records_are_listed_newest_first_under_their_sums(client: Clie
         "output_tokens": "80",
         "cost": "0.025000000000",
     }
-    assert all(word in text(response) for word in ("Alice", "Bob", "prod", "claude", "vip", "Rate limit 429"))
+    assert all(word in text(response) for word in ("Alice", "Bob", "prod", "claude", "vip", "429 Rate limit"))
 
 
 @pytest.mark.usefixtures("records")

@@ -91,7 +91,7 @@ def test_the_support_note_is_redacted_text(alice_client: Client, gateway: Gatewa
     page = details(alice_client, record)
     note = unescape(page.split('data-copy="Request ID: ')[1].split('"')[0])
     assert note.startswith(record.request_id)
-    for line in ("Status: Error 401", "Cause: Permission", "Model: gpt-4o", f"/r/{record.request_id}"):
+    for line in ("Status: 401 Permission", "Cause: Permission", "Model: gpt-4o", f"/r/{record.request_id}"):
         assert line in note
     assert "sk-proj" not in page
 

@@ -190,12 +190,39 @@ def test_times_are_in_the_active_zone_and_never_rounded_up() -> None:
         assert formatting.when(MOMENT) == "2026-07-14 14:02:11"
         assert formatting.when_ms(MOMENT) == "2026-07-14 14:02:11.482"
         assert formatting.clock(MOMENT) == "14:02:11.482"
-        assert formatting.day(MOMENT) == "July 14, 2026"
+        assert formatting.day(MOMENT) == "2026-07-14"
+        assert formatting.month_day(MOMENT) == "07-14"
     with timezone.override(ZoneInfo("Pacific/Kiritimati")):
         assert formatting.when(dt.datetime(2025, 12, 31, 12, tzinfo=dt.UTC)) == "2026-01-01 02:00:00"
 
 
-@pytest.mark.parametrize("write", [formatting.when, formatting.when_ms, formatting.clock, formatting.day])
+@pytest.mark.parametrize(
+    ("passed", "written"),
+    [
+        (dt.timedelta(seconds=-5), "just now"),
+        (dt.timedelta(seconds=59), "just now"),
+        (dt.timedelta(seconds=200), "3 min ago"),
+        (dt.timedelta(minutes=59, seconds=59), "59 min ago"),
+        (dt.timedelta(hours=47, minutes=59), "47 hr ago"),
+        (dt.timedelta(hours=48), "2 days ago"),
+        (dt.timedelta(days=1500), "1,500 days ago"),
+    ],
+)
+def test_how_long_ago_is_never_rounded_up(passed: dt.timedelta, written: str) -> None:
+    assert formatting.ago(MOMENT, MOMENT + passed) == written
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        formatting.when,
+        formatting.when_ms,
+        formatting.clock,
+        formatting.day,
+        formatting.month_day,
+        formatting.ago,
+    ],
+)
 def test_an_unknown_moment_is_a_dash(write: Callable[[None], str]) -> None:
     assert write(None) == "—"
 

@@ -98,8 +98,9 @@ def test_their_tokens_go_along_and_those_of_one_name_become_one(
     assert lines == {
         name: sum(one.token == name for one in mine + team) for name in ("prod", "alic-own", "team-own")
     }
-    assert {row.token.name: row.ever.records for row in own_tokens.own_tokens(alice)} == lines
-    assert all(row.last_used_at for row in own_tokens.own_tokens(alice))
+    rows = own_tokens.own_tokens(alice, WEEKS.chosen, NOON).rows
+    assert {row.token.name: row.chosen.records for row in rows} == lines
+    assert all(row.last_used_at for row in rows)
     page = signed_in(alice).get(PAGE, {"token": "prod", "range": "all"}).content.decode()
     assert f'data-stat="requests" data-value="{lines["prod"]}"' in page
     assert page.count('name="token" value="prod"') == 1

@@ -23,7 +23,8 @@ from accounts.models import ApiToken, Gateway, IngestKey, PersonalAccessToken, U
 from logs.models import Status
 from logs.rollups import own_tokens
 from logs.rollups.breakdown import By
-from tests.cast import event, signed_in, store
+from routescope.data.ranges import DAY, TimeRange
+from tests.cast import NOON, event, signed_in, store
 from tests.task_cast import a_task
 from tests.test_compare import lines
 
@@ -133,10 +134,11 @@ def test_tokens_of_one_name_that_were_never_used_stand_in_order(alice: User, gat
         merging.merge(UserIdentity.objects.get(name=f"team-{number}").user, alice)
     ApiToken.objects.exclude(merged_into=None).update(merged_into=None)
     person = User.objects.get(pk=alice.pk)
-    names = [row.token.pk for row in own_tokens.own_tokens(person)]
+    day = TimeRange(NOON - DAY, NOON + DAY)
+    names = [row.token.pk for row in own_tokens.own_tokens(person, day, NOON).rows]
     assert sorted(names) == sorted(ApiToken.objects.values_list("pk", flat=True))
     ApiToken.objects.filter(pk__in=names[::2]).update(masked_key="sk-…")
-    assert [row.token.pk for row in own_tokens.own_tokens(person)] == names
+    assert [row.token.pk for row in own_tokens.own_tokens(person, day, NOON).rows] == names
 
 
 def test_lines_of_one_name_and_cost_are_compared_in_order(alice: User, gateway: Gateway) -> None:

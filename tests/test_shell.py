@@ -182,18 +182,6 @@ def test_account_pages_are_accessible(page: Page, alice: User, scheme: Any, widt
         assert faults(page, "best-practice") == [], path
 
 
-@pytest.mark.expects_browser_errors("status of 404")
-def test_nothing_is_wider_than_a_320_px_window(page: Page, alice: User) -> None:
-    page.set_viewport_size({"width": 320, "height": 640})
-    for path in ANYBODYS:
-        page.goto(path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
-    enter(page)
-    for path in OWN:
-        page.goto(path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
-
-
 def test_the_first_tab_skips_to_the_content(page: Page, alice: User) -> None:
     enter(page)
     page.goto("/profile/")

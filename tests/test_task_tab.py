@@ -28,7 +28,7 @@ PAGE = "/records/tasks/"
 
 
 def listed(client: Client, **query: Any) -> list[str]:
-    return re.findall(r'class="id" title="([^"]+)"', client.get(PAGE, query).content.decode())
+    return re.findall(r'class="c-id id" title="([^"]+)"', client.get(PAGE, query).content.decode())
 
 
 def text(client: Client, url: str, **query: Any) -> str:
@@ -151,9 +151,47 @@ def test_a_result_is_shown_in_a_sandbox_that_may_load_it_and_nothing_else(
     assert '<iframe class="media-frame' in page and "<img" not in page
     frame = alice_client.get(f"{PAGE}{task.pk}/media/")
     policy = frame["Content-Security-Policy"]
-    assert "img-src https://cdn.example;" in policy and "sandbox" in policy and "script-src" not in policy
+    assert "img-src https://cdn.example;" in policy and "sandbox allow-scripts" in policy
+    # No script but our own, and none of them with an origin.
+    assert "script-src http://testserver/static/js/media-frame.js;" in policy
+    assert "allow-same-origin" not in policy and "allow-same-origin" not in page
     assert frame["Referrer-Policy"] == "no-referrer" and frame["X-Frame-Options"] == "SAMEORIGIN"
     assert frame.content.decode().count("<img") == 1
+
+
+def test_each_thing_has_a_frame_of_its_own_that_may_load_it_alone(
+    alice_client: Client, task: AsyncTask
+) -> None:
+    result = [
+        {"kind": "video", "url": "https://one.example/a.mp4"},
+        {"kind": "image", "url": "https://two.example/a.png"},
+        {"kind": "audio", "url": "https://three.example/a.mp3"},
+        {"kind": "video", "url": "gs://bucket/b.mp4"},
+        {"kind": "image", "url": "http://four.example/b.png"},
+    ]
+    ended(task, S.SUCCEEDED, result=result)
+    page = text(alice_client, f"{PAGE}{task.pk}/")
+    frames = re.findall(r'<iframe class="media-frame" src="([^"]+)"', page)
+    # The picture is what the video begins with.
+    assert len(frames) == 2
+    film, song = (alice_client.get(frame) for frame in frames)
+    policy = film["Content-Security-Policy"]
+    assert "media-src https://one.example https://two.example;" in policy and "three" not in policy
+    assert 'poster="https://two.example/a.png"' in film.content.decode()
+    assert "media-src https://three.example;" in song["Content-Security-Policy"]
+    assert "in the provider&#x27;s own storage" in page and "not encrypted (http)" in page
+    assert page.count("data-save") == 3 and page.count("data-whole") == 1
+    for piece in ("0", "3", "-1", "x", "٣"):
+        nothing = alice_client.get(f"{PAGE}{task.pk}/media/", {"piece": piece})
+        assert "img-src 'none'" in nothing["Content-Security-Policy"] and b"data-made" not in nothing.content
+
+
+def test_of_many_things_some_are_shown_and_all_are_linked(alice_client: Client, task: AsyncTask) -> None:
+    result = [{"kind": "image", "url": f"https://cdn.example/{number}.png"} for number in range(40)]
+    ended(task, S.SUCCEEDED, result=result)
+    page = text(alice_client, f"{PAGE}{task.pk}/")
+    assert page.count("<iframe") == 12 and "28 more are among the links below" in page
+    assert page.count('rel="noreferrer noopener">') >= 40
 
 
 def test_expired_links_are_not_loaded(alice_client: Client, task: AsyncTask) -> None:
@@ -203,7 +241,7 @@ def test_the_first_page_costs_the_same_with_many_tasks(
     for number in range(60):
         task_cast.a_task(alice, gateway, task_id=f"t{number}")
     notices.current()  # Which one page in two seconds asks.
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         alice_client.get(PAGE)
 
 

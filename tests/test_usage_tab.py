@@ -265,7 +265,7 @@ def test_anothers_id_reads_exactly_as_one_that_never_existed(charlie: User) -> N
 
     def read(url: str, identifier: str) -> str:
         page = text(client.get(url + identifier)).replace(identifier, "ID")
-        return re.sub(r'(csrfmiddlewaretoken" value="|x-csrftoken": ")[^"]+', r"\1", page)
+        return re.sub(r'(csrfmiddlewaretoken" value="|x-csrftoken&quot;: &quot;)[^"&]+', r"\1", page)
 
     for url in (f"{PAGE}?request_id=", f"{PAGE}results/?request_id=", "/r/"):
         assert read(url, "bad-1") == read(url, "nob-1")

@@ -21,7 +21,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.admin.audited import AuditedAdmin
 from accounts.gateways.deliveries import KEEP_REFUSALS, summary
-from accounts.gateways.first_steps import curl, ingest_url
+from accounts.gateways.first_steps import curl, curl_asking, ingest_url
 from accounts.models import (
     AuditEntry,
     Gateway,
@@ -134,7 +134,7 @@ class GatewayAdmin(AuditedAdmin[Gateway], KeptAdmin[Gateway]):
             "summary": summary(gateway),
             "refusals": gateway.refusals.order_by("-id")[:KEEP_REFUSALS],
             "days": gateway.deliveries.order_by("-day", "endpoint")[:_MOST_DAYS],
-            "command": curl("<ingest key>"),
+            "command": curl_asking(_own_address(request), timezone.now()),
         }
         return TemplateResponse(request, "admin/accounts/gateway/sent.html", context)
 
@@ -152,7 +152,12 @@ class GatewayAdmin(AuditedAdmin[Gateway], KeptAdmin[Gateway]):
             with transaction.atomic():
                 row, key = IngestKey.issue(gateway, form.cleaned_data["label"])
                 self.log_change(request, gateway, f"Issued the ingest key {row.hint}.")
-            context |= {"key": key, "row": row, "ingest_url": ingest_url(), "command": curl(key)}
+            context |= {
+                "key": key,
+                "row": row,
+                "ingest_url": ingest_url(),
+                "command": curl(key, _own_address(request)),
+            }
             context["title"] = _("Ingest key of %(gateway)s") % {"gateway": gateway}
         return TemplateResponse(request, "admin/accounts/gateway/issue_key.html", context)
 
@@ -185,6 +190,11 @@ class GatewayAdmin(AuditedAdmin[Gateway], KeptAdmin[Gateway]):
 
     def _context(self, request: HttpRequest, gateway: Gateway) -> dict[str, Any]:
         return {**self.admin_site.each_context(request), "opts": self.opts, "original": gateway}
+
+
+def _own_address(request: HttpRequest) -> str:
+    """Return the address of who asks: a test record is theirs, so that they see it arrive."""
+    return str(getattr(request.user, "email", "") or "")
 
 
 class IdentityAdmin(AuditedAdmin[Any], KeptAdmin[Any]):

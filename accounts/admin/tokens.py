@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _lazy
 from accounts.admin.audited import AuditedAdmin
 from accounts.admin.merging import MergeViews
 from accounts.admin.pickers import token_label
+from accounts.identities.token_facts import masked
 from accounts.models import AIModel, ApiToken, AuditEntry, Group, User
 from routescope.admin import KeptAdmin, badge
 from routescope.admin.sections import Section
@@ -23,24 +24,56 @@ _KINDS = {
     ApiToken.Status.EXPIRED: "limit",
     ApiToken.Status.EXHAUSTED: "error",
 }
-_MASK = "…"
-_SHOWN = 4
+
+
+class ModelsField(forms.CharField):
+    """The models that a token may call, one a line: nothing for what nobody said, ``*`` for any."""
+
+    widget = forms.Textarea(attrs={"rows": 4})
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return "\n".join(map(str, value)) or "*"
+        return value
+
+    def clean(self, value: Any) -> list[str] | None:
+        lines = [line.strip() for line in str(super().clean(value) or "").splitlines()]
+        names = list(dict.fromkeys(line for line in lines if line))
+        if not names:
+            return None
+        return [] if "*" in names else names
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(initial != self.clean(data))
 
 
 class ApiTokenForm(forms.ModelForm[ApiToken]):
+    """What is set here stays, whatever the gateway tells; what is emptied is the gateway's to tell again."""
+
+    allowed_models = ModelsField(
+        label=_lazy("Models"),
+        required=False,
+        help_text=_lazy("One a line. * for any; nothing where it is not known."),
+    )
+
     class Meta:
         model = ApiToken
-        fields = ("owner", "name", "masked_key", "group", "status", "rpm_limit", "tpm_limit")
+        fields = ("owner", "name", *ApiToken.TOLD)
         help_texts = {
             "masked_key": _lazy("Its first and last characters. A whole key is masked before it is stored.")
         }
 
     def clean_masked_key(self) -> str:
         """Mask what was pasted whole: the gateway keeps the key, nobody reads it here."""
-        key = str(self.cleaned_data["masked_key"]).strip()
-        if len(key) <= 3 * _SHOWN or any(sign in key for sign in (_MASK, "*", "...")):
-            return key
-        return f"{key[: 2 * _SHOWN]}{_MASK}{key[-_SHOWN:]}"
+        return masked(str(self.cleaned_data["masked_key"]))
+
+    def save(self, commit: bool = True) -> ApiToken:
+        """Save, and keep in mind which of the facts the admin has set."""
+        token = self.instance
+        kept = [name for name in token.set_by_admin if name not in self.changed_data]
+        set_now = [name for name in self.changed_data if name in ApiToken.TOLD]
+        token.set_by_admin = kept + [name for name in set_now if getattr(token, name) not in (None, "")]
+        return super().save(commit)
 
 
 @admin.register(ApiToken)
@@ -58,10 +91,20 @@ class ApiTokenAdmin(MergeViews, KeptAdmin[ApiToken]):
     sortable_by = ()
     fieldsets = (
         (None, {"fields": ("owner", "name", "part_of", "masked_key", "group", "status")}),
-        (_lazy("Limits at the gateway"), {"fields": ("rpm_limit", "tpm_limit")}),
-        (_lazy("Dates"), {"fields": ("created_at",)}),
+        (
+            _lazy("What it may do at the gateway"),
+            {
+                "fields": ("rpm_limit", "tpm_limit", "allowed_models", "expires_at"),
+                "description": _lazy(
+                    "What is set here stays, whatever the gateway tells. Empty a field to let the gateway"
+                    " tell it again."
+                ),
+            },
+        ),
+        (_lazy("Budget"), {"fields": ("budget", "budget_spent", "budget_resets_at")}),
+        (_lazy("Dates"), {"fields": ("created_at", "told_at")}),
     )
-    readonly_fields = ("part_of", "created_at")
+    readonly_fields = ("part_of", "created_at", "told_at")
 
     autocomplete_label = staticmethod(token_label)
 

@@ -75,6 +75,10 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email__iexact=username)
 
 
+ZONE_SETTLED = "zone_settled"
+"""The preference that notes that a person's time zone is their own choice."""
+
+
 class User(AbstractBaseUser, PermissionsMixin, Mergeable):
     """One person, or one name that a gateway calls a user.
 
@@ -127,6 +131,17 @@ class User(AbstractBaseUser, PermissionsMixin, Mergeable):
             super().save(*args, **kwargs)
             if changed:
                 self.access_tokens.filter(revoked_at=None).update(revoked_at=timezone.now())
+
+    @property
+    def is_zone_settled(self) -> bool:
+        """Whether the person chose a time zone, or chose to keep the one they have."""
+        return bool(self.preferences.get(ZONE_SETTLED))
+
+    def settle_zone(self, zone: str) -> None:
+        """Save a time zone that the person chose: they are not asked again."""
+        self.time_zone = zone
+        self.preferences[ZONE_SETTLED] = True
+        self.save(update_fields=["time_zone", "preferences"])
 
     def clean(self) -> None:
         super().clean()
@@ -194,13 +209,31 @@ class Group(Mergeable):
 
 
 class ApiToken(Mergeable):
-    """A user's token at the gateway. Only a masked key is known here: the gateway keeps the real one."""
+    """A user's token at the gateway. Only a masked key is known here: the gateway keeps the real one.
+
+    What it may do is as the gateway told (`accounts.identities.token_facts`), or as an admin set it: the
+    fields in ``set_by_admin`` stay what the admin made them. NULL is what nobody said.
+    """
 
     class Status(models.TextChoices):
         ACTIVE = "active", _("Active")
         DISABLED = "disabled", _("Disabled")
         EXPIRED = "expired", _("Expired")
         EXHAUSTED = "exhausted", _("Out of quota")
+
+    TOLD = (
+        "masked_key",
+        "group",
+        "status",
+        "rpm_limit",
+        "tpm_limit",
+        "allowed_models",
+        "expires_at",
+        "budget",
+        "budget_spent",
+        "budget_resets_at",
+    )
+    """The fields that a gateway may tell and an admin may set."""
 
     id = models.AutoField(primary_key=True)
     owner = models.ForeignKey(User, models.CASCADE, related_name="api_tokens", verbose_name=_("owner"))
@@ -215,7 +248,47 @@ class ApiToken(Mergeable):
     tpm_limit = models.PositiveBigIntegerField(
         _("TPM limit"), null=True, blank=True, help_text=_("Tokens per minute that the gateway admits.")
     )
+    allowed_models = models.JSONField(
+        _("models"),
+        null=True,
+        blank=True,
+        help_text=_("The names of the models that it may call; an empty list: any."),
+    )
+    expires_at = models.DateTimeField(
+        _("expires"), null=True, blank=True, help_text=_("From when on the gateway refuses it.")
+    )
+    budget = models.DecimalField(
+        _("budget (USD)"),
+        max_digits=24,
+        decimal_places=12,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text=_("What may be spent with it at the gateway, until it is renewed."),
+    )
+    budget_spent = models.DecimalField(
+        _("spent of the budget (USD)"),
+        max_digits=24,
+        decimal_places=12,
+        null=True,
+        blank=True,
+        help_text=_("As the gateway counts it, which may differ from the records' sum."),
+    )
+    budget_resets_at = models.DateTimeField(_("budget renewed"), null=True, blank=True)
     status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.ACTIVE)
+    told_at = models.DateTimeField(
+        _("told by the gateway"),
+        null=True,
+        editable=False,
+        help_text=_("When the gateway last said what the token may do."),
+    )
+    set_by_admin = models.JSONField(
+        default=list,
+        db_default=[],
+        blank=True,
+        editable=False,
+        help_text=_("The fields that an admin set: what the gateway tells does not change them."),
+    )
     merged_into = _merged_into()
     created_at = models.DateTimeField(_("first seen"), default=timezone.now)
 
@@ -229,3 +302,8 @@ class ApiToken(Mergeable):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether a limit per minute is known."""
+        return self.rpm_limit is not None or self.tpm_limit is not None

@@ -35,6 +35,8 @@ def profile(request: HttpRequest) -> HttpResponse:
         form = ProfileForm(request.POST, instance=User.objects.get(pk=user.pk))
         if form.is_valid():
             form.save()
+            if "time_zone" in form.changed_data:
+                user.settle_zone(form.cleaned_data["time_zone"])
             messages.success(request, _("Profile saved."))
             return _with_theme(redirect("profile"), form.cleaned_data["theme"])
         status = 422
@@ -46,16 +48,31 @@ def profile(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
+def time_zone(request: HttpRequest) -> HttpResponse:
+    """Save the time zone that a person was offered, or keeps, and go back to ``next``."""
+    zone = time_zones.find(request.POST.get("zone", ""))
+    if zone is None:
+        return HttpResponse(_("There is no such time zone."), status=422, content_type="text/plain")
+    _signed_in(request).settle_zone(zone)
+    return redirect(_next(request))
+
+
+@login_required
+@require_POST
 def theme(request: HttpRequest) -> HttpResponse:
     """Save the theme and go back to ``next``. Also kept in a cookie, for the pages before signing in."""
     form = ThemeForm(request.POST, instance=_signed_in(request))
     if not form.is_valid():
         return HttpResponse(_("There is no such theme."), status=422, content_type="text/plain")
     form.save()
+    return _with_theme(redirect(_next(request)), form.cleaned_data["theme"])
+
+
+def _next(request: HttpRequest) -> str:
+    """Return the page to go back to, or the profile where that is none of ours."""
     target = request.POST.get("next", "")
-    if not url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure()):
-        target = "profile"
-    return _with_theme(redirect(target), form.cleaned_data["theme"])
+    is_ours = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
+    return target if is_ours else "profile"
 
 
 @never_cache

@@ -164,10 +164,7 @@ class UsageRecordAdmin(ContentViews, OwnerColumns, KeysetAdmin[UsageRecord]):
 
     @admin.display(description=_lazy("Status"))
     def outcome(self, record: UsageRecord) -> SafeString:
-        if not record.is_error:
-            return badge("success", record.get_status_display() if record.is_request else self.kind(record))
-        cause = record.get_cause_display() if record.cause else record.get_status_display()
-        return badge("error", f"{cause} {record.http_status or ''}".strip())
+        return badge("error" if record.is_error else "success", record.status_word)
 
     @admin.display(description=_lazy("In → out tokens"))
     def tokens_used(self, record: UsageRecord) -> SafeString:

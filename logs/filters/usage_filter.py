@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, cast
 
 import django_filters
@@ -23,7 +24,8 @@ from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.models.querysets import UsageRecordQuerySet
 from logs.rollups.breakdown import By
 from logs.rollups.figures import SORTS
-from logs.selection.chosen import Selection
+from logs.selection.chosen import NONE, Selection
+from logs.selection.largest import Sort
 from routescope.data.ranges import MINUTE, floor
 from routescope.filters.address import Address
 from routescope.filters.fields import MomentFilter, NamesFilter
@@ -33,13 +35,15 @@ from routescope.text import pasted
 STATUS_WORDS = {"success": Status.SUCCESS, "error": Status.ERROR}
 CAUSE_WORDS = {cause.name.lower(): cause for cause in Cause if cause is not Cause.NONE}
 NAMED = ("token", "model", "group")
+WITHOUT = {"token": _l("Without a token"), "model": _l("Without a model"), "group": _l("Without a group")}
+"""What ``without`` may say: records that have no such name. Not among the names, of which it might be one."""
 TYPE_WORDS = {
     "request": RecordType.REQUEST,
     "task": RecordType.TASK,
     "refund": RecordType.REFUND,
     "adjustment": RecordType.ADJUSTMENT,
 }
-VALUES = (*NAMED, "status", "cause", "type", "stream", "endpoint")
+VALUES = (*NAMED, "without", "status", "cause", "type", "stream", "endpoint")
 THRESHOLDS = ("cost_min", "cost_max", "duration_min", "duration_max", "tokens_min", "tokens_max")
 NARROWING = (*VALUES, *THRESHOLDS)
 """The filters that narrow what is selected, besides the range of time."""
@@ -59,6 +63,7 @@ class UsageFilter(RangeFilterSet):
     token = NamesFilter(label=_l("Token"))
     model = NamesFilter(label=_l("Model"))
     group = NamesFilter(label=_l("Group"))
+    without = django_filters.MultipleChoiceFilter(label=_l("Without"), choices=list(WITHOUT.items()))
     status = django_filters.MultipleChoiceFilter(
         label=_l("Status"), choices=[(word, status.label) for word, status in STATUS_WORDS.items()]
     )
@@ -82,7 +87,7 @@ class UsageFilter(RangeFilterSet):
     request_id = django_filters.CharFilter()
     compare = django_filters.ChoiceFilter(choices=By.choices)
     errors = django_filters.ChoiceFilter(choices=[(EACH, _l("One by one")), (GATHERED, _l("Grouped"))])
-    sort = django_filters.ChoiceFilter(choices=[(sort, sort) for sort in SORTS])
+    sort = django_filters.ChoiceFilter(choices=[(sort, sort) for sort in {*SORTS, *Sort.values}])
 
     id_field = "request_id"
 
@@ -116,15 +121,17 @@ class UsageFilter(RangeFilterSet):
         cleaned = {name: value for name, value in self.form.cleaned_data.items() if name not in names}
         if self.errors_shown:
             cleaned["status"] = ["error"]
+        without = cleaned.get("without") or ()
         return Selection(
             chosen=self.chosen_range(self.now),
-            tokens=_ids(cleaned.get("token"), self.vocabulary.tokens),
-            models=_ids(cleaned.get("model"), self.vocabulary.models),
-            groups=_ids(cleaned.get("group"), self.vocabulary.groups),
+            tokens=_ids(cleaned.get("token"), self.vocabulary.tokens, "token" in without),
+            models=_ids(cleaned.get("model"), self.vocabulary.models, "model" in without),
+            groups=_ids(cleaned.get("group"), self.vocabulary.groups, "group" in without),
             statuses=tuple(STATUS_WORDS[word].value for word in cleaned.get("status") or ()),
             causes=tuple(CAUSE_WORDS[word].value for word in cleaned.get("cause") or ()),
             types=tuple(TYPE_WORDS[word].value for word in cleaned.get("type") or ()),
             bounds=_bounds(cleaned),
+            least=_least(cleaned),
         )
 
     def filter_queryset(self, queryset: QuerySet[UsageRecord]) -> QuerySet[UsageRecord]:
@@ -149,9 +156,20 @@ class UsageFilter(RangeFilterSet):
 
     @property
     def sorted_by(self) -> str:
-        """How the comparison is sorted."""
-        by = self.compared
-        return (self.form.cleaned_data.get("sort") or by.default_sort) if by else ""
+        """How the comparison is sorted, or the list: nothing where that is newest first."""
+        if by := self.compared:
+            sort = self.form.cleaned_data.get("sort")
+            return sort if sort in SORTS else by.default_sort
+        return self.order.value if self.order else ""
+
+    @property
+    def order(self) -> Sort | None:
+        """What the list is sorted by, the largest first; None where it is in the order of time."""
+        self.form.is_valid()
+        sort = self.form.cleaned_data.get("sort")
+        if sort not in Sort.values or self.compared or self.errors_shown or self.searched_id:
+            return None
+        return Sort(sort)
 
     @cached_property
     def address(self) -> Address:
@@ -159,7 +177,7 @@ class UsageFilter(RangeFilterSet):
         if self.errors_shown:
             return address.without("compare", "sort", "status")
         if self.compared is None:
-            return address.without(*VIEW)
+            return address.without(*VIEW).with_(sort=self.sorted_by)
         address = address.without("errors")
         return address.without("sort") if self.sorted_by == self.compared.default_sort else address
 
@@ -221,5 +239,22 @@ def _bounds(cleaned: Mapping[str, Any]) -> Q:
     return condition
 
 
-def _ids(names: list[str] | None, known: Names) -> tuple[int, ...]:
-    return tuple(identifier for name in names or () for identifier in known.get(name, (_NOTHING,)))
+def _least(cleaned: Mapping[str, Any]) -> tuple[tuple[str, Decimal], ...]:
+    """Return what the bounds of a sum must reach, for one of its records to meet the thresholds."""
+    columns = {
+        "cost_min": ("max_cost", 1),
+        "duration_min": ("max_duration_ms", 1000),
+        "tokens_min": ("max_tokens", 1),
+    }
+    return tuple(
+        (bound, cleaned[name] * unit)
+        for name, (bound, unit) in columns.items()
+        if cleaned.get(name) is not None
+    )
+
+
+def _ids(names: list[str] | None, known: Names, or_none: bool) -> tuple[int, ...]:
+    return (
+        *((NONE,) if or_none else ()),
+        *(identifier for name in names or () for identifier in known.get(name, (_NOTHING,))),
+    )

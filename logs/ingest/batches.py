@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any, cast
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from django.conf import settings
 from django.db import DataError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
+from accounts.identities import token_facts
 from accounts.identities.resolving import ResolvedNames, resolve
 from accounts.models import AIModel, Gateway
 from logs.causes.judging import judge
@@ -76,10 +78,28 @@ def store(gateway: Gateway, batch: Batch) -> Outcome:
         else:
             sound.append((index, event))
     accepted, refused, faults = _store(gateway, sound)
+    _keep_token_facts(gateway, [event for _, event in sound if event.token_facts is not None])
     rejected += refused
     rejected.sort(key=lambda rejection: rejection.index)
     duplicates = len(sound) - len(refused) - faults - accepted
     return Outcome(accepted, duplicates, rejected, batch.faults + faults)
+
+
+def _keep_token_facts(gateway: Gateway, events: Sequence[UsageEvent]) -> None:
+    """Keep what records say of their tokens, of each the last: beside the records, which are committed."""
+    told: dict[tuple[str, str], UsageEvent] = {}
+    for event in sorted(events, key=attrgetter("created_at")):
+        told[event.user, event.token] = event
+    if told:
+        names = _names(gateway, list(told.values()))
+        token_facts.keep(
+            gateway,
+            {
+                names.tokens[names.users[event.user], event.token]: (event.token_facts, event.created_at)
+                for event in told.values()
+                if event.token and event.token_facts is not None
+            },
+        )
 
 
 def complete(

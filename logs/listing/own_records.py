@@ -7,18 +7,19 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import UUID
 
-from django.db.models import Case, When
+from django.db.models import Case, Q, When
 from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KeyTransform
 
 from accounts.models import User
 from logs.listing.table import Listed
-from logs.models import UsageRecord
+from logs.models import REQUEST_TYPES, UsageRecord
 from logs.models.querysets import UsageRecordQuerySet
 from logs.record.details import CALLED
 from logs.rollups import own_sums
 from logs.selection import lookback
 from logs.selection.chosen import Looked, Selection
+from routescope.contracts import work_done
 from routescope.data import keyset, sparse
 from routescope.data.ids import moment_of
 from routescope.data.keyset import Cursor, Page
@@ -30,11 +31,16 @@ MOST_RESEMBLING = 20_000
 MOST_ALIKE = 10
 
 Row = TypeVar("Row")
-# Of records without a price alone: the billing of a whole page would take as long as the rest of it.
-_LISTED: tuple[str | Combinable, ...] = (
-    *(name for name in Listed._fields if name != "unpriced"),
-    Case(When(cost=None, then=KeyTransform("unpriced", "billing"))),
-)
+# Of records without a price or without tokens alone, which are few: the JSON of a whole page would take as
+# long as the rest of it.
+_WITHOUT_TOKENS = Q(type__in=REQUEST_TYPES, input_tokens=0, output_tokens=0)
+_APART: dict[str, Combinable] = {
+    "task_id": Case(When(_WITHOUT_TOKENS, then="task_id")),
+    "unpriced": Case(When(cost=None, then=KeyTransform("unpriced", "billing"))),
+    "quantities": Case(When(_WITHOUT_TOKENS, then="quantities")),
+    "lines": Case(When(_WITHOUT_TOKENS, then=KeyTransform("lines", "billing"))),
+}
+_LISTED = tuple(_APART.get(name, name) for name in Listed._fields if name != "told")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,7 @@ def listed(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[
     """Return the same page, with no more of its records than a list shows."""
 
     def read(rows: UsageRecordQuerySet[UsageRecord]) -> Sequence[Listed]:
-        return [Listed._make(row) for row in rows.values_list(*_LISTED)]
+        return rows_listed(user, rows)
 
     def fetch(cursor: Cursor, limit: int) -> Sequence[Listed]:
         return read(_found(user, selection, cursor, limit))
@@ -92,6 +98,14 @@ def listed(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[
     if selection.bounds:
         return _looked_for(user, selection, cursor, size, read, lambda record: record.id)
     return keyset.page(fetch, cursor, size, key=lambda record: record.id)
+
+
+def rows_listed(user: User, rows: UsageRecordQuerySet[UsageRecord]) -> Sequence[Listed]:
+    """Read of records what a list shows. Their tasks say what was ordered where the calls do not."""
+    found = [Listed(*row) for row in rows.values_list(*_LISTED)]
+    silent = {one.task_id for one in found if one.task_id and not one.ordered}
+    told = work_done.described(user, silent)
+    return [one._replace(told=told.get(one.task_id or "")) for one in found] if told else found
 
 
 def _looked_for(

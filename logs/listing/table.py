@@ -22,17 +22,21 @@ from django.utils.translation import gettext_lazy as _l
 from django_stubs_ext import StrPromise
 
 from logs.filters.vocabulary import Vocabulary
-from logs.models import REQUEST_TYPES, Cause, RecordType, Status, UsageRecord, failure_word
+from logs.models import REQUEST_TYPES, Cause, Status, UsageRecord, status_word
 from logs.pricing import unpriced
 from logs.record.details import Details
+from logs.record.ordered import ordered
+from logs.selection.largest import Sort
 from routescope.data.ids import moment_of
+from routescope.filters.address import Address
 from routescope.text import formatting
 
 
 class Listed(NamedTuple):
     """What of a record a list may show. Names are looked up: joining them would take as long again.
 
-    ``unpriced`` are the kinds that were used and have no price, as its billing has them.
+    ``unpriced`` are the kinds that were used and have no price, as its billing has them. Of a call without
+    tokens, ``quantities`` and the receipt's ``lines`` say what was ordered, or its task ``told`` it in words.
     """
 
     id: UUID
@@ -50,7 +54,12 @@ class Listed(NamedTuple):
     token_id: int | None
     model_id: int | None
     group_id: int | None
+    image_count: int | None = None
+    task_id: str | None = None
     unpriced: list[dict[str, str]] | None = None
+    quantities: dict[str, int | float] | None = None
+    lines: list[dict[str, str]] | None = None
+    told: str | None = None
 
     @property
     def created_at(self) -> datetime:
@@ -59,7 +68,14 @@ class Listed(NamedTuple):
 
     @classmethod
     def of(cls, record: UsageRecord) -> Listed:
-        return cls(*(getattr(record, name) for name in cls._fields))
+        return cls(*(getattr(record, name) for name in cls._fields if name != "told"))
+
+    @property
+    def ordered(self) -> str:
+        """What a call without tokens ordered, in words."""
+        if self.input_tokens or self.output_tokens:
+            return ""
+        return ordered(self.image_count, self.quantities, self.lines) or self.told or ""
 
 
 class Failed(NamedTuple):
@@ -86,7 +102,8 @@ class ListColumn:
     """``label`` is its name in the menu of columns, and over the column unless that has a ``heading`` or an
     ``abbreviation`` of its own.
 
-    ``kind`` are its classes; ``cell`` writes a record's value.
+    ``kind`` are its classes; ``cell`` writes a record's value; ``sort`` is how a list is sorted by it. Money
+    stands point under point.
     """
 
     label: StrPromise
@@ -94,18 +111,48 @@ class ListColumn:
     cell: Callable[[Listed, Vocabulary], str]
     heading: StrPromise | str = ""
     abbreviation: str = ""
+    sort: Sort | None = None
+    is_money: bool = False
+
+    def written(self, one: Listed, names: Vocabulary) -> tuple[str, SafeString]:
+        """Return a record's cell: its classes and its text."""
+        text = self.cell(one, names)
+        kind = f"{self.kind} {formatting.point(text)}".rstrip() if self.is_money else self.kind
+        return kind, conditional_escape(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A column's heading. ``sorts`` leads to the list sorted by it, or away from that; None: nothing does.
+
+    ``order`` is the ``aria-sort`` of the column that the list is sorted by.
+    """
+
+    column: ListColumn
+    sorts: Address | None = None
+    order: str = ""
+
+    @classmethod
+    def of(cls, column: ListColumn, address: Address, order: Sort | None) -> Heading:
+        """Return the heading of a list at an address, which is sorted so."""
+        if column.sort is None:
+            return cls(column)
+        if column.sort == order:
+            return cls(column, address.without("sort"), "descending")
+        return cls(column, address.with_(sort=column.sort.value))
 
 
 def _status(one: Listed, names: Vocabulary) -> SafeString:
-    if one.type not in REQUEST_TYPES:
-        return format_html('<span class="status status-neutral">{}</span>', RecordType(one.type).label)
-    if one.status != Status.ERROR:
-        return format_html('<span class="status status-success">{}</span>', _("OK"))
-    number = f"{one.http_status} " if one.http_status else ""
-    return format_html('<span class="status status-error">{}{}</span>', number, failure_word(one.cause))
+    look = (
+        "neutral" if one.type not in REQUEST_TYPES else "error" if one.status == Status.ERROR else "success"
+    )
+    word = status_word(one.type, one.status, one.cause, one.http_status)
+    return format_html('<span class="status status-{}">{}</span>', look, word)
 
 
 def _tokens(one: Listed, names: Vocabulary) -> SafeString:
+    if words := one.ordered:
+        return format_html('<span title="{}">{}</span>', _("Ordered: %(what)s") % {"what": words}, words)
     # Digits and signs alone: nothing to escape.
     exact = f"{formatting.exact(one.input_tokens)} › {formatting.exact(one.output_tokens)}"
     short = f"{formatting.compact(one.input_tokens)} › {formatting.compact(one.output_tokens)}"
@@ -114,7 +161,7 @@ def _tokens(one: Listed, names: Vocabulary) -> SafeString:
 
 def _cost(one: Listed, names: Vocabulary) -> str:
     if one.cost is None:
-        title, word = _("No price is known for this record."), _("unpriced")
+        title, word = _("No price is known"), _("unpriced")
         if kinds := unpriced.labels(one.unpriced):
             title = _("No price is known for: %(kinds)s.") % {"kinds": ", ".join(kinds)}
             word = _("partly unpriced")
@@ -138,10 +185,13 @@ COLUMNS: Mapping[str, ListColumn] = {
         "c-extra",
         lambda one, _names: str(Cause(one.cause).label) if one.status == Status.ERROR else "",
     ),
-    "tokens": ListColumn(_l("Tokens"), "c-tokens", _tokens, heading=_l("In › Out")),
-    "cost": ListColumn(_l("Cost"), "c-cost", _cost),
+    "tokens": ListColumn(_l("Tokens"), "c-tokens", _tokens, heading=_l("In › Out"), sort=Sort.TOKENS),
+    "cost": ListColumn(_l("Cost"), "c-cost", _cost, sort=Sort.COST, is_money=True),
     "duration": ListColumn(
-        _l("Duration"), "c-duration", lambda one, _names: formatting.duration(one.duration_ms)
+        _l("Duration"),
+        "c-duration",
+        lambda one, _names: formatting.duration(one.duration_ms),
+        sort=Sort.DURATION,
     ),
     "ttft": ListColumn(
         _l("Time to first token"),
@@ -206,12 +256,14 @@ def rows_of(
     names: Vocabulary,
     day_before: date | None = None,
     opened: Mapping[UUID, Details] | None = None,
+    by_day: bool = True,
 ) -> Iterator[ListRow]:
     """Yield the rows of records in order, with these columns.
 
-    They follow rows of ``day_before``, whose heading stands already.
+    They follow rows of ``day_before``, whose heading stands already. Without ``by_day`` they are in another
+    order than that of time: each says its own day.
     """
-    shown = [(column.kind, column.cell) for column in columns]
+    shown = list(columns)
     # The same for each: reversed once.
     before, after = reverse("usage-record", args=[_NOBODY]).split(str(_NOBODY))
     details = _("Details of %(id)s")
@@ -222,13 +274,13 @@ def rows_of(
         day = timezone.localdate(at)
         short = formatting.short_id(one.request_id)
         yield ListRow(
-            day=formatting.day(day) if day != last else "",
+            day=formatting.day(day) if by_day and day != last else "",
             url=f"{before}{one.id}{after}",
             label=details % {"id": short},
-            time=formatting.clock(at),
+            time=formatting.clock(at) if by_day else formatting.when(at),
             request_id=one.request_id,
             short_id=short,
-            cells=[(kind, conditional_escape(cell(one, names))) for kind, cell in shown],
+            cells=[column.written(one, names) for column in shown],
             record=record if isinstance(record, UsageRecord) else None,
             details=(opened or {}).get(one.id),
         )

@@ -9,7 +9,7 @@ from logs.content import rotation
 from logs.ingest import span_contents
 from logs.ingest.calls import span_rows
 from logs.maintenance import compaction, late_prices, rejudging, retention
-from logs.rollups import busy_hours, pending
+from logs.rollups import bounds, busy_hours, pending
 from routescope.run.jobs import Queue, job
 
 logger = logging.getLogger(__name__)
@@ -25,6 +25,12 @@ def fold() -> int:
 def count_busy_hours(everything: bool = False) -> int:
     """Count the busy hours that are over, for the chart."""
     return busy_hours.count(everything=everything)
+
+
+@job("logs.bounds", queue=Queue.SLOW, limit=timedelta(hours=1))
+def fill_bounds() -> int:
+    """Read the bounds of sums that are older than bounds are. Leaves the queue to others in between."""
+    return bounds.fill(timedelta(minutes=10))
 
 
 # It waits for long readers, which nobody else has to do on its account: see there.

@@ -17,10 +17,12 @@ from logs.models.records import (
     Status,
     UsageRecord,
     failure_word,
+    status_word,
 )
 from logs.models.rollups import (
     Rollup,
     TrafficHour,
+    UnboundedDay,
     UsageDay,
     UsageDayFolded,
     UsageHour,
@@ -35,7 +37,8 @@ from logs.models.rollups import (
 __all__ = [
     "ADJUSTMENTS", "CALLS", "FAILED", "MONEY_DIGITS", "MONEY_PLACES", "REFUNDS", "REQUEST_TYPES", "Cause",
     "ContentPolicy", "FurtherId", "GroupRatio", "ImportPosition", "KnownSpan", "Level", "ModelPrice",
-    "RecordType", "Rollup", "SpanContent", "Status", "TrafficHour", "UsageContent", "UsageDay",
-    "UsageDayFolded", "UsageHour", "UsageHourFolded", "UsagePending", "UsageRecord", "UsageTotalDay",
-    "UsageTotalDayFolded", "UsageTotalHour", "UsageTotalHourFolded", "failure_word",
+    "RecordType", "Rollup", "SpanContent", "Status", "TrafficHour", "UnboundedDay", "UsageContent",
+    "UsageDay", "UsageDayFolded", "UsageHour", "UsageHourFolded", "UsagePending", "UsageRecord",
+    "UsageTotalDay", "UsageTotalDayFolded", "UsageTotalHour", "UsageTotalHourFolded", "failure_word",
+    "status_word",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from accounts.identities.token_facts import TokenFacts
 from logs.models import Cause, RecordType, Status
 
 JSONObject = dict[str, Any]
@@ -32,6 +33,7 @@ class UsageEvent(msgspec.Struct, kw_only=True):
     ``input_tokens`` includes cached ones, ``output_tokens`` includes reasoning. ``cost`` None: the gateway
     did not say. Names are the gateway's own; an empty one was not given. ``identity`` is what makes a record
     the same record where several share a request ID (cache hits, spans); None: the request ID does.
+    ``token_facts`` is what the record says of its token beside the name, which is kept with the token.
     Set at ingest are ``content``: the policy (`logs.models.Level`) under which content came, None where
     none was sent; and ``cause``: why it failed, judged before anything of its error was cut.
     """
@@ -75,6 +77,7 @@ class UsageEvent(msgspec.Struct, kw_only=True):
     cause: Cause = Cause.NONE
     task_id: str | None = None
     metadata: JSONObject | None = None
+    token_facts: TokenFacts | None = None
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):

@@ -72,6 +72,17 @@ def failure_word(cause: int) -> StrPromise:
     return _("Error") if cause in (Cause.NONE, Cause.UNKNOWN) else Cause(cause).label
 
 
+def status_word(kind: int, status: int, cause: int, http_status: int | None) -> str:
+    """Return what became of a record, in the one set of words that list, details, admin and note share:
+    "Success", "429 Rate limit", or what a record is that is no call.
+    """
+    if kind not in REQUEST_TYPES:
+        return str(RecordType(kind).label)
+    if status != Status.ERROR:
+        return str(Status(status).label)
+    return f"{http_status or ''} {failure_word(cause)}".strip()
+
+
 def _reference(to: str, label: StrPromise, *, null: bool = False) -> models.ForeignKey:  # type: ignore[type-arg]
     # No constraint in the database: names outlive nothing here, and checking four parents for every
     # ingested row would cost more than storing it.
@@ -170,6 +181,11 @@ class UsageRecord(models.Model):
         return (self.billing or {}).get("unpriced") if self.cost is None else None
 
     @property
+    def lines(self) -> Any:
+        """The lines of its receipt, as ``billing`` keeps them."""
+        return (self.billing or {}).get("lines")
+
+    @property
     def is_request(self) -> bool:
         return self.type in REQUEST_TYPES
 
@@ -178,9 +194,9 @@ class UsageRecord(models.Model):
         return self.status == Status.ERROR
 
     @property
-    def failure_word(self) -> StrPromise:
-        """Why it failed, in a word or two."""
-        return failure_word(self.cause)
+    def status_word(self) -> str:
+        """What became of it, in a word or two."""
+        return status_word(self.type, self.status, self.cause, self.http_status)
 
     @property
     def local_day(self) -> date:

@@ -28,6 +28,10 @@ class Rollup(models.Model):
     output_tokens = models.BigIntegerField()
     cached_tokens = models.BigIntegerField()
     cost = models.DecimalField(max_digits=MONEY_DIGITS, decimal_places=MONEY_PLACES)
+    # What no record of the sum exceeds: true, though perhaps of none any more. NULL: none has such a value.
+    max_cost = models.DecimalField(max_digits=MONEY_DIGITS, decimal_places=MONEY_PLACES, null=True)
+    max_duration_ms = models.IntegerField(null=True)
+    max_tokens = models.BigIntegerField(null=True)
 
     class Meta:
         abstract = True
@@ -145,3 +149,16 @@ class TrafficHour(models.Model):
 
     def __str__(self) -> str:
         return f"Traffic of user {self.user_id} from {self.start.isoformat()}"
+
+
+class UnboundedDay(models.Model):
+    """A UTC day of before sums had bounds: they are read from its records (`logs.rollups.bounds`)."""
+
+    start = models.DateTimeField(primary_key=True, help_text=_("Start of the UTC day."))
+
+    class Meta:
+        db_table = "usage_unbounded_day"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"No bounds of {self.start:%Y-%m-%d}"

@@ -161,7 +161,7 @@ OfNewest = Annotated[
 
 
 class RecordsBody(msgspec.Struct, frozen=True):
-    """A page of usage records, newest first.
+    """A page of usage records, newest first unless it is sorted.
 
     Thresholds, `stream` and `endpoint` are looked up record by record, a bounded number of them a page: it
     may hold fewer than `limit`, or none, and yet have a `next`, which looks further back.

@@ -11,9 +11,9 @@ from django.http import Http404
 
 from accounts.access.endpoint import ReadRequest, endpoint
 from logs.filters.usage_filter import VIEW, UsageFilter
-from logs.listing import own_records
+from logs.listing import largest_records, own_records
 from logs.listing.own_records import Found
-from logs.models import Cause
+from logs.models import Cause, UsageRecord
 from logs.read_api import bodies
 from logs.read_api.bodies import (
     BreakdownBody,
@@ -29,7 +29,8 @@ from logs.rollups import breakdown as breakdowns
 from logs.rollups import own_sums, traffic
 from logs.rollups.breakdown import BreakdownLine, By
 from logs.selection import lookback
-from routescope.data.keyset import Cursor
+from logs.selection.largest import Sort
+from routescope.data.keyset import Cursor, Page
 from routescope.data.ranges import TimeRange
 from routescope.rest import kinds
 from routescope.rest.answers import range_of
@@ -46,6 +47,7 @@ FILTERS = parameters_of(
         "token": "Only these API tokens, by name.",
         "model": "Only these models.",
         "group": "Only these pricing groups.",
+        "without": "Also those without a token, model or group; only these where none is named.",
         "status": "Only with this status.",
         "cause": "Only calls that failed for these causes.",
         "type": "Only these record types: calls, task submissions, refunds, adjustments.",
@@ -62,6 +64,17 @@ FILTERS = parameters_of(
     without=("live", *VIEW),
 )
 _OF_SELECTION = tuple(parameter for parameter in FILTERS if parameter.name != "request_id")
+_SORT = Parameter(
+    "sort",
+    kinds.one_of(Sort.values),
+    f"The largest first: the first {largest_records.MOST_DEEP:,} of the records that have such a value, or as"
+    " many as a bounded search is certain of.",
+)
+_VALUE = Parameter(
+    "value",
+    kinds.number(),
+    "With `older` or `newer` in a sorted list: the value of that record, as in `next`.",
+)
 _TAG = "Usage records"
 
 
@@ -70,10 +83,10 @@ _TAG = "Usage records"
         "listUsage",
         "/api/v1/usage",
         "List usage records",
-        "Your usage records under the given filters, newest first. Follow `next` until it is null.",
+        "Your usage records under the given filters, newest first or sorted. Follow `next` until it is null.",
         _TAG,
         RecordsBody,
-        (*FILTERS, *PAGING),
+        (*FILTERS, _SORT, *PAGING, _VALUE),
         "range=7d&model=gpt-5&limit=100",
     )
 )
@@ -84,9 +97,14 @@ def usage(request: ReadRequest) -> RecordsBody:
         found = own_records.of_one_id(request.user, filters.searched_id)
         return RecordsBody([bodies.record(row) for row in found], range_of(TimeRange()), None, None, None)
     size = int(request.query.get("limit", DEFAULT_LIMIT))
-    page = own_records.page(request.user, selection, Cursor.parse(request.query), size)
+    cursor = Cursor.parse(request.query)
+    page: Page[UsageRecord]
+    if filters.order:
+        page = largest_records.page(request.user, selection, filters.order, cursor, size)
+    else:
+        page = own_records.page(request.user, selection, cursor, size)
     rows = [bodies.record(row) for row in page.rows]
-    onward = next_url(request.url, filters, selection.chosen, size, page.older)
+    onward = next_url(request.url, filters, selection.chosen, size, page.onward)
     looked = page.looked if isinstance(page, Found) else None
     return RecordsBody(
         rows, range_of(selection.chosen), page.older, page.newer, onward, bodies.looked_at(looked)

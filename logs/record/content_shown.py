@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from logs.content import contents
 from logs.content.contents import Content
 from logs.models import Level, UsageRecord
-from logs.record.conversation import Turn, conversation
+from logs.record.conversation import Turn, conversation, rendered
 from routescope.text import formatting
 
 
@@ -27,6 +27,11 @@ class ContentShown:
     notes: tuple[str, ...] = ()
     turns: tuple[Turn, ...] = ()
     raw: Any = None
+
+    @property
+    def is_formatted(self) -> bool:
+        """Whether some of the texts have Markdown that is rendered."""
+        return any(part.html for turn in self.turns for part in turn.parts)
 
 
 def shown(record: UsageRecord, loaded: dict[UUID, Content | None], *, withheld: bool = False) -> ContentShown:
@@ -61,7 +66,7 @@ def shown(record: UsageRecord, loaded: dict[UUID, Content | None], *, withheld: 
     return ContentShown(
         "shown",
         notes=tuple(_notes(record, content)),
-        turns=tuple(conversation(content.input, content.output)),
+        turns=tuple(rendered(conversation(content.input, content.output))),
         raw={"input": content.input, "output": content.output},
     )
 

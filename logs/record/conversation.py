@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+
+from routescope.text import markdown
 
 _ROLES = {
     "system": _("System"),
@@ -28,16 +31,22 @@ _ROLES = {
 }
 _LOOKS = {"developer": "system", "human": "user", "model": "assistant", "ai": "assistant", "function": "tool"}
 _MOST_TURNS = 500
+_MOST_RENDERED = 60_000
+"""Characters of a conversation whose Markdown is rendered; half a second's work at the worst."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a turn. ``kind``: text, image, call (a tool call), result, or other."""
+    """A piece of a turn. ``kind``: text, image, call (a tool call), result, or other.
+
+    ``html`` is the text with its Markdown rendered; nothing where that would be the same.
+    """
 
     kind: str
     text: str = ""
     name: str = ""
     url: str = ""
+    html: SafeString | str = ""
 
     @property
     def host(self) -> str:
@@ -65,6 +74,22 @@ def conversation(sent: Any, answered: Any) -> list[Turn]:
     """Return the turns of a call, the answer last; empty where nothing is of a known shape."""
     turns = [*_turns(sent, "user"), *_turns(answered, "assistant")]
     return [turn for turn in turns if turn.parts][:_MOST_TURNS]
+
+
+def rendered(turns: list[Turn]) -> list[Turn]:
+    """Return the turns with the Markdown of their texts as HTML: of very long ones, of the first."""
+    left = _MOST_RENDERED
+    shown = []
+    for turn in turns:
+        parts = []
+        for part in turn.parts:
+            if part.kind == "text" and len(part.text) <= left and not markdown.is_plain(part.text):
+                left -= len(part.text)
+                parts.append(replace(part, html=markdown.as_html(part.text)))
+            else:
+                parts.append(part)
+        shown.append(replace(turn, parts=tuple(parts)))
+    return shown
 
 
 def _turns(value: Any, role: str) -> Iterator[Turn]:

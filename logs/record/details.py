@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import cast
 from uuid import UUID
@@ -11,28 +12,35 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Q
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django_stubs_ext import StrPromise
 
 from accounts.gateways import error_texts
-from accounts.models import AIModel, User
+from accounts.models import AIModel, ApiToken, User
 from accounts.staff.rights import may_read_content
 from logs.causes.judging import Verdict, verdict_on
 from logs.content import contents
 from logs.content.contents import Content
-from logs.models import Level, UsageRecord
+from logs.models import Cause, Level, UsageRecord
 from logs.models.events import COUNTS_READ, JSONObject
 from logs.pricing.quotes import PriceBook
 from logs.pricing.receipts import Receipt, receipt
 from logs.record import tokens
 from logs.record.attempts import Attempt, timeline
 from logs.record.content_shown import ContentShown, shown
+from logs.record.ordered import ordered
 from logs.record.support_note import note
 from routescope.config import links
+from routescope.contracts import work_done
+from routescope.data.ranges import MINUTE, floor
+from routescope.filters.address import Address
 
 CALLED = ("token__merged_into", "group__merged_into")
 """What a record's names are read from: see `Mergeable.called`."""
 _MOST_RELATED = 20
 _MOST_READ = 300
+_TOO_MANY = 429
+_AROUND = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +50,9 @@ class Details:
     ``related`` are the person's other records of the same request or task; ``net`` USD is what all of them
     charge together. ``counted`` are its counts as (label, number), ``how_counted`` says how they were read
     where that is worth a word, ``metadata`` are its further facts. ``error_note`` says what of the error's
-    message was not kept. ``playground_url`` and ``reference_url`` are where the operator leads from a
-    failure; empty where that is not configured, or nothing failed.
+    message was not kept. ``token_url`` is the token's page, over the time around the call; ``limits_url`` the
+    same where a rate limit refused it. ``playground_url`` and ``reference_url`` are where the operator leads
+    from a failure; empty where that is not configured, or nothing failed.
     """
 
     verdict: Verdict | None
@@ -59,6 +68,10 @@ class Details:
     error_note: StrPromise | None = None
     playground_url: str = ""
     reference_url: str = ""
+    token_url: str = ""
+    limits_url: str = ""
+    ordered: str = ""
+    """What was ordered, in words, where that is counted in no tokens."""
 
 
 def of_one(user: User, record_id: UUID) -> tuple[UsageRecord, Details]:
@@ -78,6 +91,7 @@ def of(user: User, records: Sequence[UsageRecord]) -> dict[UUID, Details]:
     for owner in owners - withheld:
         loaded |= contents.load(owner, [record.pk for record in kept if record.user_id == owner])
     others = _of_same_work(user, records)
+    orders = _orders(user, records)
     found = {}
     for record in records:
         verdict = verdict_on(record)
@@ -96,15 +110,36 @@ def of(user: User, records: Sequence[UsageRecord]) -> dict[UUID, Details]:
             attempts=timeline(record.attempts),
             related=related,
             net=sum((one.cost for one in (record, *related) if one.cost is not None), Decimal(0)),
-            note=note(record, verdict),
+            note=note(record, verdict, orders[record.id]),
             counted=tokens.counted(record),
             how_counted=tokens.how_read(record),
             metadata={key: value for key, value in (record.metadata or {}).items() if key != COUNTS_READ},
             error_note=error_texts.note(record.error_message),
+            token_url=(page := _token_url(record)),
+            limits_url=page if record.cause == Cause.RATE_LIMIT or record.http_status == _TOO_MANY else "",
+            ordered=orders[record.id],
             playground_url=_filled(settings.PLAYGROUND_URL, record) if verdict else "",
             reference_url=_filled(settings.API_REFERENCE_URL, record) if verdict else "",
         )
     return found
+
+
+def _token_url(record: UsageRecord) -> str:
+    """Return the page of the record's token, over the hour around it."""
+    token = cast("ApiToken | None", record.token)
+    if token is None:
+        return ""
+    minute = floor(record.created_at, MINUTE)
+    around = Address({"token": [token.called]}).between(minute - _AROUND, minute + _AROUND)
+    return around.of(reverse("usage-limits"))
+
+
+def _orders(user: User, records: Sequence[UsageRecord]) -> dict[UUID, str]:
+    """Return what each record ordered that is counted in no tokens; what it does not say, its task does."""
+    bare = [one for one in records if one.is_request and not one.input_tokens and not one.output_tokens]
+    found = {one.id: ordered(one.image_count, one.quantities, one.lines) for one in bare}
+    told = work_done.described(user, {one.task_id for one in bare if one.task_id and not found[one.id]})
+    return {one.id: found.get(one.id) or told.get(one.task_id or "", "") for one in records}
 
 
 def _filled(link: str, record: UsageRecord) -> str:

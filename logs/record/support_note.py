@@ -16,8 +16,11 @@ from routescope.text import formatting
 from routescope.text.redaction import redacted
 
 
-def note(record: UsageRecord, verdict: Verdict | None) -> str:
-    """Return the note, redacted. Its times are in the person's zone, which it names."""
+def note(record: UsageRecord, verdict: Verdict | None, ordered: str = "") -> str:
+    """Return the note, redacted. Its times are in the person's zone, which it names.
+
+    ``ordered`` says what was ordered, where that is counted in no tokens.
+    """
     model = cast("AIModel | None", record.model)
     token = cast("ApiToken | None", record.token)
     group = cast("Group | None", record.group)
@@ -28,7 +31,7 @@ def note(record: UsageRecord, verdict: Verdict | None) -> str:
         (_("Upstream request ID"), record.upstream_request_id),
         (_("Task ID"), record.task_id),
         (_("Time"), f"{formatting.when_ms(record.created_at)} ({zone})"),
-        (_("Status"), f"{record.get_status_display()} {record.http_status or ''}".strip()),
+        (_("Status"), record.status_word),
         (_("Cause"), str(record.get_cause_display()) if verdict else None),
         (_("Evidence"), f"{evidence.label}: {evidence.value}" if evidence else None),
         (_("Error type"), record.error_type),
@@ -41,11 +44,16 @@ def note(record: UsageRecord, verdict: Verdict | None) -> str:
         (_("Endpoint"), record.endpoint),
         (_("Provider"), record.provider),
         (_("Duration"), formatting.duration(record.duration_ms) if record.duration_ms is not None else None),
-        (_("Tokens"), f"{formatting.exact(record.input_tokens)} › {formatting.exact(record.output_tokens)}"),
+        (_("Ordered"), ordered),
+        (_("Tokens"), None if ordered else _tokens(record)),
         (_("Cost"), _cost(record)),
         (_("Link"), settings.BASE_URL + record.permalink),
     ]  # fmt: skip
     return "\n".join(f"{label}: {redacted(value)}" for label, value in lines if value)
+
+
+def _tokens(record: UsageRecord) -> str:
+    return f"{formatting.exact(record.input_tokens)} › {formatting.exact(record.output_tokens)}"
 
 
 def _cost(record: UsageRecord) -> str:

@@ -39,14 +39,20 @@ _PARTS = {
 
 
 def counted(record: UsageRecord) -> list[tuple[str, str]]:
-    """Return what a record counts as (label, number) pairs: input and output always, the rest where told."""
+    """Return what a record counts as (label, number) pairs: input and output always, the rest where told.
+
+    Of a call that is counted in pieces alone, not that it has no tokens.
+    """
+    in_pieces = not (record.input_tokens or record.output_tokens) and bool(
+        record.image_count or record.quantities
+    )
     always = (
-        (_("Input"), record.input_tokens),
+        (_("Input"), None if in_pieces else record.input_tokens),
         (_("of it cached"), record.cached_tokens or None),
         (_("Cache write"), record.cache_write_tokens or None),
     )
     rest = (
-        (_("Output"), record.output_tokens),
+        (_("Output"), None if in_pieces else record.output_tokens),
         (_("of it reasoning"), record.reasoning_tokens or None),
         (_("Audio input"), record.audio_input_tokens or None),
         (_("Audio output"), record.audio_output_tokens or None),

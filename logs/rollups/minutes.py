@@ -11,7 +11,7 @@ from django.db.models import Count, DateTimeField, F, Func, Q, Sum, Value
 from accounts.models import User
 from logs.models import CALLS, FAILED, REQUEST_TYPES, Cause, Status, UsageHour, UsageRecord, querysets
 from logs.models.querysets import UsageRecordQuerySet
-from logs.selection import lookback
+from logs.selection import conditions, lookback
 from logs.selection.chosen import Looked, Selection
 from routescope.data.owned import any_range
 from routescope.data.ranges import HOUR, MINUTE, TimeRange, ceil, floor
@@ -19,7 +19,7 @@ from routescope.data.ranges import HOUR, MINUTE, TimeRange, ceil, floor
 
 def minutes_of(
     mine: UsageRecordQuerySet[UsageRecord], selection: Selection, stretches: Sequence[TimeRange]
-) -> lookback.Sql | None:
+) -> conditions.Sql | None:
     """Return the query that counts each minute with a call, and its parameters; None where none can be."""
     minute = Func(
         Value(MINUTE),
@@ -47,7 +47,7 @@ def minutes_of(
     return sql, list(params)
 
 
-def minutes_looked_at(user: User, selection: Selection, looked: Looked) -> lookback.Sql | None:
+def minutes_looked_at(user: User, selection: Selection, looked: Looked) -> conditions.Sql | None:
     """Return the same query over the records among those looked at that meet all filters."""
     columns = ("created_at", "type", "status", "cause", "input_tokens", "output_tokens")
     try:

@@ -20,7 +20,7 @@ from django.db.models import Sum
 
 from accounts.models import User
 from logs.models import REQUEST_TYPES, RecordType, Status, UsageHour, UsageRecord
-from logs.selection import lookback
+from logs.selection import conditions, lookback
 from logs.selection.chosen import Looked, Selection
 from routescope.data.ids import first_id, moment_of
 from routescope.data.keyset import Cursor
@@ -272,7 +272,7 @@ def _summed(
 ) -> Iterator[dict[str, Any]]:
     """Sum days, hours and raw records in one query, written by hand: the ORM takes longer than PostgreSQL."""
     key = ("type", "status", *by)
-    dimensions = "".join(f" AND {column} = ANY(%s)" for column, _ in selection.chosen_values)
+    dimensions, dimension_values = conditions.dimensions(selection)
     arms: list[str] = []
     values: list[Any] = []
     for table, time, stretches, bound, sums in (
@@ -298,7 +298,7 @@ def _summed(
             f"SELECT {', '.join(key)}{part}, {sums} FROM {table}"  # noqa: S608
             f" WHERE user_id = ANY(%s) AND ({' OR '.join(times)}){dimensions}"
         )
-        values += [list(chosen) for _, chosen in selection.chosen_values]
+        values += dimension_values
     if not arms:
         return
     columns = (*key, "part") if starts else key

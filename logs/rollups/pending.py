@@ -37,9 +37,19 @@ LOCK = "hashtext('fold sums of usage')"
 _AT_ONCE = 100_000
 _COPY = (
     "COPY usage_pending (start, day, user_id, token_id, model_id, group_id, type, status, cause, records,"
-    " unpriced, input_tokens, output_tokens, cached_tokens, cost) FROM STDIN (FORMAT BINARY)"
+    " unpriced, input_tokens, output_tokens, cached_tokens, cost, max_cost, max_duration_ms, max_tokens)"
+    " FROM STDIN (FORMAT BINARY)"
 )
-_TYPES = [*["timestamptz"] * 2, *["int4"] * 4, *["int2"] * 3, *["int8"] * 5, "numeric"]
+_TYPES = [
+    *["timestamptz"] * 2,
+    *["int4"] * 4,
+    *["int2"] * 3,
+    *["int8"] * 5,
+    "numeric",
+    "numeric",
+    "int4",
+    "int8",
+]
 _NOTHING = Decimal(0)
 _HOUR = 3_600_000
 """Milliseconds."""
@@ -57,6 +67,7 @@ SUMMED = (
     "output_tokens",
     "cached_tokens",
     "cost",
+    "duration_ms",
 )
 """What of a record the sums are made of. The time is that of its id, whose bytes are wanted."""
 
@@ -80,12 +91,17 @@ def append(records: Iterable[tuple[Any, ...]]) -> None:
 
 def _append(records: Iterable[tuple[Any, ...]]) -> None:
     sums: dict[tuple[Any, ...], list[Any]] = {}
-    for at, user, token, model, group, kind, status, cause, tokens_in, tokens_out, cached, cost in records:
+    for (
+        at, user, token, model, group, kind, status, cause, tokens_in, tokens_out, cached, cost, lasted,
+    ) in records:  # fmt: skip
         hour = int.from_bytes(at[:6], "big") // _HOUR
         key = (hour, user, token or 0, model or 0, group or 0, kind, status, cause)
+        tokens = tokens_in + tokens_out
         row = sums.get(key)
         if row is None:
-            sums[key] = [1, int(cost is None), tokens_in, tokens_out, cached, cost or _NOTHING]
+            sums[key] = [
+                1, int(cost is None), tokens_in, tokens_out, cached, cost or _NOTHING, cost, lasted, tokens,
+            ]  # fmt: skip
             continue
         row[0] += 1
         row[2] += tokens_in
@@ -95,6 +111,13 @@ def _append(records: Iterable[tuple[Any, ...]]) -> None:
             row[1] += 1
         else:
             row[5] += cost
+            if row[6] is None or cost > row[6]:
+                row[6] = cost
+        # Not `max`: this runs for every record.
+        if lasted is not None and (row[7] is None or lasted > row[7]):
+            row[7] = lasted
+        if tokens > row[8]:
+            row[8] = tokens
     starts = {hour: EPOCH + timedelta(hours=hour) for hour in {key[0] for key in sums}}
     days = {hour: start.replace(hour=0) for hour, start in starts.items()}
     with connection.cursor() as cursor, cursor.copy(_COPY) as copy:

@@ -18,10 +18,14 @@ from routescope.data.ranges import MINUTE, TimeRange
 
 MOST_CALLS = 100_000
 """Records that are held against a token's limits: read from the index alone, in some 100 ms."""
+MOST_MINUTES = 500
+"""Minutes over a limit that are named."""
+MOST_CROSSINGS = 100
+"""Calls that are named."""
 
 
 def minutes_over(
-    user: User, selection: Selection, token: ApiToken, now: datetime, most: int = 500
+    user: User, selection: Selection, token: ApiToken, now: datetime, most: int = MOST_MINUTES
 ) -> list[Over]:
     """Return the minutes of the selection, oldest first, in which ``token`` was over one of its limits.
 
@@ -76,7 +80,7 @@ class Crossing:
 
 
 def crossings(
-    user: User, selection: Selection, token: ApiToken, now: datetime, most: int = 100
+    user: User, selection: Selection, token: ApiToken, now: datetime, most: int = MOST_CROSSINGS
 ) -> list[Crossing]:
     """Return the calls that crossed a limit of ``token``: over it with them, not over it before them.
 

@@ -28,7 +28,7 @@ from logs.models import (
 )
 from logs.models.querysets import UsageRecordQuerySet
 from logs.rollups.minutes import bounded, minutes_looked_at, minutes_of
-from logs.selection import lookback
+from logs.selection import conditions, lookback
 from logs.selection.chosen import Selection
 from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange, floor
 
@@ -262,7 +262,7 @@ def counted(
     return _bucketed(minutes_of(mine, selection, stretches), step, first)
 
 
-def _bucketed(minutes: lookback.Sql | None, step: timedelta, first: datetime) -> list[Bucket]:
+def _bucketed(minutes: conditions.Sql | None, step: timedelta, first: datetime) -> list[Bucket]:
     """Put minutes, counted by a query, into buckets."""
     if minutes is None:
         return []

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from django.db.models import Q
 
 from routescope.data.ids import moment_of
 from routescope.data.ranges import TimeRange
+
+NONE = 0
+"""Stands among the tokens, models or groups of a selection for records without one, as in the rollups."""
+
+
+def is_of_none(column: str, values: tuple[int, ...]) -> bool:
+    """Return whether records without a token, model or group are among those that values choose."""
+    return NONE in values and column in ("token_id", "model_id", "group_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,8 @@ class Selection:
 
     Every list, sum, chart and breakdown of a page is made from one selection, so they agree. ``bounds`` is
     what no rollup knows (thresholds, stream, endpoint): with it, sums are made from the records themselves,
-    from those that were ``looked`` at.
+    from those that were ``looked`` at. ``least`` are its lower thresholds once more, by the bound of a sum
+    (``max_cost`` …) that must reach them: a sum whose bound does not holds no such record.
     """
 
     chosen: TimeRange = field(default_factory=TimeRange)
@@ -69,6 +79,7 @@ class Selection:
     types: tuple[int, ...] = ()
     causes: tuple[int, ...] = ()
     bounds: Q = field(default_factory=Q)
+    least: tuple[tuple[str, Decimal], ...] = ()
     looked: Looked | None = None
 
     @property
@@ -96,7 +107,11 @@ class Selection:
         """The condition without the time."""
         condition = Q()
         for column, values in self.chosen_values:
-            condition &= Q(**{f"{column}__in": values})
+            meant = Q(**{f"{column}__in": values})
+            if is_of_none(column, values):
+                # Records have no value there, rollups a 0: either leaves the other's condition unmet.
+                meant |= Q(**{f"{column}__isnull": True})
+            condition &= meant
         return condition
 
     @property

@@ -19,12 +19,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.core.exceptions import EmptyResultSet, FullResultSet
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import Q, Sum
+from django.db.models import Sum
 
 from accounts.models import User
-from logs.models import UsageDay, UsageHour, UsageRecord
+from logs.models import UsageDay, UsageHour
+from logs.selection import conditions
 from logs.selection.chosen import IdSpan, Looked, Selection
 from routescope.data.ids import first_id, moment_of
 from routescope.data.keyset import Cursor
@@ -41,7 +42,6 @@ MOST_DAYS = 100
 _EMPTY_LOOKS = 10
 
 _ALL = IdSpan(UUID(int=0), UUID(int=2**128 - 1))
-Sql = tuple[str, list[Any]]
 
 
 def newest(user: User, selection: Selection, most: int | None = None) -> Selection:
@@ -61,7 +61,7 @@ def look(user: User, selection: Selection, cursor: Cursor | None = None, most: i
     most = most or MOST_RECORDS
     within = _within(selection.chosen, cursor)
     newest_first = cursor.newer is None
-    _steady()
+    steady()
     if within.first >= within.last:
         return Looked(())
     if not selection.chosen_values:
@@ -138,7 +138,7 @@ def table(
     columns: Sequence[str],
     *,
     nearest: tuple[bool, int] | None = None,
-) -> Sql:
+) -> conditions.Sql:
     """Return the query, and its values, of the records that meet all filters among those looked at.
 
     With ``nearest`` (newest first or not, how many) each span yields no more than so many. Raises
@@ -149,8 +149,8 @@ def table(
     """
     if not looked.spans:
         raise EmptyResultSet
-    bounds, bound_values = _condition(selection.bounds)
-    others, other_values = _others(selection)
+    bounds, bound_values = conditions.bounds(selection.bounds)
+    others, other_values = conditions.dimensions(selection, "usage_record.")
     read = ", ".join(columns)
     shown = ", ".join(f"matching.{column}" for column in columns)
     fence = "OFFSET 0"
@@ -285,7 +285,7 @@ def _counts(user: User, selection: Selection, spans: Sequence[IdSpan]) -> list[i
     """Return how many records the other filters leave in each span, from the index alone."""
     if not spans:
         return []
-    others, values = _others(selection)
+    others, values = conditions.dimensions(selection, "usage_record.")
     with connection.cursor() as database:
         database.execute(
             "SELECT span.number, sum(counted.held)::bigint FROM unnest(%s::integer[]) AS owner (id)"  # noqa: S608
@@ -300,7 +300,7 @@ def _counts(user: User, selection: Selection, spans: Sequence[IdSpan]) -> list[i
 
 def _nth(user: User, selection: Selection, span: IdSpan, newest_first: bool, n: int) -> UUID | None:
     """Return the id of the n-th record of a span that the other filters leave; None where none follows it."""
-    others, values = _others(selection)
+    others, values = conditions.dimensions(selection, "usage_record.")
     order = _order(newest_first)
     part = (
         "SELECT id FROM usage_record"  # noqa: S608
@@ -318,7 +318,7 @@ def _nth(user: User, selection: Selection, span: IdSpan, newest_first: bool, n: 
     return found[0][0] if len(found) == 2 else None
 
 
-def _steady() -> None:
+def steady() -> None:
     """Plan the transaction's queries for what they are: short, bounded, and sent by many at once."""
     with connection.cursor() as database:
         database.execute(
@@ -326,26 +326,7 @@ def _steady() -> None:
         )
 
 
-# --- Conditions ------------------------------------------------------------------------------------------
-
-
-def _others(selection: Selection) -> Sql:
-    """Return the condition of the filters that the index knows, to be put after another."""
-    chosen = selection.chosen_values
-    return (
-        "".join(f" AND usage_record.{column} = ANY(%s)" for column, _ in chosen),
-        [list(values) for _, values in chosen],
-    )
-
-
-def _condition(bounds: Q) -> Sql:
-    """Return a condition on records as SQL. Raises EmptyResultSet where none can meet it."""
-    query = UsageRecord.objects.filter(bounds).query
-    try:
-        sql, values = query.get_compiler(connection=connection).compile(query.where)
-    except FullResultSet:
-        return "true", []
-    return sql, list(values)
+# --- Ranges of ids ---------------------------------------------------------------------------------------
 
 
 def _within(chosen: TimeRange, cursor: Cursor) -> IdSpan:

@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
-from django.utils.formats import date_format
 from django.utils.timezone import get_current_timezone
 from django.utils.translation import gettext as _
 
 from logs.rollups.traffic import Bucket, Peak, Traffic, origin
 from routescope.data.ranges import DAY, HOUR, MINUTE
-from routescope.text.formatting import minute
+from routescope.text.formatting import minute, month_day
 
 _GAPS_UP_TO = 150  # more bars than this stand without a gap
 _STEPS = re.compile(r"(?:h1){2,}")  # equal bars side by side
@@ -129,12 +128,18 @@ class Chart:
         if not self.is_by_minute:
             self.peaks_path = self._path(self.requests, lambda bucket: bucket.peak_rpm.value)
             self.token_peaks_path = self._path(self.tokens, lambda bucket: bucket.peak_tpm.value)
-        # The buckets that hold a minute over the RPM limit.
-        self.over_path = ""
+        # The buckets that hold a minute over a limit: their bars, and a mark under each.
+        self.over = [bucket for bucket in traffic.buckets if self._is_over(bucket)]
+        self.over_path = self.token_over_path = ""
         if rpm_limit is not None:
             self.over_path = self._path(
                 self.requests, lambda bucket: bucket.peak_rpm.value * (bucket.peak_rpm.value > rpm_limit)
             )
+        if tpm_limit is not None:
+            self.token_over_path = self._path(
+                self.tokens, lambda bucket: bucket.peak_tpm.value * (bucket.peak_tpm.value > tpm_limit)
+            )
+        self.over_marks = self._marks(self.over)
 
     @property
     def is_by_minute(self) -> bool:
@@ -217,6 +222,20 @@ class Chart:
         ]
 
     @property
+    def words(self) -> dict[str, str]:
+        """What the tooltip calls its figures."""
+        return {
+            "requests": _("Requests"),
+            "errors": _("Errors"),
+            "limited": _("Rate limited"),
+            "tokens": _("Tokens"),
+            "peak_rpm": _("Peak RPM"),
+            "peak_tpm": _("Peak TPM"),
+            "cursor": _("Time on the chart"),
+            "none": _("no requests"),
+        }
+
+    @property
     def data(self) -> dict[str, object]:
         """What the tooltip shows: per bucket its place, counts and peaks with their epoch seconds."""
 
@@ -239,6 +258,22 @@ class Chart:
                 for bucket in self.traffic.buckets
             ]
         }
+
+    def _is_over(self, bucket: Bucket) -> bool:
+        return (self.rpm_limit is not None and bucket.peak_rpm.value > self.rpm_limit) or (
+            self.tpm_limit is not None and bucket.peak_tpm.value > self.tpm_limit
+        )
+
+    def _marks(self, buckets: Sequence[Bucket]) -> str:
+        """Return a line along each run of buckets: drawn with square ends, it is seen however short."""
+        runs: list[list[int]] = []
+        for bucket in buckets:
+            index = self._index(bucket)
+            if runs and runs[-1][1] == index:
+                runs[-1][1] = index + 1
+            else:
+                runs.append([index, index + 1])
+        return "".join(f"M{first} 0H{end}" for first, end in runs)
 
     def _index(self, bucket: Bucket) -> int:
         return (bucket.start - self.start) // self.traffic.step
@@ -313,5 +348,5 @@ def _tick_label(moment: datetime, zone: tzinfo, moments: Sequence[datetime]) -> 
     local = moment.astimezone(zone)
     by_day = len(moments) > 1 and moments[1] - moments[0] >= 23 * HOUR
     if by_day or (local.hour, local.minute) == (0, 0):
-        return date_format(local, "M j")
-    return date_format(local, "H:i")
+        return month_day(local)
+    return f"{local:%H:%M}"

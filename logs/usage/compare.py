@@ -8,19 +8,19 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django_stubs_ext import StrPromise
 
 from accounts.models import User
-from logs.filters.usage_filter import VIEW
+from logs.filters.usage_filter import VIEW, WITHOUT
 from logs.models import Cause
 from logs.rollups import own_sums
 from logs.rollups.breakdown import BreakdownLine, By, breakdown
 from logs.rollups.figures import FIGURES
 from logs.rollups.own_sums import Totals
-from logs.selection.chosen import Selection
+from logs.selection.chosen import NONE, Selection
 from routescope.filters.address import Address
+from routescope.text.formatting import day
 
 if TYPE_CHECKING:
     from logs.filters.usage_filter import UsageFilter
@@ -146,16 +146,12 @@ def _names(filters: UsageFilter, by: By) -> dict[int, str]:
 
 def _label(line: BreakdownLine, by: By, names: Mapping[int, str]) -> str:
     if isinstance(line.value, date):
-        return date_format(line.value, "Y-m-d")
+        return day(line.value)
     if by is By.CAUSE:
         return str(_cause(line).label) if line.value else _("No failure")
     if line.value in names:
         return names[line.value]
-    return {
-        By.MODEL: _("Without a model"),
-        By.TOKEN: _("Without a token"),
-        By.GROUP: _("Without a group"),
-    }[by]
+    return str(WITHOUT[by.value])
 
 
 def _cause(line: BreakdownLine) -> Cause:
@@ -189,14 +185,16 @@ def _query(
     if line.stretch is not None and line.stretch.start and line.stretch.end:
         return listed.between(line.stretch.start, line.stretch.end)
     if by is By.CAUSE:
-        chosen = {"cause": _cause(line).name.lower()} if line.value else {"status": "success"}
+        listed = listed.with_(**{"cause": _cause(line).name.lower()} if line.value else {"status": "success"})
     elif isinstance(line.value, int) and line.value in names:
-        chosen = {by.value: names[line.value]}
+        listed = listed.without_value("without", by.value).with_(**{by.value: names[line.value]})
+    elif line.value == NONE:
+        listed = listed.without(by.value).with_value("without", by.value)
     else:
         return None
     if selection.covered != selection.chosen:
-        return listed.between(selection.covered.start, selection.covered.end).with_(**chosen)
-    return listed.with_(**chosen)
+        return listed.between(selection.covered.start, selection.covered.end)
+    return listed
 
 
 def _share(part: Totals, whole: Totals) -> Decimal | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.identities.names import Names
@@ -15,9 +16,11 @@ from logs.filters.usage_filter import (
     THRESHOLDS,
     TYPE_WORDS,
     VIEW,
+    WITHOUT,
     UsageFilter,
 )
 from logs.rollups.breakdown import By
+from logs.selection.largest import Sort
 from routescope.filters.address import Address
 from routescope.filters.filter_set import FilterMenu, Link, Option, Pill, RangeMenu, pills_of
 
@@ -36,7 +39,10 @@ class FurtherMenu:
 @dataclass(frozen=True, slots=True)
 class Controls:
     """``comparable`` leads to each comparison, ``listed`` to the list, ``errors`` to those that failed,
-    ``gatherings`` to either way of showing these; ``live_switch`` turns live over.
+    ``gatherings`` to either way of showing these; ``orders`` are those of the list, ``newest_first`` leads to
+    the one of time; ``live_switch`` turns live over.
+
+    ``counts`` is where an open menu asks how many records each value has.
 
     ``reset`` takes all filters off; the view stays what it is.
     """
@@ -49,8 +55,11 @@ class Controls:
     listed: Address
     errors: Address
     gatherings: list[Link]
+    orders: list[Option]
+    newest_first: Address
     live_switch: Address
     reset: Address
+    counts: str
 
     @classmethod
     def of(cls, filters: UsageFilter) -> Controls:
@@ -71,15 +80,29 @@ class Controls:
                 Link(failed.with_(errors=str(word)), str(label), word == filters.errors_shown)
                 for word, label in filters.filters["errors"].extra["choices"]
             ],
+            orders=[
+                Option(word, str(label), word == filters.sorted_by)
+                for word, label in (("", _("Newest first")), *Sort.choices)
+            ],
+            newest_first=address.without("sort"),
             live_switch=address.with_(live="" if filters.is_live else "on"),
             reset=address.only(*VIEW),
+            counts="" if filters.searched_id else reverse("usage-counts"),
         )
 
 
 def pills(filters: UsageFilter) -> list[Pill]:
     """Return a pill for each value of a filter that narrows the selection."""
     words = {word: str(choice.label) for word, choice in (STATUS_WORDS | CAUSE_WORDS | TYPE_WORDS).items()}
-    return pills_of(filters.address, {name: _label(filters, name) for name in NARROWING}, words)
+    labels = {name: _label(filters, name) for name in NARROWING if name != "without"}
+    return [
+        *pills_of(filters.address, labels, words),
+        *(
+            Pill("without", "", str(label), filters.address.without_value("without", name))
+            for name, label in WITHOUT.items()
+            if name in filters.address.all("without")
+        ),
+    ]
 
 
 def _menus(filters: UsageFilter) -> list[FilterMenu]:
@@ -90,7 +113,12 @@ def _menus(filters: UsageFilter) -> list[FilterMenu]:
         "group": filters.vocabulary.groups,
     }
     menus = [
-        FilterMenu(name, _label(filters, name), _options(known, filters.address.all(name)), typed=True)
+        FilterMenu(
+            name,
+            _label(filters, name),
+            [*_without(filters, name), *_options(known, filters.address.all(name))],
+            typed=True,
+        )
         for name, known in named.items()
     ]
     for name, words in (("status", STATUS_WORDS), ("cause", CAUSE_WORDS)):
@@ -114,6 +142,13 @@ def _further(filters: UsageFilter) -> FurtherMenu:
         endpoint=address.one("endpoint"),
         chosen=sum(bool(address.all(name)) for name in (*THRESHOLDS, "type", "stream", "endpoint")),
     )
+
+
+def _without(filters: UsageFilter, name: str) -> list[Option]:
+    """Return the option of records without such a name, where that is asked for."""
+    if name not in filters.address.all("without"):
+        return []
+    return [Option(name, str(WITHOUT[name]), True, parameter="without")]
 
 
 def _options(known: Names, chosen: tuple[str, ...]) -> list[Option]:

@@ -13,7 +13,7 @@ from accounts.models import User
 from logs.filters.usage_filter import CAUSE_WORDS, EACH
 from logs.listing import failures
 from logs.listing.table import Failed
-from logs.models import Cause
+from logs.models import failure_word
 from logs.selection.chosen import Selection
 from routescope.data.ranges import MINUTE, floor
 from routescope.filters.address import Address
@@ -63,7 +63,7 @@ def gathering(user: User, filters: UsageFilter, selection: Selection) -> Gatheri
         kinds.append(
             ErrorKind(
                 example=kind.newest,
-                cause=str(Cause(kind.newest.cause).label),
+                cause=str(failure_word(kind.newest.cause)),
                 models=models[:_MOST_MODELS],
                 further_models=max(len(models) - _MOST_MODELS, 0),
                 count=kind.count,

@@ -173,7 +173,7 @@ def _hidden_by_filters(filters: UsageFilter) -> Iterator[Reason]:
             yield Reason(
                 "filter",
                 _("The filter by %(filter)s hides %(count)s in this range.")
-                % {"filter": f"“{pill.label}”", "count": count.words},
+                % {"filter": f"“{pill.label or pill.value}”", "count": count.words},
                 (Action(_("Remove it"), filters.address.without(name)),),
             )
     if found or not on:

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from csp.decorators import csp_update
-from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
@@ -23,23 +22,24 @@ from accounts.people import saved_views
 from accounts.people.saved_views import SavedViewsMenu
 from accounts.people.signed_in import AuthenticatedRequest
 from logs.filters.usage_filter import GATHERED, UsageFilter
-from logs.listing import failures, own_records
+from logs.listing import failures, largest_records, own_records
 from logs.listing.display import Display
-from logs.listing.table import ListColumn, ListRow, columns_of_failures, rows_of
+from logs.listing.largest_records import Sorted
+from logs.listing.table import COLUMNS, Heading, ListColumn, ListRow, columns_of_failures, rows_of
 from logs.models import UsageRecord
 from logs.record import details
 from logs.record.details import Details
-from logs.rollups import own_sums, token_limits, traffic
+from logs.rollups import own_sums, traffic
 from logs.rollups.own_sums import Totals
-from logs.rollups.own_tokens import own_tokens
 from logs.selection import lookback
 from logs.selection.chosen import Looked, Selection
-from logs.usage import compare, errors, not_found, unknown_id
+from logs.usage import compare, errors, not_found, sorted_list, unknown_id
 from logs.usage.chart import Chart
 from logs.usage.compare import Comparison
 from logs.usage.controls import Controls
 from logs.usage.errors import Gathering
 from logs.usage.explanations import Explanation
+from logs.usage.first_run import FirstSteps
 from routescope.data.ids import first_id, moment_of
 from routescope.data.keyset import Cursor, Page
 from routescope.data.snapshot import snapshot
@@ -173,39 +173,6 @@ def display(request: AuthenticatedRequest) -> HttpResponse:
     return redirect(f"{reverse('usage-results' if request.htmx else 'usage')}?{query}")
 
 
-@require_GET
-@login_required
-def limits(request: AuthenticatedRequest) -> HttpResponse:
-    """A token against its limits: the minutes over them, and the calls that crossed them."""
-    with snapshot():
-        filters = UsageFilter(request.GET, user=request.user)
-        token = filters.one_token
-        if token is None:
-            raise Http404
-        selection, now = filters.selection, filters.now
-        looked = lookback.newest(request.user, selection, token_limits.MOST_CALLS).looked
-        context = {
-            "filters": filters,
-            "address": filters.address,
-            "token": token,
-            "looked": looked,
-            "chart": chart_of(filters),
-            "minutes": token_limits.minutes_over(request.user, selection, token, now),
-            "crossings": token_limits.crossings(request.user, selection, token, now),
-            "page_path": reverse("usage"),
-        }
-    return render(request, "logs/limits.html", context)
-
-
-@require_GET
-@login_required
-def tokens(request: AuthenticatedRequest) -> HttpResponse:
-    """The person's API tokens with their limits, last use and spend."""
-    with snapshot():
-        context = {"tokens": own_tokens(request.user)}
-    return render(request, "logs/tokens.html", context)
-
-
 def _record(request: AuthenticatedRequest, record_id: UUID) -> dict[str, object]:
     record, shown = details.of_one(request.user, record_id)
     return {"record": record, "details": shown}
@@ -223,8 +190,8 @@ class UsageTab(Tab):
 
     tab: ClassVar[str] = "usage"
     shown: ClassVar[tuple[str, ...]] = (
-        *Tab.shown, "controls", "rows", "lead", "last", "looked", "ends_now", "further_url", "news_query",
-        "ingest_url",
+        *Tab.shown, "controls", "rows", "headings", "lead", "last", "looked", "ends_now", "further_url",
+        "news_query", "first", "sorted_note",
     )  # fmt: skip
 
     filters: UsageFilter
@@ -246,7 +213,29 @@ class UsageTab(Tab):
 
     @cached_property
     def rows(self) -> list[ListRow]:
-        return list(rows_of(self.page.rows, self.columns, self.filters.vocabulary, opened=self.opened))
+        return list(
+            rows_of(
+                self.page.rows,
+                self.columns,
+                self.filters.vocabulary,
+                opened=self.opened,
+                by_day=self.filters.order is None,
+            )
+        )
+
+    @property
+    def headings(self) -> list[Heading]:
+        """The columns with the ways to sort by them, where the list can be sorted."""
+        filters = self.filters
+        if filters.errors_shown or filters.searched_id:
+            return [Heading(column) for column in self.columns]
+        return [Heading.of(column, filters.address, filters.order) for column in self.columns]
+
+    @property
+    def sorted_note(self) -> str:
+        """What a sorted list says of itself; nothing in the order of time."""
+        order = self.filters.order
+        return sorted_list.note(self.page, order) if order and isinstance(self.page, Sorted) else ""
 
     @cached_property
     def lead(self) -> str:
@@ -276,14 +265,17 @@ class UsageTab(Tab):
     def news_query(self) -> str:
         """What asks for records newer than the page's; nothing where it does not end with the present."""
         filters = self.filters
-        if filters.searched_id or self.cursor != Cursor() or not self.ends_now:
+        if filters.searched_id or filters.order or self.cursor != Cursor() or not self.ends_now:
             return ""
         newest = self.page.rows[0].id if self.page.rows else first_id(filters.now)
         return filters.address.with_(since=str(newest)).encoded
 
     @property
-    def ingest_url(self) -> str:
-        return f"{settings.BASE_URL}{reverse('api-usage')}"
+    def first(self) -> FirstSteps | None:
+        """What to do first, where the person has no record at all."""
+        if self.page.rows or self.comparison or self.gathering or self.explanation:
+            return None
+        return FirstSteps.of(self.filters.user, self.filters.now)
 
 
 def usage_tab(user: User, query: QueryDict) -> UsageTab:
@@ -316,13 +308,18 @@ def usage_tab(user: User, query: QueryDict) -> UsageTab:
             elif filters.errors_shown == GATHERED:
                 cursor, page = Cursor(), Page([], older=None, newer=None)
                 gathering = errors.gathering(user, filters, selection) if totals.errors else None
+            elif filters.order:
+                page = largest_records.listed(user, selection, filters.order, cursor, display.page_size)
             else:
+                cursor = cursor.of_time
                 page = own_records.listed(user, selection, cursor, display.page_size)
             chart = chart_of(filters, selection, totals.records)
         columns = _columns(filters, display, page)
         if not page.rows and comparison is None and gathering is None:
             if filters.searched_id:
                 explanation = unknown_id.unknown_id(filters, alike)
+            elif filters.order and isinstance(page, Sorted) and (totals.records or page.end):
+                explanation = sorted_list.empty(filters, page, filters.order)
             else:
                 explanation = not_found.empty(filters, totals, selection.looked, page)
     return UsageTab(
@@ -345,7 +342,11 @@ def usage_tab(user: User, query: QueryDict) -> UsageTab:
 
 def _columns(filters: UsageFilter, display: Display, page: Page[Any]) -> list[ListColumn]:
     if not filters.errors_shown or filters.searched_id:
-        return display.shown
+        return [
+            column
+            for name, column in COLUMNS.items()
+            if name in display.columns or (column.sort and column.sort == filters.order)
+        ]
     return columns_of_failures(failures.of_rows(filters.user, [row.id for row in page.rows]))
 
 

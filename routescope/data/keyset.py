@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -20,10 +21,14 @@ Rows = TypeVar("Rows", bound="QuerySet[Any]")
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a page stands: newest first from the top, ``older`` than a row, or ``newer`` than one."""
+    """Where a page stands: newest first from the top, ``older`` than a row, or ``newer`` than one.
+
+    In a list that is sorted by a ``value``, that of the row: it says where the row stands, or stood.
+    """
 
     older: UUID | None = None
     newer: UUID | None = None
+    value: Decimal | None = None
 
     @classmethod
     def parse(cls, params: QueryDict) -> Cursor:
@@ -35,8 +40,13 @@ class Cursor:
                     moment_of(identifier)  # of no time that the calendar knows: no id of ours either
                 except (ValueError, OverflowError):
                     continue
-                return cls(**{name: identifier})
+                return cls(**{name: identifier}, value=_number(params.get("value", "")))
         return cls()
+
+    @property
+    def of_time(self) -> Cursor:
+        """It in the list that is in the order of time."""
+        return Cursor(self.older, self.newer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,16 @@ class Page(Generic[Row]):
     rows: Sequence[Row]
     older: UUID | None
     newer: UUID | None
+
+    @property
+    def onward(self) -> Cursor:
+        """Where the next page stands."""
+        return Cursor(older=self.older)
+
+    @property
+    def back(self) -> Cursor:
+        """Where the page before stands."""
+        return Cursor(newer=self.newer)
 
 
 def nearest(rows: Rows, cursor: Cursor, limit: int, owners: Sequence[int]) -> Rows:
@@ -88,3 +108,15 @@ def page(
         older=key(rows[-1]) if more and rows else None,
         newer=key(rows[0]) if cursor.older and rows else None,
     )
+
+
+def _number(text: str) -> Decimal | None:
+    """Return the number that a cursor carries; None for what no row has."""
+    try:
+        value = Decimal(text) if len(text) <= _MOST_DIGITS else None
+    except InvalidOperation:
+        return None
+    return value if value is not None and value.is_finite() and abs(value.adjusted()) < _MOST_DIGITS else None
+
+
+_MOST_DIGITS = 40

@@ -88,6 +88,11 @@ def _make(now: datetime) -> Gateway:
                 "rpm_limit": token.rpm,
                 "tpm_limit": token.tpm,
                 "status": token.status,
+                "allowed_models": list(token.models),
+                "expires_at": now + timedelta(days=token.days) if token.days else None,
+                "budget": token.budget,
+                # As the admin keeps it in mind of what is set there.
+                "set_by_admin": ["group", "status", "rpm_limit", "tpm_limit", "allowed_models", "expires_at"],
                 "created_at": now - timedelta(days=min(90.0, _AGES.get(token, 90.0))),
                 "masked_key": f"sk-…{derived_id(now, token.user, token.name).hex[-4:]}",
             },

@@ -31,7 +31,8 @@ GROUPS = (DEFAULT, VIP, BATCH)
 class Token:
     """``rpm`` and ``tpm`` are what the gateway admits per minute; ``user`` is its name for the owner.
 
-    ``status`` is one of ``accounts.models.ApiToken.Status``.
+    ``status`` is one of ``accounts.models.ApiToken.Status``. ``models`` it may call, empty: any; it
+    expires ``days`` after the end of the history; ``budget`` is USD a month.
     """
 
     user: str
@@ -40,6 +41,9 @@ class Token:
     rpm: int | None = None
     tpm: int | None = None
     status: str = "active"
+    models: tuple[str, ...] = ()
+    days: int | None = None
+    budget: int | None = None
 
 
 class WorkKind(enum.Enum):
@@ -81,11 +85,14 @@ class Workload:
     parameters: tuple[JSONObject, ...] = ({},)
 
 
-STOREFRONT = Token(DEMO_USER_EMAIL, "storefront-assistant", VIP, rpm=60, tpm=200_000)
+STOREFRONT = Token(
+    DEMO_USER_EMAIL, "storefront-assistant", VIP, rpm=60, tpm=200_000, days=180,
+    models=("gpt-5.4-mini", "claude-haiku-4-5", "gemini-3.5-flash-lite"),
+)  # fmt: skip
 PRODUCTION = Token(DEMO_USER_EMAIL, "api-production", DEFAULT, rpm=120, tpm=600_000)
 NIGHTLY_JOBS = Token(DEMO_USER_EMAIL, "nightly-batch", BATCH, rpm=90, tpm=250_000)
 STUDIO = Token(DEMO_USER_EMAIL, "studio", DEFAULT, rpm=20)
-NOTEBOOK = Token(DEMO_USER_EMAIL, "notebook", DEFAULT, rpm=10, tpm=100_000)
+NOTEBOOK = Token(DEMO_USER_EMAIL, "notebook", DEFAULT, rpm=10, tpm=100_000, days=12, budget=50)
 SEARCH_INDEX = Token(DEMO_USER_EMAIL, "search-index", DEFAULT, rpm=300, tpm=1_000_000)
 PROTOTYPE = Token(DEMO_USER_EMAIL, "old-prototype", DEFAULT, rpm=30, status="disabled")
 HELPDESK = Token("support-desk@example.com", "helpdesk-bot", VIP, rpm=60, tpm=200_000)

@@ -9,12 +9,13 @@ import random
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import NamedTuple
 
 from routescope.data.ids import derived_id
 from routescope.demo import wire
 from routescope.demo.cast import STUDIO
-from routescope.demo.provider import ENDS, plan
+from routescope.demo.provider import ENDS, pictures, plan
 from routescope.demo.records import RecordSent, TaskKind, TaskSent
 from routescope.demo.wire import Message
 
@@ -23,19 +24,23 @@ EVERY = 25.0
 
 
 class _Offered(NamedTuple):
-    """``cost`` in USD; ``seconds`` are the shortest and the longest that it takes."""
+    """``price`` in USD for each piece, of which ``pieces`` are ordered: pictures, or seconds of a film or a
+    song. ``seconds`` are the shortest and the longest that it takes.
+    """
 
     platform: str
     type: TaskKind
     model: str
-    cost: str
+    price: Decimal
+    pieces: int
     seconds: tuple[int, int]
 
 
 _OFFERED = (
-    _Offered("replicate", "image", "flux-1.1-pro", "0.04", (12, 30)),
-    _Offered("suno", "music", "suno-v4.5", "0.08", (25, 60)),
-    _Offered("runway", "image", "gen4_image", "0.05", (15, 40)),
+    _Offered("replicate", "image", "flux-1.1-pro", Decimal("0.04"), 1, (12, 30)),
+    _Offered("suno", "music", "suno-v4.5", Decimal("0.001"), 80, (25, 60)),
+    _Offered("runway", "video", "gen4_turbo", Decimal("0.05"), 5, (20, 45)),
+    _Offered("runway", "image", "gen4_image", Decimal("0.05"), 1, (15, 40)),
 )
 PLATFORMS = {
     "replicate": ("https://api.replicate.com",),
@@ -55,6 +60,8 @@ def order(number: int, *, end: str | None = None) -> list[Message]:
     seconds = random.uniform(*offered.seconds)  # noqa: S311
     now = datetime.now(UTC)
     provider_id = plan(offered.type, end, number, start=time.time(), seconds=seconds)
+    pieces = pictures(number) if offered.platform == "replicate" else offered.pieces
+    cost = f"{offered.price * pieces}"
     token = derived_id(now, "demo", offered.platform, number).hex[12:]
     task_id, request_id = f"task_{token}", f"req_{token}"
     record = RecordSent(
@@ -67,7 +74,10 @@ def order(number: int, *, end: str | None = None) -> list[Message]:
         model=offered.model,
         duration_ms=round(random.uniform(180, 420)),  # noqa: S311
         http_status=200,
-        cost=offered.cost,
+        image_count=pieces if offered.type == "image" else None,
+        video_seconds=pieces if offered.type == "video" else None,
+        audio_seconds=pieces if offered.type == "music" else None,
+        cost=cost,
         provider=offered.platform,
         task_id=task_id,
     )
@@ -82,7 +92,7 @@ def order(number: int, *, end: str | None = None) -> list[Message]:
         platform=offered.platform,
         type=offered.type,
         provider_task_id=provider_id,
-        cost=offered.cost,
+        cost=cost,
     )
     return [*wire.usage([record], 1), *wire.registrations([task], 1)]
 

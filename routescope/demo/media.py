@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from django.conf import settings
 
 from routescope.data.ranges import DAY, HOUR, floor
 from routescope.demo.cast import MEDIA, NIGHTLY_JOBS, STUDIO, Token
@@ -131,7 +132,8 @@ class Order:
         if not self.delivered(now):
             return None
         if self.service.type != "batch":
-            return [link.format(id=self.task_id) for link in self.service.result]
+            base = settings.DEMO_PROVIDER_URL
+            return [link.format(base=base, id=self.task_id) for link in self.service.result]
         failed = self.quantity // 23 if self.outcome == "partially_succeeded" else 0
         counts = {"total": self.quantity, "completed": self.quantity - failed, "failed": failed}
         return {"output_file_id": f"file-{self.upstream_id[-22:]}", "request_counts": counts}
@@ -154,6 +156,7 @@ class Order:
             user_agent="OpenAI/Python 2.8.1",
             video_seconds=self.quantity if self.service.item == "video_seconds" else None,
             image_count=self.quantity if self.service.item == "images" else None,
+            audio_seconds=60 * self.quantity if self.service.item == "minutes" else None,
             cost=self.cost,
             billing=self.billing,
             parameters=dict(self.service.parameters) or None,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import struct
 import sys
 import threading
@@ -20,6 +21,8 @@ from collections import Counter
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from routescope.demo.film import film
 
 QUEUED_SHARE = 0.2
 """Of a task's length, what it spends in the queue."""
@@ -107,13 +110,27 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(500, b'{"error": "Internal error"}')
 
     def _media(self, name: str) -> None:
-        number = int("".join(filter(str.isdigit, name)) or 0)
-        if name.endswith(".png"):
-            self._send(200, picture(number), ("Content-Type", "image/png"))
-        elif name.endswith(".wav"):
-            self._send(200, sound(number), ("Content-Type", "audio/wav"))
-        else:
+        stem, _, ending = name.rpartition(".")
+        number = int(stem) if stem.isdecimal() and len(stem) < 10 else zlib.crc32(stem.encode()) % 1000
+        made = _MADE.get(ending)
+        if made is None:
             self._send(404, b"")
+            return
+        kind, make = made
+        body = make(number)
+        # Any page may read it, as where real providers serve from, and players ask for parts.
+        headers = [("Content-Type", kind), ("Access-Control-Allow-Origin", "*"), ("Accept-Ranges", "bytes")]
+        wanted = _RANGE.fullmatch(self.headers.get("Range", ""))
+        if wanted is None:
+            self._send(200, body, *headers)
+            return
+        first = int(wanted[1])
+        last = min(int(wanted[2] or len(body)), len(body) - 1)
+        if first > last:
+            self._send(416, b"", ("Content-Range", f"bytes */{len(body)}"))
+            return
+        headers.append(("Content-Range", f"bytes {first}-{last}/{len(body)}"))
+        self._send(206, body[first : last + 1], *headers)
 
     def _send(self, status: int, body: bytes, *headers: tuple[str, str]) -> None:
         self.send_response(status)
@@ -171,7 +188,7 @@ def _replicate(task_id: str, base: str) -> dict[str, Any]:
         "failed": "CUDA out of memory. Tried to allocate 2.50 GiB (GPU 0)",
         "moderated": "NSFW content detected. Try running it again, or try a different prompt.",
     }
-    count = 1 + number % 4 if what == "image" else 1
+    count = pictures(number) if what == "image" else 1
     files = [f"{base}/media/{_file(what, number * 10 + index)}" for index in range(count)]
     return {
         "id": task_id,
@@ -205,28 +222,39 @@ def _suno(task_id: str, base: str) -> dict[str, Any]:
     }
 
 
+_RANGE = re.compile(r"bytes=(\d{1,12})-(\d{0,12})")
 _SHAPES = {"/v1/tasks": _runway, "/v1/predictions": _replicate, "/suno/fetch": _suno}
 
 
+_ENDINGS = {"audio": "wav", "music": "wav", "video": "mp4"}
+
+
 def _file(what: str, number: int) -> str:
-    return f"{number}.{'wav' if what in ('audio', 'music') else 'png'}"
+    return f"{number}.{_ENDINGS.get(what, 'png')}"
+
+
+def pictures(number: int) -> int:
+    """Return how many pictures the task of this number makes, where it is for pictures."""
+    return 1 + number % 4
 
 
 # --- What it makes ---------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=32)
-def picture(number: int, side: int = 256) -> bytes:
+def picture(number: int, width: int = 640, height: int = 480) -> bytes:
     """Return a PNG: slow waves of colour, another for each number."""
+    across = [math.sin(x / 87 + number) for x in range(width)]
+    slanted = [round(105 + 40 * math.sin(at / 109 + number * 1.3)) for at in range(width + height)]
     rows = []
-    for y in range(side):
+    for y in range(height):
+        down = math.sin(y / 61 - number * 0.7)
         row = bytearray([0])
-        for x in range(side):
-            a = math.sin(x / 47 + number) + math.sin(y / 31 - number * 0.7)
-            b = math.sin((x + y) / 59 + number * 1.3)
-            row += bytes((round(110 + 45 * a), round(105 + 40 * b), round(150 + 35 * (a - b) / 2)))
+        for x in range(width):
+            wave_here = across[x] + down
+            row += bytes((round(110 + 45 * wave_here), slanted[x + y], round(150 + 17 * wave_here)))
         rows.append(bytes(row))
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(b"".join(rows))), (b"IEND", b""))
@@ -249,3 +277,6 @@ def sound(number: int, seconds: float = 3, rate: int = 8000) -> bytes:
         file.setframerate(rate)
         file.writeframes(bytes(frames))
     return out.getvalue()
+
+
+_MADE = {"png": ("image/png", picture), "wav": ("audio/wav", sound), "mp4": ("video/mp4", film)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cached_property
 
 from django.http import QueryDict
@@ -54,12 +55,23 @@ class Address:
 
     def at(self, cursor: Cursor) -> Address:
         """Return the address of one page of the view's list."""
-        places = {"older": cursor.older, "newer": cursor.newer}
-        return Address(self._values | {name: (str(place),) for name, place in places.items() if place})
+        places = {"older": cursor.older, "newer": cursor.newer, "value": cursor.value}
+        return Address(
+            self._values
+            | {
+                name: (f"{place:f}" if isinstance(place, Decimal) else str(place),)
+                for name, place in places.items()
+                if place is not None
+            }
+        )
 
     def with_(self, **changes: str) -> Address:
         """Return it with other values for some parameters; an empty one takes a parameter off."""
         return Address(self._values | {name: (value,) if value else () for name, value in changes.items()})
+
+    def with_all(self, name: str, values: Sequence[str]) -> Address:
+        """Return it with these values of a parameter, and no others."""
+        return Address(self._values | {name: tuple(map(str, values))})
 
     def without(self, *names: str) -> Address:
         """Return it with some parameters taken off."""
@@ -68,6 +80,10 @@ class Address:
     def without_value(self, name: str, value: str) -> Address:
         """Return it with one value of a parameter taken off."""
         return Address(self._values | {name: [kept for kept in self.all(name) if kept != value]})
+
+    def with_value(self, name: str, value: str) -> Address:
+        """Return it with one more value of a parameter."""
+        return Address(self._values | {name: tuple(dict.fromkeys((*self.all(name), value)))})
 
     def only(self, *names: str) -> Address:
         """Return it with no other parameters than these."""

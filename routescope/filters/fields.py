@@ -18,9 +18,7 @@ _EARLIEST, _LATEST = EPOCH, datetime(8999, 12, 31, tzinfo=UTC)
 
 
 class MomentField(forms.Field):
-    """A time as ``<input type="datetime-local">`` writes it, in the person's zone, or with an offset."""
-
-    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+    """A time in ISO 8601, with a blank or a T before the hour: in the person's zone, or with an offset."""
 
     def to_python(self, value: str | None) -> datetime | None:
         """Return the time in UTC. Raises ValidationError for what is no time."""
@@ -35,7 +33,7 @@ class MomentField(forms.Field):
             moment = moment.astimezone(UTC)
         except (ValueError, OverflowError):
             raise forms.ValidationError(
-                _("“%(value)s” is not a time. Write it as 2025-01-31T09:30.") % {"value": value[:40]}
+                _("“%(value)s” is not a time. Write it as 2025-01-31 09:30.") % {"value": value[:40]}
             ) from None
         if not _EARLIEST <= moment <= _LATEST:
             raise forms.ValidationError(

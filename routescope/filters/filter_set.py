@@ -101,6 +101,9 @@ class RangeFilterSet(FilterSet):
             if name in dropped:
                 continue
             values = list(dict.fromkeys(value.strip() for value in self.data.getlist(name) if value.strip()))
+            if name in ("start", "end"):
+                # One address for what may be typed with a blank.
+                values = [value if "T" in value else value.replace(" ", "T", 1) for value in values]
             if values and name == "range":
                 values = [] if self.preset == self.default_range else [self.preset]
             if values:
@@ -145,12 +148,16 @@ class Pill:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A value that a filter's menu offers, or a field of it with what was typed."""
+    """A value that a filter's menu offers, or a field of it with what was typed.
+
+    ``parameter`` is what it is a value of, where that is not the menu's own.
+    """
 
     value: str
     label: str
     chosen: bool
     typed: str = ""
+    parameter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +168,11 @@ class FilterMenu:
     label: str
     options: list[Option]
     typed: bool
+
+    @property
+    def lines(self) -> list[Option]:
+        """The options in their order, but what is chosen first."""
+        return sorted(self.options, key=lambda option: not option.chosen)
 
     @property
     def chosen(self) -> int:
@@ -178,12 +190,15 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class RangeMenu:
-    """The menu of the range of time. ``start`` and ``end`` are those of a custom one, as fields take them."""
+    """The menu of the range of time. ``start`` and ``end`` are those of a custom one, as they are typed;
+    ``example`` is the present.
+    """
 
     label: str
     presets: list[Link]
     start: str
     end: str
+    example: str
 
     @classmethod
     def of(cls, filters: RangeFilterSet) -> RangeMenu:
@@ -192,7 +207,13 @@ class RangeMenu:
             for preset in Preset
         ]
         custom = filters.form.cleaned_data if filters.preset == CUSTOM else {}
-        return cls(filters.range_label, presets, _typed(custom.get("start")), _typed(custom.get("end")))
+        return cls(
+            filters.range_label,
+            presets,
+            _typed(custom.get("start")),
+            _typed(custom.get("end")),
+            _typed(timezone.now()),
+        )
 
 
 def pills_of(
@@ -207,5 +228,5 @@ def pills_of(
 
 
 def _typed(moment: datetime | None) -> str:
-    """Return a bound as a datetime-local field takes it."""
-    return timezone.localtime(moment).strftime("%Y-%m-%dT%H:%M") if moment else ""
+    """Return a bound as a person types it: ISO 8601 with a blank, to the minute."""
+    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M") if moment else ""

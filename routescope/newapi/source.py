@@ -74,6 +74,24 @@ class NewApiSource:
             cursor.execute(f"SELECT * FROM {self._quoted(table)} LIMIT 0")  # noqa: S608
             return {column[0] for column in cursor.description}
 
+    def readable(self, table: str, wanted: Sequence[str]) -> set[str]:
+        """Return those of some columns that may be read: all that are there, or what was granted of them.
+
+        Empty where there is no such table. PostgreSQL and MySQL grant by the column.
+        """
+        try:
+            return self.columns(table).intersection(wanted)
+        except SourceError:
+            # SQLite, which would take a name that it does not know for a word, grants nothing.
+            return set() if self._mark == "?" else {name for name in wanted if self._is_granted(table, name)}
+
+    def _is_granted(self, table: str, column: str) -> bool:
+        try:
+            self._fetch(f"SELECT {self._quoted(column)} FROM {self._quoted(table)} LIMIT 0", [])  # noqa: S608
+        except SourceError:
+            return False
+        return True
+
     def read(
         self,
         table: str,
@@ -89,7 +107,9 @@ class NewApiSource:
         Columns that this version of the table does not have keep the record's defaults. A row with something
         else in a column than belongs there is an Unreadable: it costs no other. Raises SourceError.
         """
-        there = self.columns(table)
+        there = self.readable(table, record.__struct_fields__)
+        if _KEY not in there:
+            raise SourceError(f"{self.name}: the table {table!r} cannot be read.")
         wanted = [field for field in record.__struct_fields__ if field in there]
         columns = ", ".join(map(self._quoted, wanted))
         key, mark = self._quoted(_KEY), self._mark

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django import template
 
-from routescope.text import formatting
+from routescope.text import formatting, markdown
 
 register = template.Library()
 
@@ -16,6 +16,7 @@ register.filter("money_call", formatting.money_call)
 register.filter("money_column", formatting.money_column)
 register.filter("money_average", formatting.money_average)
 register.filter("money_exact", formatting.money_exact)
+register.filter("point", formatting.point)
 register.filter("tokens", formatting.tokens)
 register.filter("compact", formatting.compact)
 register.filter("exact", formatting.exact)
@@ -31,6 +32,9 @@ register.filter("clock", formatting.clock)
 register.filter("minute", formatting.minute)
 register.filter("rate", formatting.rate)
 register.filter("day", formatting.day)
+register.filter("month_day", formatting.month_day)
+register.filter("ago", formatting.ago)
 register.filter("short_id", formatting.short_id)
 register.filter("browser", formatting.browser)
+register.filter("inline_markdown", markdown.inline)
 register.simple_tag(formatting.zone_label, name="zone_label")

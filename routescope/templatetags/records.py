@@ -20,6 +20,12 @@ def between(address: Address, start: datetime, end: datetime) -> Address:
     return address.between(start, end)
 
 
+@register.simple_tag
+def without(address: Address, name: str) -> Address:
+    """Return the address of a view without one of its filters."""
+    return address.without(name)
+
+
 class _Slim(template.Node):
     def __init__(self, nodes: template.NodeList) -> None:
         self.nodes = nodes

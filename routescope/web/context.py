@@ -27,6 +27,7 @@ class NavigationItem(TypedDict):
 
 
 class ConsoleContext(TypedDict):
+    frame: str
     navigation: list[NavigationItem]
     personal_navigation: list[NavigationItem]
     theme: str
@@ -40,6 +41,7 @@ def console(request: HttpRequest) -> ConsoleContext:
     """Give templates the ways around and in: navigation, ``admin_url`` to staff, and how people sign in.
 
     ``work_notice`` is looked up by the templates that show it: a part of a page asks for none.
+    ``frame`` is the template that an error stands in: the console's for people signed in, and for htmx none.
     ``sign_on_name`` is what the OpenID provider is called, empty where there is none.
     """
     sign_on_name = settings.OIDC.name if settings.OIDC else ""
@@ -47,6 +49,7 @@ def console(request: HttpRequest) -> ConsoleContext:
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {
+            "frame": _frame(request, signed_in=False),
             "navigation": [],
             "personal_navigation": [],
             "theme": _theme(request.COOKIES.get(THEME_COOKIE)),
@@ -54,6 +57,7 @@ def console(request: HttpRequest) -> ConsoleContext:
             "password_sign_in": settings.PASSWORD_SIGN_IN,
         }
     return {
+        "frame": _frame(request, signed_in=True),
         "navigation": _items(request.path, personal=False),
         "personal_navigation": _items(request.path, personal=True),
         "theme": _theme(user.theme),
@@ -62,6 +66,13 @@ def console(request: HttpRequest) -> ConsoleContext:
         "admin_url": _url("admin:index") if user.is_staff else "",
         "work_notice": partial(notices.on_page, request.get_full_path()),
     }
+
+
+def _frame(request: HttpRequest, *, signed_in: bool) -> str:
+    # An error may come before the middleware that tells htmx's requests.
+    if getattr(request, "htmx", None):
+        return "part.html"
+    return "console.html" if signed_in else "plain.html"
 
 
 def _theme(name: str | None) -> str:

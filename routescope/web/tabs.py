@@ -59,11 +59,11 @@ class Tab:
 
     @property
     def older_query(self) -> Address:
-        return self.address.at(Cursor(older=self.page.older))
+        return self.address.at(self.page.onward)
 
     @property
     def newer_query(self) -> Address:
-        return self.address.at(Cursor(newer=self.page.newer))
+        return self.address.at(self.page.back)
 
     @property
     def unsearched(self) -> Address:

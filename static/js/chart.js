@@ -2,6 +2,7 @@
 //   <figure class="chart" data-url data-query data-results data-start data-step data-count data-zone>
 // data-url gives the figures of each bucket, fetched when first pointed at. A drag, or Shift with an arrow key and
 // Enter, asks data-results for the same view narrowed to that stretch; the server puts it into the address bar.
+// Without data-results it leads to data-page.
 
 const cache = new WeakMap();
 
@@ -16,14 +17,16 @@ function parts(chart) {
     tip: chart.querySelector(".chart-tip"),
     select: chart.querySelector(".chart-select"),
     cursor: chart.querySelector(".chart-cursor"),
-    words: JSON.parse(chart.querySelector(".chart-words").innerHTML),
+    words: JSON.parse(chart.querySelector("script[type='application/json']").textContent),
     start: Number(start),
     step: Number(step) * 60,
     count: Number(count),
-    time: new Intl.DateTimeFormat(document.documentElement.lang, {
+    // Sweden writes ISO 8601, as every page does.
+    time: new Intl.DateTimeFormat("sv-SE", {
       timeZone: zone,
-      month: "short",
-      day: "numeric",
+      year: "numeric",
+      month: "2-digit",
+      day: "2-digit",
       hour: "2-digit",
       minute: "2-digit",
       hourCycle: "h23",
@@ -123,12 +126,15 @@ function clear(view) {
 
 function narrow(view) {
   const [first, last] = view.from === null ? [view.at, view.at] : stretch(view);
-  const { query, results } = view.chart.dataset;
-  if (!results) return;
+  const { query, results, page } = view.chart.dataset;
   const asked = new URLSearchParams(query);
   const stamp = (index) => `${moment(view, index).toISOString().slice(0, 16)}Z`;
   asked.set("start", stamp(first));
   asked.set("end", stamp(last + 1));
+  if (!results) {
+    location.assign(`${page}?${asked}`);
+    return;
+  }
   htmx.ajax("GET", `${results}?${asked}`, { source: view.box, target: "#panel", swap: "outerHTML" });
 }
 
@@ -150,7 +156,7 @@ document.addEventListener("pointermove", (event) => {
 
 document.addEventListener("pointerdown", (event) => {
   const view = viewOf(event);
-  if (!view || event.button !== 0 || !view.chart.dataset.results) return;
+  if (!view || event.button !== 0) return;
   if (event.pointerType === "touch") {
     // A tap shows the figures; a drag scrolls the page. Narrowing by touch is in the table below.
     point(view, indexAt(view, event));
@@ -220,7 +226,7 @@ function upgrade(root) {
     box.setAttribute("aria-valuenow", "0");
     box.setAttribute("aria-valuetext", view.time.format(moment(view, 0)));
     const hint = view.chart.querySelector(".chart-hint");
-    if (hint && view.chart.dataset.results) {
+    if (hint) {
       hint.id = "chart-hint";
       box.setAttribute("aria-describedby", hint.id);
       hint.hidden = false;

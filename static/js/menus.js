@@ -10,6 +10,8 @@ const OPEN = "details.menu[open]";
 const SHEET = "#filters-sheet:popover-open";
 // The least distance of a panel from the window's sides, in pixels.
 const EDGE = 8;
+// The height that a panel is given at least, in pixels, where the window has as much.
+const LEAST = 320;
 
 // --- Presses ---
 
@@ -91,9 +93,20 @@ function fit(panel) {
   // To the left by what is too much on the right, but never over the left edge.
   const by = Math.max(Math.min(0, -over), EDGE - left);
   panel.style.translate = over > 0 || left < EDGE ? `${by}px` : "";
+  limit(panel);
   // Down to its foot, but never so far that its button is gone.
   panel.scrollIntoView({ block: "nearest" });
   menu.querySelector("summary").scrollIntoView({ block: "nearest" });
+}
+
+// As high as the room under its button, so that nothing needs to move; where that is too little, as the window.
+function limit(panel) {
+  panel.style.maxHeight = "";
+  if (getComputedStyle(panel).position === "static") return;
+  const { top } = panel.getBoundingClientRect();
+  const button = top - panel.parentElement.getBoundingClientRect().top;
+  const most = innerHeight - 2 * EDGE - button;
+  panel.style.maxHeight = `${Math.max(innerHeight - EDGE - top, Math.min(LEAST, most))}px`;
 }
 
 addEventListener("resize", () => {

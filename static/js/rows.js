@@ -1,7 +1,7 @@
 // Rows that open in place, and keys to walk them.
-//   <tr class="record"><td class="c-toggle"><a class="toggle" href="/records/usage/ID/">
-// The first press fetches <tr class="record-detail" id="detail-ID"> from the link's own details/, or whatever hx-get
-// says. From then on a press hides and shows what was fetched. A click anywhere on the row is a press, unless it lands
+//   <table data-results="/records/tasks/results/"><tr class="record"><td class="c-toggle"><a class="toggle" href="/records/usage/ID/">
+// The first press fetches <tr class="record-detail" id="detail-ID"> from the link's own details/, or what its table's
+// data-details says. From then on a press hides and shows what was fetched. A click anywhere on the row is a press, unless it lands
 // on a control or selects text.
 // What is opened comes into view, and stands in the address as #open=ID: a link to it opens it again.
 //   /  goes to the search box     ?  shows the keys     j k  next and previous row     Enter  opens     Escape  leaves the box
@@ -59,7 +59,6 @@ document.addEventListener(
     const toggle = event.target.closest("tr.record .toggle");
     if (!toggle || event.ctrlKey || event.metaKey || event.shiftKey) return;
     const detail = detailOf(toggle);
-    if (!detail && toggle.hasAttribute("hx-get")) return;
     // Caught on the way down, before htmx would fetch it again.
     event.preventDefault();
     event.stopImmediatePropagation();
@@ -70,11 +69,20 @@ document.addEventListener(
       note(toggle, !detail.hidden);
       if (!detail.hidden) bringIntoView(toggle);
     } else if (row.getAttribute("aria-busy") !== "true") {
-      htmx.ajax("GET", `${toggle.getAttribute("href")}details/`, { source: toggle, target: row, swap: "afterend" });
+      const { details = "details/" } = row.closest("table").dataset;
+      htmx.ajax("GET", toggle.getAttribute("href") + details, { source: toggle, target: row, swap: "afterend" });
     }
   },
   true,
 );
+
+// A value narrows the list to it: without this script its link loads the page.
+document.addEventListener("click", (event) => {
+  const by = event.target.closest(".listing[data-results] a.by");
+  if (!by || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  htmx.ajax("GET", by.closest("table").dataset.results + by.search, { source: by, target: "#panel", swap: "outerHTML" });
+});
 
 document.addEventListener("click", (event) => {
   const row = event.target.closest("tr.record");
@@ -108,7 +116,7 @@ document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
   const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
   if (event.key === "Escape" && typing?.closest(".search-id")) typing.blur();
-  if (typing || document.querySelector("details.menu[open], :popover-open")) return;
+  if (typing || document.querySelector("details.menu[open], :popover-open, dialog[open]")) return;
   if (event.key === "/") {
     const box = document.querySelector(".search-id input");
     if (!box) return;

@@ -1,6 +1,13 @@
 // What htmx does not say by itself: a request that failed says so where its answer would have been, with Retry;
 // the box being filled is marked busy; focus that went away with what was replaced lands on its successor.
 
+// A link of a panel whose hx-get says no address asks for the results of what it leads to: many links, each of them long.
+document.addEventListener("htmx:configRequest", (event) => {
+  const link = event.detail.elt;
+  if (!link.matches('a[hx-get=""]')) return;
+  event.detail.path = link.closest("[data-results]").dataset.results + link.search;
+});
+
 const template = document.getElementById("swap-error");
 const SELECTOR = ".swap-error";
 

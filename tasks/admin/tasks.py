@@ -50,7 +50,7 @@ _KINDS = {
     TaskStatus.FAILED: "error",
     TaskStatus.MODERATED: "error",
     TaskStatus.CANCELLED: "quiet",
-    TaskStatus.EXPIRED: "limit",
+    TaskStatus.EXPIRED: "error",
     TaskStatus.UNKNOWN: "quiet",
 }
 

@@ -1,10 +1,14 @@
-"""What the database holds of tasks, of what arrived before them, and of the providers that are asked."""
+"""What the database holds of tasks, how many they are, what arrived before them, and who is asked."""
 
 from tasks.models.hooks import EarlyReport, EarlyWebhook, Hint, WebhookDelivery
 from tasks.models.providers import HostHealth, Provider, ProviderCredential
+from tasks.models.sums import TaskDay, TaskDayFolded, TaskHour, TaskHourFolded, TaskSumPending
 from tasks.models.tasks import (
+    FAILED_STATUSES,
+    MADE_STATUSES,
     MAX_ID_BYTES,
     OPEN_STATUSES,
+    STATUS_MARKS,
     UNSUCCESSFUL_STATUSES,
     AsyncTask,
     EventKind,
@@ -15,8 +19,11 @@ from tasks.models.tasks import (
 )
 
 __all__ = [
+    "FAILED_STATUSES",
+    "MADE_STATUSES",
     "MAX_ID_BYTES",
     "OPEN_STATUSES",
+    "STATUS_MARKS",
     "UNSUCCESSFUL_STATUSES",
     "AsyncTask",
     "EarlyReport",
@@ -27,8 +34,13 @@ __all__ = [
     "HostHealth",
     "Provider",
     "ProviderCredential",
+    "TaskDay",
+    "TaskDayFolded",
     "TaskEvent",
+    "TaskHour",
+    "TaskHourFolded",
     "TaskStatus",
+    "TaskSumPending",
     "TaskType",
     "WebhookDelivery",
 ]

@@ -43,9 +43,11 @@ class TaskStatus(models.TextChoices):
 OPEN_STATUSES = (TaskStatus.QUEUED, TaskStatus.RUNNING, TaskStatus.UNKNOWN)
 UNSUCCESSFUL_STATUSES = (TaskStatus.FAILED, TaskStatus.MODERATED, TaskStatus.CANCELLED, TaskStatus.EXPIRED)
 """The ends without a result: what was charged for them is given back."""
+FAILED_STATUSES = (TaskStatus.FAILED, TaskStatus.MODERATED, TaskStatus.EXPIRED)
+"""The ends that nobody wanted."""
+MADE_STATUSES = (TaskStatus.SUCCEEDED, TaskStatus.PARTIALLY_SUCCEEDED)
 
-
-_MARKS = {
+STATUS_MARKS = {
     TaskStatus.QUEUED: "queued",
     TaskStatus.RUNNING: "running",
     TaskStatus.SUCCEEDED: "success",
@@ -54,6 +56,7 @@ _MARKS = {
     TaskStatus.MODERATED: "error",
     TaskStatus.EXPIRED: "error",
 }
+"""How each looks: a name of ``listing.css``."""
 
 
 class EventKind(models.TextChoices):
@@ -194,6 +197,17 @@ class AsyncTask(models.Model):
         indexes = [
             # A user's task list, newest first.
             models.Index(fields=["user", "id"], name="asynctask_user_id"),
+            # What failed, and what is under way: asked for by itself and first, and rare in a long list.
+            models.Index(
+                fields=["user", "id"],
+                name="asynctask_failed",
+                condition=models.Q(status__in=["failed", "moderated", "expired"]),
+            ),
+            models.Index(
+                fields=["user", "id"],
+                name="asynctask_open",
+                condition=models.Q(status__in=["queued", "running", "unknown"]),
+            ),
             # The task ID box, over all time.
             models.Index(fields=["task_id"], name="asynctask_task_id"),
             models.Index(
@@ -253,7 +267,7 @@ class AsyncTask(models.Model):
     @property
     def mark(self) -> str:
         """How its status looks: a name of ``listing.css``."""
-        return _MARKS.get(TaskStatus(self.status), "neutral")
+        return STATUS_MARKS.get(TaskStatus(self.status), "neutral")
 
     @property
     def is_unsuccessful(self) -> bool:

@@ -40,8 +40,10 @@ _FILTERS = parameters_of(
         "platform": "Only these platforms.",
         "model": "Only these models.",
         "token": "Only these API tokens, by name.",
+        "group": "Only of these groups.",
         "task_id": "The ID of a task or of its request, over all time: other filters do not apply.",
     },
+    without=("order",),
 )
 
 
@@ -70,7 +72,7 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class Tasks(msgspec.Struct, frozen=True):
-    """A page of tasks, newest first. A page of something rare may be short though `next` goes on."""
+    """A page of tasks, newest first."""
 
     data: list[Task]
     range: Range
@@ -119,9 +121,9 @@ def tasks(request: ReadRequest) -> Tasks:
         found = listing.of_one_id(request.user, filters.searched_id)
         return Tasks([_task(row) for row in found], range_of(TimeRange()), None, None, None)
     size = int(request.query.get("limit", DEFAULT_LIMIT))
-    page = listing.page(filters.tasks, filters.conditions, Cursor.parse(request.query), size)
+    page = listing.selected(request.user, filters.selection, Cursor.parse(request.query), size)
     chosen = filters.chosen_range(filters.now)
-    onward = next_url(request.url, filters, chosen, size, page.older)
+    onward = next_url(request.url, filters, chosen, size, page.onward)
     return Tasks([_task(row) for row in page.rows], range_of(chosen), page.older, page.newer, onward)
 
 

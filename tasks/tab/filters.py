@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
 
 import django_filters
@@ -12,8 +13,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 
-from accounts.identities.names import Names, token_names
-from accounts.models import AIModel, User
+from accounts.identities.names import CALLED, Names, token_names
+from accounts.models import AIModel, Group, User
 from routescope.data.ranges import Preset
 from routescope.filters.fields import MomentFilter, NamesFilter
 from routescope.filters.filter_set import RANGE_CHOICES, RangeFilterSet
@@ -21,10 +22,23 @@ from routescope.text import pasted
 from tasks.models import AsyncTask, TaskStatus, TaskType
 from tasks.models.querysets import AsyncTaskQuerySet
 from tasks.providers.catalogue import Catalogue
+from tasks.sums import counts
+from tasks.sums.chosen import Selection
 
-NARROWING = ("type", "status", "platform", "model", "token")
+NARROWING = ("type", "status", "platform", "model", "token", "group")
 """The filters besides the range of time."""
+ATTENTION = "attention"
+"""The order in which what failed and what runs comes first."""
 _NOTHING = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The platforms of a person's tasks, and the ids of their models and groups."""
+
+    platforms: set[str]
+    models: set[int]
+    groups: set[int]
 
 
 class TaskFilter(RangeFilterSet):
@@ -38,6 +52,8 @@ class TaskFilter(RangeFilterSet):
     platform = NamesFilter(label=_l("Platform"))
     model = NamesFilter(label=_l("Model"))
     token = NamesFilter(label=_l("Token"))
+    group = NamesFilter(label=_l("Group"))
+    order = django_filters.ChoiceFilter(choices=[(ATTENTION, _l("Failed and running first"))])
     task_id = django_filters.CharFilter()
 
     # Tasks are far fewer than calls, and one comes back to them after days.
@@ -69,22 +85,61 @@ class TaskFilter(RangeFilterSet):
         mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(self.user)
         return mine.within(self.chosen_range(self.now))
 
-    @property
-    def conditions(self) -> Q:
-        """What the other filters ask of a task. A name that nobody has asks for nothing there is."""
+    @cached_property
+    def selection(self) -> Selection:
+        """What the filters select. A name that nobody has selects nothing."""
         self.form.is_valid()
         cleaned = self.form.cleaned_data
-        conditions = Q()
-        for name in ("type", "status", "platform"):
-            if values := _storable(cleaned.get(name)):
-                conditions &= Q(**{f"{name}__in": values})
-        if names := _storable(cleaned.get("token")):
-            ids = [identifier for name in names for identifier in self.tokens.get(name, (_NOTHING,))]
-            conditions &= Q(token_id__in=ids)
-        if names := _storable(cleaned.get("model")):
-            known = dict(AIModel.objects.filter(name__in=names).values_list("name", "id"))
-            conditions &= Q(model_id__in=[known.get(name, _NOTHING) for name in names])
-        return conditions
+        types, statuses, platforms = (
+            tuple(_storable(cleaned.get(name))) for name in ("type", "status", "platform")
+        )
+        return Selection(
+            chosen=self.chosen_range(self.now),
+            statuses=statuses,
+            types=types,
+            platforms=platforms,
+            tokens=self._ids("token", self.tokens),
+            models=self._ids("model", self.models),
+            groups=self._ids("group", self.groups),
+        )
+
+    @property
+    def conditions(self) -> Q:
+        """What the filters but the range ask of a task."""
+        return self.selection.dimensions
+
+    @property
+    def ordered_by(self) -> str:
+        """The order of the list, where it is not newest first."""
+        self.form.is_valid()
+        return str(self.form.cleaned_data.get("order") or "")
+
+    @property
+    def is_by_attention(self) -> bool:
+        """Whether what failed and what runs comes first."""
+        return self.ordered_by == ATTENTION
+
+    def _ids(self, name: str, known: Names) -> tuple[int, ...]:
+        names = _storable(self.form.cleaned_data.get(name))
+        return tuple(identifier for one in names for identifier in known.get(one, (_NOTHING,)))
+
+    @cached_property
+    def seen(self) -> Seen:
+        """What the person's tasks were made with, as the counts have it."""
+        found = counts.seen(self.user, "platform", "model_id", "group_id")
+        return Seen(*({row[at] for row in found if row[at]} for at in range(3)))
+
+    @cached_property
+    def models(self) -> Names:
+        rows = AIModel.objects.filter(id__in=self.seen.models).order_by("name")
+        return Names(rows.values_list("id", "name", "name"))
+
+    @cached_property
+    def groups(self) -> Names:
+        here = Q(id__in=self.seen.groups)
+        merged = Q(id__in=Group.objects.filter(here).values("merged_into"))
+        rows = Group.objects.filter(here | merged).annotate(now_called=CALLED)
+        return Names(rows.order_by("now_called", "id").values_list("id", "now_called", "name"))
 
     @cached_property
     def tokens(self) -> Names:

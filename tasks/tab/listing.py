@@ -1,19 +1,116 @@
-"""The list of tasks: one page of a selection, newest first, at a bounded cost however rare what is
-selected.
-"""
+"""The list of tasks: one page of a selection, at a bounded cost however rare what is selected."""
 
 from __future__ import annotations
 
-from django.db.models import Q
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from django.db.models import JSONField, Q
+from django.db.models.expressions import RawSQL
 
 from accounts.models import User
-from routescope.data import sparse
+from routescope.data import keyset, sparse
 from routescope.data.keyset import Cursor, Page
-from tasks.models import AsyncTask
+from tasks.models import FAILED_STATUSES, OPEN_STATUSES, AsyncTask, TaskStatus
 from tasks.models.querysets import AsyncTaskQuerySet
+from tasks.sums import counts
+from tasks.sums.chosen import Selection
 
 READ_AT_MOST = 20_000
 """Tasks that the search for one page of a rare value may read; the page after it goes on from there."""
+PARTS: tuple[tuple[TaskStatus, ...], ...] = (
+    FAILED_STATUSES,
+    OPEN_STATUSES,
+    tuple(status for status in TaskStatus if status not in (*FAILED_STATUSES, *OPEN_STATUSES)),
+)
+"""The list by attention: what failed, then what is under way, then the rest; each newest first."""
+_BULKY = ("result", "poll_url", "poll_parameters")
+_LAST = UUID(int=0)
+# Of what a task made, a list says how much of each kind: the result itself may be large.
+KINDS_MADE = RawSQL(
+    "jsonb_path_query_array(tasks_asynctask.result, '$[*].kind')", [], output_field=JSONField()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PartPage(Page[AsyncTask]):
+    """A page of the list by attention, and in which of the `PARTS` its neighbours begin."""
+
+    older_part: int = 0
+    newer_part: int = 0
+
+
+def selected(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[AsyncTask]:
+    """Return a page of the user's tasks in a selection, newest first, full unless it is the last."""
+
+    def fetch(cursor: Cursor, limit: int) -> list[AsyncTask]:
+        return _found(user, selection, cursor, limit)
+
+    return keyset.page(fetch, cursor, size, key=lambda task: task.pk)
+
+
+def by_attention(user: User, selection: Selection, part: int, cursor: Cursor, size: int) -> PartPage:
+    """Return a page of the same tasks, those that failed first, then those under way.
+
+    The cursor stands in ``part``. A task whose state changes between two pages is where its state now has it.
+    """
+    if not cursor.newer:
+        rows = list(_onward(user, selection, range(part, len(PARTS)), cursor, size + 1))
+        shown = rows[:size]
+        has_more, has_before = len(rows) > size, bool(cursor.older and shown)
+        return PartPage(
+            shown,
+            shown[-1].pk if has_more else None,
+            shown[0].pk if has_before else None,
+            part_of(shown[-1]) if has_more else 0,
+            part_of(shown[0]) if has_before else 0,
+        )
+    rows = list(_onward(user, selection, range(part, -1, -1), cursor, size + 1))
+    if len(rows) < size:
+        # Walked back to the top: a full first page, not a stump.
+        return by_attention(user, selection, 0, Cursor(), size)
+    shown = rows[:size][::-1]
+    has_more = len(rows) > size
+    return PartPage(
+        shown,
+        shown[-1].pk,
+        shown[0].pk if has_more else None,
+        part_of(shown[-1]),
+        part_of(shown[0]) if has_more else 0,
+    )
+
+
+def part_of(task: AsyncTask) -> int:
+    """Return in which of the `PARTS` a task stands."""
+    return next(number for number, statuses in enumerate(PARTS) if task.status in statuses)
+
+
+def _onward(
+    user: User, selection: Selection, parts: Iterable[int], cursor: Cursor, limit: int
+) -> Iterable[AsyncTask]:
+    """Yield at most ``limit`` tasks from the cursor on, part by part."""
+    for part in parts:
+        wanted = tuple(
+            status.value
+            for status in PARTS[part]
+            if not selection.statuses or status.value in selection.statuses
+        )
+        if wanted and limit > 0:
+            found = _found(user, replace(selection, statuses=wanted), cursor, limit)
+            limit -= len(found)
+            yield from found
+        cursor = Cursor(newer=_LAST) if cursor.newer else Cursor()
+
+
+def _found(user: User, selection: Selection, cursor: Cursor, limit: int) -> list[AsyncTask]:
+    """Return the rows of a page, nearest to the cursor first."""
+    mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(user)
+    if not selection.chosen_values:
+        return list(_listed(mine.within(selection.chosen)).newest(cursor, limit))
+    ids = counts.ids(user, selection, cursor, limit)
+    return list(_listed(mine.filter(pk__in=ids)).order_by("id" if cursor.newer else "-id"))
 
 
 def page(scope: AsyncTaskQuerySet[AsyncTask], conditions: Q, cursor: Cursor, size: int) -> Page[AsyncTask]:
@@ -37,7 +134,19 @@ def page(scope: AsyncTaskQuerySet[AsyncTask], conditions: Q, cursor: Cursor, siz
 def of_one_id(user: User, identifier: str) -> list[AsyncTask]:
     """Return the user's tasks that carry an ID, as those that one request submitted do, newest first."""
     mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(user)
-    return list(named(mine.of_one_id(identifier)).select_related("group", "gateway"))
+    tasks = named(mine.of_one_id(identifier)).select_related("group__merged_into", "gateway")
+    return list(tasks.annotate(kinds_made=KINDS_MADE))
+
+
+def of_ids(user: User, ids: Iterable[UUID]) -> list[AsyncTask]:
+    """Return the user's tasks with these ids, as a list shows them, newest first."""
+    mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(user)
+    return list(_listed(mine.filter(pk__in=list(ids))).order_by("-id"))
+
+
+def _listed(tasks: AsyncTaskQuerySet[AsyncTask]) -> AsyncTaskQuerySet[Any]:
+    """Join the names that a list shows, and leave out what only the task's own page does."""
+    return named(tasks).select_related("group__merged_into").defer(*_BULKY).annotate(kinds_made=KINDS_MADE)
 
 
 def named(tasks: AsyncTaskQuerySet[AsyncTask]) -> AsyncTaskQuerySet[AsyncTask]:

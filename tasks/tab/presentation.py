@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _l
 from django_stubs_ext import StrPromise
 
 from accounts.gateways import error_texts
@@ -24,6 +26,16 @@ from tasks.outcomes.causes import Verdict, verdict_on
 from tasks.providers.catalogue import Catalogue
 
 MEDIA_KINDS = ("image", "audio", "video")
+MOST_SHOWN = 12
+"""Media of a task that are shown, each in a frame of its own; the links lead to all of them."""
+_WORDS = {
+    "image": _l("Image"),
+    "audio": _l("Audio"),
+    "video": _l("Video"),
+    "text": _l("Text"),
+    "json": _l("Data"),
+    "file": _l("File"),
+}
 _QUIET = 2
 """Polls in a row without news are shown one by one up to here, and as a count beyond."""
 
@@ -40,6 +52,29 @@ class ShownPiece:
     """Why there is no text or data."""
     needs_key: bool = False
     shown: bool = False
+    number: int = 0
+    """Which of its kind it is, from 1, where it is shown."""
+    poster: str = ""
+    """The picture that stands for a video until it plays."""
+
+    @property
+    def word(self) -> str:
+        return str(_WORDS.get(self.kind, self.kind))
+
+    @property
+    def title(self) -> str:
+        return _("%(kind)s %(number)s") % {"kind": self.word, "number": self.number}
+
+    @property
+    def note(self) -> str:
+        """Why it is not shown though it is a picture, a sound or a film, and how one gets it."""
+        if self.needs_key:
+            return _("Fetch it through the gateway: it opens only with the provider's key.")
+        if self.shown or self.kind not in MEDIA_KINDS:
+            return ""
+        if self.is_link:
+            return _("It is not loaded here, because its address is not encrypted (http): open the link.")
+        return _("It is in the provider's own storage: fetch it with the provider's tools and account.")
 
     @property
     def is_link(self) -> bool:
@@ -86,14 +121,8 @@ class Details:
     withheld: bool = False
     failure_note: StrPromise | None = None
     """What of the failure's reason was not kept."""
-
-    @property
-    def media_kind(self) -> str:
-        """The kind that decides how high the frame is: pictures and videos need room, sounds little."""
-        kinds = {piece.kind for piece in self.media}
-        if kinds == {"audio"}:
-            return "audio"
-        return "mixed" if "audio" in kinds else "many" if len(self.media) > 2 else "few"
+    not_shown: int = 0
+    """Of the media, how many are beyond `MOST_SHOWN`."""
 
 
 def attach_names(tasks: Iterable[AsyncTask], catalogue: Catalogue) -> None:
@@ -111,6 +140,7 @@ def details_of(task: AsyncTask, catalogue: Catalogue, reader: User) -> Details:
     expired = task.result_expires_at is not None and task.result_expires_at <= timezone.now()
     withheld = bool(task.result) and not may_read_content(reader, task.user_id)
     pieces = [] if withheld else pieces_of(task)
+    media = [] if expired else _numbered([piece for piece in pieces if piece.shown])
     events = list(task.events.order_by("at", "pk"))
     about = {
         "model": task.model.name if task.model else "",
@@ -125,7 +155,8 @@ def details_of(task: AsyncTask, catalogue: Catalogue, reader: User) -> Details:
         expired=expired,
         playground_url=links.filled(settings.PLAYGROUND_URL, **about),
         reference_url=links.filled(settings.API_REFERENCE_URL, **about),
-        media=[] if expired else [piece for piece in pieces if piece.shown],
+        media=media[:MOST_SHOWN],
+        not_shown=len(media[MOST_SHOWN:]),
         withheld=withheld,
         failure_note=error_texts.note(task.failure_message),
     )
@@ -139,12 +170,27 @@ def pieces_of(task: AsyncTask) -> list[ShownPiece]:
 def entries(events: Sequence[TaskEvent]) -> Iterable[Entry]:
     """Return the timeline's lines, oldest first; a run of polls without news is one line with its count."""
     # By what they mean: that a poll was cut short is not lost among those that brought nothing.
-    for (quiet, _), run in groupby(events, key=_quiet):
+    for (quiet, _reason), run in groupby(events, key=_quiet):
         found = list(run)
         if quiet and len(found) > _QUIET:
             yield Entry(found[-1], count=len(found), until=found[0].at)
         else:
             yield from (Entry(event) for event in found)
+
+
+def _numbered(shown: Sequence[ShownPiece]) -> list[ShownPiece]:
+    """Return the media numbered by kind. As many pictures as videos are what these begin with."""
+    pictures = [piece.url for piece in shown if piece.kind == "image"]
+    videos = sum(piece.kind == "video" for piece in shown)
+    posters = pictures if videos == len(pictures) else []
+    if posters:
+        shown = [piece for piece in shown if piece.kind != "image"]
+    found: list[ShownPiece] = []
+    for piece in shown:
+        number = 1 + sum(other.kind == piece.kind for other in found)
+        poster = posters[number - 1] if posters and piece.kind == "video" else ""
+        found.append(replace(piece, number=number, poster=poster))
+    return found
 
 
 def _quiet(event: TaskEvent) -> tuple[bool, str]:

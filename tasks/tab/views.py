@@ -12,9 +12,11 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
+from django.templatetags.static import static
 from django.urls import reverse
+from django.utils.functional import cached_property
 from django.views.decorators.clickjacking import xframe_options_sameorigin
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
 from accounts.people import saved_views
@@ -30,12 +32,17 @@ from routescope.web.asking import asked, asked_by_form
 from routescope.web.tabs import Tab
 from tasks.models import AsyncTask
 from tasks.providers.catalogue import catalogue
-from tasks.tab import listing, presentation
-from tasks.tab.controls import TaskControls
+from tasks.tab import listing, presentation, table
+from tasks.tab.controls import StatusFigures, TaskControls
+from tasks.tab.display import TaskDisplay
 from tasks.tab.filters import TaskFilter
+from tasks.tab.listing import PartPage
 from tasks.tab.presentation import Details
+from tasks.tab.table import Context, TaskRow
 
-PAGE_SIZE = 50
+_MOST_OPEN = 200
+"""Open tasks of a page."""
+_PART = "part"
 
 
 @asked_by_form
@@ -64,13 +71,37 @@ def tasks_results(request: AuthenticatedRequest) -> HttpResponse:
 def live(request: AuthenticatedRequest) -> HttpResponse:
     """The cells that change of the open tasks in a list (``?id=`` each), and a poller for those still open.
 
-    The poller that comes back without open tasks does not ask again.
+    The poller that comes back without open tasks does not ask again. Where one has ended, so come the counts.
     """
-    shown = [identifier for text in request.GET.getlist("id")[:PAGE_SIZE] if (identifier := _uuid(text))]
-    found = listing.named(AsyncTask.objects.visible_to(request.user).filter(pk__in=shown))
-    rows = list(found.order_by("-id"))
-    presentation.attach_names(rows, catalogue())
-    return render(request, "tasks/live.html", {"rows": rows, "open_tasks": open_of(rows)})
+    known = catalogue()
+    filters = TaskFilter(request.GET, user=request.user, catalogue=known)
+    ids = [identifier for text in request.GET.getlist("id")[:_MOST_OPEN] if (identifier := _uuid(text))]
+    columns = TaskDisplay.of(request.user).shown
+    shown = Context(filters.address, known)
+    with snapshot():
+        tasks = listing.of_ids(request.user, ids)
+        has_ended = any(task.is_final for task in tasks)
+        figures = StatusFigures.of(filters) if has_ended and not filters.searched_id else None
+    moving = {name: column for name, column in columns.items() if column.moves}
+    context = {
+        "tasks": tasks,
+        "cells": [cell for task in tasks for cell in table.cells_of(task, moving, shown, is_named=True)],
+        "open_tasks": open_of(tasks),
+        "address": filters.address,
+        "figures": figures,
+        "page_path": reverse("tasks"),
+        "results_url": reverse("tasks-results"),
+    }
+    return render(request, "tasks/live.html", context)
+
+
+@require_POST
+@login_required
+def display(request: AuthenticatedRequest) -> HttpResponse:
+    """Keep the choice of columns and page size, and show the tab with it."""
+    TaskDisplay.chosen_in(request.POST).keep(request.user)
+    query = QueryDict(request.POST.get("query", "")).urlencode()
+    return redirect(f"{reverse('tasks-results' if request.htmx else 'tasks')}?{query}")
 
 
 @require_GET
@@ -110,19 +141,25 @@ def task_detail(request: AuthenticatedRequest, task_id: UUID) -> HttpResponse:
 @login_required
 @xframe_options_sameorigin
 def task_media(request: AuthenticatedRequest, task_id: UUID) -> HttpResponse:
-    """What a task made, as a page to be framed: it may load exactly these media, and run or send nothing.
+    """What a task made, or one ``piece`` of it, as a page to be framed.
 
-    The page of the console itself never loads anything from a provider: its policy forbids it.
+    It may load exactly these media, and run nothing but our own script, without an origin. The page of the
+    console itself never loads anything from a provider: its policy forbids it.
     """
     found = _own(request, task_id)
     media = presentation.details_of(found, catalogue(), request.user).media
-    response = render(request, "tasks/media.html", {"task": found, "media": media})
-    sources = " ".join(sorted({_source(piece.url) for piece in media})) or "'none'"
+    piece = request.GET.get("piece")
+    media = [one for number, one in enumerate(media, 1) if piece in (None, str(number))]
     own = f"{request.scheme}://{request.get_host()}"
+    script = request.build_absolute_uri(static("js/media-frame.js"))
+    response = render(request, "tasks/media.html", {"task": found, "media": media, "script": script})
+    urls = [url for one in media for url in (one.url, one.poster) if url]
+    sources = " ".join(sorted({_source(url) for url in urls})) or "'none'"
     # A sandboxed page has no origin of its own, so 'self' would not name ours.
     response["Content-Security-Policy"] = (
-        f"default-src 'none'; img-src {sources}; media-src {sources}; style-src {own};"
-        " sandbox; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+        f"default-src 'none'; img-src {sources}; media-src {sources}; connect-src {sources};"
+        f" script-src {script}; style-src {own}; sandbox allow-scripts allow-downloads allow-popups"
+        " allow-popups-to-escape-sandbox; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     )
     response["Referrer-Policy"] = "no-referrer"
     return response
@@ -162,12 +199,13 @@ def _uuid(text: str) -> UUID | None:
 class TaskTab(Tab):
     """``task`` stands open, with its ``details``: the one of the ID searched for.
 
-    ``elsewhere`` is where else the person has something with that ID.
+    ``elsewhere`` is where else the person has something with that ID, ``part`` where the cursor stands in the
+    list by attention.
     """
 
     tab: ClassVar[str] = "tasks"
     shown: ClassVar[tuple[str, ...]] = (
-        *Tab.shown, "controls", "open_tasks", "is_first_run", "all_time", "register_url"
+        *Tab.shown, "controls", "rows", "open_tasks", "is_first_run", "all_time", "register_url",
     )  # fmt: skip
 
     filters: TaskFilter
@@ -175,10 +213,25 @@ class TaskTab(Tab):
     details: Details | None
     elsewhere: Sequence[FoundElsewhere]
     saved: SavedViewsMenu
+    display: TaskDisplay
+    figures: StatusFigures | None
+    part: int
 
-    @property
+    @cached_property
     def controls(self) -> TaskControls:
         return TaskControls.of(self.filters)
+
+    @cached_property
+    def rows(self) -> list[TaskRow]:
+        return list(
+            table.rows_of(
+                self.page.rows,
+                self.display.shown,
+                Context(self.address, self.filters.catalogue),
+                by_attention=isinstance(self.page, PartPage),
+                details=self.details,
+            )
+        )
 
     @property
     def open_tasks(self) -> list[AsyncTask]:
@@ -197,19 +250,44 @@ class TaskTab(Tab):
     def register_url(self) -> str:
         return f"{settings.BASE_URL}{reverse('api-tasks')}"
 
+    @property
+    def page_url(self) -> str:
+        return _in_part(self.address.at(self.cursor), self.part).of(self.page_path)
+
+    @property
+    def older_query(self) -> Address:
+        return _in_part(
+            self.address.at(Cursor(older=self.page.older)),
+            self.page.older_part if isinstance(self.page, PartPage) else 0,
+        )
+
+    @property
+    def newer_query(self) -> Address:
+        return _in_part(
+            self.address.at(Cursor(newer=self.page.newer)),
+            self.page.newer_part if isinstance(self.page, PartPage) else 0,
+        )
+
 
 def task_tab(user: User, query: QueryDict) -> TaskTab:
     """Return what a query string asks for: the tasks of one ID, or a list."""
-    cursor = Cursor.parse(query)
+    cursor, part = Cursor.parse(query), 0
+    shown = TaskDisplay.of(user)
     with snapshot():
         known = catalogue()
         filters = TaskFilter(query, user=user, catalogue=known)
         page: Page[AsyncTask]
+        figures = None
         if filters.searched_id:
             cursor = Cursor()
             page = Page(listing.of_one_id(user, filters.searched_id), older=None, newer=None)
         else:
-            page = listing.page(filters.tasks, filters.conditions, cursor, PAGE_SIZE)
+            figures = StatusFigures.of(filters)
+            if filters.is_by_attention:
+                part = _part(query) if cursor != Cursor() else 0
+                page = listing.by_attention(user, filters.selection, part, cursor, shown.page_size)
+            else:
+                page = listing.selected(user, filters.selection, cursor, shown.page_size)
         presentation.attach_names(page.rows, known)
         opened = page.rows[0] if filters.searched_id and len(page.rows) == 1 else None
         return TaskTab(
@@ -220,7 +298,20 @@ def task_tab(user: User, query: QueryDict) -> TaskTab:
             details=presentation.details_of(opened, known, user) if opened else None,
             elsewhere=tabs.elsewhere(user, filters.searched_id, besides="tasks"),
             saved=saved_views.menu(user, "tasks", filters.address),
+            display=shown,
+            figures=figures,
+            part=part,
         )
+
+
+def _part(query: QueryDict) -> int:
+    """Return where the cursor stands in the list by attention; at its beginning where that is not said."""
+    said = query.get(_PART, "")
+    return next((part for part in range(len(listing.PARTS)) if said == str(part)), 0)
+
+
+def _in_part(address: Address, part: int) -> Address:
+    return address.with_(**{_PART: str(part)}) if part else address
 
 
 def open_of(rows: Sequence[AsyncTask]) -> list[AsyncTask]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -100,6 +100,11 @@ def _psql() -> str | None:
 
 def fill_ours(rows: int, report: Callable[[str], None]) -> None:
     """Store the peer's source through the ingest service, batch by batch."""
+    store(source_batches(rows), report)
+
+
+def store(source: Iterable[list[UsageEvent]], report: Callable[[str], None]) -> None:
+    """Store batches through the ingest service, and do what the jobs do for a month that is over."""
     gateway, _ = Gateway.objects.get_or_create(name="bench")
     started = perf_counter()
 
@@ -108,7 +113,7 @@ def fill_ours(rows: int, report: Callable[[str], None]) -> None:
 
     with ThreadPoolExecutor(2, initializer=connection.ensure_connection) as threads:
         waiting: deque[Future[None]] = deque()
-        for number, events in enumerate(source_batches(rows), 1):
+        for number, events in enumerate(source, 1):
             waiting.append(threads.submit(put, events))
             if len(waiting) == _AHEAD:
                 waiting.popleft().result()

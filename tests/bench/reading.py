@@ -10,12 +10,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import AIModel, ApiToken, Group, User, UserIdentity
-from logs.listing import own_records
+from logs.listing import largest_records, own_records
 from logs.maintenance.retention import SUMS
 from logs.models import UsageRecord
 from logs.rollups import everyones_sums, own_sums, traffic
 from logs.rollups.breakdown import By, breakdown
 from logs.selection.chosen import Selection
+from logs.selection.largest import Sort
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import DAY, TimeRange
 from tests.bench.table import Row, Work, faster, within
@@ -66,6 +67,7 @@ def rows(count: int) -> list[Row]:
             1,
         ),
     ]
+    found += [_sorted(heavy, sort, column) for sort, column in _PEER_SORTS.items()]
     found += _deep_page(heavy, count)
     found += [
         faster(
@@ -128,6 +130,26 @@ def _deep_page(user: User, count: int) -> list[Row]:
             3,
         )
     ]
+
+
+_PEER_SORTS = {
+    Sort.COST: "quota",
+    Sort.DURATION: "use_time",
+    Sort.TOKENS: "prompt_tokens + completion_tokens",
+}
+
+
+def _sorted(user: User, sort: Sort, column: str) -> Row:
+    where, values = _where(1, {})
+    return faster(
+        f"the first 50 by {sort.value}, 30 days, heavy user",
+        _query(
+            f"SELECT * FROM peer_newapi.logs WHERE user_id = 1 AND {where} ORDER BY {column} DESC LIMIT 50",
+            values,
+        ),
+        lambda: largest_records.listed(user, Selection(MONTH), sort, Cursor(), 50),
+        5,
+    )
 
 
 def _request_id(user: User) -> Row:

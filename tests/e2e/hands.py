@@ -189,14 +189,9 @@ def write(field: Locator, text: str) -> None:
 
 
 def write_moment(field: Locator, moment: datetime) -> None:
-    """Type a date and a time into a ``datetime-local`` field, part by part as an English browser shows it."""
+    """Type a date and a time into a field for them, as it asks for them."""
     tab_to(field)
-    keyboard = field.page.keyboard
-    for part in ("%m", "%d", "%Y"):
-        keyboard.type(moment.strftime(part))
-    # A year may have six digits: one says that it is over.
-    keyboard.press("ArrowRight")
-    keyboard.type(moment.strftime("%I%M%p"))
+    field.page.keyboard.type(moment.strftime("%Y-%m-%d %H:%M"))
 
 
 def pick(select: Locator, label: str) -> None:

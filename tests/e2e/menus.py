@@ -80,7 +80,7 @@ def menus(hand: Hand) -> list[Menu]:
         assert name, f"A menu has no id, by which a swap finds it again: {box.inner_html()[:200]}"
         menu = Menu(hand, name)
         expect(menu.box, f"The id {name} is there once.").to_have_count(1)
-        if menu.summary.is_visible() or menu.in_sheet():
+        if menu.summary.is_visible() or menu.in_sheet_shown():
             found.append(menu)
     return found
 

@@ -117,7 +117,9 @@ def save_and_use_a_view(page: Page) -> None:
     views.press(views.submit.filter(has_text="Rename"))
     expect(page.get_by_text("The view is called “Errors” now.")).to_be_visible()
     views.open()
-    views.press(views.submit.filter(has_text="Delete this view"))
+    views.press(views.panel.locator("#delete-view > summary"))
+    expect(page.get_by_text("“Errors” goes from your saved views.")).to_be_visible()
+    views.press(views.submit.filter(has_text="Delete"))
     expect(page.get_by_text("View “Errors” deleted.")).to_be_visible()
 
 

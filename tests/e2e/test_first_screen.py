@@ -13,13 +13,6 @@ from tests.e2e.hands import Hand, middle
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
-PATHS = (
-    "/records/usage/",
-    "/records/usage/?errors=each",
-    "/records/usage/?errors=gathered",
-    "/records/tasks/",
-)
-
 
 @pytest.fixture
 def device(seat: Seat) -> Device:
@@ -48,16 +41,6 @@ def test_rows_are_in_sight(hand: Hand, seat: Seat) -> None:
             for row in rows.all()
         )
         assert seen >= least, (width, seen)
-
-
-@pytest.mark.parametrize("seat", SEATS[:1], indirect=True)
-@pytest.mark.parametrize("width", [1440, 1280, 1024, 768, 390, 320])
-def test_nothing_scrolls_sideways(hand: Hand, width: int) -> None:
-    page = hand.page
-    page.set_viewport_size({"width": width, "height": 800})
-    for path in PATHS:
-        page.goto(path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
 
 
 def test_errors_are_within_one_press(hand: Hand) -> None:

@@ -169,7 +169,7 @@ def _write(menu: Menu, field: Locator) -> str:
     """Write something into a field as a hand does; return what it holds then."""
     if field.evaluate("(box) => box.localName") == "select":
         hands.pick(field, field.locator("option").last.inner_text())
-    elif field.get_attribute("type") == "datetime-local":
+    elif field.get_attribute("aria-describedby") == "range-zone":
         hands.write_moment(field, timezone.now() - timedelta(minutes=40))
     else:
         menu.hand.fill(field, "1")

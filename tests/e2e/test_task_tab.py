@@ -51,10 +51,9 @@ def test_a_running_row_ends_before_ones_eyes_and_then_rests(
     poll()
     expect(status).to_have_text("Succeeded")
     # The open details follow, with the pictures in their frame; nothing asks any more.
-    frame = page.frame_locator("iframe.media-frame")
-    expect(frame.locator("img")).to_have_count(4)
-    picture = frame.locator("img").first
+    expect(page.locator("figure.made")).to_have_count(4)
+    picture = page.frame_locator("iframe.media-frame").first.locator("img")
     expect(picture).to_be_visible()
     expect(page.locator("#live[hx-get]")).to_have_count(0)
-    expect(picture).to_have_js_property("naturalWidth", 256)
+    expect(picture).to_have_js_property("naturalWidth", 640)
     expect(page.locator(".listing [hx-trigger]")).to_have_count(0)

@@ -27,6 +27,7 @@ from logs.ingest.formats import (
     failures,
     litellm_cost,
     litellm_counts,
+    litellm_payload,
     parameters,
     tolerant,
 )
@@ -143,6 +144,7 @@ def _event(payload: Payload, left_out: list[str]) -> UsageEvent | None:
         input=payload.messages or None,
         output=payload.response or None,
         task_id=kept(str(answer.id or "")) or None if task else None,
+        token_facts=litellm_payload.token_facts(metadata),
     )
     counts.put(event, litellm_counts.told(payload, usage))
     if payload.cost_breakdown and event.cost is not None:

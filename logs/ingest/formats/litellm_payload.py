@@ -1,10 +1,13 @@
-"""A StandardLoggingPayload of LiteLLM, as far as it is read."""
+"""A StandardLoggingPayload of LiteLLM, as far as it is read, and what it says of its key."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
 import msgspec
+
+from accounts.identities.token_facts import TokenFacts
+from routescope.wire.reading import RecordError, amount, moment
 
 Word = str | int | float | None
 
@@ -67,6 +70,9 @@ class Metadata(msgspec.Struct):
     user_api_key_org_id: Word = None
     user_api_key_end_user_id: Word = None
     user_api_key_request_route: Word = None
+    user_api_key_max_budget: Decimal | None = None
+    user_api_key_spend: Decimal | None = None
+    user_api_key_budget_reset_at: Word = None
     requester_ip_address: Word = None
     user_agent: Word = None
     requester_metadata: msgspec.Raw = msgspec.Raw()
@@ -154,3 +160,29 @@ NO_USAGE = Usage()
 NO_DETAILS = _TokenDetails()
 NO_LIFETIMES = _Lifetimes()
 NO_TOOLS = _ServerToolUse()
+
+
+def token_facts(metadata: Metadata) -> TokenFacts | None:
+    """Return what a payload says of its key: the budget, what is spent of it, and when it is renewed.
+
+    Limits, models and expiry are in no payload. Without a budget there is nothing to say.
+    """
+    budget = _usd(metadata.user_api_key_max_budget)
+    if budget is None:
+        return None
+    resets = metadata.user_api_key_budget_reset_at
+    try:
+        resets_at = moment(resets) if isinstance(resets, str) and resets else None
+    except RecordError:
+        resets_at = None
+    return TokenFacts(
+        budget=budget, budget_spent=_usd(metadata.user_api_key_spend), budget_resets_at=resets_at
+    )
+
+
+def _usd(value: Decimal | None) -> Decimal | None:
+    try:
+        found = amount(value)
+    except RecordError:
+        return None
+    return None if found is None or found < 0 else found

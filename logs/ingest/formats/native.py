@@ -12,9 +12,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from logs.ingest.formats import counts
+from logs.ingest.formats import counts, native_token
 from logs.ingest.formats.counts import Told
 from logs.ingest.formats.decoding import decode_each
+from logs.ingest.formats.native_token import TokenSent
 from logs.models import REQUEST_TYPES, RecordType, Status
 from logs.models.events import Batch, Failure, JSONObject, UsageEvent
 from routescope.text.identifiers import kept, shown
@@ -71,7 +72,7 @@ class _Record(msgspec.Struct, kw_only=True):
     created_at: str | float
     type: str | None = None
     user: _Name | None = None
-    token: _Name | None = None
+    token: _Name | TokenSent | None = None
     group: _Name | None = None
     model: _Name | None = None
     status: str | None = None
@@ -140,6 +141,8 @@ def _event(raw: bytes) -> UsageEvent:
     cost = amount(record.cost)
     if cost is not None:
         _check_sign(cost, kind)
+    sent = record.token
+    token, facts = (sent.name, native_token.facts(sent)) if isinstance(sent, TokenSent) else (sent, None)
     quantities = None
     if (further := _further_quantities(record)) != _NO_QUANTITIES:
         named = zip(_FURTHER_QUANTITIES, further, strict=True)
@@ -151,7 +154,7 @@ def _event(raw: bytes) -> UsageEvent:
         type=kind,
         status=status,
         user=(record.user or "").strip(),
-        token=shown(record.token or ""),
+        token=shown(token or ""),
         group=shown(record.group or ""),
         model=shown(record.model or ""),
         stream=record.stream,
@@ -175,6 +178,7 @@ def _event(raw: bytes) -> UsageEvent:
         output=record.output or None,
         task_id=kept(record.task_id or "") or None,
         metadata=_object(record.metadata, "metadata") if record.metadata else None,
+        token_facts=facts,
     )
     _count(event, record)
     return event

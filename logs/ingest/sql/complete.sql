@@ -2,7 +2,7 @@
 -- statement with append.sql. A record keeps its user and type; one that begins at another time moves there.
 WITH old AS (
     SELECT kept.user_id, kept.id, kept.created_at, kept.token_id, kept.model_id, kept.group_id, kept.type,
-        kept.status, kept.cause, kept.input_tokens, kept.output_tokens, kept.cached_tokens, kept.cost
+        kept.status, kept.cause, kept.input_tokens, kept.output_tokens, kept.cached_tokens, kept.cost, kept.duration_ms
     FROM usage_record kept
     JOIN usage_stage USING (user_id, id)
     ORDER BY user_id, id
@@ -30,19 +30,19 @@ updated AS (
     JOIN old USING (user_id, id)
     WHERE kept.user_id = stage.user_id AND kept.id = stage.id
     RETURNING kept.user_id, kept.created_at, kept.token_id, kept.model_id, kept.group_id, kept.type, kept.status,
-        kept.cause, kept.input_tokens, kept.output_tokens, kept.cached_tokens, kept.cost
+        kept.cause, kept.input_tokens, kept.output_tokens, kept.cached_tokens, kept.cost, kept.duration_ms
 ),
 changed AS (
     SELECT user_id, created_at, coalesce(token_id, 0) AS token_id, coalesce(model_id, 0) AS model_id,
         coalesce(group_id, 0) AS group_id, type, status, cause, input_tokens, output_tokens, cached_tokens, cost,
-        sign
+        duration_ms, sign
     FROM (
         SELECT user_id, created_at, token_id, model_id, group_id, type, status, cause, input_tokens,
-            output_tokens, cached_tokens, cost, 1 AS sign
+            output_tokens, cached_tokens, cost, duration_ms, 1 AS sign
         FROM updated
         UNION ALL
         SELECT user_id, created_at, token_id, model_id, group_id, type, status, cause, input_tokens,
-            output_tokens, cached_tokens, cost, -1
+            output_tokens, cached_tokens, cost, duration_ms, -1
         FROM old
     ) AS both_states
 ),

@@ -3,7 +3,7 @@
 WITH old AS (
     SELECT kept.user_id, kept.id, kept.created_at, coalesce(kept.token_id, 0) AS token_id,
         coalesce(kept.model_id, 0) AS model_id, coalesce(kept.group_id, 0) AS group_id, kept.type, kept.status,
-        kept.cause, kept.input_tokens, kept.output_tokens, kept.cached_tokens, kept.cost,
+        kept.cause, kept.input_tokens, kept.output_tokens, kept.cached_tokens, kept.cost, kept.duration_ms,
         amend.cause AS new_cause, amend.cost AS new_cost, amend.billing AS new_billing
     FROM usage_record AS kept
     JOIN usage_amend AS amend ON amend.user_id = kept.user_id AND amend.id = kept.id
@@ -28,10 +28,10 @@ updated AS (
 ),
 changed AS (
     SELECT user_id, created_at, token_id, model_id, group_id, type, status, cause, input_tokens, output_tokens,
-        cached_tokens, cost, -1 AS sign
+        cached_tokens, cost, duration_ms, -1 AS sign
     FROM old
     UNION ALL
     SELECT user_id, created_at, token_id, model_id, group_id, type, status, new_cause, input_tokens,
-        output_tokens, cached_tokens, new_cost, 1
+        output_tokens, cached_tokens, new_cost, duration_ms, 1
     FROM old
 ),

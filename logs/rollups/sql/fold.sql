@@ -7,9 +7,10 @@ WITH pending AS (
 ),
 hours AS (
     INSERT INTO usage_hour_folded AS kept (user_id, start, token_id, model_id, group_id, type, status, cause, records,
-        unpriced, input_tokens, output_tokens, cached_tokens, cost)
+        unpriced, input_tokens, output_tokens, cached_tokens, cost, max_cost, max_duration_ms, max_tokens)
     SELECT user_id, start, token_id, model_id, group_id, type, status, cause, sum(records), sum(unpriced),
-        sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(cost)
+        sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(cost), max(max_cost), max(max_duration_ms),
+        max(max_tokens)
     FROM pending
     GROUP BY user_id, start, token_id, model_id, group_id, type, status, cause
     ORDER BY user_id, start, token_id, model_id, group_id, type, status, cause
@@ -19,14 +20,18 @@ hours AS (
         input_tokens = kept.input_tokens + excluded.input_tokens,
         output_tokens = kept.output_tokens + excluded.output_tokens,
         cached_tokens = kept.cached_tokens + excluded.cached_tokens,
-        cost = kept.cost + excluded.cost
+        cost = kept.cost + excluded.cost,
+        max_cost = greatest(kept.max_cost, excluded.max_cost),
+        max_duration_ms = greatest(kept.max_duration_ms, excluded.max_duration_ms),
+        max_tokens = greatest(kept.max_tokens, excluded.max_tokens)
     RETURNING user_id, start, records
 ),
 days AS (
     INSERT INTO usage_day_folded AS kept (user_id, start, token_id, model_id, group_id, type, status, cause, records,
-        unpriced, input_tokens, output_tokens, cached_tokens, cost)
+        unpriced, input_tokens, output_tokens, cached_tokens, cost, max_cost, max_duration_ms, max_tokens)
     SELECT user_id, day, token_id, model_id, group_id, type, status, cause, sum(records), sum(unpriced),
-        sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(cost)
+        sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(cost), max(max_cost), max(max_duration_ms),
+        max(max_tokens)
     FROM pending
     GROUP BY user_id, day, token_id, model_id, group_id, type, status, cause
     ORDER BY user_id, day, token_id, model_id, group_id, type, status, cause
@@ -36,13 +41,17 @@ days AS (
         input_tokens = kept.input_tokens + excluded.input_tokens,
         output_tokens = kept.output_tokens + excluded.output_tokens,
         cached_tokens = kept.cached_tokens + excluded.cached_tokens,
-        cost = kept.cost + excluded.cost
+        cost = kept.cost + excluded.cost,
+        max_cost = greatest(kept.max_cost, excluded.max_cost),
+        max_duration_ms = greatest(kept.max_duration_ms, excluded.max_duration_ms),
+        max_tokens = greatest(kept.max_tokens, excluded.max_tokens)
 ),
 total_hours AS (
     INSERT INTO usage_total_hour_folded AS kept (start, model_id, group_id, type, status, cause, records,
-        unpriced, input_tokens, output_tokens, cached_tokens, cost)
+        unpriced, input_tokens, output_tokens, cached_tokens, cost, max_cost, max_duration_ms, max_tokens)
     SELECT start, model_id, group_id, type, status, cause, sum(records), sum(unpriced),
-        sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(cost)
+        sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(cost), max(max_cost), max(max_duration_ms),
+        max(max_tokens)
     FROM pending
     GROUP BY start, model_id, group_id, type, status, cause
     ORDER BY start, model_id, group_id, type, status, cause
@@ -52,13 +61,17 @@ total_hours AS (
         input_tokens = kept.input_tokens + excluded.input_tokens,
         output_tokens = kept.output_tokens + excluded.output_tokens,
         cached_tokens = kept.cached_tokens + excluded.cached_tokens,
-        cost = kept.cost + excluded.cost
+        cost = kept.cost + excluded.cost,
+        max_cost = greatest(kept.max_cost, excluded.max_cost),
+        max_duration_ms = greatest(kept.max_duration_ms, excluded.max_duration_ms),
+        max_tokens = greatest(kept.max_tokens, excluded.max_tokens)
 ),
 total_days AS (
     INSERT INTO usage_total_day_folded AS kept (start, model_id, group_id, type, status, cause, records,
-        unpriced, input_tokens, output_tokens, cached_tokens, cost)
+        unpriced, input_tokens, output_tokens, cached_tokens, cost, max_cost, max_duration_ms, max_tokens)
     SELECT day, model_id, group_id, type, status, cause, sum(records), sum(unpriced),
-        sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(cost)
+        sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(cost), max(max_cost), max(max_duration_ms),
+        max(max_tokens)
     FROM pending
     GROUP BY day, model_id, group_id, type, status, cause
     ORDER BY day, model_id, group_id, type, status, cause
@@ -68,7 +81,10 @@ total_days AS (
         input_tokens = kept.input_tokens + excluded.input_tokens,
         output_tokens = kept.output_tokens + excluded.output_tokens,
         cached_tokens = kept.cached_tokens + excluded.cached_tokens,
-        cost = kept.cost + excluded.cost
+        cost = kept.cost + excluded.cost,
+        max_cost = greatest(kept.max_cost, excluded.max_cost),
+        max_duration_ms = greatest(kept.max_duration_ms, excluded.max_duration_ms),
+        max_tokens = greatest(kept.max_tokens, excluded.max_tokens)
 ),
 -- What was counted before these records is to be counted anew (logs/rollups/busy_hours.py).
 charts AS (

@@ -20,6 +20,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connections
 from django.utils import timezone
 
+from accounts.people import first_admin
+from accounts.people.first_admin import FirstAdminError
 from routescope import embedded
 from routescope.config import env, mail
 from routescope.config.listening import AddressTakenError, ListenAddress
@@ -105,6 +107,8 @@ class Command(BaseCommand):
             if self.demo:
                 self._make_demo_people()
             collected.result()
+        if not self.demo and settings.PASSWORD_SIGN_IN:
+            self._make_first_admin()
 
     def _make_demo_people(self) -> None:
         """Make who can sign in, and the gateway that the demo's services send as. Its records come later."""
@@ -113,6 +117,22 @@ class Command(BaseCommand):
         if self.is_new_demo:
             # The first page is there before the service that goes on saying so.
             notices.show(NOTICE, 0)
+
+    def _make_first_admin(self) -> None:
+        """Make the first admin, and tell at once what nobody else knows: an end before that would lose it."""
+        tell = self.lines.tell
+        try:
+            admin = first_admin.make(at_terminal=first_admin.is_terminal(), tell=tell)
+        except FirstAdminError as error:
+            raise CommandError(str(error)) from error
+        if admin is not None and admin.password:
+            tell("")
+            tell("The first admin, shown this once:")
+            tell(f"  e-mail    {admin.email}")
+            tell(f"  password  {admin.password}")
+            tell("")
+        elif admin is not None:
+            tell(f"The first admin is {admin.email}.")
 
     def _serve(self, signals: _Signals) -> None:
         needs_admin = not get_user_model()._default_manager.filter(is_superuser=True).exists()
@@ -192,6 +212,7 @@ class Command(BaseCommand):
         if self.demo:
             provider = f"127.0.0.1:{self._provider_port}"
             chosen["OUTBOUND_ALLOWED"] = ",".join([*settings.OUTBOUND_ALLOWED, provider])
+            chosen["DEMO_PROVIDER_URL"] = f"http://{provider}"
         if not env.text("ALLOWED_HOSTS") and not self.address.is_wildcard:
             chosen["ALLOWED_HOSTS"] = ",".join(dict.fromkeys([*settings.ALLOWED_HOSTS, self.address.host]))
         return {**os.environ, **chosen}

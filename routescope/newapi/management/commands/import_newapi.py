@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, close_old_connections
+from django.utils import timezone
 
 from accounts.models import Gateway
 from logs.ingest.formats.newapi import QUOTA_PER_USD
@@ -17,6 +18,7 @@ from routescope.data.room import NoRoomError
 from routescope.data.troubles import trouble_of
 from routescope.newapi import gaps, usage
 from routescope.newapi import tasks as tasks_import
+from routescope.newapi import tokens as tokens_import
 from routescope.newapi.progress import Bar
 from routescope.newapi.source import NewApiSource, SourceError, open_source
 from routescope.newapi.tasks import Followed
@@ -63,6 +65,7 @@ class Command(BaseCommand):
                     raise CommandError(f"{source.name} has no table {usage.TABLE!r}.")
                 self._report(self._import(source, gateway, quota_per_usd))
                 tasks = self._import_tasks(source, gateway, quota_per_usd)
+                self._import_tokens(source, gateway, quota_per_usd)
             if options["follow"]:
                 pause = max(options["interval"], 0.2)
                 self._follow(options["source"], gateway, quota_per_usd, pause, tasks)
@@ -97,11 +100,22 @@ class Command(BaseCommand):
         self._warn(done.given_up)
         return followed
 
+    def _import_tokens(self, source: NewApiSource, gateway: Gateway, quota_per_usd: Decimal) -> None:
+        """Take over what the tokens may do, where that may be read."""
+        if tokens_import.can_read(source):
+            kept = tokens_import.run(source, gateway, quota_per_usd=quota_per_usd, now=timezone.now())
+            self.stdout.write(f"{kept:,} tokens: status, models, group, expiry and budget taken over.")
+        else:
+            self.stdout.write(
+                f"No table {tokens_import.TABLE!r} that may be read: what tokens may do is unknown."
+            )
+
     def _follow(
         self, dsn: str, gateway: Gateway, quota_per_usd: Decimal, interval: float, followed: Followed
     ) -> None:
         self.stderr.write("Following. Ctrl-C stops.")
         pause = interval
+        tokens_at = time.monotonic()
         while True:
             time.sleep(pause)
             close_old_connections()
@@ -118,6 +132,9 @@ class Command(BaseCommand):
                         )
                         for known in passes:
                             self._warn(known.given_up)
+                    if time.monotonic() - tokens_at >= tokens_import.EVERY and tokens_import.can_read(source):
+                        tokens_import.run(source, gateway, quota_per_usd=quota_per_usd, now=timezone.now())
+                        tokens_at = time.monotonic()
                 pause = interval
             except (SourceError, NoRoomError, DatabaseError) as error:
                 if isinstance(error, DatabaseError) and trouble_of(error) is None:

@@ -1,0 +1,70 @@
+"""How many records each value of a menu would list, under the other filters: what the sums know of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, JsonResponse
+from django.views.decorators.http import require_GET
+
+from accounts.people.signed_in import AuthenticatedRequest
+from logs.filters.usage_filter import CAUSE_WORDS, STATUS_WORDS, TYPE_WORDS, UsageFilter
+from logs.models import RecordType, Status
+from logs.rollups import own_sums
+from logs.rollups.breakdown import By, breakdown
+from logs.selection.chosen import Selection
+from routescope.data.snapshot import snapshot
+from routescope.text import formatting
+from routescope.web.unavailable import answers_json
+
+_BROKEN_DOWN = {"token": By.TOKEN, "model": By.MODEL, "group": By.GROUP, "cause": By.CAUSE}
+_GROUPED: Mapping[str, Mapping[str, Status | RecordType]] = {"status": STATUS_WORDS, "type": TYPE_WORDS}
+
+
+@answers_json
+@require_GET
+@login_required
+def menu_counts(request: AuthenticatedRequest) -> JsonResponse:
+    """Answer a menu (``of`` names its filter) as it opens: records by value, as they are written.
+
+    Values without records are left out. Where no sums know the other filters, ``known`` is false.
+    """
+    of = request.GET.get("of", "")
+    if of not in _BROKEN_DOWN and of not in _GROUPED:
+        raise Http404
+    with snapshot():
+        filters = UsageFilter(request.GET, user=request.user)
+        counts = counted(filters, of)
+    known = {value: formatting.tokens(count) for value, count in (counts or {}).items()}
+    return JsonResponse({"known": counts is not None, "counts": known})
+
+
+def counted(filters: UsageFilter, of: str) -> Mapping[str, int] | None:
+    """Return the records by value of one filter, under all others; None where no sums know these."""
+    selection = filters.selection_without(of)
+    if selection.bounds or filters.searched_id:
+        return None
+    if of in _GROUPED:
+        return _grouped(filters, selection, of)
+    names = {
+        "token": filters.vocabulary.tokens.of,
+        "model": filters.vocabulary.models.of,
+        "group": filters.vocabulary.groups.of,
+        "cause": {cause.value: word for word, cause in CAUSE_WORDS.items()},
+    }[of]
+    # Several ids may go by one name, which the menu shows once.
+    counts: Counter[str] = Counter()
+    for line in breakdown(filters.user, selection, _BROKEN_DOWN[of]):
+        if isinstance(line.value, int) and line.value in names:
+            counts[names[line.value]] += line.totals.records
+    return counts
+
+
+def _grouped(filters: UsageFilter, selection: Selection, of: str) -> Mapping[str, int]:
+    words = {value.value: word for word, value in _GROUPED[of].items()}
+    counts: Counter[str] = Counter()
+    for row in own_sums.grouped(filters.user, selection):
+        counts[words[row[of]]] += row["sum_records"]
+    return {word: count for word, count in counts.items() if count}

@@ -1,0 +1,121 @@
+"""Counts of a selection, from the coarsest rollups that are exact; never a count over the tasks themselves.
+
+A range is whole UTC days, whole UTC hours and, at its edges, less than an hour on each side that is counted
+from the tasks. The three parts never overlap, so their counts add up to the tasks listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Sum
+
+from accounts.models import User
+from routescope.data.ids import first_id, moment_of
+from routescope.data.keyset import Cursor
+from routescope.data.ranges import HOUR, cover, floor
+from tasks.models import TaskDay, TaskHour
+from tasks.sums.chosen import Selection
+
+
+def by_status(user: User, selection: Selection) -> dict[str, int]:
+    """Return how many of the user's tasks in a selection are in each status that any is in. One query."""
+    parts = cover(selection.chosen)
+    dimensions = "".join(f" AND {column} = ANY(%s)" for column, _ in selection.chosen_values)
+    arms: list[str] = []
+    values: list[Any] = []
+    for table, time, stretches, bound, count in (
+        ("tasks_day", "start", parts.days, None, "tasks"),
+        ("tasks_hour", "start", parts.hours, None, "tasks"),
+        ("tasks_asynctask", "id", parts.raw, first_id, "1"),
+    ):
+        for stretch in stretches:
+            ends = [
+                (sign, end) for sign, end in ((">=", stretch.start), ("<", stretch.end)) if end is not None
+            ]
+            times = "".join(f" AND {time} {sign} %s" for sign, _ in ends)
+            arms.append(
+                f"SELECT status, {count} AS tasks FROM {table} WHERE user_id = ANY(%s){times}{dimensions}"  # noqa: S608
+            )
+            values += [list(user.ids), *(end if bound is None else bound(end) for _, end in ends)]
+            values += [list(chosen) for _, chosen in selection.chosen_values]
+    if not arms:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT status, sum(tasks)::bigint FROM ({' UNION ALL '.join(arms)}) AS arms"  # noqa: S608
+            " GROUP BY status",
+            values,
+        )
+        return {status: count for status, count in cursor.fetchall() if count}
+
+
+def ids(user: User, selection: Selection, cursor: Cursor, limit: int) -> list[UUID]:
+    """Return the ids of at most ``limit`` of the user's tasks in a selection, nearest to the cursor first.
+
+    The tasks of hours that hold any are read, and no others: a lateral join on purpose, since conditions
+    joined by OR would have the planner walk the index through what lies between.
+    """
+    stretches = _hours_holding(user, selection, cursor, limit)
+    if not stretches:
+        return []
+    chosen = selection.chosen_values
+    edge = ""
+    if bound := cursor.newer or cursor.older:
+        edge = f" AND id {'>' if cursor.newer else '<'} %(edge)s"
+    order = "id" if cursor.newer else "id DESC"
+    held = "".join(f" AND {column} = ANY(%({column})s)" for column, _ in chosen)
+    with connection.cursor() as database:
+        database.execute(
+            "SELECT found.id FROM unnest(%(firsts)s::uuid[], %(lasts)s::uuid[]) AS hour (first, last)"  # noqa: S608
+            " CROSS JOIN LATERAL (SELECT id FROM tasks_asynctask WHERE user_id = ANY(%(users)s)"
+            f" AND id >= hour.first AND id < hour.last{edge}{held} ORDER BY {order} LIMIT %(limit)s) AS found"
+            f" ORDER BY {order} LIMIT %(limit)s",
+            {
+                "firsts": [first_id(start) for start, _ in stretches],
+                "lasts": [first_id(end) for _, end in stretches],
+                "users": list(user.ids),
+                "edge": bound,
+                "limit": limit,
+                **{column: list(values) for column, values in chosen},
+            },
+        )
+        return [identifier for (identifier,) in database.fetchall()]
+
+
+def _hours_holding(
+    user: User, selection: Selection, cursor: Cursor, limit: int
+) -> list[tuple[datetime, datetime]]:
+    """Return the hours, nearest to the cursor first, that hold the next ``limit`` tasks of a selection."""
+    rows = TaskHour.objects.filter(selection.dimensions, user_id__in=user.ids)
+    start, end = selection.chosen.start, selection.chosen.end
+    if start is not None:
+        rows = rows.filter(start__gte=floor(start, HOUR))
+    if end is not None:
+        rows = rows.filter(start__lt=end)
+    if cursor.newer:
+        rows = rows.filter(start__gte=floor(moment_of(cursor.newer), HOUR)).order_by("start")
+    else:
+        if cursor.older:
+            rows = rows.filter(start__lte=moment_of(cursor.older))
+        rows = rows.order_by("-start")
+    held = rows.values("start").annotate(held=Sum("tasks")).filter(held__gt=0)
+    hours: list[tuple[datetime, datetime]] = []
+    found = 0
+    for hour, tasks in held.values_list("start", "held")[: limit + 1]:
+        hours.append((max(hour, start) if start else hour, min(hour + HOUR, end) if end else hour + HOUR))
+        # Of the first hour some may lie behind the cursor or outside the range: it counts for none.
+        found += tasks if len(hours) > 1 else 0
+        if found >= limit:
+            break
+    return hours
+
+
+def seen(user: User, *columns: str) -> Iterable[tuple[Any, ...]]:
+    """Return the combinations of values that the user's tasks of all time have in some dimensions."""
+    rows = TaskDay.objects.filter(user_id__in=user.ids).order_by()
+    return list(rows.values_list(*columns).distinct())

@@ -1,0 +1,40 @@
+"""What tasks made, in a few words: how much of each kind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.models import User
+from routescope.text import formatting
+from routescope.text.identifiers import kept
+from tasks.models import AsyncTask
+from tasks.tab import listing
+
+
+def words_of(task: AsyncTask) -> str:
+    """Return what a task made, by kind: "4 images", "1 video, 1 image". `listing` has read the kinds."""
+    kinds: Iterable[object] = getattr(task, "kinds_made", None) or ()
+    return ", ".join(_counted(kind, count) for kind, count in Counter(map(str, kinds)).items())
+
+
+def described(user: User, task_ids: Iterable[str]) -> Mapping[str, str]:
+    """Return what a person's tasks made, or are of what type, by ID (`routescope.contracts.work_done`)."""
+    wanted = {kept(one): one for one in task_ids}
+    mine = AsyncTask.objects.visible_to(user).filter(task_id__in=wanted)
+    rows = mine.annotate(kinds_made=listing.KINDS_MADE).only("task_id", "type")
+    return {wanted[task.task_id]: words_of(task) or str(task.get_type_display()) for task in rows}
+
+
+def _counted(kind: str, count: int) -> str:
+    words = {
+        "image": ngettext("%(n)s image", "%(n)s images", count),
+        "video": ngettext("%(n)s video", "%(n)s videos", count),
+        "audio": ngettext("%(n)s audio file", "%(n)s audio files", count),
+        "text": ngettext("text", "%(n)s texts", count),
+        "json": _("data"),
+    }
+    return words.get(kind, ngettext("%(n)s file", "%(n)s files", count)) % {"n": formatting.exact(count)}
