@@ -42,7 +42,7 @@ def test_a_verdict_by_earlier_rules_says_so(alice_client: Client, failed: UsageR
     UsageRecord.objects.update(cause=Cause.RATE_LIMIT)
     page = details(alice_client, failed)
     assert "Cause: Rate limit" in page
-    assert "Judged by earlier rules. Today's say: Balance." in page
+    assert "Judged by earlier rules. Today's rules say: Balance." in page
 
 
 def test_the_record_that_was_searched_for_shows_its_verdict(

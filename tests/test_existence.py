@@ -30,6 +30,7 @@ from accounts.models import (
     Gateway,
     Group,
     GroupIdentity,
+    GuideAnswer,
     IngestKey,
     LinkedIdentity,
     SavedView,
@@ -80,6 +81,7 @@ def everything(alice: Person, gateway: Gateway) -> None:
     JobRun.objects.get_or_create(name="logs.fold")
     TOTP.activate(alice, generate_totp_secret())
     SavedView.objects.create(user=alice, tab="usage", name="mine", query="model=secret")
+    GuideAnswer.objects.create(user=alice, page="cost", helpful=True)
     if Export in ADMINS:
         Export.objects.create(user=alice, source="usage", format="csv", columns=["request_id"], query="")
 
