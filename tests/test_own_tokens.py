@@ -155,7 +155,7 @@ def test_peaks_of_too_many_records_are_of_the_newest_and_say_so(
     monkeypatch.setattr(token_peaks, "MOST_COUNTED", 5)
     page = client.get("/tokens/").content.decode()
     assert "2 RPM" in row(page, "prod")
-    assert "the range has more records than minutes are counted of at once" in page
+    assert "the range holds more records than can be counted by the minute at once" in page
     assert "11 requests" in page
 
 

@@ -65,7 +65,7 @@ def test_a_part_of_a_page_gets_the_message_alone(alice_client: Client) -> None:
     page = alice_client.get(missing, headers={"hx-request": "true"})
     assert page.status_code == 404
     assert "<html" not in page.content.decode()
-    assert "There is nothing at this address" in page.content.decode()
+    assert "Page not found" in page.content.decode()
 
 
 def test_who_has_to_confirm_who_they_are_keeps_the_sidebar(alice_client: Client) -> None:

@@ -53,7 +53,7 @@ class ApiTokenForm(forms.ModelForm[ApiToken]):
     allowed_models = ModelsField(
         label=_lazy("Models"),
         required=False,
-        help_text=_lazy("One a line. * for any; nothing where it is not known."),
+        help_text=_lazy("One per line. * for any; empty if not known."),
     )
 
     class Meta:

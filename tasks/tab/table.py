@@ -126,12 +126,12 @@ def _cost(task: AsyncTask, shown: Context) -> str:
     cost = formatting.money_call(task.cost)
     if not task.refund:
         return cost
-    title = _("%(amount)s given back") % {"amount": formatting.money_exact(task.refund)}
+    title = _("%(amount)s refunded") % {"amount": formatting.money_exact(task.refund)}
     return format_html(
         '<span title="{}"><s>{}</s><span class="visually-hidden"> {}</span></span>',
         title,
         cost,
-        _("given back"),
+        _("refunded"),
     )
 
 
