@@ -166,7 +166,7 @@ def test_only_so_many_tokens_are_shown(
     monkeypatch.setattr(own_tokens, "MOST_SHOWN", 3)
     page = alice_client.get("/tokens/").content.decode()
     assert page.count("data-token=") == 3
-    assert "The 3 last used of 4 tokens." in page
+    assert "The 3 most recently used of 4 tokens." in page
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_a_tokens_page_says_what_it_may_do_and_who_said_so(alice: User, gateway:
     page = signed_in(alice).get(PAGE, {"token": "prod", **AN_HOUR}).content.decode()
     text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
     for words in (
-        "RPM limit 1 set by an admin", "Models any", "The gateway last told this with a call of 2026-03-10",
+        "RPM limit 1 set by an admin", "Models any", "Last reported by the gateway with a call at 2026-03-10",
         "Ask whoever runs the gateway for a higher limit", "1 minute over a limit", "2 of 1 RPM 200%",
     ):  # fmt: skip
         assert words in text, words
