@@ -50,7 +50,7 @@ PAGES = (
     "/profile/access-tokens/",
     "/profile/read-api/",
     "/learn/",
-    "/learn/gateways/http/",
+    "/learn/consumption/",
 )
 MATTERS = {
     "table.listing:has(> tbody > tr.record)": ("tbody .c-time", "tbody .c-id", "tbody .c-status"),
@@ -67,8 +67,14 @@ _LOOK = """
   const wrong = [];
   const room = document.documentElement.clientWidth;
   const wide = document.documentElement.scrollWidth;
-  if (wide > innerWidth) wrong.push(`the page scrolls sideways: ${wide}`);
   const shown = (box) => box.checkVisibility() && !box.closest(".visually-hidden");
+  if (wide > innerWidth) {
+    const out = [...document.querySelectorAll("body *")].filter(
+      (box) => shown(box) && box.getBoundingClientRect().right > innerWidth + 1,
+    );
+    const by = out.slice(-3).map((box) => box.outerHTML.slice(0, 90));
+    wrong.push(`the page scrolls sideways: ${wide}, by ${by}`);
+  }
   for (const table of document.querySelectorAll("main table")) {
     if (!shown(table)) continue;
     for (let box = table.parentElement; box !== document.body; box = box.parentElement) {
