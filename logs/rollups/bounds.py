@@ -26,7 +26,7 @@ def fill(most: timedelta) -> int:
 
     May be run at any time, and broken off: a day is one transaction.
     """
-    days = list(UnboundedDay.objects.order_by("-start"))
+    days = list(UnboundedDay.objects.order_by("-pk"))
     if days:
         # What waits since before the bounds has none: it is then among the sums.
         pending.fold()

@@ -26,7 +26,6 @@ class Topic:
 TOPICS = {
     "rates": Topic("rpm-and-tpm", _("About RPM and TPM")),
     "limits": Topic("rpm-and-tpm", _("About limits"), "when-a-limit-is-reached"),
-    "consumption": Topic("consumption", _("About consumption")),
     "cost": Topic("cost", _("About cost")),
     "content": Topic("input-and-output", _("About input and output")),
     "causes": Topic("errors", _("About causes"), "causes"),
@@ -43,5 +42,4 @@ def about(topic: str) -> SafeString:
     """Link to the chapter about a topic. Raises KeyError for one that is not known."""
     known = TOPICS[topic]
     url = reverse("guide", args=[known.chapter]) + (f"#{known.anchor}" if known.anchor else "")
-    link = '<a class="about" href="{}" aria-label="{}" title="{}">?</a>'
-    return format_html(link, url, known.name, known.name)
+    return format_html('<a class="about" href="{}" aria-label="{}">?</a>', url, known.name)

@@ -92,7 +92,7 @@ def test_what_opens_is_accessible_too(page: Page, records: None) -> None:
     for menu in ("Model", "More", "Columns", "Last 24 hours", "Save view"):
         page.locator("summary", has_text=menu).click()
         if menu == "Model":
-            page.locator("#menu-model [data-count='61']").wait_for()
+            page.locator("#menu-model [data-count]:not([data-count=''])").first.wait_for()
         assert faults(page) == [], menu
         page.keyboard.press("Escape")
     page.keyboard.press("?")

@@ -239,7 +239,7 @@ PAGES = (
     "/exports/",
     "/exports/new/?source=usage",
     "/learn/",
-    "/learn/gateways/http/",
+    "/learn/consumption/",
     "/profile/",
     "/profile/access-tokens/",
     "/profile/read-api/",

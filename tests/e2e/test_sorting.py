@@ -24,7 +24,7 @@ def durations(page: Page) -> list[str]:
     return page.locator("tr.record > .c-duration").all_inner_texts()
 
 
-def test_the_slowest_calls_come_first_and_the_newest_again(hand: Hand, seat: Seat) -> None:
+def test_the_slowest_calls_come_first_and_the_newest_again(hand: Hand) -> None:
     page = hand.page
     page.goto("/records/usage/")
     newest = durations(page)
@@ -42,7 +42,7 @@ def test_the_slowest_calls_come_first_and_the_newest_again(hand: Hand, seat: Sea
     )
     expect(page.locator(".pager-note")).to_contain_text("1–50 by duration, longest first.")
     expect(page.locator("#live")).to_have_count(0)
-    if not seat.device.touch:
+    if not in_sheet:
         time = page.locator("tr.record .c-time").first
         time.hover()
         expect(time).to_have_attribute("title", re.compile("ago$"))

@@ -72,8 +72,8 @@ _LOOK = """
     const out = [...document.querySelectorAll("body *")].filter(
       (box) => shown(box) && box.getBoundingClientRect().right > innerWidth + 1,
     );
-    const worst = out.slice(-3).map((box) => box.outerHTML.slice(0, 90));
-    wrong.push(`the page scrolls sideways: ${wide}, by ${worst}`);
+    const by = out.slice(-3).map((box) => box.outerHTML.slice(0, 90));
+    wrong.push(`the page scrolls sideways: ${wide}, by ${by}`);
   }
   for (const table of document.querySelectorAll("main table")) {
     if (!shown(table)) continue;
