@@ -41,6 +41,8 @@ UNIQUE_OTHERWISE = {
     ("logs/rollups/minutes.py", "start"): "a moment is asked for, not a row",
     ("logs/filters/vocabulary.py", "name"): "unique",
     ("logs/selection/lookback.py", "start"): "grouped by it: each comes once",
+    ("tasks/sums/counts.py", "start"): "grouped by it: each comes once",
+    ("tasks/tab/filters.py", "name"): "unique",
     ("tasks/following/refunds.py", "finished_at"): "work to be done, which nobody sees as a list",
 }
 """What an `order_by` ends with that does not end with the key, by file, and why no rows are equal in it."""

@@ -115,10 +115,10 @@ def save_and_use_a_view(page: Page) -> None:
     views.open()
     hands.write(page.get_by_label("View name"), "Errors")
     views.press(views.submit.filter(has_text="Rename"))
-    expect(page.get_by_text("The view is called “Errors” now.")).to_be_visible()
+    expect(page.get_by_text("View renamed to “Errors”.")).to_be_visible()
     views.open()
     views.press(views.panel.locator("#delete-view > summary"))
-    expect(page.get_by_text("“Errors” goes from your saved views.")).to_be_visible()
+    expect(page.get_by_text("“Errors” will be removed from your saved views.")).to_be_visible()
     views.press(views.submit.filter(has_text="Delete"))
     expect(page.get_by_text("View “Errors” deleted.")).to_be_visible()
 

@@ -141,7 +141,7 @@ def test_a_saved_view_is_deleted_once_that_is_confirmed(hand: Hand) -> None:
     page = hand.page
     page.goto("/records/usage/?range=30d&status=error")
     opened = menu(hand, "saved-views")
-    question = page.get_by_text("“Failures” goes from your saved views.")
+    question = page.get_by_text("“Failures” will be removed from your saved views.")
     expect(question).to_be_hidden()
     hand.press(opened.panel.locator("#delete-view > summary"))
     expect(question).to_be_visible()
