@@ -132,7 +132,7 @@ def test_the_demos_password_opens_nothing_where_others_come(settings: LazySettin
             client = Client()
             client.post(url, body, follow=True)
             assert "_auth_user_id" not in client.session
-        assert "everybody knows" in Client().post(reverse("account_login"), body).content.decode()
+        assert "This is the demo password, which is public" in Client().post(reverse("account_login"), body).content.decode()
     settings.ONLY_THIS_MACHINE = True
     assert sign_in("admin@example.com", DEMO_PASSWORD)
 

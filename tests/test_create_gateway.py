@@ -38,8 +38,7 @@ def test_a_gateway_and_its_key_are_made_and_the_key_is_printed() -> None:
 def test_the_printed_command_works(settings: LazySettings) -> None:
     settings.BASE_URL = "https://console.example"
     output = run("edge")
-    [line] = [line for line in output.splitlines() if "curl" in line]
-    words = shlex.split(line)
+    words = shlex.split(output[output.index("curl ") :].replace("\\\n", " ").splitlines()[0])
     assert words[:3] == ["curl", "-sS", "https://console.example/api/v1/usage"]
     headers = dict(words[at + 1].split(": ", 1) for at, word in enumerate(words) if word == "-H")
     answer = Client().post(

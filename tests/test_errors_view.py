@@ -119,7 +119,7 @@ def test_the_same_errors_are_gathered(alice_client: Client) -> None:
     ]
     assert found[0][3] == "Used 29003 of 30000. Try again in 3.4s."
     assert found[0][4:] == ["claude, gpt-5", "03-10 12:01", "03-10 12:04"]
-    assert "2 kinds of errors, 5 in all" in text(answer)
+    assert "2 kinds of error, 5 in total" in text(answer)
 
 
 @pytest.mark.usefixtures("failed")
@@ -151,8 +151,8 @@ def test_what_is_gathered_is_bounded_and_said(
     )
     page = get(alice_client, errors="gathered")
     assert len(lines(page)) == 3
-    assert "of the newest 10 errors" in text(page)
-    assert "4 of rarer kinds are not listed" in text(page)
+    assert "the newest 10 errors" in text(page)
+    assert "4 rarer errors are not listed" in text(page)
 
 
 @pytest.mark.usefixtures("failed")

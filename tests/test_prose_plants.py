@@ -32,6 +32,7 @@ ENCODED = PROSE.replace(" ", "%20").replace(",", "%2C")
 _NAMES = {
     "usage_record": {"request_id", "upstream_request_id", "task_id"},
     "tasks_asynctask": {"task_id", "provider_task_id", "request_id", "platform"},
+    **dict.fromkeys(("tasks_sum_pending", "tasks_sum_hour", "tasks_sum_day"), frozenset(("platform",))),
     **dict.fromkeys(
         (
             "accounts_aimodel", "accounts_apitoken", "accounts_group", "accounts_user",

@@ -212,7 +212,7 @@ def test_what_comes_inside_an_answer_is_told_and_not_kept(raw: Raw, alice: User,
     made.refresh_from_db()
     assert made.result == [{"kind": "image", "inside": 300_000}]
     page = signed_in(alice).get(f"/records/tasks/{made.pk}/").content.decode()
-    assert "inside the provider" in page.replace("&#x27;", "'") and "293.0" in page and "QUJD" not in page
+    assert "part of the provider" in page.replace("&#x27;", "'") and "293.0" in page and "QUJD" not in page
 
 
 def test_a_link_that_was_told_beforehand_goes_with_a_failure(raw: Raw, alice: User, edge: Gateway) -> None:

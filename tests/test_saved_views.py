@@ -113,7 +113,7 @@ def test_there_is_an_end_to_how_many_are_kept(
 ) -> None:
     monkeypatch.setattr(saved_views, "MOST", 1)
     response = alice_client.post(SAVE, {"tab": "usage", "name": "Two", "query": "model=a"}, follow=True)
-    assert "There are 1 saved views already" in text(response)
+    assert "You already have 1 saved views." in text(response)
     assert alice.saved_views.get() == failures
     alice_client.post(SAVE, {"tab": "usage", "name": "Failures", "query": "model=a"})
     assert alice.saved_views.get().query == "model=a"
@@ -123,7 +123,7 @@ def test_a_view_is_renamed_where_it_is_shown(alice_client: Client, failures: Sav
     assert f'action="{SAVE}{failures.pk}/rename/"' in menu(text(alice_client.get(f"{PAGE}?{FAILURES}")))
     response = alice_client.post(f"{SAVE}{failures.pk}/rename/", {"name": "Errors"}, follow=True)
     assert response.redirect_chain == [(f"{PAGE}?{FAILURES}", 302)]
-    assert "The view is called “Errors” now." in text(response)
+    assert "View renamed to “Errors”." in text(response)
     response = alice_client.post(f"{SAVE}{failures.pk}/rename/", {"name": ""}, follow=True)
     assert "A view needs a name." in text(response)
     failures.refresh_from_db()
@@ -133,7 +133,7 @@ def test_a_view_is_renamed_where_it_is_shown(alice_client: Client, failures: Sav
 def test_two_views_do_not_share_a_name(alice: User, alice_client: Client, failures: SavedView) -> None:
     other = SavedView.objects.create(user=alice, tab="usage", name="Other", query="model=a")
     response = alice_client.post(f"{SAVE}{other.pk}/rename/", {"name": "Failures"}, follow=True)
-    assert "Another view is called “Failures”." in text(response)
+    assert "Another view is already called “Failures”." in text(response)
     other.refresh_from_db()
     assert other.name == "Other"
 
