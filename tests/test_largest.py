@@ -58,9 +58,9 @@ def some_event(random: Random, owner: str) -> UsageEvent:
         group=random.choice(["", "g0"]),
         type=random.choices(list(RecordType), [90, 4, 4, 2])[0],
         status=random.choices(list(Status), [8, 2])[0],
-        # Many are alike: the newest of them come first.
+        # Many are alike: the newest of them come first. With as many decimals as are kept.
         cost=random.choice(
-            [None, Decimal(0), Decimal("0.5"), Decimal(random.randrange(-999, 999)) / 999_000]
+            [None, Decimal(0), Decimal("0.5"), round(Decimal(random.randrange(-999, 999)) / 999_000, 12)]
         ),
         duration_ms=random.choice([None, 0, 1000, random.randrange(4000)]),
         input_tokens=random.choice([0, 100, random.randrange(5000)]),
