@@ -108,6 +108,10 @@ class ApiTokenAdmin(MergeViews, KeptAdmin[ApiToken]):
 
     autocomplete_label = staticmethod(token_label)
 
+    def get_fieldsets(self, request: HttpRequest, obj: ApiToken | None = None) -> Any:
+        """A token that is yet to be made has no dates."""
+        return self.fieldsets if obj else self.fieldsets[:-1]
+
     def get_readonly_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> Any:
         """A token keeps its owner: its records are that user's, and sums rely on it."""
         return (*self.readonly_fields, "owner") if obj else self.readonly_fields
