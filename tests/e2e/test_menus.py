@@ -111,7 +111,8 @@ def _fits(menu: Menu) -> None:
     if menu.panel.locator("xpath=ancestor::form[@id='filters']").count() and not menu.in_sheet_shown():
         assert box["y"] + box["height"] <= window["height"], menu
     if isinstance(menu.hand, Finger):
-        for pressed in menu.panel.locator(".option, a, button, input:not([type=checkbox], [type=radio]), select").all():
+        kinds = ".option, a, button, input:not([type=checkbox], [type=radio]), select"
+        for pressed in menu.panel.locator(kinds).all():
             size = pressed.bounding_box()
             assert size is None or size["height"] >= FINGER, pressed.evaluate("(box) => box.outerHTML")
 

@@ -64,6 +64,6 @@ def test_it_moves_on_without_taking_the_focus_and_ends_with_what_there_is_more(
 
 def test_a_new_list_leaves_the_notice_of_a_work_that_goes_on(watched: Page) -> None:
     page = watched
-    page.get_by_role("link", name="Task Logs").click()
+    page.get_by_role("link", name="Task Logs", exact=True).click()
     expect(page.locator("#tab-tasks")).to_have_attribute("aria-current", "page")
     expect(page.get_by_role("status").filter(has_text="Counting <sheep>")).to_be_visible()
