@@ -33,8 +33,8 @@ PAGES = {
 LISTS = ("/records/usage/", "/records/tasks/", "/records/usage/?range=7d&compare=token")
 """Each kind of list that follows the menus over it."""
 TABS = LISTS[:2]
-"""What is walked from every seat. The rest, with the same menus, is from `THROUGHOUT` alone."""
 THROUGHOUT = {(Mouse, 1440), (Finger, 390)}
+"""From here every place is walked, from the other seats the first: what stands on the others is the same."""
 
 FINGER = 40
 """The least height of what a finger presses, in CSS pixels."""
@@ -48,7 +48,7 @@ def device(seat: Seat) -> Device:
 def found(hand: Hand, seat: Seat, places: Iterable[str] = PAGES) -> Iterator[tuple[str, Menu]]:
     """Walk over every menu of the places, each shown anew."""
     throughout = (seat.hand, seat.device.width) in THROUGHOUT
-    for place in places if throughout else TABS:
+    for place in list(places)[: None if throughout else 1]:
         least = PAGES[place]
         hand.page.goto(place)
         there = menus(hand)
