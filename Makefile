@@ -23,7 +23,7 @@ help:
 	@echo "make test    run every test                          (ARGS=\"tests/test_x.py -k word\")"
 	@echo "make bench   measure beside a peer's table and queries (ROWS=10000000 for the real scale)"
 	@echo "make test-clients  run real clients against a running console, and write docs/clients.md"
-	@echo "make pictures  take the guide's pictures of a running demo  (ARGS=\"chart receipt\")"
+	@echo "make pictures  take the pictures of guide and README from a running demo  (ARGS=\"chart receipt\")"
 	@echo "make lint    check style, types, templates, migrations and deployment settings"
 	@echo "make format  put Python and templates into shape"
 	@echo "make lock    pin what pyproject.toml asks for                (ARGS=--upgrade for newer)"
@@ -35,7 +35,7 @@ run: $(VENV)/run.stamp
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest --numprocesses auto --maxschedchunk 1 $(ARGS)
 
-# The guide's pictures, of a console that runs beside it: make run, and when its history is in, make pictures.
+# The pictures of guide and README, of a console that runs beside it: make run, and when its history is in, make pictures.
 pictures: $(VENV)/dev.stamp
 	DJANGO_SETTINGS_MODULE=routescope.settings $(BIN)/python -m tests.guide_pictures --url http://127.0.0.1:$(PORT) $(ARGS)
 

@@ -281,7 +281,7 @@ STATIC_ROOT = place.state() / "staticfiles" if env.text("ROUTESCOPE_STATE") else
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "routescope.run.static_storage.SmallStaticFilesStorage"},
 }
 
 # --- Security --------------------------------------------------------------------------------------------

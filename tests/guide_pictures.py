@@ -1,6 +1,6 @@
-"""Take the guide's pictures from a console that runs with demo data: ``make pictures``, beside ``make run``.
+"""Take the pictures of guide and README: ``make pictures``, beside ``make run`` with its demo data.
 
-Each is what the page shows, light and dark, of a part of it, as WebP of 1.5 pixels to one of CSS.
+Each is what the page shows of a part of it, as WebP of 1.5 pixels to one of CSS: the guide's light and dark.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from routescope.embedded import place
 from routescope.web.guides import DENSITY
 from tests.browsers import BROWSER_ARGS, chromium
 
-FOLDER = Path(__file__).parent.parent / "static" / "img" / "guide"
+_ROOT = Path(__file__).parent.parent
+GUIDE = _ROOT / "static" / "img" / "guide"
+DOCS = _ROOT / "docs" / "img"
 QUALITY = 0.6
 Look = Literal["light", "dark"]
 LOOKS: tuple[Look, ...] = ("light", "dark")
@@ -42,7 +44,7 @@ class Picture:
     """``path`` is the page, ``of`` the part that is taken, at most ``height`` px of it.
 
     ``first`` is what is done before; ``width`` is that of the window, ``margin`` what is
-    taken around the part.
+    taken around the part. It is kept in ``folder``, once for each of ``looks``.
     """
 
     path: str
@@ -51,6 +53,20 @@ class Picture:
     width: int = 1040
     first: Callable[[Page], object] = lambda page: None
     margin: int = 0
+    folder: Path = GUIDE
+    looks: tuple[Look, ...] = LOOKS
+
+
+def _window(
+    path: str,
+    first: Callable[[Page], object] = lambda page: None,
+    *,
+    width: int = 1280,
+    height: int = 800,
+    looks: tuple[Look, ...] = ("light",),
+) -> Picture:
+    """A whole window, for the README."""
+    return Picture(path, "body", height, width, first, folder=DOCS, looks=looks)
 
 
 def _open(page: Page) -> None:
@@ -63,9 +79,15 @@ def _open_menu(page: Page) -> None:
     page.locator("#menu-model input[type=checkbox]").first.check()
 
 
+def _open_token(page: Page) -> None:
+    page.locator("main table a").first.click()
+    page.wait_for_url("**/limits/**")
+
+
 _CALL = "/records/usage/?model=claude-haiku-4-5&status=success"
 _REFUSED = "/records/usage/?cause=parameters&range=30d"
 _FAILED = "/records/tasks/?status=failed&range=90d"
+_MADE = "/records/tasks/?type=image&status=succeeded"
 _PANEL = ".record-detail .panel"
 PICTURES = {
     "usage": Picture("/records/usage/", ".main", 540, 1280),
@@ -77,6 +99,12 @@ PICTURES = {
     "receipt": Picture(_CALL, ".panel-receipt", 286, 1280, _open),
     "tasks": Picture("/records/tasks/", ".main", 404),
     "task": Picture(_FAILED, _PANEL, 260, 1000, _open),
+    "window-usage": _window("/records/usage/", looks=LOOKS),
+    "window-call": _window(_REFUSED, _open, looks=("dark",)),
+    "window-errors": _window("/records/usage/?errors=gathered&range=7d"),
+    "window-limits": _window("/tokens/", _open_token),
+    "window-task": _window(_MADE, _open),
+    "window-phone": _window("/records/usage/", width=390, height=844),
 }
 
 
@@ -86,7 +114,6 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help=", ".join(PICTURES))
     parser.add_argument("--url", default="http://127.0.0.1:8000")
     arguments = parser.parse_args()
-    FOLDER.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=[*BROWSER_ARGS, "--no-sandbox"])
         state = _signed_in(browser, arguments.url)
@@ -100,8 +127,11 @@ def main() -> None:
             )
             page = context.new_page()
             for name in arguments.names or PICTURES:
-                path = FOLDER / f"{name}-{look}.webp"
-                path.write_bytes(_taken(page, arguments.url, PICTURES[name]))
+                picture = PICTURES[name]
+                if look not in picture.looks:
+                    continue
+                path = picture.folder / f"{name}-{look}.webp"
+                path.write_bytes(_taken(page, arguments.url, picture))
                 print(f"{path.name}: {path.stat().st_size:,} bytes")  # noqa: T201
         browser.close()
 

@@ -258,8 +258,7 @@ def test_staff_see_records_only_with_the_permission(bob: User) -> None:
 
 @pytest.fixture
 def admin_page(page: Page, admin: User) -> Page:
-    page.goto("/admin/")
-    hands.sign_in(page, str(admin.email), "admin-password")
+    hands.enter(page, "/admin/", str(admin.email))
     expect(page.get_by_role("heading", name="Administration", exact=True)).to_be_visible()
     return page
 

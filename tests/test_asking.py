@@ -200,8 +200,7 @@ def test_no_form_with_a_box_for_words_writes_into_the_address(admin: User, url: 
 def test_no_request_of_a_browser_names_a_pasted_key(page: Page, admin: User, gateway: Gateway) -> None:
     addresses: list[str] = []
     page.on("request", lambda request: addresses.append(request.url + str(request.headers)))
-    page.goto("/records/usage/")
-    hands.sign_in(page, "admin@example.com", "admin-password")
+    hands.enter(page, "/records/usage/", "admin@example.com")
     expect(page.get_by_role("heading", name="Operation Records")).to_be_visible()
     for path, box in (
         *((path, "#search-id") for path, _ in TABS),

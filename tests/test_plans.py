@@ -112,12 +112,12 @@ def partitions_in(plan: list[Node]) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("chosen", [ALL, MARCH])
 @pytest.mark.parametrize("cursor", ["top", "older", "newer"])
-def test_a_users_page_reads_the_users_own_index_only(crowd: User, chosen: TimeRange, cursor: str) -> None:
+def test_a_users_page_reads_the_users_own_index_only(crowd: User, cursor: str) -> None:
     middle = UsageRecord.objects.visible_to(crowd).within(MARCH).order_by("id")[30].id
     at = {"top": Cursor(), "older": Cursor(older=middle), "newer": Cursor(newer=middle)}[cursor]
-    assert_no_scan_of_a_partition(plans_of(lambda: own_records.page(crowd, Selection(chosen), at, 20)))
+    for chosen in (Selection(ALL), Selection(MARCH)):
+        assert_no_scan_of_a_partition(plans_of(partial(own_records.page, crowd, chosen, at, 20)))
 
 
 def test_a_range_reads_its_own_partitions_only(crowd: User) -> None:
@@ -137,16 +137,14 @@ def test_the_header_reads_rollups_and_less_than_an_hour_at_each_edge(crowd: User
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai", "Asia/Kolkata"])
-@pytest.mark.parametrize("by", By)
-def test_a_breakdown_reads_rollups_and_the_hours_that_midnight_divides(
-    crowd: User, by: By, zone: str
-) -> None:
-    with timezone.override(ZoneInfo(zone)):
-        plans = plans_of(lambda: breakdown(crowd, Selection(MARCH), by))
-    assert_no_scan_of_a_partition(plans)
-    raw = [plan for plan in plans if partitions_in(plan)]
-    assert len(raw) == 1, "less than an hour at each edge, and where a midnight divides an hour"
-    assert len(plans) <= 2
+def test_a_breakdown_reads_rollups_and_the_hours_that_midnight_divides(crowd: User, zone: str) -> None:
+    for by in By:
+        with timezone.override(ZoneInfo(zone)):
+            plans = plans_of(partial(breakdown, crowd, Selection(MARCH), by))
+        assert_no_scan_of_a_partition(plans)
+        raw = [plan for plan in plans if partitions_in(plan)]
+        assert len(raw) == 1, "less than an hour at each edge, and where a midnight divides an hour"
+        assert len(plans) <= 2
 
 
 def test_a_rare_model_is_read_from_the_hours_that_hold_it(crowd: User) -> None:

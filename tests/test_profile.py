@@ -352,8 +352,7 @@ def test_only_a_closed_account_with_an_address_can_be_invited(alice: User, dinah
 
 def test_the_browsers_time_zone_is_offered_and_taken(page: Page, alice: User) -> None:
     User.objects.filter(pk=alice.pk).update(time_zone="Asia/Shanghai")
-    enter(page)
-    page.goto("/profile/")
+    hands.enter(page, "/profile/")
     offer = page.get_by_text("Your browser is in UTC.")
     expect(offer).to_be_visible()
     page.get_by_role("button", name="Use it").click()
@@ -364,8 +363,7 @@ def test_the_browsers_time_zone_is_offered_and_taken(page: Page, alice: User) ->
 
 
 def test_a_theme_changes_at_once_and_the_next_page_comes_in_it(page: Page, alice: User) -> None:
-    enter(page)
-    page.goto("/profile/")
+    hands.enter(page, "/profile/")
     with page.expect_response("**/profile/theme/"):
         page.locator(".sidebar").get_by_role("button", name="Dark").click()
     html = page.locator("html")
@@ -377,12 +375,6 @@ def test_a_theme_changes_at_once_and_the_next_page_comes_in_it(page: Page, alice
     expect(html).to_have_attribute("data-theme", "dark")
     alice.refresh_from_db()
     assert alice.theme == "dark"
-
-
-def enter(page: Page) -> None:
-    page.goto("/accounts/login/")
-    hands.sign_in(page)
-    page.wait_for_url("**/records/usage/")
 
 
 def test_times_follow_the_persons_zone(alice: User, time_machine: TimeMachineFixture) -> None:

@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import brotli  # type: ignore[import-untyped]
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
@@ -74,14 +73,6 @@ def test_no_template_holds_a_script_a_style_or_a_handler(path: Path) -> None:
         assert 'type="application/json"' in attributes or ("src=" in attributes and not body.strip())
 
 
-def test_own_scripts_and_styles_of_a_page_weigh_less_than_40_kb_on_the_wire(alice_client: Client) -> None:
-    for path in ("/records/usage/", "/records/tasks/", "/learn/consumption/"):
-        page = alice_client.get(path).content.decode()
-        files = set(re.findall(r'"/static/((?:css|js)/[^"]+)"', page))
-        assert len(files) > 20
-        assert sum(len(brotli.compress((ROOT / "static" / one).read_bytes())) for one in files) < 40 * 1024
-
-
 def test_every_style_sheet_and_script_is_linked_by_some_page() -> None:
     pages = [*OWN_TEMPLATES, *ROOT.glob("[a-z]*/**/*.py")]
     sources = "".join(path.read_text() for path in pages)
@@ -133,12 +124,6 @@ def test_the_page_of_a_failed_server_depends_on_nothing() -> None:
 # --- In a browser ---------------------------------------------------------------------------------------
 
 
-def enter(page: Page) -> None:
-    page.goto("/accounts/login/")
-    hands.sign_in(page)
-    page.wait_for_url("**/records/usage/")
-
-
 ANYBODYS = (
     "/accounts/login/",
     "/accounts/password/reset/",
@@ -176,15 +161,14 @@ def test_account_pages_are_accessible(page: Page, alice: User, scheme: Any, widt
     for path in ANYBODYS:
         page.goto(path)
         assert faults(page, "best-practice") == [], path
-    enter(page)
+    hands.enter(page, "/records/usage/")
     for path in OWN:
         page.goto(path)
         assert faults(page, "best-practice") == [], path
 
 
 def test_the_first_tab_skips_to_the_content(page: Page, alice: User) -> None:
-    enter(page)
-    page.goto("/profile/")
+    hands.enter(page, "/profile/")
     page.keyboard.press("Tab")
     skip = page.get_by_role("link", name="Skip to content")
     expect(skip).to_be_focused()
@@ -194,8 +178,7 @@ def test_the_first_tab_skips_to_the_content(page: Page, alice: User) -> None:
 
 def test_the_menu_of_a_narrow_window_opens_closes_and_gives_focus_back(page: Page, alice: User) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
-    enter(page)
-    page.goto("/profile/")
+    hands.enter(page, "/profile/")
     menu = page.locator(".topbar summary")
     menu.click()
     entry = page.locator(".topbar").get_by_role("link", name="Operation Records")
@@ -223,7 +206,7 @@ def calls(alice: User, gateway: Gateway) -> None:
 
 def test_an_id_is_copied_whole_and_the_page_says_so(page: Page, calls: None) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    enter(page)
+    hands.enter(page, "/records/usage/")
     button = page.locator("tr.record .copy").first
     hands.tab_to(button)
     page.keyboard.press("Enter")
@@ -235,7 +218,7 @@ def test_an_id_is_copied_whole_and_the_page_says_so(page: Page, calls: None) -> 
 def test_an_id_is_copied_where_the_clipboard_is_withheld(page: Page, calls: None) -> None:
     page.context.grant_permissions(["clipboard-read"])
     page.add_init_script("Object.defineProperty(window, 'isSecureContext', { value: false })")
-    enter(page)
+    hands.enter(page, "/records/usage/")
     button = page.locator("tr.record .copy").first
     hands.tab_to(button)
     page.keyboard.press("Enter")
@@ -244,7 +227,7 @@ def test_an_id_is_copied_where_the_clipboard_is_withheld(page: Page, calls: None
 
 
 def test_rows_are_walked_opened_and_closed_by_keys(page: Page, calls: None) -> None:
-    enter(page)
+    hands.enter(page, "/records/usage/")
     toggles = page.locator("tr.record .toggle")
     page.keyboard.press("j")
     expect(toggles.nth(0)).to_be_focused()
@@ -268,7 +251,7 @@ def test_rows_are_walked_opened_and_closed_by_keys(page: Page, calls: None) -> N
 
 
 def test_a_row_is_fetched_once_and_then_only_shown(page: Page, calls: None) -> None:
-    enter(page)
+    hands.enter(page, "/records/usage/")
     fetched: list[str] = []
     page.on("request", lambda request: fetched.append(request.url) if "details" in request.url else None)
     cell = page.locator("tr.record .c-model").first
@@ -284,7 +267,7 @@ def test_a_row_is_fetched_once_and_then_only_shown(page: Page, calls: None) -> N
 
 @pytest.mark.expects_browser_errors("status of 500", "Response Status Error Code 500")
 def test_a_failed_swap_says_so_in_place_and_can_be_tried_again(page: Page, calls: None) -> None:
-    enter(page)
+    hands.enter(page, "/records/usage/")
     failures = iter([True])
 
     def fail_once(route: Route) -> None:
@@ -306,7 +289,7 @@ def test_a_failed_swap_says_so_in_place_and_can_be_tried_again(page: Page, calls
 
 @pytest.mark.expects_browser_errors("ERR_", "htmx:(sendError|afterRequest)")
 def test_a_server_out_of_reach_is_said_where_the_answer_would_be(page: Page, calls: None) -> None:
-    enter(page)
+    hands.enter(page, "/records/usage/")
     page.route("**/records/usage/results/**", lambda route: route.abort("connectionrefused"))
     hands.write(page.locator(".search-id input"), "req_whatever")
     page.keyboard.press("Enter")
@@ -315,8 +298,7 @@ def test_a_server_out_of_reach_is_said_where_the_answer_would_be(page: Page, cal
 
 
 def test_a_session_that_ended_leads_to_sign_in_and_back(page: Page, calls: None) -> None:
-    enter(page)
-    page.goto("/records/usage/?range=7d")
+    hands.enter(page, "/records/usage/?range=7d")
     page.context.clear_cookies(name="sessionid")
     page.locator("tr.record .toggle").first.click()
     page.wait_for_url("**/accounts/login/?next=**")
@@ -326,7 +308,7 @@ def test_a_session_that_ended_leads_to_sign_in_and_back(page: Page, calls: None)
 
 
 def test_one_menu_is_open_at_a_time_and_typing_narrows_it(page: Page, calls: None) -> None:
-    enter(page)
+    hands.enter(page, "/records/usage/")
     token = page.locator("details.menu", has=page.locator("summary", has_text="Token"))
     model = page.locator("details.menu", has=page.locator("summary", has_text="Model"))
     token.locator("summary").click()
@@ -350,7 +332,7 @@ def test_one_menu_is_open_at_a_time_and_typing_narrows_it(page: Page, calls: Non
 def test_records_and_their_details_are_accessible(page: Page, calls: None, scheme: Any, width: int) -> None:
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})
-    enter(page)
+    hands.enter(page, "/records/usage/")
     page.locator("tr.record .toggle").first.click()
     expect(page.locator("tr.record-detail .detail")).to_be_visible()
     assert faults(page) == []
@@ -358,7 +340,7 @@ def test_records_and_their_details_are_accessible(page: Page, calls: None, schem
 
 def test_filters_open_as_a_sheet_on_a_phone(page: Page, calls: None) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
-    enter(page)
+    hands.enter(page, "/records/usage/")
     sheet = page.locator("#filters-sheet")
     expect(sheet).to_be_hidden()
     page.get_by_role("button", name="Filters").click()

@@ -8,7 +8,7 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
-from tests.test_profile import enter
+from tests.e2e import hands
 
 
 def test_a_time_zone_is_asked_for_once_and_taken_or_kept(alice_client: Client, alice: User) -> None:
@@ -36,7 +36,7 @@ def test_who_chose_a_zone_in_the_profile_is_not_asked(alice_client: Client, alic
 @pytest.mark.django_db(transaction=True)
 def test_a_zone_that_is_kept_is_not_asked_for_again(page: Page, alice: User) -> None:
     User.objects.filter(pk=alice.pk).update(time_zone="Asia/Shanghai")
-    enter(page)
+    hands.enter(page, "/records/usage/")
     ask = page.get_by_text("Times are in Asia/Shanghai, your browser is in UTC.")
     expect(ask).to_be_visible()
     page.get_by_role("button", name="Keep Asia/Shanghai").click()

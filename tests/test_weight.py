@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import gzip
+import re
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
 from django.test.utils import override_settings
 
 from accounts.models import Gateway, User
+from logs.models import UsageRecord
 from routescope.run.static_files import StaticFiles
 from tests.cast import NOON, event, signed_in, store
+from tests.task_cast import a_task
 
-MANIFEST = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}}
+OTHERS = ["admin", "account", "mfa"]
+"""Folders of packages whose files no page of ours is drawn with."""
+SOURCE = Path(settings.BASE_DIR) / "static"
+
+MANIFEST = {"staticfiles": {"BACKEND": "routescope.run.static_storage.SmallStaticFilesStorage"}}
+
+
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of the static files as they are served, while the settings know it."""
+    root = tmp_path_factory.mktemp("static")
+    with override_settings(STATIC_ROOT=root, STORAGES=MANIFEST):
+        call_command("collectstatic", interactive=False, verbosity=0, ignore_patterns=OTHERS)
+        yield root
 
 
 @pytest.fixture
@@ -53,20 +71,52 @@ def test_a_swap_of_fifty_rows_weighs_under_60_kilobytes_and_is_packed(month: Cli
 
 
 def test_static_files_are_named_by_their_content_packed_and_kept_for_ever(
-    tmp_path: Path,
+    collected: Path,
 ) -> None:
-    with override_settings(STATIC_ROOT=tmp_path, STORAGES=MANIFEST):
-        call_command("collectstatic", interactive=False, verbosity=0)
-        served = StaticFiles()
-        [hashed] = list((tmp_path / "css").glob("listing.*.css"))
-        answer = served.answer("GET", f"/static/css/{hashed.name}", [(b"accept-encoding", b"gzip, br")])
-        headers = dict(answer.headers)
-        assert headers[b"cache-control"] == b"max-age=315360000, public, immutable"
-        assert headers[b"content-encoding"] == b"br"
-        assert headers[b"x-content-type-options"] == b"nosniff"
-        assert answer.content == hashed.with_name(f"{hashed.name}.br").read_bytes()
-        asked = [(b"if-none-match", headers[b"etag"])]
-        assert served.answer("GET", f"/static/css/{hashed.name}", asked).status == 304
-        assert served.answer("POST", f"/static/css/{hashed.name}", []).status == 405
-        for outside in ("/static/../manage.py", "/static/css/", "/static/css/none.css"):
-            assert served.answer("GET", outside, []).status == 404
+    served = StaticFiles()
+    [hashed] = list((collected / "css").glob("listing.*.css"))
+    answer = served.answer("GET", f"/static/css/{hashed.name}", [(b"accept-encoding", b"gzip, br")])
+    headers = dict(answer.headers)
+    assert headers[b"cache-control"] == b"max-age=315360000, public, immutable"
+    assert headers[b"content-encoding"] == b"br"
+    assert headers[b"x-content-type-options"] == b"nosniff"
+    assert answer.content == hashed.with_name(f"{hashed.name}.br").read_bytes()
+    asked = [(b"if-none-match", headers[b"etag"])]
+    assert served.answer("GET", f"/static/css/{hashed.name}", asked).status == 304
+    assert served.answer("POST", f"/static/css/{hashed.name}", []).status == 405
+    for outside in ("/static/../manage.py", "/static/css/", "/static/css/none.css"):
+        assert served.answer("GET", outside, []).status == 404
+
+
+def test_own_scripts_and_styles_of_any_page_weigh_less_than_40_kilobytes_on_the_wire(
+    collected: Path, month: Client
+) -> None:
+    record = UsageRecord.objects.latest("created_at")
+    task = a_task(User.objects.get(), Gateway.objects.get())
+    pages = (
+        "/records/usage/",
+        f"/records/usage/{record.pk}/",
+        "/records/tasks/",
+        f"/records/tasks/{task.pk}/",
+        "/tokens/",
+        "/exports/",
+        "/exports/new/?tab=usage",
+        "/profile/",
+        "/learn/",
+        "/learn/consumption/",
+    )
+    for path in pages:
+        answer = month.get(path)
+        assert answer.status_code == 200, path
+        files = set(re.findall(r'"/static/((?:css|js)/[^"]+)"', answer.content.decode()))
+        assert len(files) > 15, path
+        weight = sum((collected / f"{one}.br").stat().st_size for one in files)
+        assert weight < 40_000, path
+
+
+def test_what_people_read_in_styles_and_scripts_is_not_sent(collected: Path) -> None:
+    sources = [one for one in SOURCE.rglob("*") if one.suffix in (".css", ".js")]
+    own = [collected / one.relative_to(SOURCE) for one in sources]
+    assert len(own) > 40
+    for one in own:
+        assert not re.search(r"/\*(?!!)|^\s*//", one.read_text(), re.MULTILINE), one.name

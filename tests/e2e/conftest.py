@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Page
@@ -19,6 +18,7 @@ from logs.models.events import Failure
 from tests import task_cast
 from tests.cast import event, store
 from tests.conftest import Device
+from tests.e2e import hands
 from tests.e2e.hands import Finger, Hand, Keyboard, Mouse
 
 
@@ -101,8 +101,5 @@ def varied(gateway: Gateway, alice: User) -> None:
 @pytest.fixture
 def hand(page: Page, live_server: LiveServer, varied: None, alice_client: Client, seat: Seat) -> Hand:
     """One of the hands at Alice's page. A module that asks for it makes `device` the seat's."""
-    session = alice_client.cookies[settings.SESSION_COOKIE_NAME].value
-    page.context.add_cookies(
-        [{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}]
-    )
+    hands.be_known(page)
     return seat.hand(page)

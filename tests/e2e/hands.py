@@ -12,9 +12,15 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from playwright.sync_api import CDPSession, Locator, Page, expect
 
+from accounts.models import User
+from tests.cast import signed_in
+
 Point = tuple[float, float]
+LIVE_SERVER = "localhost"
+"""The host of pytest-django's live server."""
 
 _WORDS = """
 (box) => {
@@ -199,6 +205,20 @@ def pick(select: Locator, label: str) -> None:
     tab_to(select)
     select.page.keyboard.type(label)
     expect(select.locator("option:checked")).to_have_text(label)
+
+
+def enter(page: Page, path: str, email: str = "alice@example.com") -> None:
+    """Open a page as somebody who has signed in before."""
+    be_known(page, email)
+    page.goto(path)
+
+
+def be_known(page: Page, email: str = "alice@example.com") -> None:
+    """Let the browser hold a session of somebody."""
+    session = signed_in(User.objects.get(email=email)).cookies[settings.SESSION_COOKIE_NAME]
+    page.context.add_cookies(
+        [{"name": session.key, "value": session.value, "domain": LIVE_SERVER, "path": "/", "httpOnly": True}]
+    )
 
 
 def sign_in(page: Page, email: str = "alice@example.com", password: str = "alice-password") -> None:

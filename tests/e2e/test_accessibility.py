@@ -1,4 +1,7 @@
-"""Every view of the records under axe: WCAG 2.1 AA, light and dark, wide and on a phone."""
+"""Every view of the records under axe: WCAG 2.1 AA, wide in the light and on a phone in the dark.
+
+Contrast of everything in both is computed from the style sheets: ``test_contrast``.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from accounts.models import ApiToken, Gateway, User
 from logs.models import RecordType, Status, UsageRecord
 from logs.models.events import Failure
 from tests.cast import event, store
-from tests.test_shell import enter, faults
+from tests.e2e import hands
+from tests.test_shell import faults
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -68,14 +72,13 @@ VIEWS = (
 )
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 390)])
 def test_the_records_are_accessible(
     page: Page, records: None, scheme: Literal["light", "dark"], width: int
 ) -> None:
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 900})
-    enter(page)
+    hands.enter(page, "/records/usage/")
     record = UsageRecord.objects.get(request_id="req_failed")
     for path in (*VIEWS, f"/records/usage/{record.id}/"):
         page.goto(path)
@@ -84,7 +87,7 @@ def test_the_records_are_accessible(
 
 
 def test_what_opens_is_accessible_too(page: Page, records: None) -> None:
-    enter(page)
+    hands.enter(page, "/records/usage/")
     page.locator("tr.record .toggle").nth(1).click()
     page.locator("tr.record-detail").wait_for()
     page.get_by_text("View as table").click()

@@ -22,8 +22,7 @@ def alice_page(page: Page, gateway: Gateway, alice: User) -> Page:
     store(
         gateway, *(event(created_at=NOON + timedelta(seconds=n * 20), model=f"m{n % 3}") for n in range(180))
     )
-    page.goto(HOUR)
-    hands.sign_in(page)
+    hands.enter(page, HOUR)
     expect(page.locator("[data-stat=requests]")).to_have_attribute("data-value", "180")
     return page
 

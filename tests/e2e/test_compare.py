@@ -43,8 +43,7 @@ def records(gateway: Gateway, alice: User) -> None:
 
 @pytest.fixture
 def alice_page(page: Page, records: None) -> Page:
-    page.goto("/records/usage/")
-    hands.sign_in(page)
+    hands.enter(page, "/records/usage/")
     expect(page.get_by_role("heading", name="Operation Records")).to_be_visible()
     return page
 

@@ -16,9 +16,9 @@ from logs.models import Status, UsageRecord
 from logs.models.events import Failure
 from tests.cast import event, store
 from tests.conftest import Device
+from tests.e2e import hands
 from tests.e2e.conftest import Seat
 from tests.e2e.hands import Hand, tab_to
-from tests.test_shell import enter
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 SIZES = [(1440, 900), (1280, 720), (1024, 768), (768, 1024), (390, 844), (320, 700)]
@@ -44,7 +44,7 @@ def calls(alice: User, gateway: Gateway) -> None:
 
 @pytest.mark.slow
 def test_every_size_holds_the_guide_and_axe_finds_nothing(page: Page, calls: None) -> None:
-    enter(page)
+    hands.enter(page, "/records/usage/")
     for width, height in SIZES:
         page.set_viewport_size({"width": width, "height": height})
         for path in ("/learn/", *(f"/learn/{chapter}/" for chapter in CHAPTERS)):
@@ -64,7 +64,7 @@ def test_every_size_holds_the_guide_and_axe_finds_nothing(page: Page, calls: Non
 
 @pytest.mark.expects_browser_errors("status of 404")
 def test_the_question_marks_lead_to_their_chapters(page: Page, calls: None) -> None:
-    enter(page)
+    hands.enter(page, "/records/usage/")
     page.set_viewport_size({"width": 1440, "height": 900})
     for path, name, title in (
         ("/records/usage/", "About RPM and TPM", "RPM and TPM"),
@@ -113,7 +113,7 @@ class TestWithHands:
 
 
 def test_a_printed_record_is_a_receipt(page: Page, calls: None) -> None:
-    enter(page)
+    hands.enter(page, "/records/usage/")
     record = UsageRecord.objects.get(request_id="req_fine")
     page.goto(f"/records/usage/{record.id}/")
     tab_to(page.get_by_role("link", name="About cost"))

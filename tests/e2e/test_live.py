@@ -20,8 +20,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 def alice_page(page: Page, gateway: Gateway, alice: User) -> Page:
     now = timezone.now() - timedelta(minutes=5)
     store(gateway, *(event(created_at=now - timedelta(seconds=n)) for n in range(20)))
-    page.goto("/records/usage/")
-    hands.sign_in(page)
+    hands.enter(page, "/records/usage/")
     expect(page.locator("tr.record")).to_have_count(20)
     return page
 

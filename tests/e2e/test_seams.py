@@ -20,7 +20,7 @@ from tests.e2e import hands
 from tests.e2e.conftest import SEATS, Seat
 from tests.e2e.hands import Hand, Keyboard, Mouse
 from tests.e2e.menus import menu, menus
-from tests.test_shell import enter, faults
+from tests.test_shell import faults
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -50,8 +50,7 @@ def first_id(page: Page) -> Locator:
 def test_live_never_moves_what_is_read(page: Page, gateway: Gateway, alice: User) -> None:
     now = timezone.now() - timedelta(minutes=5)
     store(gateway, *(event(created_at=now - timedelta(seconds=n)) for n in range(40)))
-    enter(page)
-    page.goto("/records/usage/?live=on")
+    hands.enter(page, "/records/usage/?live=on")
     news = page.locator("#news-show")
     waiting: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
         "scrolled": (lambda: page.mouse.wheel(0, 300), lambda: page.mouse.wheel(0, -1000)),
@@ -156,8 +155,7 @@ def test_markdown_is_formatted_or_as_it_was_written(page: Page, gateway: Gateway
     ContentPolicy.objects.create(gateway=gateway, level=Level.FULL)
     said = '{"messages": [{"role": "user", "content": "## Why\\n**Because** of `this`"}]}'
     store(gateway, event(request_id="req_md", created_at=just_now(), input=said.encode()))
-    enter(page)
-    page.goto(f"/records/usage/{UsageRecord.objects.get().pk}/")
+    hands.enter(page, f"/records/usage/{UsageRecord.objects.get().pk}/")
     expect(page.locator(".turn-formatted strong")).to_have_text("Because")
     expect(page.locator(".turn-written")).to_be_hidden()
     hands.Mouse(page).press(page.get_by_text("As written"))
@@ -186,7 +184,7 @@ def test_a_keyboard_skips_to_the_records(hand: Hand) -> None:
 
 
 def test_the_first_steps_tick_themselves_off(page: Page, alice: User) -> None:
-    enter(page)
+    hands.enter(page, "/records/usage/")
     looks: list[tuple[Literal["light", "dark"], int]] = [("light", 1440), ("dark", 390), ("light", 320)]
     for scheme, width in looks:
         page.emulate_media(color_scheme=scheme)

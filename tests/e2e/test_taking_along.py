@@ -13,7 +13,8 @@ from accounts.access import personal_tokens
 from accounts.exports import exporting
 from accounts.models import Export, Gateway, User
 from tests.cast import event, just_now, store
-from tests.test_shell import enter, faults
+from tests.e2e import hands
+from tests.test_shell import faults
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,7 +41,7 @@ def test_the_pages_are_accessible(
 ) -> None:
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 900})
-    enter(page)
+    hands.enter(page, "/records/usage/")
     for path in (
         "/exports/",
         "/exports/new/?source=usage",
@@ -54,8 +55,7 @@ def test_the_pages_are_accessible(
 
 
 def test_export_follows_the_filters_without_a_reload(page: Page, records: None) -> None:
-    enter(page)
-    page.goto("/records/usage/?model=claude")
+    hands.enter(page, "/records/usage/?model=claude")
     link = page.get_by_role("link", name="Export", exact=True)
     expect(link).to_have_attribute("href", "/exports/new/?source=usage&model=claude")
     page.locator("#reset").click()

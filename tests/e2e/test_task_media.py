@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Page, expect
@@ -19,6 +18,7 @@ from routescope.demo.provider import DevelopmentProvider
 from tasks.models import AsyncTask
 from tests import task_cast
 from tests.conftest import Device
+from tests.e2e import hands
 from tests.e2e.conftest import SEATS, Seat
 from tests.e2e.hands import Finger, Hand, middle
 from tests.test_shell import faults
@@ -75,10 +75,7 @@ def made(alice: User, gateway: Gateway, provider: DevelopmentProvider) -> dict[s
 
 @pytest.fixture
 def hand(page: Page, live_server: LiveServer, alice_client: Client, seat: Seat) -> Hand:
-    session = alice_client.cookies[settings.SESSION_COOKIE_NAME].value
-    page.context.add_cookies(
-        [{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}]
-    )
+    hands.be_known(page)
     return seat.hand(page)
 
 

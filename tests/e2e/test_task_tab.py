@@ -42,8 +42,7 @@ def test_a_running_row_ends_before_ones_eyes_and_then_rests(
     task = task_cast.a_task(
         alice, gateway, platform="replicate", provider_task_id=name, type="image", status="running"
     )
-    page.goto("/records/tasks/")
-    hands.sign_in(page)
+    hands.enter(page, "/records/tasks/")
     status = page.locator(f"#status-{task.pk}")
     expect(status).to_have_text("Running")
     page.locator("tr.record .toggle").click()

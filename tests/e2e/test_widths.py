@@ -24,8 +24,9 @@ from logs.models import RecordType, UsageRecord
 from tasks.models import AsyncTask
 from tests import task_cast
 from tests.cast import event, store
+from tests.e2e import hands
 from tests.e2e.conftest import LIMITED
-from tests.test_shell import ANYBODYS, OWN, enter
+from tests.test_shell import ANYBODYS, OWN
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -172,7 +173,7 @@ def wide(gateway: Gateway, alice: User, settings: Any, tmp_path: Path) -> None:
 @pytest.mark.expects_browser_errors("status of 404")
 def test_every_page_fits_every_width(page: Page, wide: None) -> None:
     wrong = [found for path in ANYBODYS for found in looked_at(page, path)]
-    enter(page)
+    hands.enter(page, "/records/usage/")
     records = UsageRecord.objects.filter(type=RecordType.REQUEST).order_by("-id")
     failed, fine = records.filter(error_type__isnull=False)[0], records.filter(error_type=None)[0]
     own = [f"{RECORDS}{record.pk}/" for record in (failed, fine)]

@@ -26,8 +26,7 @@ def watched(page: Page, gateway: Gateway, alice: User, monkeypatch: pytest.Monke
     monkeypatch.setattr(notices, "SPEAKS_FOR", 600)
     store(gateway, event(created_at=timezone.now() - timedelta(minutes=5)))
     notices.show(WORK, 45)
-    page.goto("/records/usage/")
-    hands.sign_in(page)
+    hands.enter(page, "/records/usage/")
     expect(page.locator("tr.record")).to_have_count(1)
     yield page
     # The cache outlives what a test stores.
