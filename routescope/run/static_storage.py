@@ -1,23 +1,24 @@
-"""How static files are stored when they are collected: without comments, named by content, compressed."""
+"""How static files are stored when collected: styles without comments, named by content, compressed."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import tinycss2
 from django.core.files.base import ContentFile
-from rcssmin import cssmin
-from rjsmin import jsmin
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
-# Our own alone: what packages bring was made small by whoever made it, or is the admin's.
-_SMALLER = {"css/": cssmin, "js/": jsmin}
+_OWN_STYLES = "css/"
 
 
 class SmallStaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
-    """WhiteNoise's storage. The console's own style sheets and scripts lose what only people read."""
+    """WhiteNoise's storage. The console's own style sheets lose their comments: a fifth of them."""
 
     def _save(self, name: str, content: Any) -> str:
-        for beginning, smaller in _SMALLER.items():
-            if name.startswith(beginning):
-                content = ContentFile(smaller(b"".join(content.chunks())), name)
+        if name.startswith(_OWN_STYLES):
+            content = ContentFile(_without_comments(b"".join(content.chunks()).decode()).encode(), name)
         return str(super()._save(name, content))
+
+
+def _without_comments(styles: str) -> str:
+    return str(tinycss2.serialize(tinycss2.parse_component_value_list(styles, skip_comments=True)))
