@@ -23,6 +23,7 @@ class Selection:
     tokens: tuple[int, ...] = ()
     models: tuple[int, ...] = ()
     groups: tuple[int, ...] = ()
+    causes: tuple[str, ...] = ()
 
     @property
     def chosen_values(self) -> list[tuple[str, tuple[str, ...] | tuple[int, ...]]]:
@@ -34,6 +35,7 @@ class Selection:
             ("token_id", self.tokens),
             ("model_id", self.models),
             ("group_id", self.groups),
+            ("cause", self.causes),
         )
         return [(column, values) for column, values in columns if values]
 

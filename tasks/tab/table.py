@@ -89,12 +89,13 @@ def _named(name: str, called: str, shown: Context) -> str:
 
 def _status(task: AsyncTask, shown: Context) -> str:
     """Return its state; of one that failed with the cause; and the provider's own word on hover."""
-    word = str(task.get_status_display())
     verdict = verdict_on(task) if task.status in (TaskStatus.FAILED, TaskStatus.PARTIALLY_SUCCEEDED) else None
-    if verdict and verdict.cause is not TaskCause.UNKNOWN:
-        word = f"{word} · {verdict.cause.label}"
     title = _("The provider says: %(word)s") % {"word": task.provider_status} if task.provider_status else ""
-    return shown.way("status", task.status, word, f"status status-{task.mark}", title)
+    word = str(task.get_status_display())
+    status = shown.way("status", task.status, word, f"status status-{task.mark}", title)
+    if verdict is None or verdict.cause is TaskCause.UNKNOWN:
+        return status
+    return format_html("{} · {}", status, shown.way("cause", verdict.cause.value, str(verdict.cause.label)))
 
 
 def _outcome(task: AsyncTask, shown: Context) -> str:
