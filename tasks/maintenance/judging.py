@@ -53,7 +53,7 @@ def rejudge() -> int:
     changed = 0
     for day in ended.distinct():
         tasks = AsyncTask.objects.within(TimeRange(day, day + DAY)).filter(HAS_CAUSE).order_by("id")
-        last = _FIRST
+        last: UUID | None = _FIRST
         while last is not None:
             with room.for_records(), transaction.atomic():
                 some = list(tasks.filter(id__gt=last).select_for_update(no_key=True)[:AT_ONCE])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, JsonResponse
@@ -16,19 +15,11 @@ from routescope.web import menu_counts
 from routescope.web.unavailable import answers_json
 from tasks.providers.catalogue import catalogue
 from tasks.sums import counts
-from tasks.sums.chosen import Selection
 from tasks.tab.filters import TaskFilter
 
-_CHOSEN: Mapping[str, tuple[str, str]] = {
-    "type": ("type", "types"),
-    "status": ("status", "statuses"),
-    "cause": ("cause", "causes"),
-    "platform": ("platform", "platforms"),
-    "model": ("model_id", "models"),
-    "token": ("token_id", "tokens"),
-    "group": ("group_id", "groups"),
-}
-"""A filter's column of the sums, and what of a `Selection` it chooses."""
+_IN_WORDS = ("type", "status", "cause", "platform")
+_BY_ID = ("model", "token", "group")
+"""Filters by names, whose ids are in the sums."""
 
 
 @answers_json
@@ -37,7 +28,7 @@ _CHOSEN: Mapping[str, tuple[str, str]] = {
 def answer(request: AuthenticatedRequest) -> JsonResponse:
     """Answer a menu (``of`` names its filter) as it opens. Where an ID is searched for, nothing is known."""
     of = request.GET.get("of", "")
-    if of not in _CHOSEN:
+    if of not in (*_IN_WORDS, *_BY_ID):
         raise Http404
     with snapshot():
         filters = TaskFilter(request.GET, user=request.user, catalogue=catalogue())
@@ -46,13 +37,11 @@ def answer(request: AuthenticatedRequest) -> JsonResponse:
 
 def counted(filters: TaskFilter, of: str) -> Mapping[str, int]:
     """Return the tasks by value of one filter, under all others; values without tasks are left out."""
-    column, chosen = _CHOSEN[of]
-    selection: Selection = replace(filters.selection, **{chosen: ()})
-    found = counts.by(filters.user, selection, column)
-    names = {"model": "models", "token": "tokens", "group": "groups"}
-    if of not in names:
+    column = f"{of}_id" if of in _BY_ID else of
+    found = counts.by(filters.user, filters.selection.without(column), column)
+    if of in _IN_WORDS:
         return {value: count for value, count in found.items() if value}
-    called = getattr(filters, names[of]).of
+    called = {"model": filters.models, "token": filters.tokens, "group": filters.groups}[of].of
     # Several ids may go by one name, which the menu shows once.
     by_name: Counter[str] = Counter()
     for identifier, count in found.items():

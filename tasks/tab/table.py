@@ -41,6 +41,8 @@ class Context:
         """Return a value as a link that narrows the list to it; as text where it is narrowed already."""
         said = format_html(' title="{}"', title) if title else ""
         if value in self.address.all(name):
+            if not looks and not said:
+                return conditional_escape(text)
             return format_html('<span class="{}"{}>{}</span>', looks, said, text)
         key = (name, value)
         if key not in self._ways:
@@ -224,7 +226,7 @@ def cells_of(
     """Yield a row's cells after time and ID."""
     for name, column in columns.items():
         yield TaskCell(
-            f"{name}-{task.pk}" if is_named and column.moves else "",
+            f"{name}-{task.pk.hex}" if is_named and column.moves else "",
             column.kind,
             conditional_escape(column.cell(task, shown)),
         )
