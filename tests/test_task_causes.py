@@ -22,6 +22,7 @@ from routescope.data.keyset import Cursor
 from tasks.following.lifecycle import transition
 from tasks.maintenance import judging
 from tasks.models import HAS_CAUSE, AsyncTask, EventKind, TaskHour, TaskStatus, TaskType
+from tasks.outcomes import causes
 from tasks.outcomes.causes import TaskCause, judged, verdict_on
 from tasks.outcomes.observations import Observation
 from tasks.providers.catalogue import catalogue
@@ -69,7 +70,7 @@ def mixed(alice: User, bob: User, gateway: Gateway) -> list[AsyncTask]:
     return [task for task in made if task.user_id == alice.pk]
 
 
-def cause_of(task: AsyncTask) -> str:
+def plain_cause(task: AsyncTask) -> str:
     """Return what a task's cause is, in plain words."""
     if task.status == S.MODERATED:
         return "content_policy"
@@ -84,7 +85,7 @@ def cause_of(task: AsyncTask) -> str:
 
 
 def value_of(task: AsyncTask, name: str) -> str:
-    value = cause_of(task) if name == "cause" else getattr(task, name)
+    value = plain_cause(task) if name == "cause" else getattr(task, name)
     return value.name if hasattr(value, "name") and name in ("model", "token", "group") else str(value or "")
 
 
@@ -133,7 +134,8 @@ def test_list_and_counts_are_those_of_plain_python_under_any_filter(
             assert menu_counts.counted(asked, of) == under_others, (of, query)
         for task in page.rows:
             verdict = verdict_on(task)
-            assert (verdict.cause if verdict else "") == task.cause == cause_of(task)
+            assert (verdict.cause if verdict else "") == task.cause == plain_cause(task)
+            assert causes.cause_of(task) == (verdict.cause if verdict else None)
 
 
 def test_tasks_of_before_are_judged_in_steps(

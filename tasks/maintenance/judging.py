@@ -18,7 +18,7 @@ from routescope.data.ranges import DAY, TimeRange
 from tasks.models import HAS_CAUSE, UNSUCCESSFUL_STATUSES, AsyncTask, TaskDay, TaskStatus
 from tasks.outcomes import causes
 
-AT_ONCE = 500
+AT_ONCE = 200
 """Tasks of a transaction: nobody waits longer for one of them."""
 _ENDED = (*UNSUCCESSFUL_STATUSES, TaskStatus.PARTIALLY_SUCCEEDED)
 _FIRST = UUID(int=0)

@@ -77,6 +77,14 @@ def verdict_on(task: AsyncTask) -> Verdict | None:
     return Verdict(cause, evidence, _NEXT[cause])
 
 
+def cause_of(task: AsyncTask) -> TaskCause | None:
+    """Return the cause that `verdict_on` names, which costs nothing where the task is judged."""
+    if task.cause:
+        return TaskCause(task.cause)
+    found = _judged(task)
+    return found[0] if found else None
+
+
 def judged(task: AsyncTask) -> str:
     """Return what a task's ``cause`` is by today's rules; nothing where it has none."""
     found = _judged(task)

@@ -23,7 +23,7 @@ from routescope.text.formatting import plain
 from tasks.intake.http import TASK_ID
 from tasks.models import AsyncTask
 from tasks.outcomes import privacy
-from tasks.outcomes.causes import verdict_on
+from tasks.outcomes.causes import cause_of
 from tasks.providers.catalogue import catalogue
 from tasks.tab import listing
 from tasks.tab.filters import TaskFilter
@@ -180,7 +180,7 @@ def _task(row: AsyncTask) -> Task:
 
 
 def _fields(row: AsyncTask) -> dict[str, Any]:
-    verdict = verdict_on(row)
+    cause = cause_of(row)
     return {
         **{name: getattr(row, name) for name in _PLAIN},
         "submitted_at": utc(row.submitted_at),
@@ -191,7 +191,7 @@ def _fields(row: AsyncTask) -> dict[str, Any]:
         "model": row.model.name if row.model else None,
         "cost": _money(row.cost),
         "refund": _money(row.refund),
-        "cause": verdict.cause.value if verdict else None,
+        "cause": cause.value if cause else None,
     }
 
 

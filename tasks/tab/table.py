@@ -19,7 +19,7 @@ from django_stubs_ext import StrPromise
 from routescope.filters.address import Address
 from routescope.text import formatting
 from tasks.models import AsyncTask, TaskStatus
-from tasks.outcomes.causes import TaskCause, verdict_on
+from tasks.outcomes.causes import TaskCause, cause_of
 from tasks.providers.catalogue import Catalogue
 from tasks.tab import listing
 from tasks.tab.made import words_of
@@ -91,13 +91,13 @@ def _named(name: str, called: str, shown: Context) -> str:
 
 def _status(task: AsyncTask, shown: Context) -> str:
     """Return its state; of one that failed with the cause; and the provider's own word on hover."""
-    verdict = verdict_on(task) if task.status in (TaskStatus.FAILED, TaskStatus.PARTIALLY_SUCCEEDED) else None
+    cause = cause_of(task) if task.status in (TaskStatus.FAILED, TaskStatus.PARTIALLY_SUCCEEDED) else None
     title = _("The provider says: %(word)s") % {"word": task.provider_status} if task.provider_status else ""
     word = str(task.get_status_display())
     status = shown.way("status", task.status, word, f"status status-{task.mark}", title)
-    if verdict is None or verdict.cause is TaskCause.UNKNOWN:
+    if cause is None or cause is TaskCause.UNKNOWN:
         return status
-    return format_html("{} · {}", status, shown.way("cause", verdict.cause.value, str(verdict.cause.label)))
+    return format_html("{} · {}", status, shown.way("cause", cause.value, str(cause.label)))
 
 
 def _outcome(task: AsyncTask, shown: Context) -> str:
