@@ -26,7 +26,7 @@ _GROUPED: Mapping[str, Mapping[str, Status | RecordType]] = {"status": STATUS_WO
 @answers_json
 @require_GET
 @login_required
-def counts(request: AuthenticatedRequest) -> JsonResponse:
+def answer(request: AuthenticatedRequest) -> JsonResponse:
     """Answer a menu (``of`` names its filter) as it opens: records by value, as they are written.
 
     Values without records are left out. Where no sums know the other filters, ``known`` is false.

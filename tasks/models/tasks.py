@@ -101,8 +101,8 @@ class AsyncTask(models.Model):
     ``id`` sorts by submission time and is derived from gateway and task ID (`routescope.data.ids`): the same
     task registered twice is the same row. ``request_id`` is the usage record that submitted it. Money is USD.
 
-    The fields from ``status`` on change only in ``lifecycle.transition()``; those of polling are kept by
-    ``claims`` and ``polling``.
+    The fields from ``status`` on change only in ``lifecycle.transition()``, but for ``cause``, which may be
+    judged again (`tasks.maintenance.judging`); those of polling are kept by ``claims`` and ``polling``.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
