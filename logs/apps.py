@@ -16,9 +16,10 @@ class LogsConfig(AppConfig):
         from logs.exports import UsageSource
         from logs.ingest.ledger import UsageLedger
         from logs.maintenance import new_prices  # noqa: F401  (listens for them)
+        from logs.maintenance.rejudging import rejudge
         from logs.models import UsageRecord
         from logs.pricing import overlay
-        from routescope.contracts import content_store, keeping, ledger, navigation, tabs
+        from routescope.contracts import content_store, keeping, ledger, navigation, rejudging, tabs
         from routescope.exports import sources
 
         def find(user: User, identifier: str) -> str:
@@ -30,6 +31,7 @@ class LogsConfig(AppConfig):
         sources.provide(UsageSource())
         ledger.register(UsageLedger())
         content_store.register(UsageContentStore())
+        rejudging.register("records", rejudge)
         keeping.register("usage", 10, kept.kept)
         tabs.register(tabs.RecordsTab("usage", _("Usage Logs"), find))
         navigation.register(navigation.Entry(_("API tokens"), "tokens", "key", 20, ("/tokens/",)))

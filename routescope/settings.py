@@ -162,6 +162,7 @@ CELERY_BEAT_SCHEDULE = {
     "exports.tidy": {"task": "exports.tidy", "schedule": 3600.0, "options": {"expires": 3600.0}},
     "tasks.tidy": {"task": "tasks.tidy", "schedule": 3600.0, "options": {"expires": 3600.0}},
     "tasks.fold": {"task": "tasks.fold", "schedule": 15.0, "options": {"expires": 15.0}},
+    "tasks.judge": {"task": "tasks.judge", "schedule": 900.0, "options": {"expires": 900.0}},
     "logs.fold": {"task": "logs.fold", "schedule": 15.0, "options": {"expires": 15.0}},
     "logs.partitions": {"task": "logs.partitions", "schedule": 300.0, "options": {"expires": 300.0}},
     "logs.spans": {"task": "logs.spans", "schedule": 300.0, "options": {"expires": 300.0}},

@@ -10,9 +10,10 @@ class TasksConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.models import User
-        from routescope.contracts import keeping, tabs, work_done
+        from routescope.contracts import keeping, rejudging, tabs, work_done
         from routescope.exports import sources
         from tasks.exports import TaskSource
+        from tasks.maintenance.judging import rejudge
         from tasks.maintenance.kept import kept
         from tasks.models import AsyncTask
         from tasks.tab.made import described
@@ -24,5 +25,6 @@ class TasksConfig(AppConfig):
 
         work_done.register(described)
         sources.provide(TaskSource())
+        rejudging.register("tasks", rejudge)
         keeping.register("tasks", 20, kept)
         tabs.register(tabs.RecordsTab("tasks", _("Task Logs"), find))

@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from routescope.run.jobs import Queue, job
 from tasks.following import clock, health, leases, polling, refunds
 from tasks.intake import early_webhooks, hints, registration
-from tasks.maintenance import retention
+from tasks.maintenance import judging, retention
 from tasks.models import WebhookDelivery
 from tasks.providers.catalogue import catalogue
 from tasks.sums import pending
@@ -72,6 +72,12 @@ def poll(task_id: str, lease: str) -> None:
 def fold() -> int:
     """Fold what waits into the counts."""
     return pending.fold()
+
+
+@job("tasks.judge", queue=Queue.SLOW, limit=timedelta(hours=1))
+def judge() -> int:
+    """Judge tasks of before causes were kept. Leaves the queue to others in between."""
+    return judging.judge_unjudged(timedelta(minutes=10))
 
 
 @job("tasks.settle_refunds", queue=Queue.QUICK, limit=timedelta(minutes=5))

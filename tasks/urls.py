@@ -6,13 +6,14 @@ from routescope.rest.answers import by_method
 from routescope.web import paths
 from tasks.intake import http, webhooks
 from tasks.read_api import endpoints
-from tasks.tab import views
+from tasks.tab import menu_counts, views
 
 __all__ = ["paths", "urlpatterns"]
 
 urlpatterns = [
     path("records/tasks/", views.tasks, name="tasks"),
     path("records/tasks/results/", views.tasks_results, name="tasks-results"),
+    path("records/tasks/counts/", menu_counts.answer, name="tasks-counts"),
     path("records/tasks/live/", views.live, name="tasks-live"),
     path("records/tasks/display/", views.display, name="tasks-display"),
     path("records/tasks/<uuid:task_id>/", views.task, name="task"),

@@ -170,11 +170,13 @@ def test_a_preset_is_fixed_when_it_is_asked_for(alice: User, gateway: Gateway) -
 
 
 def test_tasks_are_exported_too(alice: User, gateway: Gateway) -> None:
-    a_task(alice, gateway, cost=Decimal("1.25"), status="failed", failure_message="=no")
-    columns = ["submitted_at", "status", "cost", "failure_message", "result"]
-    export = exporting.ask(alice, "tasks", "csv", columns, QueryDict(""), gzipped=False)
+    a_task(alice, gateway, cost=Decimal("1.25"), status="failed", failure_message="=no", cause="unknown")
+    a_task(alice, gateway, status="failed", cause="timeout")
+    columns = ["submitted_at", "status", "cost", "cause", "failure_message", "result"]
+    export = exporting.ask(alice, "tasks", "csv", columns, QueryDict("cause=unknown"), gzipped=False)
     exporting.run(export.pk)
     export.refresh_from_db()
     (row,) = csv.DictReader(io.StringIO(export.path.read_text("utf-8-sig")))
     assert (row["status"], row["cost"], row["failure_message"]) == ("failed", "1.25", "'=no")
+    assert row["cause"] == "unknown"
     assert export.agrees

@@ -35,8 +35,8 @@ USAGE = (
     "q",
 )  # fmt: skip
 TASKS = (
-    "range", "start", "end", "type", "status", "platform", "token", "task_id", "older", "newer", "limit",
-    "q",
+    "range", "start", "end", "type", "status", "cause", "platform", "model", "token", "group", "task_id",
+    "older", "newer", "limit", "of", "q",
 )  # fmt: skip
 ADMIN = (
     "q", "range", "start", "end", "user", "token", "model", "group", "status", "cause", "type", "older",
@@ -59,6 +59,7 @@ PAGES = {
     "usage-limits": USAGE,
     "tasks": TASKS,
     "tasks-results": TASKS,
+    "tasks-counts": TASKS,
     "exports": ("status", "page"),
     "api-usage": USAGE,
     "api-usage-statistics": USAGE,

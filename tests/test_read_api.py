@@ -237,14 +237,22 @@ def test_a_range_of_centuries_is_answered_like_all_time(api: Client, records: No
 
 def test_tasks_are_listed_and_shown(api: Client, alice: User, gateway: Gateway) -> None:
     task = a_task(
-        alice, gateway, status="failed", failure_message="flagged by moderation", cost=Decimal("1.5")
+        alice,
+        gateway,
+        status="failed",
+        failure_message="flagged by moderation",
+        cause="content_policy",
+        cost=Decimal("1.5"),
     )
     a_task(alice, gateway, submitted_at=timezone.now() - timedelta(days=3))
     page = api.get("/api/v1/tasks", {"limit": 1}).json()
     assert [row["task_id"] for row in page["data"]] == [task.task_id]
     assert page["data"][0]["cost"] == "1.5"
     assert len(api.get(page["next"]).json()["data"]) == 1
-    assert [row["id"] for row in api.get("/api/v1/tasks?status=failed").json()["data"]] == [str(task.id)]
+    for query in ("status=failed", "cause=timeout&cause=content_policy"):
+        found = api.get(f"/api/v1/tasks?{query}").json()["data"]
+        assert [(row["id"], row["cause"]) for row in found] == [(str(task.id), "content_policy")]
+    assert api.get("/api/v1/tasks?cause=timeout").json()["data"] == []
     for name in (task.id, task.task_id):
         assert api.get(f"/api/v1/tasks/{name}").json()["cause"] == "content_policy"
 

@@ -188,7 +188,7 @@ def test_failures_are_one_press_away_with_cause_and_message(
         ),
     )
     page = alice_client.get(PAGE).content.decode()
-    assert "Failed · Parameters" in page and "Invalid aspect ratio 7:1." in page
+    assert re.search(r">Failed</a> · <a [^>]*>Parameters</a>", page) and "Invalid aspect ratio 7:1." in page
     # Only the beginning of what may be long.
     assert page.count("It must be between") < 12
     failures = re.search(r'id="view-failures" href="([^"]+)"', page)

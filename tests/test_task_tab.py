@@ -127,7 +127,7 @@ def test_an_open_task_asks_anew_and_a_final_one_does_not(alice_client: Client, t
     page = text(alice_client, PAGE)
     [poller] = re.findall(r'hx-get="(/records/tasks/live/[^"]+)"', page)
     fragment = text(alice_client, poller)
-    assert 'hx-trigger="every 3s"' in fragment and f'id="status-{task.pk}" hx-swap-oob="true"' in fragment
+    assert 'hx-trigger="every 3s"' in fragment and f'id="status-{task.pk.hex}" hx-swap-oob="true"' in fragment
     ended(task, S.SUCCEEDED)
     last = text(alice_client, poller)
     assert "Succeeded" in last and "hx-trigger" not in last and "data-announce" in last

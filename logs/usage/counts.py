@@ -16,7 +16,7 @@ from logs.rollups import own_sums
 from logs.rollups.breakdown import By, breakdown
 from logs.selection.chosen import Selection
 from routescope.data.snapshot import snapshot
-from routescope.text import formatting
+from routescope.web import menu_counts
 from routescope.web.unavailable import answers_json
 
 _BROKEN_DOWN = {"token": By.TOKEN, "model": By.MODEL, "group": By.GROUP, "cause": By.CAUSE}
@@ -26,7 +26,7 @@ _GROUPED: Mapping[str, Mapping[str, Status | RecordType]] = {"status": STATUS_WO
 @answers_json
 @require_GET
 @login_required
-def menu_counts(request: AuthenticatedRequest) -> JsonResponse:
+def answer(request: AuthenticatedRequest) -> JsonResponse:
     """Answer a menu (``of`` names its filter) as it opens: records by value, as they are written.
 
     Values without records are left out. Where no sums know the other filters, ``known`` is false.
@@ -36,9 +36,7 @@ def menu_counts(request: AuthenticatedRequest) -> JsonResponse:
         raise Http404
     with snapshot():
         filters = UsageFilter(request.GET, user=request.user)
-        counts = counted(filters, of)
-    known = {value: formatting.tokens(count) for value, count in (counts or {}).items()}
-    return JsonResponse({"known": counts is not None, "counts": known})
+        return menu_counts.answer(counted(filters, of))
 
 
 def counted(filters: UsageFilter, of: str) -> Mapping[str, int] | None:

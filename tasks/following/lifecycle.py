@@ -27,7 +27,7 @@ from tasks.models import (
     TaskEvent,
     TaskStatus,
 )
-from tasks.outcomes import privacy
+from tasks.outcomes import causes, privacy
 from tasks.outcomes.observations import Observation, without_media
 
 MAX_CODE = 100
@@ -168,7 +168,8 @@ def _apply(task: AsyncTask, seen: Observation, at: datetime, now: datetime) -> N
     task.failure_code = task.failure_code or storable(seen.failure_code)[:MAX_CODE]
     if not task.failure_message and seen.failure_message:
         task.failure_message = storable(seen.failure_message)[:MAX_MESSAGE]
-        task.cause = seen.cause
+        task.cause_uncut = seen.cause_uncut
+    task.cause = causes.judged(task)
 
 
 def _settle(task: AsyncTask, seen: Observation, at: datetime, now: datetime) -> None:

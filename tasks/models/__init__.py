@@ -5,6 +5,7 @@ from tasks.models.providers import HostHealth, Provider, ProviderCredential
 from tasks.models.sums import TaskDay, TaskDayFolded, TaskHour, TaskHourFolded, TaskSumPending
 from tasks.models.tasks import (
     FAILED_STATUSES,
+    HAS_CAUSE,
     MADE_STATUSES,
     MAX_ID_BYTES,
     OPEN_STATUSES,
@@ -20,6 +21,7 @@ from tasks.models.tasks import (
 
 __all__ = [
     "FAILED_STATUSES",
+    "HAS_CAUSE",
     "MADE_STATUSES",
     "MAX_ID_BYTES",
     "OPEN_STATUSES",

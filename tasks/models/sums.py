@@ -9,11 +9,12 @@ class TaskSum(models.Model):
     """How many of a user's tasks, submitted in one period, agree in every dimension: to be added up.
 
     The views hold what is folded in and what waits to be (`tasks.sums.pending`): of several rows with the
-    same dimensions some may be negative. A task without token, model or group is counted under 0.
+    same dimensions some may be negative. A task without token, model or group is counted under 0,
+    one without a cause under nothing.
     """
 
     pk = models.CompositePrimaryKey(
-        "user_id", "start", "status", "type", "platform", "token_id", "model_id", "group_id"
+        "user_id", "start", "status", "type", "platform", "token_id", "model_id", "group_id", "cause"
     )
     user_id = models.IntegerField()
     start = models.DateTimeField(help_text="Start of the UTC hour or day.")
@@ -23,6 +24,7 @@ class TaskSum(models.Model):
     token_id = models.IntegerField()
     model_id = models.IntegerField()
     group_id = models.IntegerField()
+    cause = models.CharField(max_length=24)
     tasks = models.BigIntegerField()
 
     class Meta:

@@ -46,6 +46,10 @@ UNSUCCESSFUL_STATUSES = (TaskStatus.FAILED, TaskStatus.MODERATED, TaskStatus.CAN
 FAILED_STATUSES = (TaskStatus.FAILED, TaskStatus.MODERATED, TaskStatus.EXPIRED)
 """The ends that nobody wanted."""
 MADE_STATUSES = (TaskStatus.SUCCEEDED, TaskStatus.PARTIALLY_SUCCEEDED)
+HAS_CAUSE = models.Q(status__in=[status.value for status in UNSUCCESSFUL_STATUSES]) | (
+    models.Q(status=TaskStatus.PARTIALLY_SUCCEEDED.value) & ~models.Q(failure_message="")
+)
+"""Tasks that ended badly, or in part and with a reason: those have a cause, and no others."""
 
 STATUS_MARKS = {
     TaskStatus.QUEUED: "queued",
@@ -97,8 +101,8 @@ class AsyncTask(models.Model):
     ``id`` sorts by submission time and is derived from gateway and task ID (`routescope.data.ids`): the same
     task registered twice is the same row. ``request_id`` is the usage record that submitted it. Money is USD.
 
-    The fields from ``status`` on change only in ``lifecycle.transition()``; those of polling are kept by
-    ``claims`` and ``polling``.
+    The fields from ``status`` on change only in ``lifecycle.transition()``, but for ``cause``, which may be
+    judged again (`tasks.maintenance.judging`); those of polling are kept by ``claims`` and ``polling``.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -140,6 +144,9 @@ class AsyncTask(models.Model):
     failure_code = models.CharField(_("failure code"), max_length=100, blank=True)
     failure_message = models.TextField(_("failure reason"), blank=True)
     cause = models.CharField(max_length=24, blank=True, default="", db_default="", editable=False)
+    """Why it ended badly, or in part (`tasks.outcomes.causes`), as it is filtered and counted by. Empty where
+    it did not, and until tasks of before there were such filters are judged (`tasks.maintenance.judging`)."""
+    cause_uncut = models.CharField(max_length=24, blank=True, default="", db_default="", editable=False)
     """Judged before the failure reason was cut; empty where the whole of it is kept, and tells."""
 
     gateway_refunds = models.BooleanField(
@@ -231,6 +238,8 @@ class AsyncTask(models.Model):
                 name="asynctask_leased_by_host",
                 condition=models.Q(leased_until__isnull=False),
             ),
+            # Tasks that have yet to be judged: none, once those of before there were causes are.
+            models.Index(fields=["id"], name="asynctask_unjudged", condition=models.Q(cause="") & HAS_CAUSE),
             # Refunds that wait for their charge to arrive.
             models.Index(
                 fields=["finished_at"], name="asynctask_refund_due", condition=models.Q(refund_due=True)

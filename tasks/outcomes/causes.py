@@ -63,16 +63,43 @@ class Verdict:
 
 
 def verdict_on(task: AsyncTask) -> Verdict | None:
-    """Judge a task that ended badly, or in part. None for every other one."""
+    """Return why a task ended badly, or in part, as it was judged. None for every other one.
+
+    One that is yet to be judged (`tasks.maintenance.judging`) is judged here, to the same end.
+    """
+    found = _judged(task)
+    if found is None:
+        return None
+    cause, evidence = found
+    if task.cause and task.cause != cause:
+        # By the rules of its time, which people filter and count by.
+        cause, evidence = TaskCause(task.cause), task.failure_code or task.provider_status
+    return Verdict(cause, evidence, _NEXT[cause])
+
+
+def cause_of(task: AsyncTask) -> TaskCause | None:
+    """Return the cause that `verdict_on` names, which costs nothing where the task is judged."""
+    if task.cause:
+        return TaskCause(task.cause)
+    found = _judged(task)
+    return found[0] if found else None
+
+
+def judged(task: AsyncTask) -> str:
+    """Return what a task's ``cause`` is by today's rules; nothing where it has none."""
+    found = _judged(task)
+    return found[0].value if found else ""
+
+
+def _judged(task: AsyncTask) -> tuple[TaskCause, str] | None:
+    """Judge a task for which `tasks.models.HAS_CAUSE` holds."""
     if not task.is_unsuccessful and not (
         task.status == TaskStatus.PARTIALLY_SUCCEEDED and task.failure_message
     ):
         return None
-    if task.cause and error_texts.is_cut(task.failure_message):
-        cause, evidence = TaskCause(task.cause), task.failure_code or task.provider_status
-    else:
-        cause, evidence = judge(task.status, task.failure_code, task.failure_message, task.provider_status)
-    return Verdict(cause, evidence, _NEXT[cause])
+    if task.cause_uncut and error_texts.is_cut(task.failure_message):
+        return TaskCause(task.cause_uncut), task.failure_code or task.provider_status
+    return judge(task.status, task.failure_code, task.failure_message, task.provider_status)
 
 
 def judge(status: str, code: str, message: str, word: str) -> tuple[TaskCause, str]:

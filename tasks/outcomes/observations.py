@@ -48,7 +48,7 @@ class Observation:
     """How long after the end the provider keeps results, where it does not say until when."""
     failure_code: str = ""
     failure_message: str = ""
-    cause: str = ""
+    cause_uncut: str = ""
     """Why it failed, judged before anything of the message was cut; nothing where none was."""
     cost: Decimal | None = None
     provider_task_id: str = ""

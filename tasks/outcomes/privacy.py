@@ -65,12 +65,12 @@ def cleaned(task: AsyncTask, seen: Observation) -> tuple[Observation, Made | Non
         return cut(redacted(text))
 
     message = told(seen.failure_message)
-    cause = ""
+    cause_uncut = ""
     if error_texts.is_cut(message):
         judged, _evidence = causes.judge(
             seen.status or task.status, seen.failure_code, seen.failure_message, seen.word
         )
-        cause = judged.value
+        cause_uncut = judged.value
     result, made = _result(task, seen.result)
     clean = replace(
         seen,
@@ -81,7 +81,7 @@ def cleaned(task: AsyncTask, seen: Observation) -> tuple[Observation, Made | Non
         if prose.is_prose(seen.failure_code)
         else redacted(seen.failure_code),
         failure_message=message,
-        cause=cause,
+        cause_uncut=cause_uncut,
         provider_task_id=kept(seen.provider_task_id),
         result=result,
     )

@@ -23,7 +23,7 @@ from routescope.text.formatting import plain
 from tasks.intake.http import TASK_ID
 from tasks.models import AsyncTask
 from tasks.outcomes import privacy
-from tasks.outcomes.causes import verdict_on
+from tasks.outcomes.causes import cause_of
 from tasks.providers.catalogue import catalogue
 from tasks.tab import listing
 from tasks.tab.filters import TaskFilter
@@ -37,6 +37,7 @@ _FILTERS = parameters_of(
         "end": "Tasks submitted before this time.",
         "type": "Only these types.",
         "status": "Only these statuses.",
+        "cause": "Only tasks that ended badly, or in part, for these reasons.",
         "platform": "Only these platforms.",
         "model": "Only these models.",
         "token": "Only these API tokens, by name.",
@@ -69,6 +70,7 @@ class Task(msgspec.Struct, frozen=True):
     result_expires_at: datetime | None
     failure_code: str
     failure_message: str
+    cause: Annotated[str | None, msgspec.Meta(description="Why it failed.")]
 
 
 class Tasks(msgspec.Struct, frozen=True):
@@ -99,7 +101,6 @@ class TaskDetail(Task, frozen=True):
 
     group: str | None
     result: Any
-    cause: Annotated[str | None, msgspec.Meta(description="Why it failed.")]
     timeline: list[TaskEntry]
 
 
@@ -149,12 +150,10 @@ def task(request: ReadRequest, task_id: str) -> TaskDetail:
     row: AsyncTask | None = None if "\x00" in task_id else mine.filter(identified).order_by("-id").first()
     if row is None:
         raise ProblemError(404, "You have no task with this ID.")
-    verdict = verdict_on(row)
     return TaskDetail(
         **_fields(row),
         group=row.group.called if row.group else None,
         result=privacy.results_of([row]).get(row.pk) if may_read_content(request.user, row.user_id) else None,
-        cause=verdict.cause.value if verdict else None,
         timeline=[
             TaskEntry(
                 utc(event.at),
@@ -181,6 +180,7 @@ def _task(row: AsyncTask) -> Task:
 
 
 def _fields(row: AsyncTask) -> dict[str, Any]:
+    cause = cause_of(row)
     return {
         **{name: getattr(row, name) for name in _PLAIN},
         "submitted_at": utc(row.submitted_at),
@@ -191,6 +191,7 @@ def _fields(row: AsyncTask) -> dict[str, Any]:
         "model": row.model.name if row.model else None,
         "cost": _money(row.cost),
         "refund": _money(row.refund),
+        "cause": cause.value if cause else None,
     }
 
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from django.db.models import Q
 
 from routescope.data.ranges import TimeRange
+
+_CHOSEN_IN = {
+    "status": "statuses",
+    "type": "types",
+    "platform": "platforms",
+    "token_id": "tokens",
+    "model_id": "models",
+    "group_id": "groups",
+    "cause": "causes",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +34,18 @@ class Selection:
     tokens: tuple[int, ...] = ()
     models: tuple[int, ...] = ()
     groups: tuple[int, ...] = ()
+    causes: tuple[str, ...] = ()
 
     @property
     def chosen_values(self) -> list[tuple[str, tuple[str, ...] | tuple[int, ...]]]:
         """The columns in which something is chosen, and what. Tasks and counts name them alike."""
-        columns: tuple[tuple[str, tuple[str, ...] | tuple[int, ...]], ...] = (
-            ("status", self.statuses),
-            ("type", self.types),
-            ("platform", self.platforms),
-            ("token_id", self.tokens),
-            ("model_id", self.models),
-            ("group_id", self.groups),
-        )
-        return [(column, values) for column, values in columns if values]
+        chosen = ((column, getattr(self, name)) for column, name in _CHOSEN_IN.items())
+        return [(column, values) for column, values in chosen if values]
+
+    def without(self, column: str) -> Selection:
+        """Return what would be selected if nothing were chosen in a column."""
+        off: dict[str, Any] = {_CHOSEN_IN[column]: ()}
+        return replace(self, **off)
 
     @property
     def dimensions(self) -> Q:

@@ -21,17 +21,28 @@ from routescope.data.ranges import HOUR, cover, floor
 from tasks.models import TaskDay, TaskHour
 from tasks.sums.chosen import Selection
 
+_MAY_BE_NULL = ("token_id", "model_id", "group_id")
+
 
 def by_status(user: User, selection: Selection) -> dict[str, int]:
     """Return how many of the user's tasks in a selection are in each status that any is in. One query."""
+    return by(user, selection, "status")
+
+
+def by(user: User, selection: Selection, column: str) -> dict[Any, int]:
+    """Return how many of the user's tasks in a selection have each value of a dimension that any has.
+
+    Tasks without token, model or group are counted under 0, those without a cause under nothing. One query.
+    """
     parts = cover(selection.chosen)
-    dimensions = "".join(f" AND {column} = ANY(%s)" for column, _ in selection.chosen_values)
+    dimensions = "".join(f" AND {dimension} = ANY(%s)" for dimension, _ in selection.chosen_values)
     arms: list[str] = []
     values: list[Any] = []
-    for table, time, stretches, bound, count in (
-        ("tasks_day", "start", parts.days, None, "tasks"),
-        ("tasks_hour", "start", parts.hours, None, "tasks"),
-        ("tasks_asynctask", "id", parts.raw, first_id, "1"),
+    own = f"coalesce({column}, 0)" if column in _MAY_BE_NULL else column
+    for table, time, stretches, bound, value, count in (
+        ("tasks_day", "start", parts.days, None, column, "tasks"),
+        ("tasks_hour", "start", parts.hours, None, column, "tasks"),
+        ("tasks_asynctask", "id", parts.raw, first_id, own, "1"),
     ):
         for stretch in stretches:
             ends = [
@@ -39,7 +50,8 @@ def by_status(user: User, selection: Selection) -> dict[str, int]:
             ]
             times = "".join(f" AND {time} {sign} %s" for sign, _ in ends)
             arms.append(
-                f"SELECT status, {count} AS tasks FROM {table} WHERE user_id = ANY(%s){times}{dimensions}"  # noqa: S608
+                f"SELECT {value} AS value, {count} AS tasks FROM {table}"  # noqa: S608
+                f" WHERE user_id = ANY(%s){times}{dimensions}"
             )
             values += [list(user.ids), *(end if bound is None else bound(end) for _, end in ends)]
             values += [list(chosen) for _, chosen in selection.chosen_values]
@@ -47,11 +59,11 @@ def by_status(user: User, selection: Selection) -> dict[str, int]:
         return {}
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT status, sum(tasks)::bigint FROM ({' UNION ALL '.join(arms)}) AS arms"  # noqa: S608
-            " GROUP BY status",
+            f"SELECT value, sum(tasks)::bigint FROM ({' UNION ALL '.join(arms)}) AS arms"  # noqa: S608
+            " GROUP BY value",
             values,
         )
-        return {status: count for status, count in cursor.fetchall() if count}
+        return {value: count for value, count in cursor.fetchall() if count}
 
 
 def ids(user: User, selection: Selection, cursor: Cursor, limit: int) -> list[UUID]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from django.urls import reverse
+
 from routescope.filters.address import Address
 from routescope.filters.filter_set import FilterMenu, Option, Pill, RangeMenu, pills_of
 from tasks.models import (
@@ -16,6 +18,7 @@ from tasks.models import (
     TaskStatus,
     TaskType,
 )
+from tasks.outcomes.causes import TaskCause
 from tasks.sums import counts
 from tasks.tab.filters import ATTENTION, NARROWING, TaskFilter
 
@@ -23,7 +26,8 @@ from tasks.tab.filters import ATTENTION, NARROWING, TaskFilter
 @dataclass(frozen=True, slots=True)
 class TaskControls:
     """``listed`` leads to the list of every state, ``failures`` to the tasks that failed; ``order_switch``
-    puts what failed and runs first, or no longer.
+    puts what failed and runs first, or no longer. ``counts`` is where an open menu asks how many tasks each
+    value has.
     """
 
     range: RangeMenu
@@ -34,6 +38,7 @@ class TaskControls:
     failures: Address
     is_of_failures: bool
     order_switch: Address
+    counts: str
 
     @classmethod
     def of(cls, filters: TaskFilter) -> TaskControls:
@@ -47,6 +52,7 @@ class TaskControls:
             failures=address.with_all("status", FAILED_STATUSES),
             is_of_failures=set(address.all("status")) == set(FAILED_STATUSES),
             order_switch=address.with_(order="" if filters.is_by_attention else ATTENTION),
+            counts="" if filters.searched_id else reverse("tasks-counts"),
         )
 
 
@@ -121,7 +127,8 @@ _IN_ORDER = (
 
 def _pills(filters: TaskFilter) -> list[Pill]:
     platforms = {name: filters.catalogue.label(name) for name in filters.address.all("platform")}
-    words = {str(value): str(label) for value, label in (*TaskType.choices, *TaskStatus.choices)}
+    choices = (*TaskType.choices, *TaskStatus.choices, *TaskCause.choices)
+    words = {str(value): str(label) for value, label in choices}
     labels = {name: str(filters.filters[name].label) for name in NARROWING}
     return pills_of(filters.address, labels, words | platforms)
 
@@ -132,6 +139,7 @@ def _menus(filters: TaskFilter) -> list[FilterMenu]:
     return [
         _menu(filters, "type", TaskType.choices),
         _menu(filters, "status", TaskStatus.choices),
+        _menu(filters, "cause", TaskCause.choices),
         _menu(filters, "platform", [(name, filters.catalogue.label(name)) for name in platforms], typed=True),
         *(
             _menu(filters, name, [(one, one) for one in known], typed=True, now=known.now)

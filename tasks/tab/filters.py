@@ -21,11 +21,12 @@ from routescope.filters.filter_set import RANGE_CHOICES, RangeFilterSet
 from routescope.text import pasted
 from tasks.models import AsyncTask, TaskStatus, TaskType
 from tasks.models.querysets import AsyncTaskQuerySet
+from tasks.outcomes.causes import TaskCause
 from tasks.providers.catalogue import Catalogue
 from tasks.sums import counts
 from tasks.sums.chosen import Selection
 
-NARROWING = ("type", "status", "platform", "model", "token", "group")
+NARROWING = ("type", "status", "cause", "platform", "model", "token", "group")
 """The filters besides the range of time."""
 ATTENTION = "attention"
 """The order in which what failed and what runs comes first."""
@@ -49,6 +50,7 @@ class TaskFilter(RangeFilterSet):
     end = MomentFilter()
     type = django_filters.MultipleChoiceFilter(label=_l("Type"), choices=TaskType.choices)
     status = django_filters.MultipleChoiceFilter(label=_l("Status"), choices=TaskStatus.choices)
+    cause = django_filters.MultipleChoiceFilter(label=_l("Cause"), choices=TaskCause.choices)
     platform = NamesFilter(label=_l("Platform"))
     model = NamesFilter(label=_l("Model"))
     token = NamesFilter(label=_l("Token"))
@@ -90,8 +92,8 @@ class TaskFilter(RangeFilterSet):
         """What the filters select. A name that nobody has selects nothing."""
         self.form.is_valid()
         cleaned = self.form.cleaned_data
-        types, statuses, platforms = (
-            tuple(_storable(cleaned.get(name))) for name in ("type", "status", "platform")
+        types, statuses, causes, platforms = (
+            tuple(_storable(cleaned.get(name))) for name in ("type", "status", "cause", "platform")
         )
         return Selection(
             chosen=self.chosen_range(self.now),
@@ -101,6 +103,7 @@ class TaskFilter(RangeFilterSet):
             tokens=self._ids("token", self.tokens),
             models=self._ids("model", self.models),
             groups=self._ids("group", self.groups),
+            causes=causes,
         )
 
     @property

@@ -19,7 +19,7 @@ from django_stubs_ext import StrPromise
 from routescope.filters.address import Address
 from routescope.text import formatting
 from tasks.models import AsyncTask, TaskStatus
-from tasks.outcomes.causes import TaskCause, verdict_on
+from tasks.outcomes.causes import TaskCause, cause_of
 from tasks.providers.catalogue import Catalogue
 from tasks.tab import listing
 from tasks.tab.made import words_of
@@ -41,6 +41,8 @@ class Context:
         """Return a value as a link that narrows the list to it; as text where it is narrowed already."""
         said = format_html(' title="{}"', title) if title else ""
         if value in self.address.all(name):
+            if not looks and not said:
+                return conditional_escape(text)
             return format_html('<span class="{}"{}>{}</span>', looks, said, text)
         key = (name, value)
         if key not in self._ways:
@@ -89,12 +91,13 @@ def _named(name: str, called: str, shown: Context) -> str:
 
 def _status(task: AsyncTask, shown: Context) -> str:
     """Return its state; of one that failed with the cause; and the provider's own word on hover."""
-    word = str(task.get_status_display())
-    verdict = verdict_on(task) if task.status in (TaskStatus.FAILED, TaskStatus.PARTIALLY_SUCCEEDED) else None
-    if verdict and verdict.cause is not TaskCause.UNKNOWN:
-        word = f"{word} · {verdict.cause.label}"
+    cause = cause_of(task) if task.status in (TaskStatus.FAILED, TaskStatus.PARTIALLY_SUCCEEDED) else None
     title = _("The provider says: %(word)s") % {"word": task.provider_status} if task.provider_status else ""
-    return shown.way("status", task.status, word, f"status status-{task.mark}", title)
+    word = str(task.get_status_display())
+    status = shown.way("status", task.status, word, f"status status-{task.mark}", title)
+    if cause is None or cause is TaskCause.UNKNOWN:
+        return status
+    return format_html("{} · {}", status, shown.way("cause", cause.value, str(cause.label)))
 
 
 def _outcome(task: AsyncTask, shown: Context) -> str:
@@ -223,7 +226,7 @@ def cells_of(
     """Yield a row's cells after time and ID."""
     for name, column in columns.items():
         yield TaskCell(
-            f"{name}-{task.pk}" if is_named and column.moves else "",
+            f"{name}-{task.pk.hex}" if is_named and column.moves else "",
             column.kind,
             conditional_escape(column.cell(task, shown)),
         )

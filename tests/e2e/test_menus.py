@@ -25,7 +25,7 @@ PAGES = {
     "/records/usage/?range=7d&compare=token": FILTERS
     | {"menu-group", "menu-cause", "menu-more", "saved-views"},
     "/records/usage/?range=30d&status=error": FILTERS | {"menu-columns", "saved-views"},
-    "/records/tasks/": FILTERS | {"menu-type", "menu-platform", "saved-views"},
+    "/records/tasks/": FILTERS | {"menu-type", "menu-cause", "menu-platform", "saved-views"},
     "/profile/": set(),
 }
 """Where menus stand, and which are there at least: that none is walked past."""

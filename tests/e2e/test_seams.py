@@ -14,11 +14,12 @@ from playwright.sync_api import Locator, Page, expect
 
 from accounts.models import Gateway, User
 from logs.models import ContentPolicy, Level, UsageRecord
+from tests import task_cast
 from tests.cast import event, just_now, store
 from tests.conftest import Device
 from tests.e2e import hands
 from tests.e2e.conftest import SEATS, Seat
-from tests.e2e.hands import Hand, Keyboard, Mouse
+from tests.e2e.hands import Finger, Hand, Keyboard, Mouse
 from tests.e2e.menus import menu, menus
 from tests.test_shell import faults
 
@@ -105,6 +106,29 @@ def test_a_menu_counts_its_values_and_offers_one_of_them_or_all(hand: Hand) -> N
     expect(opened.option("gpt-5")).to_have_attribute("data-count", "6")
     hand.press(opened.panel.locator(".menu-foot a"))
     expect(page).to_have_url(re.compile(r"\?status=error$"))
+
+
+@pytest.mark.parametrize("seat", HANDS, indirect=True)
+def test_tasks_are_chosen_by_cause_and_counted(hand: Hand, alice: User, gateway: Gateway) -> None:
+    page = hand.page
+    for cause in ("balance", "balance", "rate_limit"):
+        task_cast.a_task(alice, gateway, status="failed", cause=cause, platform="suno")
+    page.goto("/records/tasks/?platform=suno")
+    opened = menu(hand, "menu-cause")
+    expect(opened.option("Balance")).to_have_attribute("data-count", "2")
+    expect(opened.option("Timeout")).to_have_attribute("data-count", "0")
+    opened.press(only(hand, opened.option("Balance")))
+    expect(page).to_have_url(re.compile(r"platform=suno&cause=balance$|cause=balance&platform=suno$"))
+    expect(page.locator("tr.record")).to_have_count(2)
+    expect(page.locator(".pill").filter(has_text="Cause: Balance")).to_be_visible()
+    hand.press(page.locator(".pill").filter(has_text="Cause"))
+    expect(page.locator("tr.record")).to_have_count(3)
+    if isinstance(hand, Finger):
+        # On a phone the whole of a row opens its details.
+        return
+    hand.press(page.locator("tr.record .c-status a").filter(has_text="Rate limit"))
+    expect(page).to_have_url(re.compile("cause=rate_limit"))
+    expect(page.locator("tr.record")).to_have_count(1)
 
 
 def only(hand: Hand, option: Locator) -> Locator:

@@ -43,7 +43,7 @@ def test_a_running_row_ends_before_ones_eyes_and_then_rests(
         alice, gateway, platform="replicate", provider_task_id=name, type="image", status="running"
     )
     hands.enter(page, "/records/tasks/")
-    status = page.locator(f"#status-{task.pk}")
+    status = page.locator(f"#status-{task.pk.hex}")
     expect(status).to_have_text("Running")
     page.locator("tr.record .toggle").click()
     expect(page.locator(f"#task-detail-{task.pk}")).to_be_visible()

@@ -6,23 +6,27 @@ WITH pending AS (
     RETURNING *
 ),
 hours AS (
-    INSERT INTO tasks_sum_hour AS kept (user_id, start, status, type, platform, token_id, model_id, group_id, tasks)
-    SELECT user_id, start, status, type, platform, token_id, model_id, group_id, sum(tasks)
+    INSERT INTO tasks_sum_hour AS kept (
+        user_id, start, status, type, platform, token_id, model_id, group_id, cause, tasks
+    )
+    SELECT user_id, start, status, type, platform, token_id, model_id, group_id, cause, sum(tasks)
     FROM pending
-    GROUP BY user_id, start, status, type, platform, token_id, model_id, group_id
-    ORDER BY user_id, start, status, type, platform, token_id, model_id, group_id
-    ON CONFLICT (user_id, start, status, type, platform, token_id, model_id, group_id)
+    GROUP BY user_id, start, status, type, platform, token_id, model_id, group_id, cause
+    ORDER BY user_id, start, status, type, platform, token_id, model_id, group_id, cause
+    ON CONFLICT (user_id, start, status, type, platform, token_id, model_id, group_id, cause)
     DO UPDATE SET tasks = kept.tasks + excluded.tasks
     RETURNING user_id, start, tasks
 ),
 days AS (
-    INSERT INTO tasks_sum_day AS kept (user_id, start, status, type, platform, token_id, model_id, group_id, tasks)
+    INSERT INTO tasks_sum_day AS kept (
+        user_id, start, status, type, platform, token_id, model_id, group_id, cause, tasks
+    )
     SELECT user_id, date_trunc('day', start, 'UTC') AS day, status, type, platform, token_id, model_id, group_id,
-        sum(tasks)
+        cause, sum(tasks)
     FROM pending
-    GROUP BY user_id, day, status, type, platform, token_id, model_id, group_id
-    ORDER BY user_id, day, status, type, platform, token_id, model_id, group_id
-    ON CONFLICT (user_id, start, status, type, platform, token_id, model_id, group_id)
+    GROUP BY user_id, day, status, type, platform, token_id, model_id, group_id, cause
+    ORDER BY user_id, day, status, type, platform, token_id, model_id, group_id, cause
+    ON CONFLICT (user_id, start, status, type, platform, token_id, model_id, group_id, cause)
     DO UPDATE SET tasks = kept.tasks + excluded.tasks
 )
 SELECT (SELECT count(*) FROM pending), coalesce(array_agg(user_id), '{}'), coalesce(array_agg(start), '{}')
