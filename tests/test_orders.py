@@ -42,6 +42,7 @@ UNIQUE_OTHERWISE = {
     ("logs/filters/vocabulary.py", "name"): "unique",
     ("logs/selection/lookback.py", "start"): "grouped by it: each comes once",
     ("tasks/sums/counts.py", "start"): "grouped by it: each comes once",
+    ("tasks/maintenance/judging.py", "start"): "distinct: days, not rows",
     ("tasks/tab/filters.py", "name"): "unique",
     ("tasks/following/refunds.py", "finished_at"): "work to be done, which nobody sees as a list",
 }
