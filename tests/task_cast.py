@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import random
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
 
-from accounts.models import Gateway, IngestKey, User, UserIdentity
+from accounts.models import AIModel, ApiToken, Gateway, Group, IngestKey, User, UserIdentity
 from routescope.data.ids import derived_id
 from tasks.models import AsyncTask, ProviderCredential, TaskStatus, TaskType
 from tasks.providers.catalogue import catalogue
@@ -77,3 +79,36 @@ def a_key(
 
 def usd(text: str) -> Decimal:
     return Decimal(text)
+
+
+def a_mixture(
+    owner: User,
+    stranger: User,
+    sender: Gateway,
+    count: int,
+    chance: random.Random,
+    said: Sequence[str] = ("",),
+) -> list[AsyncTask]:
+    """Store tasks of sixty days in every state, one in twenty of a stranger; return the owner's.
+
+    ``said`` are the failure messages they may have.
+    """
+    tokens = [ApiToken.objects.create(owner=owner, name=name) for name in ("prod", "staging")]
+    models = [AIModel.objects.create(name=name) for name in ("sora-2", "suno-v5")]
+    groups = [Group.objects.create(name=name) for name in ("default", "vip")]
+    made = [
+        a_task(
+            owner if number % 20 else stranger,
+            sender,
+            submitted_at=timezone.now() - timedelta(days=60 * chance.random() ** 3, milliseconds=number),
+            status=chance.choice(list(TaskStatus)),
+            type=chance.choice(list(TaskType)),
+            platform=chance.choice(["runway", "suno"]),
+            token=chance.choice([*tokens, None]),
+            model=chance.choice([*models, None]),
+            group=chance.choice([*groups, None]),
+            failure_message=chance.choice(said),
+        )
+        for number in range(count)
+    ]
+    return [task for task in made if task.user_id == owner.pk]

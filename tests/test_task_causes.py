@@ -16,7 +16,7 @@ from django.http import QueryDict
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import AIModel, ApiToken, ErrorTexts, Gateway, Group, User
+from accounts.models import ErrorTexts, Gateway, User
 from routescope.data.ids import derived_id
 from routescope.data.keyset import Cursor
 from tasks.following.lifecycle import transition
@@ -49,25 +49,7 @@ def filters(user: User, query: str = "") -> TaskFilter:
 @pytest.fixture
 def mixed(alice: User, bob: User, gateway: Gateway) -> list[AsyncTask]:
     """Tasks of sixty days in every state, some of a stranger; none is judged yet."""
-    tokens = [ApiToken.objects.create(owner=alice, name=name) for name in ("prod", "staging")]
-    models = [AIModel.objects.create(name=name) for name in ("sora-2", "suno-v5")]
-    groups = [Group.objects.create(name=name) for name in ("default", "vip")]
-    made = [
-        task_cast.a_task(
-            alice if number % 20 else bob,
-            gateway,
-            submitted_at=timezone.now() - timedelta(days=60 * random.random() ** 3, milliseconds=number),
-            status=random.choice(list(S)),
-            type=random.choice(list(TaskType)),
-            platform=random.choice(["runway", "suno"]),
-            token=random.choice([*tokens, None]),
-            model=random.choice([*models, None]),
-            group=random.choice([*groups, None]),
-            failure_message=random.choice(list(SAID)),
-        )
-        for number in range(150)
-    ]
-    return [task for task in made if task.user_id == alice.pk]
+    return task_cast.a_mixture(alice, bob, gateway, 150, random.Random(random.random()), list(SAID))
 
 
 def plain_cause(task: AsyncTask) -> str:

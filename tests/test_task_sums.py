@@ -12,9 +12,8 @@ import pytest
 from django.db import connection
 from django.http import QueryDict
 from django.test import Client
-from django.utils import timezone
 
-from accounts.models import AIModel, ApiToken, Gateway, Group, User
+from accounts.models import AIModel, ApiToken, Gateway, User
 from routescope.data.keyset import Cursor
 from tasks.following.lifecycle import transition
 from tasks.models import AsyncTask, EventKind, TaskDayFolded, TaskHourFolded, TaskStatus, TaskType
@@ -41,25 +40,7 @@ def counted(user: User, query: str = "") -> dict[str, int]:
 @pytest.fixture
 def mixed(alice: User, bob: User, gateway: Gateway) -> list[AsyncTask]:
     """Two hundred tasks of sixty days in every state, and some of a stranger."""
-    rng = random.Random(7)
-    tokens = [ApiToken.objects.create(owner=alice, name=name) for name in ("prod", "staging")]
-    models = [AIModel.objects.create(name=name) for name in ("sora-2", "suno-v5")]
-    groups = [Group.objects.create(name=name) for name in ("default", "vip")]
-    made = [
-        task_cast.a_task(
-            alice if number % 20 else bob,
-            gateway,
-            submitted_at=timezone.now() - timedelta(days=60 * rng.random() ** 3, milliseconds=number),
-            status=rng.choice(list(S)),
-            type=rng.choice(list(TaskType)),
-            platform=rng.choice(["runway", "suno"]),
-            token=rng.choice([*tokens, None]),
-            model=rng.choice([*models, None]),
-            group=rng.choice([*groups, None]),
-        )
-        for number in range(200)
-    ]
-    return [task for task in made if task.user_id == alice.pk]
+    return task_cast.a_mixture(alice, bob, gateway, 200, random.Random(7))
 
 
 QUERIES = (
