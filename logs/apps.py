@@ -10,7 +10,6 @@ class LogsConfig(AppConfig):
     name = "logs"
 
     def ready(self) -> None:
-        from accounts.models import User
         from logs.content import kept
         from logs.content.content_store import UsageContentStore
         from logs.exports import UsageSource
@@ -19,10 +18,11 @@ class LogsConfig(AppConfig):
         from logs.models import UsageRecord
         from logs.pricing import overlay
         from routescope.contracts import content_store, keeping, ledger, navigation, tabs
+        from routescope.data.scopes import Scope
         from routescope.exports import sources
 
-        def find(user: User, identifier: str) -> str:
-            if not UsageRecord.objects.visible_to(user).identified_by(identifier).exists():
+        def find(scope: Scope, identifier: str) -> str:
+            if not UsageRecord.objects.visible_to(scope).identified_by(identifier).exists():
                 return ""
             return f"{reverse('usage')}?{urlencode({'request_id': identifier})}"
 

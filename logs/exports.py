@@ -13,6 +13,8 @@ from django.http import QueryDict
 
 from accounts.identities.names import names_by_id
 from accounts.models import User
+from accounts.scopes.deciding import Viewer
+from logs.filters.asked import usage_filter
 from logs.filters.usage_filter import VIEW, UsageFilter
 from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.models.querysets import UsageRecordQuerySet
@@ -105,18 +107,22 @@ class UsageSource:
 
 
 def _filters(user_id: int, query: QueryDict) -> UsageFilter:
-    return UsageFilter(query, user=User.objects.get(pk=user_id))
+    return usage_filter(Viewer.of(User.objects.get(pk=user_id)), query)
 
 
 class _SelectedRecords(Selected):
     """The records under one person's filters."""
 
     def __init__(self, filters: UsageFilter) -> None:
-        self._user, self._selection, self._searched_id = filters.user, filters.selection, filters.searched_id
+        self._scope, self._selection, self._searched_id = (
+            filters.scope,
+            filters.selection,
+            filters.searched_id,
+        )
         self._mine: UsageRecordQuerySet[UsageRecord]
-        self._mine = UsageRecord.objects.visible_to(filters.user).select_related("model")
+        self._mine = UsageRecord.objects.visible_to(filters.scope).select_related("model")
         # Read once: joining three tables to each of a million rows would say the same.
-        words = {**names_by_id(filters.user), **_WORDS}
+        words = {**names_by_id(filters.scope), **_WORDS}
         prices = cache(lambda: PriceBook(words["model"], words["group"]))
         super().__init__(
             self._mine.identified_by(self._searched_id)
@@ -143,8 +149,8 @@ class _SelectedRecords(Selected):
     def expected(self) -> Expected:
         if self._searched_id:
             return summed(self._rows)
-        selection = lookback.newest(self._user, self._selection)
-        totals = own_sums.totals(self._user, selection)
+        selection = lookback.newest(self._scope, self._selection)
+        totals = own_sums.totals(self._scope, selection)
         is_whole = selection.looked is None or selection.looked.reached is None
         return Expected(totals.records, totals.cost, is_whole)
 
@@ -152,8 +158,8 @@ class _SelectedRecords(Selected):
         if self._searched_id or not self._selection.bounds:
             yield self.expected()
             return
-        for looked in lookback.steps(self._user, self._selection, Cursor()):
-            totals = own_sums.added(own_sums.of_records(self._user, self._selection, looked))
+        for looked in lookback.steps(self._scope, self._selection, Cursor()):
+            totals = own_sums.added(own_sums.of_records(self._scope, self._selection, looked))
             yield Expected(totals.records, totals.cost)
 
     def blocks(self, columns: Sequence[str], before: UUID | None, limit: int) -> Iterator[Block]:
@@ -182,8 +188,8 @@ class _SelectedRecords(Selected):
         """Yield the ids of the next ``limit`` records that meet the filters, look by look, and how far it was
         looked: None to the end.
         """
-        for looked in lookback.steps(self._user, self._selection, Cursor(older=before)):
-            found = lookback.ids(self._user, self._selection, looked, newest_first=True, limit=limit)
+        for looked in lookback.steps(self._scope, self._selection, Cursor(older=before)):
+            found = lookback.ids(self._scope, self._selection, looked, newest_first=True, limit=limit)
             yield found, looked.reached
             limit -= len(found)
             if not limit:

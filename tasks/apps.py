@@ -9,16 +9,16 @@ class TasksConfig(AppConfig):
     name = "tasks"
 
     def ready(self) -> None:
-        from accounts.models import User
         from routescope.contracts import keeping, tabs, work_done
+        from routescope.data.scopes import Scope
         from routescope.exports import sources
         from tasks.exports import TaskSource
         from tasks.maintenance.kept import kept
         from tasks.models import AsyncTask
         from tasks.tab.made import described
 
-        def find(user: User, identifier: str) -> str:
-            if not AsyncTask.objects.visible_to(user).identified_by(identifier).exists():
+        def find(scope: Scope, identifier: str) -> str:
+            if not AsyncTask.objects.visible_to(scope).identified_by(identifier).exists():
                 return ""
             return f"{reverse('tasks')}?{urlencode({'task_id': identifier})}"
 

@@ -12,12 +12,13 @@ from django.http import QueryDict
 
 from accounts.identities.names import names_by_id
 from accounts.models import User
+from accounts.scopes.deciding import Viewer
 from accounts.staff.rights import may_read_content
 from routescope.data.keyset import Cursor
 from routescope.exports.sources import Column, ColumnKind, Expected, Selected, json_text, summed
 from tasks.models import AsyncTask
 from tasks.models.querysets import AsyncTaskQuerySet
-from tasks.providers.catalogue import catalogue
+from tasks.tab.asked import task_filter
 from tasks.tab.filters import TaskFilter
 from tasks.tab.listing import READ_AT_MOST
 
@@ -59,7 +60,7 @@ class TaskSource:
 
 
 def _filters(user_id: int, query: QueryDict) -> TaskFilter:
-    return TaskFilter(query, user=User.objects.get(pk=user_id), catalogue=catalogue())
+    return task_filter(Viewer.of(User.objects.get(pk=user_id)), query)
 
 
 class _SelectedTasks(Selected):
@@ -68,13 +69,13 @@ class _SelectedTasks(Selected):
     def __init__(self, filters: TaskFilter) -> None:
         tasks: AsyncTaskQuerySet[AsyncTask]
         if filters.searched_id:
-            mine = AsyncTask.objects.visible_to(filters.user)
+            mine = AsyncTask.objects.visible_to(filters.scope)
             self._scope = tasks = mine.identified_by(filters.searched_id)
         else:
             self._scope = filters.tasks
             tasks = filters.tasks.filter(filters.conditions)
-        names = names_by_id(filters.user)
-        readable = [owner for owner in filters.user.ids if may_read_content(filters.user, owner)]
+        names = names_by_id(filters.scope)
+        readable = [owner for owner in filters.scope.ids if may_read_content(filters.scope.reader, owner)]
         # What may not be read does not even leave the database.
         result = Case(When(user_id__in=readable, then=F("result")), output_field=JSONField())
         super().__init__(

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from django.db.models.functions import Coalesce
 
-from accounts.models import AIModel, ApiToken, Group, User
+from accounts.models import AIModel, ApiToken, Group
+from routescope.data.scopes import Scope
 
 CALLED = Coalesce("merged_into__name", "name")
 """What was merged goes by the name of what it is now."""
@@ -42,16 +43,16 @@ class Names(Mapping[str, tuple[int, ...]]):
         return len(self._ids)
 
 
-def token_names(user: User) -> Names:
-    """Return the names of the person's own tokens."""
-    tokens = ApiToken.objects.filter(owner__in=user.ids).annotate(now_called=CALLED)
+def token_names(scope: Scope) -> Names:
+    """Return the names of the scope's tokens."""
+    tokens = ApiToken.objects.filter(owner__in=scope.ids).annotate(now_called=CALLED)
     return Names(tokens.order_by("now_called", "id").values_list("id", "now_called", "name"))
 
 
-def names_by_id(user: User) -> dict[str, dict[int, str]]:
-    """Return what the person's tokens, and all models and groups, are called today: by kind and id."""
+def names_by_id(scope: Scope) -> dict[str, dict[int, str]]:
+    """Return what the scope's tokens, and all models and groups, are called today: by kind and id."""
     return {
-        "token": dict(ApiToken.objects.filter(owner__in=user.ids).values_list("id", CALLED)),
+        "token": dict(ApiToken.objects.filter(owner__in=scope.ids).values_list("id", CALLED)),
         "model": dict(AIModel.objects.values_list("id", "name")),
         "group": dict(Group.objects.values_list("id", CALLED)),
     }

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 
 from accounts.identities.names import Names
-from accounts.models import ApiToken, User
+from accounts.models import ApiToken
 from logs.filters.vocabulary import Vocabulary
 from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.models.querysets import UsageRecordQuerySet
@@ -27,6 +27,7 @@ from logs.rollups.figures import SORTS
 from logs.selection.chosen import NONE, Selection
 from logs.selection.largest import Sort
 from routescope.data.ranges import MINUTE, floor
+from routescope.data.scopes import Scope
 from routescope.filters.address import Address
 from routescope.filters.fields import MomentFilter, NamesFilter
 from routescope.filters.filter_set import RANGE_CHOICES, RangeFilterSet
@@ -95,17 +96,16 @@ class UsageFilter(RangeFilterSet):
         model = UsageRecord
         fields: list[str] = []
 
-    def __init__(self, data: QueryDict, *, user: User) -> None:
-        super().__init__(data, queryset=UsageRecord.objects.visible_to(user))
-        self.user = user
-        self.vocabulary = Vocabulary.of(user)
+    def __init__(self, data: QueryDict, *, scope: Scope) -> None:
+        super().__init__(data, queryset=UsageRecord.objects.visible_to(scope), scope=scope)
+        self.vocabulary = Vocabulary.of(scope)
         self.now = timezone.now()
 
     @cached_property
     def searched_id(self) -> str:
         """The request ID searched for, freed of the quotes and labels it is copied with; or nothing."""
         self.form.is_valid()
-        mine = UsageRecord.objects.visible_to(self.user)
+        mine = UsageRecord.objects.visible_to(self.scope)
         return pasted.found_in(
             self.form.cleaned_data.get("request_id") or "", lambda one: mine.identified_by(one).exists()
         )

@@ -10,12 +10,12 @@ from uuid import UUID
 
 from django.db.models.functions import Left
 
-from accounts.models import User
 from logs.listing import own_records
 from logs.listing.table import Failed
 from logs.models import UsageRecord
 from logs.selection.chosen import Selection
 from routescope.data.ids import moment_of
+from routescope.data.scopes import Scope
 
 MOST_GATHERED = 5_000
 """The newest failures that are gathered. What they are of is said."""
@@ -55,20 +55,20 @@ class FailureKinds:
     reached: datetime | None
 
 
-def of_rows(user: User, ids: Iterable[UUID]) -> Mapping[UUID, Failed]:
-    """Return what the user's records of these ids say of their errors."""
-    mine = UsageRecord.objects.visible_to(user).filter(id__in=list(ids))
+def of_rows(scope: Scope, ids: Iterable[UUID]) -> Mapping[UUID, Failed]:
+    """Return what the scope's records of these ids say of their errors."""
+    mine = UsageRecord.objects.visible_to(scope).filter(id__in=list(ids))
     rows = mine.annotate(said=Left("error_message", _MOST_LETTERS)).values_list(*Failed._fields)
     return {row[0]: Failed._make(row) for row in rows}
 
 
-def gathered(user: User, selection: Selection) -> FailureKinds:
+def gathered(scope: Scope, selection: Selection) -> FailureKinds:
     """Gather the newest failures of a selection, at most `MOST_GATHERED`."""
-    ids = own_records.newest_ids(user, selection, MOST_GATHERED + 1)
+    ids = own_records.newest_ids(scope, selection, MOST_GATHERED + 1)
     has_more = len(ids) > MOST_GATHERED
     ids = ids[:MOST_GATHERED]
     kinds: dict[tuple[object, ...], FailureKind] = {}
-    found = of_rows(user, ids)
+    found = of_rows(scope, ids)
     for identifier in ids:
         one = found[identifier]
         same = (one.cause, one.http_status, one.error_type, one.error_code, _without_numbers(one.said or ""))

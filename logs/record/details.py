@@ -16,7 +16,7 @@ from django.urls import reverse
 from django_stubs_ext import StrPromise
 
 from accounts.gateways import error_texts
-from accounts.models import AIModel, ApiToken, User
+from accounts.models import AIModel, ApiToken
 from accounts.staff.rights import may_read_content
 from logs.causes.judging import Verdict, verdict_on
 from logs.content import contents
@@ -33,6 +33,7 @@ from logs.record.support_note import note
 from routescope.config import links
 from routescope.contracts import work_done
 from routescope.data.ranges import MINUTE, floor
+from routescope.data.scopes import Scope
 from routescope.filters.address import Address
 
 CALLED = ("token__merged_into", "group__merged_into")
@@ -47,7 +48,7 @@ _AROUND = timedelta(minutes=30)
 class Details:
     """``verdict`` is None for a call that succeeded.
 
-    ``related`` are the person's other records of the same request or task; ``net`` USD is what all of them
+    ``related`` are the scope's other records of the same request or task; ``net`` USD is what all of them
     charge together. ``counted`` are its counts as (label, number), ``how_counted`` says how they were read
     where that is worth a word, ``metadata`` are its further facts. ``error_note`` says what of the error's
     message was not kept. ``token_url`` is the token's page, over the time around the call; ``limits_url`` the
@@ -74,24 +75,24 @@ class Details:
     """What was ordered, in words, where that is counted in no tokens."""
 
 
-def of_one(user: User, record_id: UUID) -> tuple[UsageRecord, Details]:
-    """Return one of the person's records, and its details. Raises Http404 for another's as for none."""
-    records = UsageRecord.objects.visible_to(user).select_related("model", "gateway", *CALLED)
+def of_one(scope: Scope, record_id: UUID) -> tuple[UsageRecord, Details]:
+    """Return one of the scope's records, and its details. Raises Http404 for another's as for none."""
+    records = UsageRecord.objects.visible_to(scope).select_related("model", "gateway", *CALLED)
     found = get_object_or_404(records, id=record_id)
-    return found, of(user, [found])[found.id]
+    return found, of(scope, [found])[found.id]
 
 
-def of(user: User, records: Sequence[UsageRecord]) -> dict[UUID, Details]:
-    """Return the details of the user's records, by id, in a few queries. Their models are loaded."""
+def of(scope: Scope, records: Sequence[UsageRecord]) -> dict[UUID, Details]:
+    """Return the details of the scope's records, by id, in a few queries. Their models are loaded."""
     book = PriceBook({record.model_id for record in records}, {record.group_id for record in records})
     kept = [record for record in records if (record.content or Level.OFF) != Level.OFF]
     loaded: dict[UUID, Content | None] = {}
     owners = {record.user_id for record in kept}
-    withheld = {owner for owner in owners if not may_read_content(user, owner)}
+    withheld = {owner for owner in owners if not may_read_content(scope.reader, owner)}
     for owner in owners - withheld:
         loaded |= contents.load(owner, [record.pk for record in kept if record.user_id == owner])
-    others = _of_same_work(user, records)
-    orders = _orders(user, records)
+    others = _of_same_work(scope, records)
+    orders = _orders(scope, records)
     found = {}
     for record in records:
         verdict = verdict_on(record)
@@ -134,11 +135,11 @@ def _token_url(record: UsageRecord) -> str:
     return around.of(reverse("usage-limits"))
 
 
-def _orders(user: User, records: Sequence[UsageRecord]) -> dict[UUID, str]:
+def _orders(scope: Scope, records: Sequence[UsageRecord]) -> dict[UUID, str]:
     """Return what each record ordered that is counted in no tokens; what it does not say, its task does."""
     bare = [one for one in records if one.is_request and not one.input_tokens and not one.output_tokens]
     found = {one.id: ordered(one.image_count, one.quantities, one.lines) for one in bare}
-    told = work_done.described(user, {one.task_id for one in bare if one.task_id and not found[one.id]})
+    told = work_done.described(scope, {one.task_id for one in bare if one.task_id and not found[one.id]})
     return {one.id: found.get(one.id) or told.get(one.task_id or "", "") for one in records}
 
 
@@ -153,10 +154,10 @@ def _filled(link: str, record: UsageRecord) -> str:
     )
 
 
-def _of_same_work(user: User, records: Sequence[UsageRecord]) -> list[UsageRecord]:
+def _of_same_work(scope: Scope, records: Sequence[UsageRecord]) -> list[UsageRecord]:
     if not records:
         return []
     same = Q(request_id__in={record.request_id for record in records})
     if tasks := {record.task_id for record in records if record.task_id}:
         same |= Q(task_id__in=tasks)
-    return list(UsageRecord.objects.visible_to(user).filter(same).order_by("id")[:_MOST_READ])
+    return list(UsageRecord.objects.visible_to(scope).filter(same).order_by("id")[:_MOST_READ])

@@ -10,6 +10,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from accounts.people.signed_in import AuthenticatedRequest
+from accounts.scopes.deciding import viewer_of
+from logs.filters.asked import usage_scope
 from logs.record import details, what_if
 
 
@@ -17,10 +19,11 @@ from logs.record import details, what_if
 @login_required
 def reprice(request: AuthenticatedRequest, record_id: UUID) -> HttpResponse:
     """Price the record's usage under another model, group or date: a fragment, or the record's whole page."""
-    record, shown = details.of_one(request.user, record_id)
+    scope = usage_scope(viewer_of(request), request.GET)
+    record, shown = details.of_one(scope, record_id)
     context = {
         "record": record,
         "details": shown,
-        "reprice": what_if.answer(record, request.GET, request.user),
+        "reprice": what_if.answer(record, request.GET),
     }
     return render(request, "logs/details/reprice.html" if request.htmx else "logs/record.html", context)

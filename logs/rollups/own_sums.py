@@ -18,13 +18,13 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import Sum
 
-from accounts.models import User
 from logs.models import REQUEST_TYPES, RecordType, Status, UsageHour, UsageRecord
 from logs.selection import conditions, lookback
 from logs.selection.chosen import Looked, Selection
 from routescope.data.ids import first_id, moment_of
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import HOUR, Cover, TimeRange, cover, floor
+from routescope.data.scopes import Scope
 from routescope.wire.reading import SUM_DIGITS
 
 _COUNTED = ("records", "unpriced", "input_tokens", "output_tokens", "cached_tokens", "cost")
@@ -125,12 +125,12 @@ def _cost_of(rows: Iterable[UsageRecord]) -> Decimal:
     return sum((row.cost or Decimal(0) for row in rows), start=Decimal(0))
 
 
-def totals(user: User, selection: Selection) -> Totals:
-    """Return the sums of the user's records in a selection: one query, whatever its length.
+def totals(scope: Scope, selection: Selection) -> Totals:
+    """Return the sums of the scope's records in a selection: one query, whatever its length.
 
     With bounds: of the newest records alone, which `logs.selection.lookback.newest` tells.
     """
-    return added(grouped(user, selection))
+    return added(grouped(scope, selection))
 
 
 def added(rows: Iterable[dict[str, Any]]) -> Totals:
@@ -166,13 +166,13 @@ def _added(rows: Iterable[dict[str, Any]]) -> Totals:
     )  # fmt: skip
 
 
-def hours_holding(user: User, selection: Selection, cursor: Cursor, limit: int) -> list[TimeRange]:
+def hours_holding(scope: Scope, selection: Selection, cursor: Cursor, limit: int) -> list[TimeRange]:
     """Return the hours, nearest to the cursor first, that hold the next ``limit`` records of a selection.
 
     The rollup is the index of where a rare token, model, group or status occurs: a filtered page reads these
     hours of the records and no others. Adjacent hours come as one range. Empty where there is no such record.
     """
-    rows = UsageHour.objects.filter(selection.dimensions, user_id__in=user.ids)
+    rows = UsageHour.objects.filter(selection.dimensions, user_id__in=scope.ids)
     if selection.chosen.start is not None:
         rows = rows.filter(start__gte=floor(selection.chosen.start, HOUR))
     if selection.chosen.end is not None:
@@ -200,7 +200,7 @@ def hours_holding(user: User, selection: Selection, cursor: Cursor, limit: int) 
 
 
 def grouped(
-    user: User,
+    scope: Scope,
     selection: Selection,
     *by: str,
     parts: Cover | None = None,
@@ -216,26 +216,30 @@ def grouped(
     if unknown := set(by) - _KEY_COLUMNS:
         raise ValueError(f"No sums are kept by {unknown}.")
     if selection.bounds:
-        selection = lookback.newest(user, selection)
+        selection = lookback.newest(scope, selection)
         if selection.looked is not None:
-            yield from of_records(user, selection, selection.looked, by, starts)
+            yield from of_records(scope, selection, selection.looked, by, starts)
         return
     if parts is None:
         parts = cover(selection.chosen)
-    raw = parts.raw if len(parts.raw) <= 2 else _held(user, selection, parts.raw)
-    yield from _summed(user, selection, by, parts.days, parts.hours, raw[:_RANGES_AT_ONCE], starts)
+    raw = parts.raw if len(parts.raw) <= 2 else _held(scope, selection, parts.raw)
+    yield from _summed(scope, selection, by, parts.days, parts.hours, raw[:_RANGES_AT_ONCE], starts)
     for first in range(_RANGES_AT_ONCE, len(raw), _RANGES_AT_ONCE):
-        yield from _summed(user, selection, by, [], [], raw[first : first + _RANGES_AT_ONCE], starts)
+        yield from _summed(scope, selection, by, [], [], raw[first : first + _RANGES_AT_ONCE], starts)
 
 
 def of_records(
-    user: User, selection: Selection, looked: Looked, by: Sequence[str] = (), starts: Sequence[datetime] = ()
+    scope: Scope,
+    selection: Selection,
+    looked: Looked,
+    by: Sequence[str] = (),
+    starts: Sequence[datetime] = (),
 ) -> Iterator[dict[str, Any]]:
     """Yield rows as `grouped` does, of the records among those looked at that meet all filters."""
     key = ("type", "status", *by)
     try:
         sql, values = lookback.table(
-            user,
+            scope,
             selection,
             looked,
             ("created_at", *key, "input_tokens", "output_tokens", "cached_tokens", "cost"),
@@ -262,7 +266,7 @@ _KEY_COLUMNS = frozenset(("token_id", "model_id", "group_id", "cause"))
 
 
 def _summed(
-    user: User,
+    scope: Scope,
     selection: Selection,
     by: Sequence[str],
     days: Sequence[TimeRange],
@@ -287,7 +291,7 @@ def _summed(
             part = f", width_bucket({'start' if bound is None else 'created_at'}, %s::timestamptz[]) AS part"
             values.append(list(starts))
         times: list[str] = []
-        values.append(list(user.ids))
+        values.append(list(scope.ids))
         for stretch in stretches:
             ends = [
                 (sign, end) for sign, end in ((">=", stretch.start), ("<", stretch.end)) if end is not None
@@ -314,13 +318,13 @@ def _summed(
             yield dict(zip(names, row, strict=True))
 
 
-def _held(user: User, selection: Selection, stretches: list[TimeRange]) -> list[TimeRange]:
+def _held(scope: Scope, selection: Selection, stretches: list[TimeRange]) -> list[TimeRange]:
     """Return those of many short ranges in whose hours the selection has a record."""
     hours = {stretch: list(_hours(stretch)) for stretch in stretches}
     held = set(
         UsageHour.objects.filter(
             selection.dimensions,
-            user_id__in=user.ids,
+            user_id__in=scope.ids,
             start__in=[hour for found in hours.values() for hour in found],
         )
         .values_list("start", flat=True)

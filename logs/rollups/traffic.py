@@ -18,7 +18,6 @@ from typing import Any
 from django.db import connection
 from django.db.models import Count, Exists, OuterRef, Sum
 
-from accounts.models import User
 from logs.models import (
     CALLS,
     TrafficHour,
@@ -31,6 +30,7 @@ from logs.rollups.minutes import bounded, minutes_looked_at, minutes_of
 from logs.selection import conditions, lookback
 from logs.selection.chosen import Selection
 from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange, floor
+from routescope.data.scopes import Scope
 
 MOST_BUCKETS = 400
 MOST_COUNTED = 1_000_000
@@ -116,23 +116,23 @@ class Traffic:
         return Decimal(amount) / Decimal(minutes) if minutes else Decimal(0)
 
 
-def traffic(user: User, selection: Selection, now: datetime, records: int | None = None) -> Traffic:
-    """Return the traffic of the user's records in a selection: seven queries at most.
+def traffic(scope: Scope, selection: Selection, now: datetime, records: int | None = None) -> Traffic:
+    """Return the traffic of the scope's records in a selection: seven queries at most.
 
     With bounds: of the newest records alone (`logs.selection.lookback.newest`), over the time that they span.
     ``records`` is how many there are, where the header's sums have told.
     """
-    selection = lookback.newest(user, selection)
-    chosen = bounded(user, selection, now)
-    busy, stretches = _busy(user, selection, chosen)
+    selection = lookback.newest(scope, selection)
+    chosen = bounded(scope, selection, now)
+    busy, stretches = _busy(scope, selection, chosen)
     is_part = False
     # Under a filter the index holds more than the header's sums say.
     is_small = not selection.is_filtered and records is not None and records <= MOST_COUNTED
     if not busy and selection.looked is None and not is_small:
-        whole, chosen = chosen, _within_reach(user, chosen)
+        whole, chosen = chosen, _within_reach(scope, chosen)
         stretches, is_part = [chosen], chosen != whole
     step = step_of(chosen)
-    recent = UsageRecord.objects.visible_to(user).within(
+    recent = UsageRecord.objects.visible_to(scope).within(
         TimeRange(now - MINUTE, now + timedelta(milliseconds=1))
     )
     last = recent.filter(selection.condition, CALLS).aggregate(
@@ -141,7 +141,7 @@ def traffic(user: User, selection: Selection, now: datetime, records: int | None
     return Traffic(
         chosen,
         step,
-        _buckets(user, selection, chosen, step, busy, stretches),
+        _buckets(scope, selection, chosen, step, busy, stretches),
         is_part=is_part,
         now_rpm=last["requests"],
         now_tpm=int(last["tokens"] or 0),
@@ -156,24 +156,24 @@ def step_of(chosen: TimeRange) -> timedelta:
     return next((step for step in _STEPS if length / step <= MOST_BUCKETS), _STEPS[-1])
 
 
-def _busy(user: User, selection: Selection, chosen: TimeRange) -> tuple[list[Bucket], list[TimeRange]]:
+def _busy(scope: Scope, selection: Selection, chosen: TimeRange) -> tuple[list[Bucket], list[TimeRange]]:
     """Return the buckets of the hours that are counted already, and the stretches that are not."""
     step = step_of(chosen)
     # Of several users that are one the busiest minutes do not add up.
-    if chosen.length and step % HOUR == timedelta() and not selection.is_filtered and len(user.ids) == 1:
-        return _busy_hours(user, chosen, step, origin(chosen, step))
+    if chosen.length and step % HOUR == timedelta() and not selection.is_filtered and len(scope.ids) == 1:
+        return _busy_hours(scope, chosen, step, origin(chosen, step))
     return [], [chosen]
 
 
-def _within_reach(user: User, chosen: TimeRange) -> TimeRange:
+def _within_reach(scope: Scope, chosen: TimeRange) -> TimeRange:
     """Return the newest part of a range of which the minutes can be counted at a bounded cost."""
     if chosen.start is None or chosen.end is None or chosen.end <= chosen.start:
         return chosen
-    return TimeRange(lookback.within_reach(user, chosen.start, chosen.end, MOST_COUNTED), chosen.end)
+    return TimeRange(lookback.within_reach(scope, chosen.start, chosen.end, MOST_COUNTED), chosen.end)
 
 
 def _buckets(
-    user: User,
+    scope: Scope,
     selection: Selection,
     chosen: TimeRange,
     step: timedelta,
@@ -183,9 +183,9 @@ def _buckets(
     if chosen.start is None or not chosen.length:
         return []
     first = origin(chosen, step)
-    mine = UsageRecord.objects.visible_to(user)
+    mine = UsageRecord.objects.visible_to(scope)
     if selection.looked is not None:
-        return _bucketed(minutes_looked_at(user, selection, selection.looked), step, first)
+        return _bucketed(minutes_looked_at(scope, selection, selection.looked), step, first)
     if not busy:
         return counted(mine, selection, [chosen], step, first)
     rest = counted(mine, selection, stretches, step, first) if stretches else []
@@ -211,12 +211,12 @@ def _sum(start: datetime, buckets: list[Bucket]) -> Bucket:
 
 
 def _busy_hours(
-    user: User, chosen: TimeRange, step: timedelta, first: datetime
+    scope: Scope, chosen: TimeRange, step: timedelta, first: datetime
 ) -> tuple[list[Bucket], list[TimeRange]]:
     """Return the buckets of the hours of a range that are counted already, and the stretches that are not."""
     waiting = UsagePending.objects.filter(user_id=OuterRef("user_id"), start=OuterRef("start"))
     hours = TrafficHour.objects.filter(
-        ~Exists(waiting), user_id=user.pk, is_stale=False, start__gte=chosen.start
+        ~Exists(waiting), user_id=scope.ids[0], is_stale=False, start__gte=chosen.start
     )
     if chosen.end is not None:
         hours = hours.filter(start__lte=chosen.end - HOUR)

@@ -27,13 +27,13 @@ from django.db import connection, models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import User
 from logs.selection import conditions, lookback
 from logs.selection.chosen import Selection
 from logs.selection.conditions import Sql
 from routescope.data.ids import first_id
 from routescope.data.partitions import Month
 from routescope.data.ranges import DAY, HOUR, TimeRange, floor
+from routescope.data.scopes import Scope
 
 MOST_RECORDS = 20_000
 """Records that one search reads. See `logs.selection.lookback.MOST_RECORDS`."""
@@ -84,14 +84,20 @@ class Ranked:
 
 
 def largest(
-    user: User, selection: Selection, sort: Sort, limit: int, *, after: Place | None = None, up: bool = False
+    scope: Scope,
+    selection: Selection,
+    sort: Sort,
+    limit: int,
+    *,
+    after: Place | None = None,
+    up: bool = False,
 ) -> Ranked:
     """Return the ``limit`` largest records of a selection that have such a value: after a place, or of all.
 
     With ``up`` those before the place, nearest first.
     """
     try:
-        search = _Search(user, selection, sort, limit, after, up)
+        search = _Search(scope, selection, sort, limit, after, up)
     except EmptyResultSet:  # a threshold beyond what its column holds
         return Ranked()
     search.run()
@@ -110,10 +116,10 @@ class _Cell(NamedTuple):
 
 class _Search:
     def __init__(
-        self, user: User, selection: Selection, sort: Sort, limit: int, after: Place | None, up: bool
+        self, scope: Scope, selection: Selection, sort: Sort, limit: int, after: Place | None, up: bool
     ) -> None:
         self.found = Ranked()
-        self._user, self._sort, self._limit, self._after, self._up = user, sort, limit, after, up
+        self._user, self._sort, self._limit, self._after, self._up = scope, sort, limit, after, up
         # Sums outlive their records.
         kept = TimeRange(Month.of(timezone.now()).plus(-settings.RECORD_RETENTION_MONTHS).start, None)
         self._within = selection.chosen.clipped(kept)

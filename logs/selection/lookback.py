@@ -23,13 +23,13 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import Sum
 
-from accounts.models import User
 from logs.models import UsageDay, UsageHour
 from logs.selection import conditions
 from logs.selection.chosen import IdSpan, Looked, Selection
 from routescope.data.ids import first_id, moment_of
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import DAY, HOUR, TimeRange, floor
+from routescope.data.scopes import Scope
 
 MOST_RECORDS = 20_000
 """Records that one page looks at. Warm, so many take some 20 ms. Cold, each may be a read of its own: some
@@ -44,7 +44,7 @@ _EMPTY_LOOKS = 10
 _ALL = IdSpan(UUID(int=0), UUID(int=2**128 - 1))
 
 
-def newest(user: User, selection: Selection, most: int | None = None) -> Selection:
+def newest(scope: Scope, selection: Selection, most: int | None = None) -> Selection:
     """Return a selection with what its sums, chart and list are made from: the newest records of its range.
 
     A selection that rollups answer, or that was looked at already, comes back as it is. With ``most`` it is
@@ -52,10 +52,10 @@ def newest(user: User, selection: Selection, most: int | None = None) -> Selecti
     """
     if selection.looked is not None or not (selection.bounds or most):
         return selection
-    return replace(selection, looked=look(user, selection, most=most))
+    return replace(selection, looked=look(scope, selection, most=most))
 
 
-def look(user: User, selection: Selection, cursor: Cursor | None = None, most: int | None = None) -> Looked:
+def look(scope: Scope, selection: Selection, cursor: Cursor | None = None, most: int | None = None) -> Looked:
     """Return where to look for a selection's records from a cursor on: at `MOST_RECORDS`, or ``most``."""
     cursor = cursor or Cursor()
     most = most or MOST_RECORDS
@@ -65,12 +65,12 @@ def look(user: User, selection: Selection, cursor: Cursor | None = None, most: i
     if within.first >= within.last:
         return Looked(())
     if not selection.chosen_values:
-        nth = _nth(user, selection, within, newest_first, most)
+        nth = _nth(scope, selection, within, newest_first, most)
         if nth is None:
             return Looked((within,), is_dense=True)
         return Looked((_cut(within, nth, newest_first),), most, nth, is_dense=True)
     for _ in range(_EMPTY_LOOKS):
-        looked = _among_others(user, selection, within, newest_first, most)
+        looked = _among_others(scope, selection, within, newest_first, most)
         if looked.records or looked.reached is None:
             break
         # Sums outlive their records: these hours hold none any more.
@@ -78,37 +78,37 @@ def look(user: User, selection: Selection, cursor: Cursor | None = None, most: i
     return looked
 
 
-def steps(user: User, selection: Selection, cursor: Cursor) -> Iterator[Looked]:
+def steps(scope: Scope, selection: Selection, cursor: Cursor) -> Iterator[Looked]:
     """Yield one look after the other from a cursor on, until the whole range was looked at: for work in the
     background that must see it all.
     """
     while True:
-        looked = look(user, selection, cursor)
+        looked = look(scope, selection, cursor)
         yield looked
         if looked.reached is None:
             return
         cursor = Cursor(newer=looked.reached) if cursor.newer else Cursor(older=looked.reached)
 
 
-def within_reach(user: User, start: datetime, end: datetime, most: int) -> datetime:
+def within_reach(scope: Scope, start: datetime, end: datetime, most: int) -> datetime:
     """Return from when on, in a range, the user has at most ``most`` records, told by the rollups.
 
     ``start`` where all of it has no more, or else the beginning of a UTC hour: of the last one at the latest.
     """
-    begins, left = _reached(user, UsageDay, start, end, most)
+    begins, left = _reached(scope, UsageDay, start, end, most)
     if begins is None:
         return start
-    hour, _ = _reached(user, UsageHour, max(start, begins), min(end, begins + DAY), left)
+    hour, _ = _reached(scope, UsageHour, max(start, begins), min(end, begins + DAY), left)
     kept = begins if hour is None else hour + HOUR
     return max(start, min(kept, floor(end - timedelta(microseconds=1), HOUR)))
 
 
 def _reached(
-    user: User, rollup: type[UsageDay | UsageHour], start: datetime, end: datetime, most: int
+    scope: Scope, rollup: type[UsageDay | UsageHour], start: datetime, end: datetime, most: int
 ) -> tuple[datetime | None, int]:
     """Return the first period, newest first, that holds too much, and how much was left before it."""
     unit = DAY if rollup is UsageDay else HOUR
-    rows = rollup.objects.filter(user_id__in=user.ids, start__gte=floor(start, unit), start__lt=end)
+    rows = rollup.objects.filter(user_id__in=scope.ids, start__gte=floor(start, unit), start__lt=end)
     volumes = rows.values("start").annotate(volume=Sum("records")).order_by("-start")
     for begins, volume in volumes.values_list("start", "volume"):
         if volume > most:
@@ -117,10 +117,10 @@ def _reached(
     return None, most
 
 
-def ids(user: User, selection: Selection, looked: Looked, *, newest_first: bool, limit: int) -> list[UUID]:
+def ids(scope: Scope, selection: Selection, looked: Looked, *, newest_first: bool, limit: int) -> list[UUID]:
     """Return the ids of the nearest ``limit`` records, of those looked at, that meet all filters."""
     try:
-        sql, values = table(user, selection, looked, ("id",), nearest=(newest_first, limit))
+        sql, values = table(scope, selection, looked, ("id",), nearest=(newest_first, limit))
     except EmptyResultSet:
         return []
     with connection.cursor() as database:
@@ -132,7 +132,7 @@ def ids(user: User, selection: Selection, looked: Looked, *, newest_first: bool,
 
 
 def table(
-    user: User,
+    scope: Scope,
     selection: Selection,
     looked: Looked,
     columns: Sequence[str],
@@ -159,7 +159,7 @@ def table(
         fence = f"ORDER BY id {_order(nearest[0])} LIMIT %s"
         limits = [nearest[1]]
     spans: list[Any] = [
-        list(user.ids),
+        list(scope.ids),
         [span.first for span in looked.spans],
         [span.last for span in looked.spans],
     ]
@@ -187,21 +187,23 @@ def table(
 # --- How far ---------------------------------------------------------------------------------------------
 
 
-def _among_others(user: User, selection: Selection, within: IdSpan, newest_first: bool, most: int) -> Looked:
+def _among_others(
+    scope: Scope, selection: Selection, within: IdSpan, newest_first: bool, most: int
+) -> Looked:
     """Look where other filters leave a part of the records."""
-    spans, entries, reached = _holding(user, selection, within, newest_first, most)
+    spans, entries, reached = _holding(scope, selection, within, newest_first, most)
     if entries > MOST_ENTRIES and len(spans) == 1:
         # One hour that holds more than may be walked: the nearest part of it.
-        edge = _nth(user, Selection(), spans[0], newest_first, MOST_ENTRIES)
+        edge = _nth(scope, Selection(), spans[0], newest_first, MOST_ENTRIES)
         if edge is not None:
             spans, reached = [_cut(spans[0], edge, newest_first)], edge
     is_dense = entries <= 3 * most
     seen = 0
-    for number, held in enumerate(_counts(user, selection, spans)):
+    for number, held in enumerate(_counts(scope, selection, spans)):
         left = most - seen
         if held > left:
             near = spans[:number]
-            nth = _nth(user, selection, spans[number], newest_first, left) if left else None
+            nth = _nth(scope, selection, spans[number], newest_first, left) if left else None
             if nth is None:
                 nth = _far_end(near[-1], within, newest_first)
             else:
@@ -212,14 +214,14 @@ def _among_others(user: User, selection: Selection, within: IdSpan, newest_first
 
 
 def _holding(
-    user: User, selection: Selection, within: IdSpan, newest_first: bool, most: int
+    scope: Scope, selection: Selection, within: IdSpan, newest_first: bool, most: int
 ) -> tuple[list[IdSpan], int, UUID | None]:
     """Return the hours that hold what the other filters leave, nearest first, up to ``most`` of it.
 
     With them: how many entries of the index they have, and the id that the search reached where it stopped
     before the end of the range.
     """
-    days = _periods(UsageDay, user, selection, _moments(within), newest_first, MOST_DAYS + 1)
+    days = _periods(UsageDay, scope, selection, _moments(within), newest_first, MOST_DAYS + 1)
     taken: list[datetime] = []
     held_before = 0
     for start, held, _ in days[:MOST_DAYS]:
@@ -233,7 +235,7 @@ def _holding(
         reached = _far_end(IdSpan(first_id(taken[-1]), first_id(taken[-1] + DAY)), within, newest_first)
     spans: list[IdSpan] = []
     entries = 0
-    hours = _periods(UsageHour, user, selection, _moments(within), newest_first, len(taken) * 24, taken)
+    hours = _periods(UsageHour, scope, selection, _moments(within), newest_first, len(taken) * 24, taken)
     for start, _, volume in hours:
         span = _clipped(IdSpan(first_id(start), first_id(start + HOUR)), within)
         if span.first >= span.last:
@@ -252,7 +254,7 @@ def _holding(
 
 def _periods(
     rollup: type[UsageDay | UsageHour],
-    user: User,
+    scope: Scope,
     selection: Selection,
     within: TimeRange,
     newest_first: bool,
@@ -266,7 +268,7 @@ def _periods(
     if days is not None and not days:
         return []
     unit = DAY if rollup is UsageDay else HOUR
-    rows = rollup.objects.filter(user_id__in=user.ids)
+    rows = rollup.objects.filter(user_id__in=scope.ids)
     if within.start is not None:
         rows = rows.filter(start__gte=floor(within.start, unit))
     if within.end is not None:
@@ -281,7 +283,7 @@ def _periods(
     return list(sums.filter(held__gt=0).order_by(order).values_list("start", "held", "volume")[:most])
 
 
-def _counts(user: User, selection: Selection, spans: Sequence[IdSpan]) -> list[int]:
+def _counts(scope: Scope, selection: Selection, spans: Sequence[IdSpan]) -> list[int]:
     """Return how many records the other filters leave in each span, from the index alone."""
     if not spans:
         return []
@@ -293,12 +295,12 @@ def _counts(user: User, selection: Selection, spans: Sequence[IdSpan]) -> list[i
             " CROSS JOIN LATERAL (SELECT count(*) AS held FROM usage_record WHERE user_id = owner.id"
             f" AND id >= span.first AND id < span.last{others}) AS counted"
             " GROUP BY span.number ORDER BY span.number",
-            [list(user.ids), [span.first for span in spans], [span.last for span in spans], *values],
+            [list(scope.ids), [span.first for span in spans], [span.last for span in spans], *values],
         )
         return [row[1] for row in database.fetchall()]
 
 
-def _nth(user: User, selection: Selection, span: IdSpan, newest_first: bool, n: int) -> UUID | None:
+def _nth(scope: Scope, selection: Selection, span: IdSpan, newest_first: bool, n: int) -> UUID | None:
     """Return the id of the n-th record of a span that the other filters leave; None where none follows it."""
     others, values = conditions.dimensions(selection, "usage_record.")
     order = _order(newest_first)
@@ -306,12 +308,12 @@ def _nth(user: User, selection: Selection, span: IdSpan, newest_first: bool, n: 
         "SELECT id FROM usage_record"  # noqa: S608
         f" WHERE user_id = %s AND id >= %s AND id < %s{others} ORDER BY id {order}"
     )
-    if len(user.ids) == 1:
-        sql, params = part, [user.pk, span.first, span.last, *values]
+    if len(scope.ids) == 1:
+        sql, params = part, [scope.ids[0], span.first, span.last, *values]
     else:
         # In order within one user only: of each the first, and of these the n-th.
-        sql = " UNION ALL ".join([f"({part} LIMIT %s)"] * len(user.ids)) + f" ORDER BY id {order}"
-        params = [value for owner in user.ids for value in (owner, span.first, span.last, *values, n + 1)]
+        sql = " UNION ALL ".join([f"({part} LIMIT %s)"] * len(scope.ids)) + f" ORDER BY id {order}"
+        params = [value for owner in scope.ids for value in (owner, span.first, span.last, *values, n + 1)]
     with connection.cursor() as database:
         database.execute(f"{sql} OFFSET %s LIMIT 2", [*params, n - 1])
         found = database.fetchall()

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext as _
 from django_stubs_ext import StrPromise
 
-from accounts.models import User
 from logs.filters.usage_filter import VIEW, WITHOUT
 from logs.models import Cause
 from logs.rollups import own_sums
@@ -19,6 +18,7 @@ from logs.rollups.breakdown import BreakdownLine, By, breakdown
 from logs.rollups.figures import FIGURES
 from logs.rollups.own_sums import Totals
 from logs.selection.chosen import NONE, Selection
+from routescope.data.scopes import Scope
 from routescope.filters.address import Address
 from routescope.text.formatting import day
 
@@ -70,7 +70,7 @@ class Comparison:
     total: ComparisonRow
 
 
-def comparison(user: User, filters: UsageFilter, selection: Selection) -> Comparison | None:
+def comparison(scope: Scope, filters: UsageFilter, selection: Selection) -> Comparison | None:
     """Return the comparison that the filters ask for; None where they ask for none, or select nothing.
 
     ``selection`` is what they select, looked at already where no rollup knows it.
@@ -78,7 +78,7 @@ def comparison(user: User, filters: UsageFilter, selection: Selection) -> Compar
     by = filters.compared
     if by is None:
         return None
-    lines = breakdown(user, selection, by)
+    lines = breakdown(scope, selection, by)
     if not lines:
         return None
     total = sum((line.totals for line in lines), own_sums.NOTHING)

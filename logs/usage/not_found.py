@@ -63,7 +63,7 @@ def empty(filters: UsageFilter, totals: Totals, looked: Looked | None, page: Pag
 
     ``looked`` is what the header is made of, where no rollup knows the filters; ``page`` is the empty one.
     """
-    if not UsageDay.objects.filter(user_id__in=filters.user.ids).exists():
+    if not UsageDay.objects.filter(user_id__in=filters.scope.ids).exists():
         return None
     here = page.looked if isinstance(page, Found) else None
     if here is not None or (filters.compared and looked is not None and looked.reached is not None):
@@ -223,9 +223,9 @@ def _not_arrived(filters: UsageFilter) -> Iterator[Reason]:
 
 def _count(filters: UsageFilter, selection: Selection) -> _Count:
     """Count by the rollups; with a threshold, among the newest records of the rest of the selection."""
-    selection = lookback.newest(filters.user, selection)
+    selection = lookback.newest(filters.scope, selection)
     is_part = selection.looked is not None and selection.looked.reached is not None
-    return _Count(own_sums.totals(filters.user, selection).records, at_least=is_part)
+    return _Count(own_sums.totals(filters.scope, selection).records, at_least=is_part)
 
 
 def _nearest(filters: UsageFilter) -> datetime | None:
@@ -243,15 +243,15 @@ def _edge(filters: UsageFilter, side: TimeRange) -> datetime | None:
     """Return when the last record of the past, or the first of the future, was that matches."""
     order = "-" if side.start is None else ""
     selection = filters.selection
-    mine: UsageRecordQuerySet[UsageRecord] = UsageRecord.objects.visible_to(filters.user)
+    mine: UsageRecordQuerySet[UsageRecord] = UsageRecord.objects.visible_to(filters.scope)
     records = mine.filter(selection.dimensions)
     if selection.bounds:
         there = replace(selection, chosen=side)
         cursor = Cursor() if side.start is None else Cursor(newer=first_id(side.start))
-        looked = lookback.look(filters.user, there, cursor)
-        found = lookback.ids(filters.user, there, looked, newest_first=side.start is None, limit=1)
+        looked = lookback.look(filters.scope, there, cursor)
+        found = lookback.ids(filters.scope, there, looked, newest_first=side.start is None, limit=1)
         return moment_of(found[0]) if found else None
-    hours = UsageHour.objects.filter(selection.dimensions, user_id__in=filters.user.ids)
+    hours = UsageHour.objects.filter(selection.dimensions, user_id__in=filters.scope.ids)
     if side.end is not None:
         hours = hours.filter(start__lt=side.end)
     if side.start is not None:

@@ -57,13 +57,13 @@ def unknown_id(filters: UsageFilter, alike: Sequence[str] = ()) -> Explanation:
 
 def _known_elsewhere(filters: UsageFilter) -> Iterator[Reason]:
     searched, path = filters.searched_id, reverse("usage")
-    for place in tabs.elsewhere(filters.user, searched, besides="usage"):
+    for place in tabs.elsewhere(filters.scope, searched, besides="usage"):
         yield Reason(
             "task",
             _("It is the ID of one of your async tasks, which are in %(tab)s.") % {"tab": place.label},
             (Action(_("Show the task"), url=place.url),),
         )
-    records = UsageRecord.objects.visible_to(filters.user)
+    records = UsageRecord.objects.visible_to(filters.scope)
     call = records.filter(task_id=searched).order_by("id").values_list("request_id", flat=True).first()
     if call:
         yield Reason(

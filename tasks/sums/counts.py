@@ -14,16 +14,16 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Sum
 
-from accounts.models import User
 from routescope.data.ids import first_id, moment_of
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import HOUR, cover, floor
+from routescope.data.scopes import Scope
 from tasks.models import TaskDay, TaskHour
 from tasks.sums.chosen import Selection
 
 
-def by_status(user: User, selection: Selection) -> dict[str, int]:
-    """Return how many of the user's tasks in a selection are in each status that any is in. One query."""
+def by_status(scope: Scope, selection: Selection) -> dict[str, int]:
+    """Return how many of the scope's tasks in a selection are in each status that any is in. One query."""
     parts = cover(selection.chosen)
     dimensions = "".join(f" AND {column} = ANY(%s)" for column, _ in selection.chosen_values)
     arms: list[str] = []
@@ -41,7 +41,7 @@ def by_status(user: User, selection: Selection) -> dict[str, int]:
             arms.append(
                 f"SELECT status, {count} AS tasks FROM {table} WHERE user_id = ANY(%s){times}{dimensions}"  # noqa: S608
             )
-            values += [list(user.ids), *(end if bound is None else bound(end) for _, end in ends)]
+            values += [list(scope.ids), *(end if bound is None else bound(end) for _, end in ends)]
             values += [list(chosen) for _, chosen in selection.chosen_values]
     if not arms:
         return {}
@@ -54,13 +54,13 @@ def by_status(user: User, selection: Selection) -> dict[str, int]:
         return {status: count for status, count in cursor.fetchall() if count}
 
 
-def ids(user: User, selection: Selection, cursor: Cursor, limit: int) -> list[UUID]:
-    """Return the ids of at most ``limit`` of the user's tasks in a selection, nearest to the cursor first.
+def ids(scope: Scope, selection: Selection, cursor: Cursor, limit: int) -> list[UUID]:
+    """Return the ids of at most ``limit`` of the scope's tasks in a selection, nearest to the cursor first.
 
     The tasks of hours that hold any are read, and no others: a lateral join on purpose, since conditions
     joined by OR would have the planner walk the index through what lies between.
     """
-    stretches = _hours_holding(user, selection, cursor, limit)
+    stretches = _hours_holding(scope, selection, cursor, limit)
     if not stretches:
         return []
     chosen = selection.chosen_values
@@ -78,7 +78,7 @@ def ids(user: User, selection: Selection, cursor: Cursor, limit: int) -> list[UU
             {
                 "firsts": [first_id(start) for start, _ in stretches],
                 "lasts": [first_id(end) for _, end in stretches],
-                "users": list(user.ids),
+                "users": list(scope.ids),
                 "edge": bound,
                 "limit": limit,
                 **{column: list(values) for column, values in chosen},
@@ -88,10 +88,10 @@ def ids(user: User, selection: Selection, cursor: Cursor, limit: int) -> list[UU
 
 
 def _hours_holding(
-    user: User, selection: Selection, cursor: Cursor, limit: int
+    scope: Scope, selection: Selection, cursor: Cursor, limit: int
 ) -> list[tuple[datetime, datetime]]:
     """Return the hours, nearest to the cursor first, that hold the next ``limit`` tasks of a selection."""
-    rows = TaskHour.objects.filter(selection.dimensions, user_id__in=user.ids)
+    rows = TaskHour.objects.filter(selection.dimensions, user_id__in=scope.ids)
     start, end = selection.chosen.start, selection.chosen.end
     if start is not None:
         rows = rows.filter(start__gte=floor(start, HOUR))
@@ -115,7 +115,7 @@ def _hours_holding(
     return hours
 
 
-def seen(user: User, *columns: str) -> Iterable[tuple[Any, ...]]:
-    """Return the combinations of values that the user's tasks of all time have in some dimensions."""
-    rows = TaskDay.objects.filter(user_id__in=user.ids).order_by()
+def seen(scope: Scope, *columns: str) -> Iterable[tuple[Any, ...]]:
+    """Return the combinations of values that the scope's tasks of all time have in some dimensions."""
+    rows = TaskDay.objects.filter(user_id__in=scope.ids).order_by()
     return list(rows.values_list(*columns).distinct())

@@ -80,7 +80,7 @@ class StatusFigures:
     @classmethod
     def of(cls, filters: TaskFilter) -> StatusFigures:
         """Count by state what the filters select, that by state left aside: each count stays a way there."""
-        found = counts.by_status(filters.user, replace(filters.selection, statuses=()))
+        found = counts.by_status(filters.scope, replace(filters.selection, statuses=()))
         address = filters.address
         chosen = filters.selection.statuses
         total = sum(found.values())

@@ -14,8 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 
 from accounts.identities.names import CALLED, Names, token_names
-from accounts.models import AIModel, Group, User
+from accounts.models import AIModel, Group
 from routescope.data.ranges import Preset
+from routescope.data.scopes import Scope
 from routescope.filters.fields import MomentFilter, NamesFilter
 from routescope.filters.filter_set import RANGE_CHOICES, RangeFilterSet
 from routescope.text import pasted
@@ -65,9 +66,8 @@ class TaskFilter(RangeFilterSet):
         model = AsyncTask
         fields: list[str] = []
 
-    def __init__(self, data: QueryDict, *, user: User, catalogue: Catalogue) -> None:
-        super().__init__(data, queryset=AsyncTask.objects.visible_to(user))
-        self.user = user
+    def __init__(self, data: QueryDict, *, scope: Scope, catalogue: Catalogue) -> None:
+        super().__init__(data, queryset=AsyncTask.objects.visible_to(scope), scope=scope)
         self.catalogue = catalogue
         self.now = timezone.now()
 
@@ -76,13 +76,13 @@ class TaskFilter(RangeFilterSet):
         """The task ID searched for, freed of the quotes and labels it is copied with; or nothing."""
         self.form.is_valid()
         typed = self.form.cleaned_data.get("task_id") or ""
-        mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(self.user)
+        mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(self.scope)
         return pasted.found_in(typed, lambda one: mine.identified_by(one).exists(), work="task")
 
     @property
     def tasks(self) -> AsyncTaskQuerySet[AsyncTask]:
         """The person's tasks of the chosen range, before the other filters."""
-        mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(self.user)
+        mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(self.scope)
         return mine.within(self.chosen_range(self.now))
 
     @cached_property
@@ -126,7 +126,7 @@ class TaskFilter(RangeFilterSet):
     @cached_property
     def seen(self) -> Seen:
         """What the person's tasks were made with, as the counts have it."""
-        found = counts.seen(self.user, "platform", "model_id", "group_id")
+        found = counts.seen(self.scope, "platform", "model_id", "group_id")
         return Seen(*({row[at] for row in found if row[at]} for at in range(3)))
 
     @cached_property
@@ -143,7 +143,7 @@ class TaskFilter(RangeFilterSet):
 
     @cached_property
     def tokens(self) -> Names:
-        return token_names(self.user)
+        return token_names(self.scope)
 
     @property
     def is_key_searched(self) -> bool:

@@ -16,9 +16,9 @@ from django.utils.translation import gettext_lazy as _l
 from django_stubs_ext import StrPromise
 
 from accounts.gateways import error_texts
-from accounts.models import User
 from accounts.staff.rights import may_read_content
 from routescope.config import links
+from routescope.data.scopes import Scope
 from routescope.wire import outbound
 from tasks.models import AsyncTask, EventKind, TaskEvent, TaskStatus
 from tasks.outcomes import privacy
@@ -131,14 +131,14 @@ def attach_names(tasks: Iterable[AsyncTask], catalogue: Catalogue) -> None:
         task.platform_name = catalogue.label(task.platform)
 
 
-def details_of(task: AsyncTask, catalogue: Catalogue, reader: User) -> Details:
-    """Collect what ``reader`` may see of a task that is visible to them.
+def details_of(task: AsyncTask, catalogue: Catalogue, scope: Scope) -> Details:
+    """Collect what may be seen of a task that a scope holds.
 
     A query for its timeline, and one for what it made, where that is kept.
     """
     attach_names([task], catalogue)
     expired = task.result_expires_at is not None and task.result_expires_at <= timezone.now()
-    withheld = bool(task.result) and not may_read_content(reader, task.user_id)
+    withheld = bool(task.result) and not may_read_content(scope.reader, task.user_id)
     pieces = [] if withheld else pieces_of(task)
     media = [] if expired else _numbered([piece for piece in pieces if piece.shown])
     events = list(task.events.order_by("at", "pk"))
