@@ -2,6 +2,7 @@ from urllib.parse import urlencode
 
 from django.apps import AppConfig
 from django.core import checks
+from django.http import Http404
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
@@ -13,6 +14,7 @@ class LogsConfig(AppConfig):
         from logs.content import kept
         from logs.content.content_store import UsageContentStore
         from logs.exports import UsageSource
+        from logs.filters.asked import VIEW_ALL, usage_scope
         from logs.ingest.ledger import UsageLedger
         from logs.maintenance import new_prices  # noqa: F401  (listens for them)
         from logs.models import UsageRecord
@@ -22,14 +24,18 @@ class LogsConfig(AppConfig):
         from routescope.exports import sources
 
         def find(scope: Scope, identifier: str) -> str:
-            if not UsageRecord.objects.visible_to(scope).identified_by(identifier).exists():
+            try:
+                here = usage_scope(scope.viewer, scope.of)
+            except Http404:
                 return ""
-            return f"{reverse('usage')}?{urlencode({'request_id': identifier})}"
+            if not UsageRecord.objects.visible_to(here).identified_by(identifier).exists():
+                return ""
+            return f"{reverse('usage')}?{urlencode({'request_id': identifier})}{here.further}"
 
         checks.register(overlay.check)
         sources.provide(UsageSource())
         ledger.register(UsageLedger())
         content_store.register(UsageContentStore())
         keeping.register("usage", 10, kept.kept)
-        tabs.register(tabs.RecordsTab("usage", _("Usage Logs"), find))
+        tabs.register(tabs.RecordsTab("usage", _("Usage Logs"), find, VIEW_ALL))
         navigation.register(navigation.Entry(_("API tokens"), "tokens", "key", 20, ("/tokens/",)))

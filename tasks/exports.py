@@ -12,13 +12,13 @@ from django.http import QueryDict
 
 from accounts.identities.names import names_by_id
 from accounts.models import User
-from accounts.scopes.deciding import Viewer
-from accounts.staff.rights import may_read_content
+from accounts.staff.rights import Reading, reading_of
 from routescope.data.keyset import Cursor
+from routescope.data.scopes import Scope, Viewer
 from routescope.exports.sources import Column, ColumnKind, Expected, Selected, json_text, summed
 from tasks.models import AsyncTask
 from tasks.models.querysets import AsyncTaskQuerySet
-from tasks.tab.asked import task_filter
+from tasks.tab.asked import task_filter, task_scope
 from tasks.tab.filters import TaskFilter
 from tasks.tab.listing import READ_AT_MOST
 
@@ -27,6 +27,7 @@ COLUMNS = (
     Column("started_at", ColumnKind.MOMENT),
     Column("finished_at", ColumnKind.MOMENT),
     Column("task_id", ColumnKind.TEXT),
+    Column("person", ColumnKind.TEXT, of_several=True),
     Column("type", ColumnKind.TEXT),
     Column("status", ColumnKind.TEXT),
     Column("platform", ColumnKind.TEXT),
@@ -35,14 +36,14 @@ COLUMNS = (
     Column("cost", ColumnKind.DECIMAL),
     Column("refund", ColumnKind.DECIMAL),
     Column("failure_code", ColumnKind.TEXT),
-    Column("failure_message", ColumnKind.TEXT),
+    Column("failure_message", ColumnKind.TEXT, quotes=True),
     Column("request_id", ColumnKind.TEXT),
     Column("provider_task_id", ColumnKind.TEXT),
     Column("provider_status", ColumnKind.TEXT),
     Column("result_expires_at", ColumnKind.MOMENT),
     Column("progress", ColumnKind.INTEGER, usual=False),
     Column("id", ColumnKind.TEXT, usual=False),
-    Column("result", ColumnKind.TEXT, usual=False),
+    Column("result", ColumnKind.TEXT, usual=False, quotes=True),
 )
 _MARK = RawSQL("hashtextextended(tasks_asynctask.id::text || tasks_asynctask.xmin::text, 0)", [])
 
@@ -53,6 +54,9 @@ class TaskSource:
 
     def select(self, user_id: int, query: QueryDict) -> Selected:
         return _SelectedTasks(_filters(user_id, query))
+
+    def scope(self, user_id: int, query: QueryDict) -> Scope:
+        return task_scope(Viewer.of(User.objects.get(pk=user_id)), query)
 
     def fixed(self, user_id: int, query: QueryDict) -> QueryDict:
         filters = _filters(user_id, query)
@@ -74,21 +78,32 @@ class _SelectedTasks(Selected):
         else:
             self._scope = filters.tasks
             tasks = filters.tasks.filter(filters.conditions)
-        names = names_by_id(filters.scope)
-        readable = [owner for owner in filters.scope.ids if may_read_content(filters.scope.reader, owner)]
+        names = names_by_id(filters.whole)
+        hidden = [column.name for column in COLUMNS if not column.is_offered(filters.whole)]
+        # Of others' none is: each look at one is noted in the console.
+        readable = [
+            owner for owner in filters.scope.reader.ids if reading_of(filters.scope, owner) is Reading.OPEN
+        ]
         # What may not be read does not even leave the database.
         result = Case(When(user_id__in=readable, then=F("result")), output_field=JSONField())
         super().__init__(
             tasks,
             _MARK,
-            fields={"token": "token_id", "model": "model_id", "result": result},
+            fields={
+                "token": "token_id",
+                "model": "model_id",
+                "person": "user_id",
+                "result": result,
+            },
             made={
+                "person": names["person"].get,
                 "token": names["token"].get,
                 "model": names["model"].get,
                 "id": str,
                 "result": lambda pieces: json_text(_exported(pieces)),
             },
             beside=[names, readable],
+            hidden=hidden,
         )
 
     def expected(self) -> Expected:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.http import QueryDict
 
-from accounts.scopes.deciding import Viewer, decided
+from accounts.scopes.deciding import decided
 from logs.filters.usage_filter import UsageFilter
-from routescope.data.scopes import Scope
+from routescope.data.scopes import Scope, Viewer
 
 VIEW_ALL = "logs.view_usagerecord"
 """The right to see everybody's usage records."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -13,6 +13,7 @@ from django.db.models.functions import Left
 from logs.listing import own_records
 from logs.listing.table import Failed
 from logs.models import UsageRecord
+from logs.models.querysets import Key
 from logs.selection.chosen import Selection
 from routescope.data.ids import moment_of
 from routescope.data.scopes import Scope
@@ -55,21 +56,21 @@ class FailureKinds:
     reached: datetime | None
 
 
-def of_rows(scope: Scope, ids: Iterable[UUID]) -> Mapping[UUID, Failed]:
-    """Return what the scope's records of these ids say of their errors."""
-    mine = UsageRecord.objects.visible_to(scope).filter(id__in=list(ids))
+def of_rows(scope: Scope, keys: Sequence[Key]) -> Mapping[UUID, Failed]:
+    """Return what the scope's records of these users and ids say of their errors."""
+    mine = UsageRecord.objects.visible_to(scope).of_keys(keys)
     rows = mine.annotate(said=Left("error_message", _MOST_LETTERS)).values_list(*Failed._fields)
     return {row[0]: Failed._make(row) for row in rows}
 
 
 def gathered(scope: Scope, selection: Selection) -> FailureKinds:
     """Gather the newest failures of a selection, at most `MOST_GATHERED`."""
-    ids = own_records.newest_ids(scope, selection, MOST_GATHERED + 1)
-    has_more = len(ids) > MOST_GATHERED
-    ids = ids[:MOST_GATHERED]
+    keys = own_records.newest_keys(scope, selection, MOST_GATHERED + 1)
+    has_more = len(keys) > MOST_GATHERED
+    keys = keys[:MOST_GATHERED]
     kinds: dict[tuple[object, ...], FailureKind] = {}
-    found = of_rows(scope, ids)
-    for identifier in ids:
+    found = of_rows(scope, keys)
+    for _user_id, identifier in keys:
         one = found[identifier]
         same = (one.cause, one.http_status, one.error_type, one.error_code, _without_numbers(one.said or ""))
         kind = kinds.setdefault(same, FailureKind(one))
@@ -79,9 +80,9 @@ def gathered(scope: Scope, selection: Selection) -> FailureKinds:
     listed = sorted(kinds.values(), key=lambda kind: kind.count, reverse=True)
     return FailureKinds(
         kinds=listed[:MOST_KINDS],
-        of=len(ids),
+        of=len(keys),
         others=sum(kind.count for kind in listed[MOST_KINDS:]),
-        reached=moment_of(ids[-1]) if has_more else None,
+        reached=moment_of(keys[-1][1]) if has_more else None,
     )
 
 

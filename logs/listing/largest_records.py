@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -93,7 +93,7 @@ def _page(
     is_more = len(found.places) > room
     is_at_depth = is_more and found.ahead + room >= MOST_DEEP
     return Sorted(
-        _rows(scope, places, read),
+        _rows(scope, places, found.owners, read),
         older=places[-1].id if places and is_more and not is_at_depth else None,
         newer=(places[0].id if places else cursor.older) if after else None,
         ahead=found.ahead,
@@ -113,7 +113,7 @@ def _before(
         return _page(scope, selection, sort, Cursor(), size, read)
     places = found.places[:size][::-1]
     return Sorted(
-        _rows(scope, places, read),
+        _rows(scope, places, found.owners, read),
         older=places[-1].id,
         newer=places[0].id,
         ahead=found.ahead - size,
@@ -123,7 +123,8 @@ def _before(
     )
 
 
-def _rows(scope: Scope, places: Sequence[Place], read: _Read[Row]) -> list[Row]:
+def _rows(scope: Scope, places: Sequence[Place], owners: Mapping[UUID, int], read: _Read[Row]) -> list[Row]:
     mine: UsageRecordQuerySet[UsageRecord] = UsageRecord.objects.visible_to(scope)
-    rows: dict[UUID, Row] = {row.id: row for row in read(mine.filter(id__in=[place.id for place in places]))}
+    keys = [(owners[place.id], place.id) for place in places]
+    rows: dict[UUID, Row] = {row.id: row for row in read(mine.of_keys(keys))}
     return [rows[place.id] for place in places if place.id in rows]

@@ -11,9 +11,10 @@ from django.db.models import Case, Q, When
 from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KeyTransform
 
+from logs.listing import scattered_records
 from logs.listing.table import Listed
 from logs.models import REQUEST_TYPES, UsageRecord
-from logs.models.querysets import UsageRecordQuerySet
+from logs.models.querysets import Key, UsageRecordQuerySet
 from logs.record.details import CALLED
 from logs.rollups import own_sums
 from logs.selection import lookback
@@ -127,8 +128,8 @@ def _looked_for(
     elif cursor != Cursor():
         looked, is_further = lookback.look(scope, selection, cursor), True
     newest_first = cursor.newer is None
-    ids = lookback.ids(scope, selection, looked, newest_first=newest_first, limit=size + 1)
-    rows = read(UsageRecord.objects.visible_to(scope).filter(id__in=ids).order_by(_order(cursor)))
+    keys = lookback.keys(scope, selection, looked, newest_first=newest_first, limit=size + 1)
+    rows = read(UsageRecord.objects.visible_to(scope).of_keys(keys).order_by(_order(cursor)))
     found = sparse.page(rows, cursor, size, key, looked.reached)
     first = sparse.in_place_of(
         found, cursor, size, lambda: _looked_for(scope, selection, Cursor(), size, read, key)
@@ -139,15 +140,15 @@ def _looked_for(
     return Found(found.rows, found.older, found.newer, looked if is_early else None, is_further)
 
 
-def newest_ids(scope: Scope, selection: Selection, most: int) -> list[UUID]:
-    """Return the ids of the newest records of a selection, newest first, at most ``most``.
+def newest_keys(scope: Scope, selection: Selection, most: int) -> list[Key]:
+    """Return users and ids of the newest records of a selection, newest first, at most ``most``.
 
     Where it has bounds, of the newest records that `logs.selection.lookback` looks at.
     """
     if selection.bounds:
         looked = lookback.newest(scope, selection).looked or Looked(())
-        return lookback.ids(scope, selection, looked, newest_first=True, limit=most)
-    return list(_found(scope, selection, Cursor(), most).values_list("id", flat=True))
+        return lookback.keys(scope, selection, looked, newest_first=True, limit=most)
+    return list(_found(scope, selection, Cursor(), most).values_list("user_id", "id"))
 
 
 def count_since(scope: Scope, selection: Selection, since: UUID, most: int) -> int:
@@ -160,7 +161,7 @@ def count_since(scope: Scope, selection: Selection, since: UUID, most: int) -> i
     if selection.bounds:
         ahead = replace(everything, chosen=TimeRange(moment_of(since), None))
         looked = lookback.look(scope, ahead).after(since)
-        return len(lookback.ids(scope, ahead, looked, newest_first=True, limit=most))
+        return len(lookback.keys(scope, ahead, looked, newest_first=True, limit=most))
     return len(_found(scope, everything, cursor, most).values_list("id"))
 
 
@@ -169,8 +170,11 @@ def _found(
 ) -> UsageRecordQuerySet[UsageRecord]:
     """Return the rows of a page, nearest to the cursor first."""
     records: UsageRecordQuerySet[UsageRecord] = UsageRecord.objects.visible_to(scope)
-    if not selection.dimensions:
+    if not selection.dimensions and (scope.is_everyone or scope.is_of_few):
         return records.within(selection.chosen).newest(cursor, limit)
+    if not scope.is_of_few:
+        keys = scattered_records.nearest(scope, selection, cursor, limit)
+        return records.of_keys(keys).order_by(_order(cursor))
     stretches = own_sums.hours_holding(scope, selection, cursor, limit)
     if not stretches:
         return records.none()

@@ -10,7 +10,6 @@ from uuid import UUID
 from django.http import Http404
 
 from accounts.access.endpoint import ReadRequest, endpoint
-from accounts.scopes.deciding import Viewer
 from logs.filters.asked import usage_filter, usage_scope
 from logs.filters.usage_filter import VIEW, UsageFilter
 from logs.listing import largest_records, own_records
@@ -34,6 +33,7 @@ from logs.selection import lookback
 from logs.selection.largest import Sort
 from routescope.data.keyset import Cursor, Page
 from routescope.data.ranges import TimeRange
+from routescope.data.scopes import Viewer
 from routescope.rest import kinds
 from routescope.rest.answers import range_of
 from routescope.rest.declared import DEFAULT_LIMIT, PAGING, WHOSE, Endpoint, Parameter, parameters_of
@@ -46,6 +46,7 @@ FILTERS = parameters_of(
         "range": "A preset time range; `24h` if neither it nor start or end is given.",
         "start": "Records from this time on. Earlier times count as 1970.",
         "end": "Records before this time.",
+        "person": "Only these people's, by id, of the rows of several.",
         "token": "Only these API tokens, by name.",
         "model": "Only these models.",
         "group": "Only these pricing groups.",

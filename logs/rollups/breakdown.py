@@ -14,11 +14,10 @@ from django.db.models import Max, Min
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import ApiToken, Group
-from logs.models import UsageDay
+from accounts.models import ApiToken, Group, User
 from logs.rollups import own_sums
 from logs.rollups.own_sums import Totals
-from logs.selection import lookback
+from logs.selection import lookback, periods
 from logs.selection.chosen import Selection
 from routescope.data.ranges import DAY, Cover, TimeRange, cover
 from routescope.data.scopes import Scope
@@ -32,6 +31,7 @@ class By(models.TextChoices):
     GROUP = "group", _("Group")
     DAY = "day", _("Day")
     CAUSE = "cause", _("Cause")
+    PERSON = "person", _("Person")
 
     @property
     def default_sort(self) -> str:
@@ -40,15 +40,21 @@ class By(models.TextChoices):
 
 
 _MOST_DAYS = 400
-_COLUMNS = {By.MODEL: "model_id", By.TOKEN: "token_id", By.GROUP: "group_id", By.CAUSE: "cause"}
+_COLUMNS = {
+    By.MODEL: "model_id",
+    By.TOKEN: "token_id",
+    By.GROUP: "group_id",
+    By.CAUSE: "cause",
+    By.PERSON: "user_id",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class BreakdownLine:
     """One value and its sums.
 
-    ``value`` is the id of a model, token or group (0 for records without one), a `Cause`, or a day of the
-    person's calendar; ``stretch`` is the part of that day that is in the selection.
+    ``value`` is the id of a model, token or group (0 for records without one) or of a person, a `Cause`, or a
+    day of the reader's calendar; ``stretch`` is the part of that day that is in the selection.
     """
 
     value: int | date
@@ -75,13 +81,17 @@ def breakdown(scope: Scope, selection: Selection, by: By) -> list[BreakdownLine]
 
 
 def _canonical(rows: Iterable[dict[str, Any]], column: str, scope: Scope) -> Iterator[dict[str, Any]]:
-    """Yield rows with the ids of what tokens and groups were merged into."""
+    """Yield rows with the ids of what tokens, groups and people were merged into."""
     merged: dict[Any, int | None] = {}
     if column == "token_id":
-        tokens = ApiToken.objects.filter(owner__in=scope.ids).exclude(merged_into=None)
+        tokens = ApiToken.objects.exclude(merged_into=None)
+        if not scope.is_everyone:
+            tokens = tokens.filter(owner__in=scope.ids)
         merged = dict(tokens.values_list("pk", "merged_into"))
     elif column == "group_id":
         merged = dict(Group.objects.exclude(merged_into=None).values_list("pk", "merged_into"))
+    elif column == "user_id":
+        merged = dict(User.objects.exclude(merged_into=None).values_list("pk", "merged_into"))
     for row in rows:
         yield row | {column: merged.get(row[column], row[column])}
 
@@ -134,7 +144,7 @@ def _bounded(scope: Scope, chosen: TimeRange) -> TimeRange | None:
     """
     if chosen.length is not None and chosen.length <= _MOST_DAYS * DAY:
         return chosen
-    held = UsageDay.objects.filter(user_id__in=scope.ids).aggregate(first=Min("start"), last=Max("start"))
+    held = periods.days(scope).aggregate(first=Min("start"), last=Max("start"))
     if held["first"] is None:
         return None
     return chosen.clipped(TimeRange(held["first"], held["last"] + DAY))

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from django.core.exceptions import EmptyResultSet
 from django.db.models import Count, DateTimeField, F, Func, Q, Sum, Value
 
-from logs.models import CALLS, FAILED, REQUEST_TYPES, Cause, Status, UsageHour, UsageRecord, querysets
+from logs.models import CALLS, FAILED, REQUEST_TYPES, Cause, Status, UsageRecord, querysets
 from logs.models.querysets import UsageRecordQuerySet
-from logs.selection import conditions, lookback
+from logs.selection import conditions, lookback, periods
 from logs.selection.chosen import Looked, Selection
 from routescope.data.owned import any_range
 from routescope.data.ranges import HOUR, MINUTE, TimeRange, ceil, floor
@@ -69,6 +69,6 @@ def bounded(scope: Scope, selection: Selection, now: datetime) -> TimeRange:
     chosen = selection.covered
     start, end = chosen.start, chosen.end
     if start is None:
-        hours = UsageHour.objects.filter(selection.dimensions, user_id__in=scope.ids).order_by("start")
+        hours = periods.hours(scope).filter(selection.dimensions).order_by("start")
         start = hours.values_list("start", flat=True).first() or floor(now, HOUR)
     return TimeRange(start, ceil(now, MINUTE) if end is None else end)

@@ -20,6 +20,7 @@ from logs.rollups.own_sums import Totals
 from logs.selection.chosen import NONE, Selection
 from routescope.data.scopes import Scope
 from routescope.filters.address import Address
+from routescope.text import formatting
 from routescope.text.formatting import day
 
 if TYPE_CHECKING:
@@ -81,6 +82,11 @@ def comparison(scope: Scope, filters: UsageFilter, selection: Selection) -> Comp
     lines = breakdown(scope, selection, by)
     if not lines:
         return None
+    ids = [line.value for line in lines if isinstance(line.value, int)]
+    if by is By.TOKEN:
+        filters.vocabulary.tokens.learn(ids)
+    elif by is By.PERSON:
+        filters.vocabulary.people.learn(ids)
     total = sum((line.totals for line in lines), own_sums.NOTHING)
     names = _names(filters, by)
     lines = _sorted(lines, filters.sorted_by, lambda line: _label(line, by, names))
@@ -141,6 +147,7 @@ def _names(filters: UsageFilter, by: By) -> dict[int, str]:
         By.MODEL: filters.vocabulary.models.of,
         By.TOKEN: filters.vocabulary.tokens.of,
         By.GROUP: filters.vocabulary.groups.of,
+        By.PERSON: filters.vocabulary.people.of,
     }.get(by, {})
 
 
@@ -151,7 +158,7 @@ def _label(line: BreakdownLine, by: By, names: Mapping[int, str]) -> str:
         return str(_cause(line).label) if line.value else _("No failure")
     if line.value in names:
         return names[line.value]
-    return str(WITHOUT[by.value])
+    return str(WITHOUT.get(by.value, formatting.UNKNOWN))
 
 
 def _cause(line: BreakdownLine) -> Cause:
@@ -186,6 +193,8 @@ def _query(
         return listed.between(line.stretch.start, line.stretch.end)
     if by is By.CAUSE:
         listed = listed.with_(**{"cause": _cause(line).name.lower()} if line.value else {"status": "success"})
+    elif by is By.PERSON:
+        listed = listed.with_(person=str(line.value))
     elif isinstance(line.value, int) and line.value in names:
         listed = listed.without_value("without", by.value).with_(**{by.value: names[line.value]})
     elif line.value == NONE:

@@ -29,11 +29,11 @@ _GROUPED: Mapping[str, Mapping[str, Status | RecordType]] = {"status": STATUS_WO
 @require_GET
 @login_required
 def menu_counts(request: AuthenticatedRequest) -> JsonResponse:
-    """Answer a menu (``of`` names its filter) as it opens: records by value, as they are written.
+    """Answer a menu (``menu`` names its filter) as it opens: records by value, as they are written.
 
     Values without records are left out. Where no sums know the other filters, ``known`` is false.
     """
-    of = request.GET.get("of", "")
+    of = request.GET.get("menu", "")
     if of not in _BROKEN_DOWN and of not in _GROUPED:
         raise Http404
     with snapshot():
@@ -58,7 +58,7 @@ def counted(filters: UsageFilter, of: str) -> Mapping[str, int] | None:
     }[of]
     # Several ids may go by one name, which the menu shows once.
     counts: Counter[str] = Counter()
-    for line in breakdown(filters.scope, selection, _BROKEN_DOWN[of]):
+    for line in breakdown(filters.scope_without(of), selection, _BROKEN_DOWN[of]):
         if isinstance(line.value, int) and line.value in names:
             counts[names[line.value]] += line.totals.records
     return counts
@@ -67,6 +67,6 @@ def counted(filters: UsageFilter, of: str) -> Mapping[str, int] | None:
 def _grouped(filters: UsageFilter, selection: Selection, of: str) -> Mapping[str, int]:
     words = {value.value: word for word, value in _GROUPED[of].items()}
     counts: Counter[str] = Counter()
-    for row in own_sums.grouped(filters.scope, selection):
+    for row in own_sums.grouped(filters.scope_without(of), selection):
         counts[words[row[of]]] += row["sum_records"]
     return {word: count for word, count in counts.items() if count}

@@ -69,7 +69,7 @@ def gathering(scope: Scope, filters: UsageFilter, selection: Selection) -> Gathe
                 count=kind.count,
                 first=first,
                 last=kind.last,
-                record_url=reverse("usage-record", args=[kind.newest.id]),
+                record_url=reverse("usage-record", args=[kind.newest.id]) + filters.whole.query,
                 each=_each(filters.address, kind.newest.cause, models, first, kind.last),
             )
         )

@@ -20,14 +20,15 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.people import saved_views
 from accounts.people.saved_views import SavedViewsMenu
 from accounts.people.signed_in import AuthenticatedRequest
-from accounts.scopes.deciding import Viewer, viewer_of
-from logs.filters.asked import usage_filter, usage_scope
+from accounts.scopes.deciding import viewer_of
+from accounts.scopes.menu import ScopeMenu
+from logs.filters.asked import VIEW_ALL, usage_filter, usage_scope
 from logs.filters.usage_filter import GATHERED, UsageFilter
 from logs.listing import failures, largest_records, own_records
 from logs.listing.display import Display
 from logs.listing.largest_records import Sorted
-from logs.listing.table import COLUMNS, Heading, ListColumn, ListRow, columns_of_failures, rows_of
-from logs.models import UsageRecord
+from logs.listing.table import COLUMNS, PERSON, Heading, ListColumn, ListRow, columns_of_failures, rows_of
+from logs.models import UsageRecord, UsageTotalDay
 from logs.record import details
 from logs.record.details import Details
 from logs.rollups import own_sums, traffic
@@ -43,7 +44,7 @@ from logs.usage.explanations import Explanation
 from logs.usage.first_run import FirstSteps
 from routescope.data.ids import first_id, moment_of
 from routescope.data.keyset import Cursor, Page
-from routescope.data.scopes import OF
+from routescope.data.scopes import OF, Scope, Viewer
 from routescope.data.snapshot import snapshot
 from routescope.web.asking import asked, asked_by_form
 from routescope.web.tabs import Tab
@@ -80,7 +81,9 @@ def further(request: AuthenticatedRequest) -> HttpResponse:
     day = timezone.localdate(moment_of(last)) if last else None
     context = {
         "page": page,
-        "rows": list(rows_of(page.rows, columns, filters.vocabulary, day_before=day)),
+        "rows": list(
+            rows_of(page.rows, columns, filters.vocabulary, day_before=day, query=filters.whole.query)
+        ),
         "last": page.rows[-1].id if page.rows else last,
         "page_path": reverse("usage"),
         "further_url": reverse("usage-further"),
@@ -180,8 +183,9 @@ def display(request: AuthenticatedRequest) -> HttpResponse:
 
 
 def _record(request: AuthenticatedRequest, record_id: UUID) -> dict[str, object]:
-    record, shown = details.of_one(usage_scope(viewer_of(request), request.GET), record_id)
-    return {"record": record, "details": shown}
+    scope = usage_scope(viewer_of(request), request.GET)
+    record, shown = details.of_one(scope, record_id)
+    return {"record": record, "details": shown, "scope": scope, "tab": "usage"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +201,7 @@ class UsageTab(Tab):
     tab: ClassVar[str] = "usage"
     shown: ClassVar[tuple[str, ...]] = (
         *Tab.shown, "controls", "rows", "headings", "lead", "last", "looked", "ends_now", "further_url",
-        "news_query", "first", "sorted_note",
+        "news_query", "first", "sorted_note", "scope", "scopes", "has_others",
     )  # fmt: skip
 
     viewer: Viewer
@@ -218,6 +222,16 @@ class UsageTab(Tab):
     def controls(self) -> Controls:
         return Controls.of(self.filters)
 
+    @property
+    def scope(self) -> Scope:
+        """Whose records the page is about."""
+        return self.filters.whole
+
+    @cached_property
+    def scopes(self) -> ScopeMenu | None:
+        """Whose it may be about."""
+        return ScopeMenu.of(self.viewer, self.scope, self.address, self.tab, VIEW_ALL)
+
     @cached_property
     def rows(self) -> list[ListRow]:
         return list(
@@ -227,6 +241,7 @@ class UsageTab(Tab):
                 self.filters.vocabulary,
                 opened=self.opened,
                 by_day=self.filters.order is None,
+                query=self.scope.query,
             )
         )
 
@@ -279,10 +294,18 @@ class UsageTab(Tab):
 
     @property
     def first(self) -> FirstSteps | None:
-        """What to do first, where the person has no record at all."""
-        if self.page.rows or self.comparison or self.gathering or self.explanation:
+        """What to do first, where the person has no record at all, and answers for none."""
+        if self.page.rows or self.comparison or self.gathering or self.explanation or self.has_others:
             return None
         return FirstSteps.of(self.viewer.person, self.filters.now)
+
+    @cached_property
+    def has_others(self) -> bool:
+        """Whether the person has no record, and everybody has some that they may see."""
+        is_empty = not (self.page.rows or self.comparison or self.gathering or self.explanation)
+        if not is_empty or self.scopes is None:
+            return False
+        return not self.scope.is_own or self.scopes.everyone is None or UsageTotalDay.objects.exists()
 
 
 def usage_tab(viewer: Viewer, query: QueryDict) -> UsageTab:
@@ -350,13 +373,18 @@ def usage_tab(viewer: Viewer, query: QueryDict) -> UsageTab:
 
 
 def _columns(filters: UsageFilter, display: Display, page: Page[Any]) -> list[ListColumn]:
+    whose = [PERSON] if filters.whole.is_of_several else []
     if not filters.errors_shown or filters.searched_id:
         return [
-            column
-            for name, column in COLUMNS.items()
-            if name in display.columns or (column.sort and column.sort == filters.order)
+            *whose,
+            *(
+                column
+                for name, column in COLUMNS.items()
+                if name in display.columns or (column.sort and column.sort == filters.order)
+            ),
         ]
-    return columns_of_failures(failures.of_rows(filters.scope, [row.id for row in page.rows]))
+    found = failures.of_rows(filters.scope, [(row.user_id, row.id) for row in page.rows])
+    return [*whose, *columns_of_failures(found)]
 
 
 def chart_of(filters: UsageFilter, selection: Selection | None = None, records: int | None = None) -> Chart:

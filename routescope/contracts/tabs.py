@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 class RecordsTab:
     """A tab. ``name`` is that of its URL; ``<name>-results`` is what changes of it with its filters.
 
-    ``find(scope, id)`` looks an ID up among the rows of a scope of another tab: it returns the URL that shows
-    what has the ID, or nothing.
+    ``right`` is the right to see everybody's rows. ``find(scope, id)`` looks an ID up among the rows of
+    a scope of another tab: it returns the URL that shows what has the ID, or nothing.
     """
 
     name: str
     label: str | Promise
     find: Callable[[Scope, str], str]
+    right: str = ""
 
     @property
     def results(self) -> str:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from django.db.models import Q
 
 from routescope.data.ids import first_id
-from routescope.data.ranges import TimeRange
+from routescope.data.ranges import TimeRange, floor
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -23,11 +24,27 @@ OF = "of"
 """The parameter by which an address says whose rows it is about; without it they are one's own."""
 
 
+_FEW = 8
+
+
 class ScopeKind(StrEnum):
     OWN = "own"
     PERSON = "person"
     TEAM = "team"
     EVERYONE = "everyone"
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who looks, and as whom: ``reader`` is signed in, ``person`` is whose console it is."""
+
+    reader: User
+    person: User
+
+    @classmethod
+    def of(cls, user: User) -> Viewer:
+        """Return somebody who looks at their own console."""
+        return cls(user, user)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +65,14 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose rows are read, and for whom: ``reader`` is who is signed in.
+    """Whose rows are read, and for whom.
 
     ``windows`` None is everybody; none at all is nobody. ``of`` is what an address says of it, and ``label``
     whom it means, in words; both are empty for one's own. ``is_without_content``: what people sent and were
     answered is never read, whatever other rights the reader has, nor what may quote it.
     """
 
-    reader: User
+    viewer: Viewer
     windows: tuple[Window, ...] | None
     kind: ScopeKind = ScopeKind.OWN
     of: str = ""
@@ -65,7 +82,12 @@ class Scope:
     @classmethod
     def own(cls, user: User) -> Scope:
         """Return the scope that everybody has: their own rows. Those of users merged into them are theirs."""
-        return cls(user, of_users(user.ids))
+        return cls(Viewer.of(user), of_users(user.ids))
+
+    @property
+    def reader(self) -> User:
+        """Who is signed in."""
+        return self.viewer.reader
 
     @property
     def is_everyone(self) -> bool:
@@ -79,6 +101,11 @@ class Scope:
     def is_of_several(self) -> bool:
         """Whether rows may be of more than one person: each then says whose it is."""
         return self.kind in (ScopeKind.TEAM, ScopeKind.EVERYONE)
+
+    @property
+    def is_of_few(self) -> bool:
+        """Whether it is one person's, or that of a few users who are one: each is read like the only one."""
+        return self.windows is not None and len(self.windows) <= _FEW and self.is_whole
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -104,6 +131,39 @@ class Scope:
             condition |= Q(user_id__in=share.ids) & id_range(share.within)
         return condition
 
+    def periods(self, unit: timedelta) -> Q:
+        """Return the condition on the sums of hours or days (``unit``) that hold any of its rows: by user and
+        start, whole ones, whatever part of one is meant.
+        """
+        if self.windows is None:
+            return Q()
+        if self.is_whole:
+            return Q(user_id__in=self.ids)
+        condition = Q(user_id__in=())
+        for share in self.shares(TimeRange()):
+            one = Q(user_id__in=share.ids)
+            if share.within.start is not None:
+                one &= Q(start__gte=floor(share.within.start, unit))
+            if share.within.end is not None:
+                one &= Q(start__lt=share.within.end)
+            condition |= one
+        return condition
+
+    def edges(self, unit: timedelta) -> set[datetime]:
+        """Return the starts of hours or days in which somebody came or left: only a part of them is meant."""
+        ends = [end for one in self.windows or () for end in (one.within.start, one.within.end)]
+        return {floor(end, unit) for end in ends if end is not None}
+
+    @property
+    def query(self) -> str:
+        """What an address says of it, as its whole query string."""
+        return f"?{OF}={self.of}" if self.of else ""
+
+    @property
+    def further(self) -> str:
+        """The same after other parameters."""
+        return f"&{OF}={self.of}" if self.of else ""
+
     def shares(self, chosen: TimeRange) -> list[Share]:
         """Return which part of a range is meant of whom: those of whom it is the same come together.
 
@@ -125,7 +185,7 @@ class Scope:
             windows = of_users(wanted)
         else:
             windows = tuple(window for window in self.windows if window.user_id in set(wanted))
-        return Scope(self.reader, windows, self.kind, self.of, self.label, self.is_without_content)
+        return Scope(self.viewer, windows, self.kind, self.of, self.label, self.is_without_content)
 
 
 def of_users(ids: Sequence[int]) -> tuple[Window, ...]:

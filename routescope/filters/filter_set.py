@@ -42,7 +42,12 @@ class RangeFilterSet(FilterSet):
     def __init__(self, data: QueryDict, queryset: QuerySet[Model], *, scope: Scope) -> None:
         """``scope`` is whose rows are filtered: it was decided of what ``of`` says."""
         super().__init__(with_shown_range(data), queryset)
-        self.scope = scope
+        self.whole = scope
+
+    @property
+    def scope(self) -> Scope:
+        """Whose rows are meant, under the filters."""
+        return self.whole
 
     def chosen_range(self, now: datetime) -> TimeRange:
         """Return the range of time chosen, in UTC."""
@@ -100,7 +105,7 @@ class RangeFilterSet(FilterSet):
     @cached_property
     def address(self) -> Address:
         """The canonical address of this view, without paging."""
-        kept: dict[str, list[str]] = {OF: [self.scope.of]} if self.scope.of else {}
+        kept: dict[str, list[str]] = {OF: [self.whole.of]} if self.whole.of else {}
         dropped = {OF, "range"} if self.preset == CUSTOM else {OF, "start", "end"}
         for name in self.filters:
             if name in dropped:
@@ -167,12 +172,15 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class FilterMenu:
-    """A menu of values. ``typed``: has a box to type into, for long lists."""
+    """A menu of values. ``typed``: has a box to type into, for long lists; ``find`` is where more than are
+    listed are searched for as one types.
+    """
 
     name: str
     label: str
     options: list[Option]
     typed: bool
+    find: str = ""
 
     @property
     def lines(self) -> list[Option]:

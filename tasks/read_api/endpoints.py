@@ -12,10 +12,10 @@ import msgspec
 from django.db.models import Q
 
 from accounts.access.endpoint import ReadRequest, endpoint
-from accounts.scopes.deciding import Viewer
-from accounts.staff.rights import may_read_content
+from accounts.staff.rights import Reading, reading_of
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import TimeRange
+from routescope.data.scopes import Viewer
 from routescope.rest.answers import Money, Range, range_of, utc
 from routescope.rest.declared import DEFAULT_LIMIT, PAGING, WHOSE, Endpoint, parameters_of
 from routescope.rest.paging import next_url
@@ -37,6 +37,7 @@ _FILTERS = parameters_of(
         "start": "Tasks submitted from this time on. Earlier times count as 1970.",
         "end": "Tasks submitted before this time.",
         "type": "Only these types.",
+        "person": "Only these people's, by id, of the rows of several.",
         "status": "Only these statuses.",
         "platform": "Only these platforms.",
         "model": "Only these models.",
@@ -144,17 +145,20 @@ def task(request: ReadRequest, task_id: str) -> TaskDetail:
     identified = Q(task_id=task_id)
     with contextlib.suppress(ValueError):
         identified |= Q(pk=UUID(task_id))
-    mine = AsyncTask.objects.visible_to(task_scope(Viewer.of(request.user), request.query)).select_related(
+    scope = task_scope(Viewer.of(request.user), request.query)
+    mine = AsyncTask.objects.visible_to(scope).select_related(
         "model", "token__merged_into", "group__merged_into"
     )
     row: AsyncTask | None = None if "\x00" in task_id else mine.filter(identified).order_by("-id").first()
     if row is None:
         raise ProblemError(404, "You have no task with this ID.")
     verdict = verdict_on(row)
+    # Another's is shown in the console alone, where each look is noted.
+    reading = reading_of(scope, row.user_id)
     return TaskDetail(
         **_fields(row),
         group=row.group.called if row.group else None,
-        result=privacy.results_of([row]).get(row.pk) if may_read_content(request.user, row.user_id) else None,
+        result=privacy.results_of([row]).get(row.pk) if reading is Reading.OPEN else None,
         cause=verdict.cause.value if verdict else None,
         timeline=[
             TaskEntry(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.http import QueryDict
 
-from accounts.scopes.deciding import Viewer, decided
-from routescope.data.scopes import Scope
+from accounts.scopes.deciding import decided
+from routescope.data.scopes import Scope, Viewer
 from tasks.providers.catalogue import Catalogue, catalogue
 from tasks.tab.filters import TaskFilter
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from accounts.scopes.menu import menu_of_people
 from routescope.filters.address import Address
 from routescope.filters.filter_set import FilterMenu, Option, Pill, RangeMenu, pills_of
 from tasks.models import (
@@ -123,6 +124,9 @@ def _pills(filters: TaskFilter) -> list[Pill]:
     platforms = {name: filters.catalogue.label(name) for name in filters.address.all("platform")}
     words = {str(value): str(label) for value, label in (*TaskType.choices, *TaskStatus.choices)}
     labels = {name: str(filters.filters[name].label) for name in NARROWING}
+    chosen = [int(number) for number in filters.address.all("person") if number.isdecimal()]
+    filters.people.learn(chosen)
+    words |= {str(number): filters.people.of[number] for number in chosen if number in filters.people.of}
     return pills_of(filters.address, labels, words | platforms)
 
 
@@ -130,6 +134,13 @@ def _menus(filters: TaskFilter) -> list[FilterMenu]:
     """Return the menus of values, each with what is chosen in it."""
     platforms = sorted(filters.seen.platforms)
     return [
+        *menu_of_people(
+            filters.whole,
+            filters.people,
+            filters.address.all("person"),
+            str(filters.filters["person"].label),
+            "tasks",
+        ),
         _menu(filters, "type", TaskType.choices),
         _menu(filters, "status", TaskStatus.choices),
         _menu(filters, "platform", [(name, filters.catalogue.label(name)) for name in platforms], typed=True),

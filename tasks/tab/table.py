@@ -61,6 +61,10 @@ class TaskColumn:
     heading: StrPromise | str = ""
 
 
+def _person(task: AsyncTask, shown: Context) -> str:
+    return shown.way("person", str(task.user.canonical_id), task.user.called)
+
+
 def _platform(task: AsyncTask, shown: Context) -> str:
     return shown.way(
         "platform", task.platform, shown.catalogue.label(task.platform)
@@ -159,6 +163,8 @@ COLUMNS: Mapping[str, TaskColumn] = {
     ),
 }
 """The columns to choose from, in their order. Time and task ID always stand."""
+PERSON = TaskColumn(_l("Person"), "c-person", _person)
+"""Whose a task is: stands where the tasks of several people are listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +200,9 @@ def rows_of(
     *,
     by_attention: bool = False,
     details: Details | None = None,
+    query: str = "",
 ) -> Iterator[TaskRow]:
-    """Yield the rows of tasks in order, with these columns."""
+    """Yield the rows of tasks in order, with these columns. ``query`` comes after each task's address."""
     words = _("Details of %(id)s")
     last, now = "", timezone.now()
     for task in tasks:
@@ -206,7 +213,7 @@ def rows_of(
         yield TaskRow(
             task=task,
             heading=heading if heading != last else "",
-            url=reverse("task", args=[task.pk]),
+            url=reverse("task", args=[task.pk]) + query,
             label=words % {"id": short},
             time=formatting.clock(task.submitted_at),
             ago=formatting.ago(task.submitted_at, now),

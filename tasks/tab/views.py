@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -10,7 +10,8 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse, QueryDict
+from django.db import transaction
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.templatetags.static import static
 from django.urls import reverse
@@ -18,15 +19,19 @@ from django.utils.functional import cached_property
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.models import AuditEntry
 from accounts.people import saved_views
 from accounts.people.saved_views import SavedViewsMenu
 from accounts.people.signed_in import AuthenticatedRequest
-from accounts.scopes.deciding import Viewer, viewer_of
+from accounts.scopes.deciding import viewer_of
+from accounts.scopes.menu import ScopeMenu
+from accounts.staff import audit
+from accounts.staff.rights import Reading, reading_of
 from routescope.contracts import tabs
 from routescope.contracts.tabs import FoundElsewhere
 from routescope.data.keyset import Cursor, Page
 from routescope.data.ranges import Preset
-from routescope.data.scopes import OF, Scope
+from routescope.data.scopes import OF, Scope, Viewer
 from routescope.data.snapshot import snapshot
 from routescope.filters.address import Address
 from routescope.web.asking import asked, asked_by_form
@@ -34,13 +39,13 @@ from routescope.web.tabs import Tab
 from tasks.models import AsyncTask
 from tasks.providers.catalogue import catalogue
 from tasks.tab import listing, presentation, table
-from tasks.tab.asked import task_filter, task_scope
+from tasks.tab.asked import VIEW_ALL, task_filter, task_scope
 from tasks.tab.controls import StatusFigures, TaskControls
 from tasks.tab.display import TaskDisplay
 from tasks.tab.filters import TaskFilter
 from tasks.tab.listing import PartPage
 from tasks.tab.presentation import Details
-from tasks.tab.table import Context, TaskRow
+from tasks.tab.table import PERSON, Context, TaskColumn, TaskRow
 
 _MOST_OPEN = 200
 """Open tasks of a page."""
@@ -143,6 +148,28 @@ def task_detail(request: AuthenticatedRequest, task_id: UUID) -> HttpResponse:
     return render(request, "tasks/task.html#detail", _task(request, task_id))
 
 
+@require_POST
+@login_required
+def task_content(request: AuthenticatedRequest, task_id: UUID) -> HttpResponse:
+    """Show what another's task made, and keep who looked: the task's details, or its whole page.
+
+    404 for who may not see it, as for a task that is not there.
+    """
+    scope = task_scope(viewer_of(request), request.GET)
+    with transaction.atomic():
+        found = _visible(scope, task_id)
+        if reading_of(scope, found.user_id) is not Reading.ASKED:
+            raise Http404
+        audit.note(request, AuditEntry.Act.CONTENT, found.user, found.task_id)
+        context = {
+            "task": found,
+            "details": presentation.details_of(found, catalogue(), scope, is_asked=True),
+            "scope": scope,
+            "tab": "tasks",
+        }
+    return render(request, "tasks/task.html#detail" if request.htmx else "tasks/task.html", context)
+
+
 @require_GET
 @login_required
 @xframe_options_sameorigin
@@ -154,7 +181,8 @@ def task_media(request: AuthenticatedRequest, task_id: UUID) -> HttpResponse:
     """
     scope = task_scope(viewer_of(request), request.GET)
     found = _visible(scope, task_id)
-    media = presentation.details_of(found, catalogue(), scope).media
+    is_asked = presentation.is_opened(request.GET.get(presentation.LOOK, ""), found, request.user)
+    media = presentation.details_of(found, catalogue(), scope, is_asked=is_asked).media
     piece = request.GET.get("piece")
     media = [one for number, one in enumerate(media, 1) if piece in (None, str(number))]
     own = f"{request.scheme}://{request.get_host()}"
@@ -186,6 +214,7 @@ def _task(request: AuthenticatedRequest, task_id: UUID) -> dict[str, Any]:
     return {
         "task": found,
         "details": presentation.details_of(found, catalogue(), scope),
+        "scope": scope,
         "tab": "tasks",
     }
 
@@ -213,7 +242,8 @@ class TaskTab(Tab):
 
     tab: ClassVar[str] = "tasks"
     shown: ClassVar[tuple[str, ...]] = (
-        *Tab.shown, "controls", "rows", "open_tasks", "is_first_run", "all_time", "register_url",
+        *Tab.shown, "controls", "rows", "columns", "open_tasks", "is_first_run", "all_time", "register_url",
+        "scope", "scopes",
     )  # fmt: skip
 
     viewer: Viewer
@@ -226,6 +256,22 @@ class TaskTab(Tab):
     figures: StatusFigures | None
     part: int
 
+    @property
+    def scope(self) -> Scope:
+        """Whose tasks the page is about."""
+        return self.filters.whole
+
+    @cached_property
+    def scopes(self) -> ScopeMenu | None:
+        """Whose it may be about."""
+        return ScopeMenu.of(self.viewer, self.scope, self.address, self.tab, VIEW_ALL)
+
+    @property
+    def columns(self) -> Mapping[str, TaskColumn]:
+        """The columns of the list after time and ID."""
+        whose = {"person": PERSON} if self.scope.is_of_several else {}
+        return {**whose, **self.display.shown}
+
     @cached_property
     def controls(self) -> TaskControls:
         return TaskControls.of(self.filters)
@@ -235,10 +281,11 @@ class TaskTab(Tab):
         return list(
             table.rows_of(
                 self.page.rows,
-                self.display.shown,
+                self.columns,
                 Context(self.address, self.filters.catalogue),
                 by_attention=isinstance(self.page, PartPage),
                 details=self.details,
+                query=self.scope.query,
             )
         )
 
@@ -249,7 +296,7 @@ class TaskTab(Tab):
     @property
     def is_first_run(self) -> bool:
         """Whether the person has no task at all."""
-        return not self.page.rows and not AsyncTask.objects.visible_to(self.filters.scope).exists()
+        return not self.page.rows and not AsyncTask.objects.visible_to(self.scope).exists()
 
     @property
     def all_time(self) -> Address:
