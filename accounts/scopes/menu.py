@@ -11,13 +11,14 @@ from django.utils.translation import gettext as _
 
 from accounts.identities.names import Names
 from accounts.models import User
-from accounts.scopes.deciding import EVERYONE, may_see_all
+from accounts.scopes.deciding import EVERYONE, may_see_all, said_of_team, teams_of
 from routescope.data.scopes import OF, Scope, Viewer
 from routescope.filters.address import Address
 from routescope.filters.filter_set import FilterMenu, Option
 
 _OF_OTHERS = ("person", "token", "live")
 """What is chosen of one's own that others do not have."""
+_MOST_TEAMS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,9 @@ class ScopeMenu:
 
 
 def _choices(viewer: Viewer, right: str) -> list[tuple[str, str]]:
-    return [(EVERYONE, _("Everyone"))] if may_see_all(viewer, right) else []
+    everyone = [(EVERYONE, _("Everyone"))] if may_see_all(viewer, right) else []
+    teams = teams_of(viewer, right).order_by("name", "pk")[:_MOST_TEAMS]
+    return [*everyone, *((said_of_team(team), team.name) for team in teams)]
 
 
 def menu_of_people(

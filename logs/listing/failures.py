@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import TextField, Value
 from django.db.models.functions import Left
 
 from logs.listing import own_records
@@ -59,7 +60,13 @@ class FailureKinds:
 def of_rows(scope: Scope, keys: Sequence[Key]) -> Mapping[UUID, Failed]:
     """Return what the scope's records of these users and ids say of their errors."""
     mine = UsageRecord.objects.visible_to(scope).of_keys(keys)
-    rows = mine.annotate(said=Left("error_message", _MOST_LETTERS)).values_list(*Failed._fields)
+    # A message may quote what was sent.
+    said = (
+        Value(None, TextField(null=True))
+        if scope.is_without_content
+        else Left("error_message", _MOST_LETTERS)
+    )
+    rows = mine.annotate(said=said).values_list(*Failed._fields)
     return {row[0]: Failed._make(row) for row in rows}
 
 

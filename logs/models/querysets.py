@@ -12,6 +12,7 @@ from django.db.models import F, Q
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast
 
+from accounts.gateways.error_texts import NOT_KEPT
 from logs.models import further_ids
 from routescope.data.ids import MILLISECOND, first_id, moment_of
 from routescope.data.keyset import Cursor
@@ -48,6 +49,19 @@ class UsageRecordQuerySet(OwnedQuerySet[_Record]):
         clone = super()._clone()
         clone._is_of_one_id = self._is_of_one_id
         return clone
+
+    def _unquote(self, row: _Record) -> None:
+        """An error's words go, and what a gateway added. Its type, code and parameter stay."""
+        kept = row.__dict__
+        if kept.get("error_message", True):
+            kept["error_message"] = NOT_KEPT
+        tries = kept.get("attempts")
+        kept["attempts"] = [
+            {key: value for key, value in one.items() if key not in ("error", "message")}
+            for one in (tries if isinstance(tries, list) else ())
+            if isinstance(one, dict)
+        ] or None
+        kept["metadata"] = None
 
     @property
     def _is_of_everyone(self) -> bool:

@@ -14,6 +14,7 @@ from django.db.models import Q
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrPromise
 
 from accounts.gateways import error_texts
@@ -40,6 +41,7 @@ from routescope.filters.address import Address
 
 CALLED = ("token__merged_into", "group__merged_into")
 """What a record's names are read from: see `Mergeable.called`."""
+_HIDDEN = _("Hidden: a team's errors are shown without their words, which may quote what was sent.")
 _MOST_RELATED = 20
 _MOST_READ = 300
 _TOO_MANY = 429
@@ -133,7 +135,7 @@ def of(scope: Scope, records: Sequence[UsageRecord], *, is_asked: bool = False) 
             counted=tokens.counted(record),
             how_counted=tokens.how_read(record),
             metadata={key: value for key, value in (record.metadata or {}).items() if key != COUNTS_READ},
-            error_note=error_texts.note(record.error_message),
+            error_note=_HIDDEN if scope.is_without_content else error_texts.note(record.error_message),
             token_url=(page := _token_url(scope, record)),
             limits_url=page if record.cause == Cause.RATE_LIMIT or record.http_status == _TOO_MANY else "",
             ordered=orders[record.id],

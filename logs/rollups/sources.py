@@ -87,10 +87,10 @@ def _arm_of_several(table: str, found: Sequence[tuple[Share, Sequence[TimeRange]
     users, firsts, ends = zip(*rows, strict=True)
     bounds = [[first_id(moment) if is_raw else moment for moment in moments] for moments in (firsts, ends)]
     one = (
-        f"SELECT * FROM {table} WHERE user_id = meant.user_id"  # noqa: S608
+        f"SELECT * FROM {table} WHERE user_id = meant.owner"  # noqa: S608
         f" AND {column} >= meant.first AND {column} < meant.past OFFSET 0"
     )
-    meant = f"unnest(%s::integer[], %s::{kind}[], %s::{kind}[]) AS meant (user_id, first, past)"
+    meant = f"unnest(%s::integer[], %s::{kind}[], %s::{kind}[]) AS meant (owner, first, past)"
     return Arm(table, f"{meant} CROSS JOIN LATERAL ({one}) AS one WHERE true", [list(users), *bounds])
 
 

@@ -211,8 +211,7 @@ class _Search:
         days = days[:some]
         self._days_seen += len(days)
         times, moments = self._periods(HOUR)
-        columns = _KEY[1:] if everyone else ("user_id", *_KEY)
-        same = " AND ".join(f"{column} = day.{column}" for column in columns)
+        same = " AND ".join(f"{one} = day.{one}" for one in (_KEY[1:] if everyone else ("user_id", *_KEY)))
         hours = self._cells(
             f"SELECT hour.* FROM unnest(%s::integer[], %s::timestamptz[], {_ARRAYS})"  # noqa: S608
             f" AS day (user_id, start, {key})"
@@ -323,11 +322,12 @@ class _Search:
             )
             return {(user_id, start): volume for user_id, start, volume in database.fetchall()}
 
-    def _part(self, user_id: int, start: datetime) -> TimeRange:
-        """Return the part of a user's hour that is meant."""
-        part = TimeRange(start, start + HOUR).clipped(self._within)
-        windows = [one.within for one in self._scope.windows or () if one.user_id == user_id]
-        return part.clipped(windows[0]) if len(windows) == 1 else part
+    def _parts(self, user_id: int, start: datetime) -> list[TimeRange]:
+        """Return the parts of a user's hour that are meant."""
+        hour = TimeRange(start, start + HOUR).clipped(self._within)
+        if self._scope.is_whole:
+            return [hour]
+        return [hour.clipped(one.within) for one in self._scope.windows or () if one.user_id == user_id]
 
     def _take(self, cells: list[_Cell], hours: dict[tuple[int, datetime], int]) -> None:
         """Read the records of some sums. ``hours`` are numbered.
@@ -335,7 +335,12 @@ class _Search:
         Lateral on purpose, and fenced by OFFSET: the entries of the hours first, from the index alone, then
         the rows of those that are meant.
         """
-        spans = [self._part(user_id, start) for user_id, start in hours]
+        parts = [
+            (number, user_id, first_id(part.start), first_id(part.end))
+            for (user_id, start), number in hours.items()
+            for part in self._parts(user_id, start)
+            if part.start and part.end
+        ]
         key = ", ".join(_KEY)
         bounds, bound_values = self._bounds
         order = "ASC" if self._up else "DESC"
@@ -348,8 +353,9 @@ class _Search:
         with connection.cursor() as database:
             database.execute(
                 "WITH entry AS ("  # noqa: S608
-                " SELECT hour.number, hour.user_id, one.* FROM unnest(%s::integer[], %s::uuid[], %s::uuid[])"
-                " WITH ORDINALITY AS hour (user_id, first, last, number) CROSS JOIN LATERAL ("
+                " SELECT hour.number, hour.user_id, one.*"
+                " FROM unnest(%s::bigint[], %s::integer[], %s::uuid[], %s::uuid[])"
+                " AS hour (number, user_id, first, last) CROSS JOIN LATERAL ("
                 "  SELECT id, coalesce(token_id, 0) AS token_id, coalesce(model_id, 0) AS model_id,"
                 "   coalesce(group_id, 0) AS group_id, type, status, cause FROM usage_record"
                 "  WHERE usage_record.user_id = hour.user_id AND id >= hour.first AND id < hour.last OFFSET 0"
@@ -368,9 +374,7 @@ class _Search:
                 f" LEFT JOIN LATERAL (SELECT value, id, user_id FROM found WHERE {beyond}"
                 f"  ORDER BY value {order}, id {order} LIMIT %s) AS near ON true",
                 [
-                    [user_id for user_id, _start in hours],
-                    [first_id(span.start) for span in spans if span.start],
-                    [first_id(span.end) for span in spans if span.end],
+                    *map(list, zip(*parts, strict=True) if parts else ((),) * 4),
                     [hours[cell.user_id, cell.start] for cell in cells],
                     *_columns(cells),
                     *bound_values,

@@ -39,6 +39,17 @@ class OwnedQuerySet(models.QuerySet[_Model]):
         clone._scope = self._scope
         return clone
 
+    def _unquote(self, row: _Model) -> None:
+        """Take of a row, which is not saved then, what may quote what was sent or answered."""
+
+    def _fetch_all(self) -> None:
+        is_new = self._result_cache is None
+        super()._fetch_all()
+        if is_new and self._scope is not None and self._scope.is_without_content:
+            for row in self._result_cache or ():
+                if isinstance(row, models.Model):
+                    self._unquote(row)
+
     def within(self, chosen: TimeRange) -> Self:
         """Return the rows of a range of time, as a range of ids: other partitions are not touched."""
         return self.filter(id_range(chosen))

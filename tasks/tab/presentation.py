@@ -22,12 +22,13 @@ from accounts.staff.rights import Reading, reading_of
 from routescope.config import links
 from routescope.data.scopes import Scope
 from routescope.wire import outbound
-from tasks.models import AsyncTask, EventKind, TaskEvent, TaskStatus
+from tasks.models import MADE_STATUSES, AsyncTask, EventKind, TaskEvent, TaskStatus
 from tasks.outcomes import privacy
 from tasks.outcomes.causes import Verdict, verdict_on
 from tasks.providers.catalogue import Catalogue
 
 MEDIA_KINDS = ("image", "audio", "video")
+_HIDDEN = _l("Hidden: a team's failures are shown without their words, which may quote what was sent.")
 LOOK = "look"
 """The parameter by which a frame says that a look at another's media was asked for and noted."""
 LOOK_SECONDS = 600
@@ -155,6 +156,10 @@ def details_of(task: AsyncTask, catalogue: Catalogue, scope: Scope, *, is_asked:
     pieces = pieces_of(task) if is_shown else []
     media = [] if expired else _numbered([piece for piece in pieces if piece.shown])
     events = list(task.events.order_by("at", "pk"))
+    if scope.is_without_content:
+        for event in events:
+            # A provider's words.
+            event.note = ""
     about = {
         "model": task.model.name if task.model else "",
         "task_type": task.type,
@@ -170,10 +175,10 @@ def details_of(task: AsyncTask, catalogue: Catalogue, scope: Scope, *, is_asked:
         reference_url=links.filled(settings.API_REFERENCE_URL, **about),
         media=media[:MOST_SHOWN],
         not_shown=len(media[MOST_SHOWN:]),
-        withheld=reading is Reading.WITHHELD,
+        withheld=reading is Reading.WITHHELD or (scope.is_without_content and task.status in MADE_STATUSES),
         asked=reading is Reading.ASKED and not is_shown,
         ticket=f"&{LOOK}={_ticket(task, scope.reader)}" if reading is Reading.ASKED and is_shown else "",
-        failure_note=error_texts.note(task.failure_message),
+        failure_note=_HIDDEN if scope.is_without_content else error_texts.note(task.failure_message),
     )
 
 

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 from django_stubs_ext import StrPromise
 
+from accounts.gateways.error_texts import NOT_KEPT
 from routescope.filters.address import Address
 from routescope.text import formatting
 from tasks.models import AsyncTask, TaskStatus
@@ -122,7 +123,8 @@ def _outcome(task: AsyncTask, shown: Context) -> str:
 
 
 def _reason(task: AsyncTask) -> str:
-    said = " ".join((task.failure_message or task.failure_code).split())
+    message = "" if task.failure_message == NOT_KEPT else task.failure_message
+    said = " ".join((message or task.failure_code).split())
     return said if len(said) <= _MOST_LETTERS else f"{said[: _MOST_LETTERS - 1]}…"
 
 
