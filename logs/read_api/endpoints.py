@@ -162,11 +162,15 @@ def breakdown(request: ReadRequest) -> BreakdownBody:
         By.MODEL: filters.vocabulary.models.of,
         By.TOKEN: filters.vocabulary.tokens.of,
         By.GROUP: filters.vocabulary.groups.of,
+        By.PERSON: filters.vocabulary.people.of,
     }.get(by, {})
     selection = lookback.newest(filters.scope, filters.selection)
+    found = breakdowns.breakdown(filters.scope, selection, by)
+    learnt = filters.vocabulary.people if by is By.PERSON else filters.vocabulary.tokens
+    learnt.learn(line.value for line in found if isinstance(line.value, int))
     lines = [
         BreakdownLineBody(_value(line.value, by, names), bodies.sums(line.totals))
-        for line in _in_order(breakdowns.breakdown(filters.scope, selection, by), by)
+        for line in _in_order(found, by)
     ]
     of_newest = bodies.looked_at(selection.looked)
     return BreakdownBody(range_of(selection.chosen), cast(ByWord, by.value), lines, of_newest)
