@@ -7,6 +7,7 @@ from accounts.access import views as access_views
 from accounts.exports import views as export_views
 from accounts.learn import views as learn_views
 from accounts.people import saved_views, views
+from accounts.scopes import views as scope_views
 
 urlpatterns = [
     path("profile/", views.profile, name="profile"),
@@ -26,6 +27,8 @@ urlpatterns = [
     path("exports/<uuid:pk>/manifest.json", export_views.manifest, name="export-manifest"),
     path("exports/<uuid:pk>/cancel/", export_views.cancel, name="export-cancel"),
     path("exports/<uuid:pk>/delete/", export_views.delete, name="export-delete"),
+    path("records/options/", scope_views.options, name="scope-options"),
+    path("records/people/", scope_views.people, name="scope-people"),
     path("learn/", learn_views.learn, name="learn"),
     path("learn/<path:slug>/helpful/", learn_views.answer, name="guide-answer"),
     path("learn/<path:slug>/", learn_views.guide, name="guide"),

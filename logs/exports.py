@@ -13,15 +13,17 @@ from django.http import QueryDict
 
 from accounts.identities.names import names_by_id
 from accounts.models import User
+from logs.filters.asked import usage_filter, usage_scope
 from logs.filters.usage_filter import VIEW, UsageFilter
 from logs.models import Cause, RecordType, Status, UsageRecord
-from logs.models.querysets import UsageRecordQuerySet
+from logs.models.querysets import Key, UsageRecordQuerySet
 from logs.pricing.quotes import PriceBook
 from logs.pricing.receipts import receipt
 from logs.pricing.unpriced import items
 from logs.rollups import own_sums
 from logs.selection import lookback
 from routescope.data.keyset import Cursor
+from routescope.data.scopes import Scope, Viewer
 from routescope.exports.parts import PART_ROWS
 from routescope.exports.sources import (
     CHUNK,
@@ -46,6 +48,7 @@ _MARK = RawSQL("hashtextextended(usage_record.id::text || usage_record.xmin::tex
 COLUMNS = (
     Column("created_at", ColumnKind.MOMENT),
     Column("request_id", ColumnKind.TEXT),
+    Column("person", ColumnKind.TEXT, of_several=True),
     Column("type", ColumnKind.TEXT),
     Column("status", ColumnKind.TEXT),
     Column("cause", ColumnKind.TEXT),
@@ -63,7 +66,7 @@ COLUMNS = (
     Column("endpoint", ColumnKind.TEXT),
     Column("error_type", ColumnKind.TEXT),
     Column("error_code", ColumnKind.TEXT),
-    Column("error_message", ColumnKind.TEXT),
+    Column("error_message", ColumnKind.TEXT, quotes=True),
     Column("error_param", ColumnKind.TEXT),
     Column("upstream_request_id", ColumnKind.TEXT),
     Column("task_id", ColumnKind.TEXT),
@@ -78,8 +81,8 @@ COLUMNS = (
     Column("ip", ColumnKind.TEXT, usual=False),
     Column("user_agent", ColumnKind.TEXT, usual=False),
     Column("parameters", ColumnKind.TEXT, usual=False),
-    Column("attempts", ColumnKind.TEXT, usual=False),
-    Column("metadata", ColumnKind.TEXT, usual=False),
+    Column("attempts", ColumnKind.TEXT, usual=False, quotes=True),
+    Column("metadata", ColumnKind.TEXT, usual=False, quotes=True),
     Column("unpriced", ColumnKind.TEXT, usual=False),
     Column(RECEIPT, ColumnKind.TEXT, usual=False),
 )
@@ -99,24 +102,32 @@ class UsageSource:
     def select(self, user_id: int, query: QueryDict) -> Selected:
         return _SelectedRecords(_filters(user_id, query))
 
+    def scope(self, user_id: int, query: QueryDict) -> Scope:
+        return usage_scope(Viewer.of(User.objects.get(pk=user_id)), query)
+
     def fixed(self, user_id: int, query: QueryDict) -> QueryDict:
         filters = _filters(user_id, query)
         return filters.fixed_address(filters.now).without("live", *VIEW).query()
 
 
 def _filters(user_id: int, query: QueryDict) -> UsageFilter:
-    return UsageFilter(query, user=User.objects.get(pk=user_id))
+    return usage_filter(Viewer.of(User.objects.get(pk=user_id)), query)
 
 
 class _SelectedRecords(Selected):
     """The records under one person's filters."""
 
     def __init__(self, filters: UsageFilter) -> None:
-        self._user, self._selection, self._searched_id = filters.user, filters.selection, filters.searched_id
+        self._scope, self._selection, self._searched_id = (
+            filters.scope,
+            filters.selection,
+            filters.searched_id,
+        )
         self._mine: UsageRecordQuerySet[UsageRecord]
-        self._mine = UsageRecord.objects.visible_to(filters.user).select_related("model")
+        self._mine = UsageRecord.objects.visible_to(filters.scope).select_related("model")
         # Read once: joining three tables to each of a million rows would say the same.
-        words = {**names_by_id(filters.user), **_WORDS}
+        words = {**names_by_id(filters.whole), **_WORDS}
+        hidden = [column.name for column in COLUMNS if not column.is_offered(filters.whole)]
         prices = cache(lambda: PriceBook(words["model"], words["group"]))
         super().__init__(
             self._mine.identified_by(self._searched_id)
@@ -127,6 +138,7 @@ class _SelectedRecords(Selected):
                 "token": "token_id",
                 "model": "model_id",
                 "group": "group_id",
+                "person": "user_id",
                 "unpriced": _UNPRICED,
             },
             made={
@@ -138,13 +150,14 @@ class _SelectedRecords(Selected):
             },
             of_row={RECEIPT: lambda record: _receipt(record, prices())},
             beside=words,
+            hidden=hidden,
         )
 
     def expected(self) -> Expected:
         if self._searched_id:
             return summed(self._rows)
-        selection = lookback.newest(self._user, self._selection)
-        totals = own_sums.totals(self._user, selection)
+        selection = lookback.newest(self._scope, self._selection)
+        totals = own_sums.totals(self._scope, selection)
         is_whole = selection.looked is None or selection.looked.reached is None
         return Expected(totals.records, totals.cost, is_whole)
 
@@ -152,18 +165,18 @@ class _SelectedRecords(Selected):
         if self._searched_id or not self._selection.bounds:
             yield self.expected()
             return
-        for looked in lookback.steps(self._user, self._selection, Cursor()):
-            totals = own_sums.added(own_sums.of_records(self._user, self._selection, looked))
+        for looked in lookback.steps(self._scope, self._selection, Cursor()):
+            totals = own_sums.added(own_sums.of_records(self._scope, self._selection, looked))
             yield Expected(totals.records, totals.cost)
 
     def blocks(self, columns: Sequence[str], before: UUID | None, limit: int) -> Iterator[Block]:
         if not self._is_looked_for:
             yield from super().blocks(columns, before, limit)
             return
-        for ids, reached in islice(self._looks(before, limit), _LOOKS):
-            for found in self._with_ids(ids):
+        for keys, reached in islice(self._looks(before, limit), _LOOKS):
+            for found in self._with(keys):
                 yield from self._read(found.order_by("-id"), columns)
-            limit -= len(ids)
+            limit -= len(keys)
             if not limit:
                 return
             yield Block(reached)
@@ -176,14 +189,14 @@ class _SelectedRecords(Selected):
     @property
     def _is_looked_for(self) -> bool:
         """Whether the rows are not simply the next ones of the index: records are looked at, in steps."""
-        return not self._searched_id and self._selection.is_filtered
+        return not self._searched_id and (self._selection.is_filtered or not self._scope.is_of_few)
 
-    def _looks(self, before: UUID | None, limit: int) -> Iterator[tuple[list[UUID], UUID | None]]:
-        """Yield the ids of the next ``limit`` records that meet the filters, look by look, and how far it was
-        looked: None to the end.
+    def _looks(self, before: UUID | None, limit: int) -> Iterator[tuple[list[Key], UUID | None]]:
+        """Yield users and ids of the next ``limit`` records that meet the filters, look by look, and how far
+        it was looked: None to the end.
         """
-        for looked in lookback.steps(self._user, self._selection, Cursor(older=before)):
-            found = lookback.ids(self._user, self._selection, looked, newest_first=True, limit=limit)
+        for looked in lookback.steps(self._scope, self._selection, Cursor(older=before)):
+            found = lookback.keys(self._scope, self._selection, looked, newest_first=True, limit=limit)
             yield found, looked.reached
             limit -= len(found)
             if not limit:
@@ -191,17 +204,15 @@ class _SelectedRecords(Selected):
 
     def _down_to(self, before: UUID | None, last: UUID) -> Iterator[UsageRecordQuerySet[UsageRecord]]:
         """Yield the records that meet the filters, from ``before`` down to ``last``."""
-        for ids, reached in self._looks(before, PART_ROWS + 1):
-            part = [identifier for identifier in ids if identifier >= last]
-            yield from self._with_ids(part)
-            if len(part) < len(ids) or (reached is not None and reached <= last):
+        for keys, reached in self._looks(before, PART_ROWS + 1):
+            part = [key for key in keys if key[1] >= last]
+            yield from self._with(part)
+            if len(part) < len(keys) or (reached is not None and reached <= last):
                 return
 
-    def _with_ids(self, ids: Sequence[UUID]) -> Iterator[UsageRecordQuerySet[UsageRecord]]:
-        for first in range(0, len(ids), CHUNK):
-            chunk = ids[first : first + CHUNK]
-            # Within their range too: other partitions are then not even thought of.
-            yield self._mine.filter(id__in=chunk, id__gte=chunk[-1], id__lte=chunk[0])
+    def _with(self, keys: Sequence[Key]) -> Iterator[UsageRecordQuerySet[UsageRecord]]:
+        for first in range(0, len(keys), CHUNK):
+            yield self._mine.of_keys(keys[first : first + CHUNK])
 
 
 def _receipt(record: UsageRecord, book: PriceBook) -> Value:

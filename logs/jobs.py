@@ -3,6 +3,7 @@
 from logs.maintenance.jobs import (
     compact,
     count_busy_hours,
+    count_minutes,
     fill_bounds,
     fold,
     forget_spans,
@@ -16,6 +17,7 @@ from logs.maintenance.jobs import (
 __all__ = [
     "compact",
     "count_busy_hours",
+    "count_minutes",
     "fill_bounds",
     "fold",
     "forget_spans",

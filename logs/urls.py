@@ -24,6 +24,7 @@ urlpatterns = [
     path("records/usage/limits/", limits_views.limits, name="usage-limits"),
     path("records/usage/<uuid:record_id>/", views.record, name="usage-record"),
     path("records/usage/<uuid:record_id>/details/", views.record_details, name="usage-record-details"),
+    path("records/usage/<uuid:record_id>/content/", record_views.content, name="usage-content"),
     path("records/usage/<uuid:record_id>/reprice/", record_views.reprice, name="usage-reprice"),
     path("tokens/", limits_views.tokens, name="tokens"),
     path("r/<any:request_id>", views.permalink, name="permalink"),

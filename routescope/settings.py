@@ -166,6 +166,7 @@ CELERY_BEAT_SCHEDULE = {
     "logs.fold": {"task": "logs.fold", "schedule": 15.0, "options": {"expires": 15.0}},
     "logs.partitions": {"task": "logs.partitions", "schedule": 300.0, "options": {"expires": 300.0}},
     "logs.spans": {"task": "logs.spans", "schedule": 300.0, "options": {"expires": 300.0}},
+    "logs.minutes": {"task": "logs.minutes", "schedule": 900.0, "options": {"expires": 900.0}},
     "logs.bounds": {"task": "logs.bounds", "schedule": 900.0, "options": {"expires": 900.0}},
     "jobs.watch": {"task": "jobs.watch", "schedule": 300.0, "options": {"expires": 300.0}},
     "logs.count_busy_hours": {

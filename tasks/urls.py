@@ -19,6 +19,7 @@ urlpatterns = [
     path("records/tasks/<uuid:task_id>/", views.task, name="task"),
     path("records/tasks/<uuid:task_id>/row/", views.task_details, name="task-details"),
     path("records/tasks/<uuid:task_id>/details/", views.task_detail, name="task-detail"),
+    path("records/tasks/<uuid:task_id>/content/", views.task_content, name="task-content"),
     path("records/tasks/<uuid:task_id>/media/", views.task_media, name="task-media"),
     path("t/<any:task_id>", views.permalink, name="task-permalink"),
     path("hooks/<slug:platform>/", webhooks.receive, name="task-webhook"),

@@ -20,6 +20,7 @@ from accounts.exports import exporting
 from accounts.models import ApiToken, Export, User
 from logs.exports import COLUMNS
 from logs.models import UsageRecord
+from routescope.data.scopes import Scope
 from tests.cast import signed_in
 
 ALL = "range=all"
@@ -37,13 +38,13 @@ _EXPORTED = [column.name for column in COLUMNS]
 
 def read_all(user: User, admin: User, records: Iterable[UsageRecord] | None = None) -> None:
     """Open all of it. An answer of 500 raises, as does a file that its format's own reader does not take."""
-    mine = list(UsageRecord.objects.visible_to(user) if records is None else records)
+    mine = list(UsageRecord.objects.visible_to(Scope.own(user)) if records is None else records)
     _pages(signed_in(user), mine)
     _api(user, mine)
     _admin(signed_in(admin), mine)
     for form in Export.Format.values:
         rows = exported(user, form)
-        assert len(rows) == UsageRecord.objects.visible_to(user).count(), form
+        assert len(rows) == UsageRecord.objects.visible_to(Scope.own(user)).count(), form
 
 
 def _pages(client: Client, mine: list[UsageRecord]) -> None:

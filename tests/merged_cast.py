@@ -14,6 +14,7 @@ from logs.models.events import UsageEvent
 from logs.rollups import own_sums
 from logs.selection.chosen import Selection
 from routescope.data.ranges import TimeRange
+from routescope.data.scopes import Scope
 from tests.cast import NOON, event, store
 
 WEEKS = Selection(TimeRange(NOON - timedelta(days=10), NOON + timedelta(days=20)))
@@ -48,5 +49,5 @@ def two(alice: User, bob: User, gateway: Gateway) -> tuple[list[UsageEvent], lis
 
 
 def figures(user: User) -> tuple[int, Decimal]:
-    totals = own_sums.totals(user, WEEKS)
+    totals = own_sums.totals(Scope.own(user), WEEKS)
     return totals.records, totals.cost

@@ -47,6 +47,15 @@ def _compare() -> None:
             " GROUP BY 1,2,3,4,5,6 HAVING sum(records) <> 0"
         )
         assert kept == total, f"usage_total_{period}"
+    minutes = _rows(
+        f"SELECT date_trunc('minute', created_at, 'UTC'), type, status, cause, {_SUMS} FROM usage_record"
+        " GROUP BY 1,2,3,4"
+    )
+    kept = _rows(
+        f"SELECT start, type, status, cause, {_KEPT} FROM usage_total_minute"
+        " GROUP BY 1,2,3,4 HAVING sum(records) <> 0"
+    )
+    assert kept == minutes, "usage_total_minute"
 
 
 def _rows(query: str) -> list[tuple[Any, ...]]:

@@ -20,6 +20,7 @@ from logs.rollups import own_sums
 from logs.selection.chosen import Selection
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import TimeRange
+from routescope.data.scopes import Scope
 from tests.cast import NOON, event, store
 
 TOKENS, MODELS, GROUPS = ("t0", "t1", "t2"), ("m0", "m1", "m2", "m3"), ("g0", "g1")
@@ -120,7 +121,7 @@ def test_header_and_list_agree_with_plain_python(
         statuses=tuple(int(status) for status in statuses),
         types=tuple(int(kind) for kind in types),
     )
-    totals = own_sums.totals(world.alice, selection)
+    totals = own_sums.totals(Scope.own(world.alice), selection)
     calls = [record for record in wanted if record.type in REQUEST_TYPES]
     assert totals == own_sums.Totals(
         records=len(wanted),
@@ -156,10 +157,10 @@ def _walk(user: User, selection: Selection, size: int) -> list[UsageRecord]:
     cursor = Cursor()
     before: list[UsageRecord] = []
     while True:
-        page = own_records.page(user, selection, cursor, size)
+        page = own_records.page(Scope.own(user), selection, cursor, size)
         assert len(page.rows) <= size
         if page.newer:
-            back = own_records.page(user, selection, Cursor(newer=page.newer), size)
+            back = own_records.page(Scope.own(user), selection, Cursor(newer=page.newer), size)
             assert list(back.rows) == before
         listed += page.rows
         before = list(page.rows)
@@ -173,5 +174,5 @@ def test_one_page_reads_one_sum_and_one_list_however_long_the_range(
 ) -> None:
     selection = Selection(TimeRange(NOON + timedelta(minutes=7), timezone.now()))
     with django_assert_num_queries(3):  # type: ignore[operator]  # and whom else they are
-        own_sums.totals(world.alice, selection)
-        own_records.page(world.alice, selection, Cursor(), 50)
+        own_sums.totals(Scope.own(world.alice), selection)
+        own_records.page(Scope.own(world.alice), selection, Cursor(), 50)

@@ -129,7 +129,7 @@ def test_a_form_of_any_length_costs_a_stranger_more_than_us(
 
 @pytest.mark.parametrize(
     ("path", "module", "part"),
-    [("/records/usage/", usage_views, "UsageFilter"), ("/records/tasks/", task_views, "TaskFilter")],
+    [("/records/usage/", usage_views, "usage_filter"), ("/records/tasks/", task_views, "task_filter")],
     ids=["usage", "tasks"],
 )
 def test_while_the_database_is_away_a_form_can_be_tried_again(

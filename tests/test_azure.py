@@ -27,6 +27,7 @@ from accounts.models import ApiToken, Gateway, IngestKey, User
 from logs.rollups.own_sums import totals
 from logs.selection.chosen import Selection
 from routescope.data.ranges import TimeRange
+from routescope.data.scopes import Scope
 
 TRACES = Path(django_settings.BASE_DIR).parent / "shared" / "data" / "azure-llm-2023"
 EMAIL = "azure@example.com"
@@ -105,7 +106,7 @@ def shown(*tokens: str) -> Figures:
     """What the header says under a filter by tokens, over the two hours of the traces."""
     user = User.objects.get(email=EMAIL)
     chosen = ApiToken.objects.filter(owner=user, name__in=tokens).values_list("pk", flat=True)
-    sums = totals(user, Selection(HOURS, tokens=tuple(chosen)))
+    sums = totals(Scope.own(user), Selection(HOURS, tokens=tuple(chosen)))
     assert sums.errors == 0
     return Figures(sums.requests, sums.input_tokens, sums.output_tokens)
 

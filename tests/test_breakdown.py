@@ -22,6 +22,7 @@ from logs.rollups.breakdown import By, breakdown, days
 from logs.rollups.own_sums import Totals
 from logs.selection.chosen import Selection
 from routescope.data.ranges import TimeRange
+from routescope.data.scopes import Scope
 from tests.cast import NOON, event, store
 from tests.test_agreement import BOUNDS, GROUPS, MODELS, TOKENS, World, world
 
@@ -105,7 +106,7 @@ def test_a_breakdown_is_plain_python_line_by_line_and_adds_up_to_the_header(
         bounds=Q() if least_cost is None else Q(cost__gte=least_cost),
     )
     with timezone.override(zone):
-        lines = breakdown(world.alice, selection, by)
+        lines = breakdown(Scope.own(world.alice), selection, by)
     value_of: dict[By, Callable[[UsageEvent], int | date]] = {
         By.MODEL: lambda record: world.models.get(record.model, 0),
         By.TOKEN: lambda record: world.tokens.get(record.token, 0),
@@ -121,16 +122,16 @@ def test_a_breakdown_is_plain_python_line_by_line_and_adds_up_to_the_header(
         }
     assert len({line.value for line in lines}) == len(lines)
     added = sum((line.totals for line in lines), own_sums.NOTHING)
-    assert added == own_sums.totals(world.alice, selection) == plain_sums(wanted)
+    assert added == own_sums.totals(Scope.own(world.alice), selection) == plain_sums(wanted)
 
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_a_days_stretch_selects_exactly_its_line(world: World, zone: str) -> None:
     chosen = TimeRange(NOON + timedelta(minutes=7), NOON + timedelta(days=3, minutes=50))
     with timezone.override(ZoneInfo(zone)):
-        for line in breakdown(world.alice, Selection(chosen), By.DAY):
+        for line in breakdown(Scope.own(world.alice), Selection(chosen), By.DAY):
             assert line.stretch is not None
-            assert own_sums.totals(world.alice, Selection(line.stretch)) == line.totals
+            assert own_sums.totals(Scope.own(world.alice), Selection(line.stretch)) == line.totals
 
 
 @pytest.mark.parametrize(
@@ -159,6 +160,6 @@ def test_a_long_range_in_a_half_hour_zone_reads_few_queries(
 ) -> None:
     store(gateway, *(event(minutes=day * 1440 + minute) for day in range(200) for minute in (0, 385, 395)))
     with timezone.override(ZoneInfo("Asia/Kolkata")), django_assert_max_num_queries(8):  # type: ignore[operator]
-        lines = breakdown(alice, Selection(), By.DAY)
+        lines = breakdown(Scope.own(alice), Selection(), By.DAY)
     # 18:25 UTC is 23:55 there, and 18:35 five minutes past midnight.
     assert [line.totals.requests for line in lines] == [2, *[3] * 199, 1]

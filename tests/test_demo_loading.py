@@ -20,6 +20,7 @@ from logs.models import RecordType, UsageRecord
 from logs.rollups.own_sums import totals
 from logs.selection.chosen import Selection
 from routescope.data.ranges import DAY, HOUR, floor
+from routescope.data.scopes import Scope
 from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_GATEWAY, DEMO_USER_EMAIL, by_hand, loading, wire
 from routescope.demo.delivery import AwayError, DeliveryAnswer, DeliveryRefusedError
 from routescope.demo.history import Stretch
@@ -109,8 +110,8 @@ def test_the_records_reach_from_the_first_day_up_to_now(now: datetime) -> None:
 
 def test_sums_agree_with_the_records(now: datetime) -> None:
     for user in User.objects.filter(api_tokens__isnull=False).distinct():
-        sums = totals(user, Selection())
-        raw = UsageRecord.objects.visible_to(user).aggregate(
+        sums = totals(Scope.own(user), Selection())
+        raw = UsageRecord.objects.visible_to(Scope.own(user)).aggregate(
             records=Count("id"), tokens=Sum("input_tokens"), cost=Sum("cost")
         )
         assert (sums.records, sums.input_tokens, sums.cost) == (raw["records"], raw["tokens"], raw["cost"])

@@ -34,6 +34,7 @@ from accounts.models import (
     IngestKey,
     LinkedIdentity,
     SavedView,
+    Team,
     TokenIdentity,
     UserIdentity,
 )
@@ -81,6 +82,7 @@ def everything(alice: Person, gateway: Gateway) -> None:
     audit.note_unattended(AuditEntry.Act.RETENTION, "what", "nobody")
     JobRun.objects.get_or_create(name="logs.fold")
     TOTP.activate(alice, generate_totp_secret())
+    Team.objects.create(name="Search").memberships.create(user=alice)
     SavedView.objects.create(user=alice, tab="usage", name="mine", query="model=secret")
     GuideAnswer.objects.create(user=alice, page="cost", helpful=True)
     if Export in ADMINS:

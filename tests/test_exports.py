@@ -24,6 +24,7 @@ from logs.filters.usage_filter import UsageFilter
 from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.rollups import own_sums
 from logs.selection.chosen import Selection
+from routescope.data.scopes import Scope
 from routescope.exports import excel
 from tests.cast import event, just_now, store
 from tests.export_cast import ALL, ZONE, folder, made, many
@@ -155,11 +156,11 @@ def test_receipt_lines_add_up_to_each_charge(many: User) -> None:
 def test_an_export_holds_exactly_the_filtered_rows_and_agrees_with_the_header(many: User) -> None:
     for query in ("range=all&model=m1&status=error", "range=all&cost_min=0.0005", "range=all&token=nobody"):
         export = made(many, query=query, columns=["request_id"])
-        selection = UsageFilter(QueryDict(query), user=many).selection
-        totals = own_sums.totals(many, selection)
+        selection = UsageFilter(QueryDict(query), scope=Scope.own(many)).selection
+        totals = own_sums.totals(Scope.own(many), selection)
         assert (export.rows, export.cost) == (totals.records, totals.cost)
         assert export.agrees
-    assert own_sums.totals(many, Selection()).records > 0
+    assert own_sums.totals(Scope.own(many), Selection()).records > 0
 
 
 def test_a_preset_is_fixed_when_it_is_asked_for(alice: User, gateway: Gateway) -> None:

@@ -25,6 +25,7 @@ from logs.models import (
 )
 from logs.models.events import Failure, UsageEvent
 from routescope.data import partitions
+from routescope.data.scopes import Scope
 from tests.cast import NOON, event, store
 
 pytestmark = pytest.mark.django_db
@@ -76,7 +77,7 @@ def test_names_are_provisioned_on_first_sight_and_found_again(gateway: Gateway) 
     user = UserIdentity.objects.get(gateway=gateway, name="team-7").user
     assert (user.name, user.email, user.is_active, user.is_provisioned) == ("team-7", None, False, True)
     assert not user.has_usable_password()
-    assert UsageRecord.objects.visible_to(user).count() == 2
+    assert UsageRecord.objects.visible_to(Scope.own(user)).count() == 2
     record = UsageRecord.objects.select_related("token", "model", "group").first()
     assert record is not None
     assert [str(record.token), str(record.model), str(record.group)] == ["t", "m", "g"]
@@ -84,14 +85,14 @@ def test_names_are_provisioned_on_first_sight_and_found_again(gateway: Gateway) 
 
 def test_an_email_address_is_the_person_who_has_it(alice: User, gateway: Gateway) -> None:
     store(gateway, event(user="Alice@Example.com"))
-    assert UsageRecord.objects.visible_to(alice).count() == 1
+    assert UsageRecord.objects.visible_to(Scope.own(alice)).count() == 1
 
 
 def test_records_that_name_nobody_belong_to_one_user_per_gateway(gateway: Gateway) -> None:
     store(gateway, event(user="", token="", model="", group=""), event(user="", token=""))
     user = User.objects.get()
     assert "edge" in user.name
-    assert UsageRecord.objects.visible_to(user).count() == 2
+    assert UsageRecord.objects.visible_to(Scope.own(user)).count() == 2
     assert set(UsageHour.objects.values_list("token_id", flat=True)) == {0}
 
 
@@ -104,7 +105,11 @@ def test_an_admins_mapping_decides_where_new_records_go(alice: User, bob: User, 
     store(gateway, event(user="alice@example.com"))
     UserIdentity.objects.filter(name="alice@example.com").update(user=bob)
     store(gateway, event(user="alice@example.com"))
-    assert UsageRecord.objects.visible_to(alice).count() == UsageRecord.objects.visible_to(bob).count() == 1
+    assert (
+        UsageRecord.objects.visible_to(Scope.own(alice)).count()
+        == UsageRecord.objects.visible_to(Scope.own(bob)).count()
+        == 1
+    )
 
 
 @pytest.mark.parametrize("ahead", [timedelta(hours=25), timedelta(days=-365 * 8)])

@@ -31,6 +31,7 @@ from logs.selection.chosen import NONE, Selection
 from logs.selection.largest import Sort
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import TimeRange
+from routescope.data.scopes import Scope
 from tests.cast import NOON, event, store
 from tests.sums import check_rollups
 
@@ -195,12 +196,12 @@ def _walked(user: User, selection: Selection, sort: Sort, size: int) -> list[UUI
     before: list[UUID] = []
     cursor = Cursor()
     while True:
-        page = largest_records.listed(user, selection, sort, cursor, size)
+        page = largest_records.listed(Scope.own(user), selection, sort, cursor, size)
         ids = [row.id for row in page.rows]
         assert (page.ahead, page.end) == (len(listed), None)
         assert len(ids) <= size
         if listed:
-            back = largest_records.listed(user, selection, sort, page.back, size)
+            back = largest_records.listed(Scope.own(user), selection, sort, page.back, size)
             assert ([row.id for row in back.rows], back.ahead) == (before, len(listed) - len(before))
         listed += ids
         if page.older is None:
@@ -234,17 +235,19 @@ def test_bounds_hold_whatever_happens_to_records(alice: User) -> None:
 def test_a_search_that_would_read_too_much_gives_what_is_certain(
     alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = [row.id for row in largest_records.listed(alice, Selection(), Sort.COST, Cursor(), 100).rows]
+    whole = [
+        row.id for row in largest_records.listed(Scope.own(alice), Selection(), Sort.COST, Cursor(), 100).rows
+    ]
     for most in (5, 40, 90):
         monkeypatch.setattr(largest, "MOST_RECORDS", most)
-        page = largest_records.listed(alice, Selection(), Sort.COST, Cursor(), 100)
+        page = largest_records.listed(Scope.own(alice), Selection(), Sort.COST, Cursor(), 100)
         ids = [row.id for row in page.rows]
         assert ids == whole[: len(ids)]
         assert page.end is End.READ
         assert page.older is None
         assert page.read <= most
     monkeypatch.setattr(largest, "MOST_ENTRIES", 0)
-    page = largest_records.listed(alice, Selection(), Sort.COST, Cursor(), 100)
+    page = largest_records.listed(Scope.own(alice), Selection(), Sort.COST, Cursor(), 100)
     assert (page.rows, page.end, page.read) == ([], End.READ, 0)
 
 
@@ -253,7 +256,7 @@ def test_a_sorted_list_ends_at_a_depth_and_says_so(alice: User, monkeypatch: pyt
     pages: list[Sorted[Listed]] = []
     cursor = Cursor()
     while not pages or pages[-1].older:
-        pages.append(largest_records.listed(alice, Selection(), Sort.TOKENS, cursor, 10))
+        pages.append(largest_records.listed(Scope.own(alice), Selection(), Sort.TOKENS, cursor, 10))
         cursor = pages[-1].onward
     assert [len(page.rows) for page in pages] == [10, 10, 5]
     assert [page.end for page in pages] == [None, None, End.DEPTH]

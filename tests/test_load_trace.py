@@ -14,6 +14,7 @@ from accounts.models import ApiToken, User
 from logs.models import UsageRecord
 from logs.rollups.own_sums import totals
 from logs.selection.chosen import Selection
+from routescope.data.scopes import Scope
 
 pytestmark = pytest.mark.django_db
 
@@ -62,7 +63,7 @@ def test_each_line_is_a_record_even_where_two_are_alike(trace: Path) -> None:
     said, _ = load(trace, group="default")
     assert "3 accepted, 0 duplicates, 0 rejected (token conv of trace@example.com)" in said
     user = User.objects.get(email="trace@example.com")
-    sums = totals(user, Selection(tokens=(ApiToken.objects.get(owner=user, name="conv").pk,)))
+    sums = totals(Scope.own(user), Selection(tokens=(ApiToken.objects.get(owner=user, name="conv").pk,)))
     assert (sums.requests, sums.errors, sums.unpriced) == (3, 0, 3)
     assert (sums.input_tokens, sums.output_tokens) == (1_144, 197)
     names = UsageRecord.objects.filter(input_tokens=396).values_list(
@@ -107,7 +108,7 @@ def test_an_unknown_user_is_provisioned_and_cannot_sign_in(trace: Path) -> None:
 def test_a_known_user_keeps_their_account(trace: Path, alice: User) -> None:
     said, _ = load(trace, user="alice@example.com")
     assert "is new here" not in said
-    assert UsageRecord.objects.visible_to(alice).count() == 3
+    assert UsageRecord.objects.visible_to(Scope.own(alice)).count() == 3
 
 
 def test_a_broken_line_is_named_and_the_others_are_kept(tmp_path: Path) -> None:

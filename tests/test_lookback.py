@@ -29,6 +29,7 @@ from logs.selection import lookback
 from logs.selection.chosen import Looked, Selection
 from routescope.data.keyset import Cursor, Page
 from routescope.data.ranges import HOUR, MINUTE, TimeRange, floor
+from routescope.data.scopes import Scope
 from tests.cast import NOON, event, store
 
 pytestmark = pytest.mark.django_db
@@ -143,7 +144,7 @@ def test_header_chart_list_and_breakdown_are_of_the_newest_records_in_plain_pyth
     bound: str,
 ) -> None:
     selection, left, meets = select(alice, start, end, tokens, models, statuses, bound)
-    looked = lookback.newest(alice, selection).looked
+    looked = lookback.newest(Scope.own(alice), selection).looked
     assert looked is not None
     if len(left) > 60:
         assert (looked.records, looked.reached) == (60, looked.reached)
@@ -153,18 +154,18 @@ def test_header_chart_list_and_breakdown_are_of_the_newest_records_in_plain_pyth
     else:
         assert looked.reached is None, "the whole range is looked at, and nothing is said"
     wanted = [row for row in left[:60] if meets(row)]
-    totals = own_sums.totals(alice, selection)
+    totals = own_sums.totals(Scope.own(alice), selection)
     assert totals == plain_sums(wanted)
     assert _until(alice, selection, looked) == [row.id for row in wanted]
     for by, value_of in _VALUES.items():
         with timezone.override(ZoneInfo("Asia/Kolkata")):
-            lines = {line.value: line.totals for line in breakdown(alice, selection, by)}
+            lines = {line.value: line.totals for line in breakdown(Scope.own(alice), selection, by)}
         expected: dict[int | date, list[UsageRecord]] = defaultdict(list)
         for row in wanted:
             expected[value_of(row)].append(row)
         assert lines == {value: plain_sums(rows) for value, rows in expected.items()}
     calls = [row for row in wanted if row.type in REQUEST_TYPES]
-    found = traffic.traffic(alice, selection, NOON + SPAN)
+    found = traffic.traffic(Scope.own(alice), selection, NOON + SPAN)
     minutes = Counter(floor(row.created_at, MINUTE) for row in calls)
     assert sum(bucket.requests for bucket in found.buckets) == len(calls) == totals.requests
     assert sum(bucket.errors for bucket in found.buckets) == totals.errors
@@ -183,7 +184,7 @@ def _until(alice: User, selection: Selection, looked: Looked) -> list[UUID]:
     listed: list[UUID] = []
     cursor = Cursor()
     while True:
-        page = own_records.listed(alice, selection, cursor, 7)
+        page = own_records.listed(Scope.own(alice), selection, cursor, 7)
         listed += [row.id for row in page.rows]
         if page.older is None or page.older == looked.reached:
             return listed
@@ -207,7 +208,7 @@ def test_a_chart_counts_the_minutes_of_a_bounded_number_of_records(
 ) -> None:
     monkeypatch.setattr(traffic, "MOST_COUNTED", most)
     selection, left, _ = select(alice, start, end, set(), models, set(), "everything")
-    found = traffic.traffic(alice, replace(selection, bounds=Q()), NOON + SPAN)
+    found = traffic.traffic(Scope.own(alice), replace(selection, bounds=Q()), NOON + SPAN)
     begins, ends = found.chosen.start, found.chosen.end
     assert begins is not None and ends is not None
     calls = [row for row in left if row.type in REQUEST_TYPES and begins <= row.created_at < ends]
@@ -250,8 +251,8 @@ def test_going_on_finds_every_match_once_and_leads_back(
     assert [row.id for page in down for row in page.rows] == wanted
     up = {row.id for page in _back(alice, selection, size, down[-1]) for row in page.rows}
     assert up | {row.id for row in down[-1].rows} == set(wanted)
-    every = list(lookback.steps(alice, selection, Cursor()))
-    sums = [own_sums.added(own_sums.of_records(alice, selection, looked)) for looked in every]
+    every = list(lookback.steps(Scope.own(alice), selection, Cursor()))
+    sums = [own_sums.added(own_sums.of_records(Scope.own(alice), selection, looked)) for looked in every]
     assert sum((one for one in sums), own_sums.NOTHING).records == len(wanted)
     for before, after in pairwise(every):
         assert before.reached is not None
@@ -261,7 +262,7 @@ def test_going_on_finds_every_match_once_and_leads_back(
 def _walk(alice: User, selection: Selection, size: int) -> Iterator[Page[UsageRecord]]:
     cursor = Cursor()
     for _ in range(700):
-        page = own_records.page(alice, selection, cursor, size)
+        page = own_records.page(Scope.own(alice), selection, cursor, size)
         assert isinstance(page, own_records.Found)
         assert len(page.rows) == size or page.older is None or page.looked is not None
         yield page
@@ -278,7 +279,7 @@ def _back(
     for _ in range(700):
         if newer is None:
             return
-        page = own_records.page(alice, selection, Cursor(newer=newer), size)
+        page = own_records.page(Scope.own(alice), selection, Cursor(newer=newer), size)
         yield page
         newer = page.newer
     raise AssertionError("It does not end.")

@@ -24,6 +24,7 @@ from logs.rollups.breakdown import By, breakdown
 from logs.selection.chosen import Selection
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import MINUTE, floor
+from routescope.data.scopes import Scope
 from tasks.models import AsyncTask
 from tests.cast import NOON, event, signed_in, store
 from tests.merged_cast import PAGE, WEEKS, figures, named, two
@@ -39,10 +40,10 @@ def walked(user: User, size: int) -> list[str]:
     found: list[str] = []
     cursor = Cursor()
     while True:
-        page = own_records.listed(user, WEEKS, cursor, size)
+        page = own_records.listed(Scope.own(user), WEEKS, cursor, size)
         found += [row.request_id for row in page.rows]
         if page.newer:
-            back = own_records.listed(user, WEEKS, Cursor(newer=page.newer), size)
+            back = own_records.listed(Scope.own(user), WEEKS, Cursor(newer=page.newer), size)
             assert [row.request_id for row in back.rows] == found[-len(page.rows) - size : -len(page.rows)]
         if page.older is None:
             return found
@@ -69,8 +70,11 @@ def test_two_users_are_one_in_every_figure_and_list_and_two_again(
     both = mine + team
     assert figures(alice) == (105, sum(one.cost or 0 for one in both))
     assert walked(alice, 7) == newest_first(both)
-    assert own_records.count_since(alice, Selection(), UsageRecord.objects.order_by("id")[0].id, 200) >= 84
-    found = traffic.traffic(alice, WEEKS, NOON)
+    assert (
+        own_records.count_since(Scope.own(alice), Selection(), UsageRecord.objects.order_by("id")[0].id, 200)
+        >= 84
+    )
+    found = traffic.traffic(Scope.own(alice), WEEKS, NOON)
     minutes: dict[Any, int] = {}
     for one in both:
         minutes[floor(one.created_at, MINUTE)] = minutes.get(floor(one.created_at, MINUTE), 0) + 1
@@ -93,12 +97,12 @@ def test_their_tokens_go_along_and_those_of_one_name_become_one(
     alice = User.objects.get(pk=alice.pk)
     lines = {
         ApiToken.objects.get(pk=line.value).name: line.totals.records  # type: ignore[misc]
-        for line in breakdown(alice, WEEKS, By.TOKEN)
+        for line in breakdown(Scope.own(alice), WEEKS, By.TOKEN)
     }
     assert lines == {
         name: sum(one.token == name for one in mine + team) for name in ("prod", "alic-own", "team-own")
     }
-    rows = own_tokens.own_tokens(alice, WEEKS.chosen, NOON).rows
+    rows = own_tokens.own_tokens(Scope.own(alice), WEEKS.chosen, NOON).rows
     assert {row.token.name: row.chosen.records for row in rows} == lines
     assert all(row.last_used_at for row in rows)
     page = signed_in(alice).get(PAGE, {"token": "prod", "range": "all"}).content.decode()
@@ -115,7 +119,7 @@ def test_the_details_know_what_another_name_did_for_the_same_request(
     store(gateway, event(alice, request_id="req_one", cost=Decimal(-1), type=RecordType.REFUND, minutes=1))
     merging.merge(named("team"), alice)
     record = UsageRecord.objects.get(request_id="req_one", type=RecordType.REQUEST)
-    _, shown = details.of_one(User.objects.get(pk=alice.pk), record.pk)
+    _, shown = details.of_one(Scope.own(User.objects.get(pk=alice.pk)), record.pk)
     assert [other.type for other in shown.related] == [RecordType.REFUND]
     assert shown.net == 2
 
@@ -193,8 +197,8 @@ def test_a_group_and_a_token_go_by_the_name_of_what_they_are_part_of(
     merging.merge(Group.objects.get(name="vip"), Group.objects.get(name="default"))
     tokens = ApiToken.objects.filter(owner=alice)
     merging.merge(tokens.get(name="alic-own"), tokens.get(name="prod"))
-    assert [line.totals.records for line in breakdown(alice, WEEKS, By.GROUP)] == [60]
-    assert [line.totals.records for line in breakdown(alice, WEEKS, By.TOKEN)] == [60]
+    assert [line.totals.records for line in breakdown(Scope.own(alice), WEEKS, By.GROUP)] == [60]
+    assert [line.totals.records for line in breakdown(Scope.own(alice), WEEKS, By.TOKEN)] == [60]
     client = signed_in(alice)
     page = client.get(PAGE, {"range": "all", "group": "default", "token": "prod"}).content.decode()
     assert 'data-stat="requests" data-value="60"' in page

@@ -22,6 +22,7 @@ from logs.models.events import UsageEvent
 from logs.rollups.breakdown import By, breakdown
 from routescope.contracts.ledger import Charge, Work
 from routescope.data.ranges import MINUTE
+from routescope.data.scopes import Scope
 from tests.cast import NOON, event, just_now, signed_in, store
 from tests.merged_cast import WEEKS, figures, named, two
 from tests.sums import check_rollups
@@ -41,7 +42,7 @@ def test_records_to_come_go_where_the_name_now_leads(
     store(gateway, event(alice, token="new"))
     store(gateway, event("team-7", token="team-own"), event("team-7", token="new"), event("team-7"))
     assert figures(alice)[0] == before + 4
-    lines = {line.value: line.totals.records for line in breakdown(alice, WEEKS, By.TOKEN)}
+    lines = {line.value: line.totals.records for line in breakdown(Scope.own(alice), WEEKS, By.TOKEN)}
     assert lines[ApiToken.objects.get(owner=alice, name="new").pk] == 2, "one token of that name"
     assert ApiToken.objects.filter(name="team-own").count() == 1, "the one that was theirs"
     theirs = figures(named("team-7"))[0]

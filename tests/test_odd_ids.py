@@ -15,6 +15,7 @@ from accounts.models import User
 from logs.ingest.formats import native
 from logs.models import UsageRecord
 from routescope.data.ids import derived_id
+from routescope.data.scopes import Scope
 from routescope.text import identifiers
 from routescope.text.identifiers import shown
 from tests import everything
@@ -120,7 +121,7 @@ def test_further_ids_are_under_the_same_rule(sender: Sender, alice: User, name: 
     client = signed_in(alice)
     everything.opened(client, f"/records/usage/{stored.pk}/")
     if name == "upstream_request_id":
-        assert list(UsageRecord.objects.visible_to(alice).identified_by(value)) == [stored]
+        assert list(UsageRecord.objects.visible_to(Scope.own(alice)).identified_by(value)) == [stored]
 
 
 @pytest.mark.parametrize("request_id", ["", " ", "\n\t"])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from accounts.models import User
 from logs.models import UsageRecord
 from logs.models.events import UsageEvent
+from routescope.data.scopes import Scope
 from tests import everything, odd
 from tests.sending import Sender, sender
 from tests.sums import check_rollups
@@ -105,7 +106,7 @@ def _files(settings: Any, tmp_path: Path) -> None:
 
 def _check(answer: Any, alice: User, neighbour: str) -> None:
     assert answer.status_code == 200, answer.content[:300]
-    assert UsageRecord.objects.visible_to(alice).filter(request_id=neighbour).exists()
+    assert UsageRecord.objects.visible_to(Scope.own(alice)).filter(request_id=neighbour).exists()
 
 
 @fuzzed

@@ -24,6 +24,7 @@ from logs.models import Status
 from logs.rollups import own_tokens
 from logs.rollups.breakdown import By
 from routescope.data.ranges import DAY, TimeRange
+from routescope.data.scopes import Scope
 from tests.cast import NOON, event, signed_in, store
 from tests.task_cast import a_task
 from tests.test_compare import lines
@@ -37,7 +38,10 @@ UNIQUE_OTHERWISE = {
     ("logs/models/prices.py", "valid_from"): "of one group, one version a moment",
     ("logs/usage/not_found.py", "start"): "distinct",
     ("logs/pricing/quotes.py", "valid_from"): "of one model or group, one version a moment",
+    ("accounts/scopes/views.py", "name"): "distinct",
     ("logs/rollups/own_sums.py", "start"): "grouped by it",
+    ("logs/rollups/traffic.py", "user_id"): "distinct",
+    ("logs/selection/spans.py", "start"): "grouped by it: each comes once",
     ("logs/rollups/minutes.py", "start"): "a moment is asked for, not a row",
     ("logs/filters/vocabulary.py", "name"): "unique",
     ("logs/selection/lookback.py", "start"): "grouped by it: each comes once",
@@ -138,10 +142,10 @@ def test_tokens_of_one_name_that_were_never_used_stand_in_order(alice: User, gat
     ApiToken.objects.exclude(merged_into=None).update(merged_into=None)
     person = User.objects.get(pk=alice.pk)
     day = TimeRange(NOON - DAY, NOON + DAY)
-    names = [row.token.pk for row in own_tokens.own_tokens(person, day, NOON).rows]
+    names = [row.token.pk for row in own_tokens.own_tokens(Scope.own(person), day, NOON).rows]
     assert sorted(names) == sorted(ApiToken.objects.values_list("pk", flat=True))
     ApiToken.objects.filter(pk__in=names[::2]).update(masked_key="sk-…")
-    assert [row.token.pk for row in own_tokens.own_tokens(person, day, NOON).rows] == names
+    assert [row.token.pk for row in own_tokens.own_tokens(Scope.own(person), day, NOON).rows] == names
 
 
 def test_lines_of_one_name_and_cost_are_compared_in_order(alice: User, gateway: Gateway) -> None:

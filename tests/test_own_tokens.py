@@ -22,6 +22,7 @@ from logs.rollups import own_tokens, token_peaks
 from logs.rollups.token_peaks import Gauge
 from logs.rollups.traffic import Peak
 from routescope.data.ranges import HOUR, MINUTE, TimeRange
+from routescope.data.scopes import Scope
 from routescope.web import notices
 from tests.cast import NOON, event, signed_in, store
 
@@ -132,7 +133,7 @@ def test_peaks_are_those_of_plain_python(alice: User, gateway: Gateway, seed: in
             place = heads[one.token_id or 0], one.created_at.replace(second=0, microsecond=0)
             requests[place] += 1
             amounts[place] += one.input_tokens + one.output_tokens
-    found = token_peaks.peaks(alice, mine, chosen, NOON + HOUR)
+    found = token_peaks.peaks(Scope.own(alice), mine, chosen, NOON + HOUR)
     assert set(found) == set(heads.values())
     for head, peaks in found.items():
         for gauge, counted in ((peaks.rpm, requests), (peaks.tpm, amounts)):

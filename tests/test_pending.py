@@ -19,6 +19,7 @@ from logs.rollups.breakdown import By, breakdown
 from logs.selection.chosen import Selection
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange
+from routescope.data.scopes import Scope
 from tests.cast import NOON, event, store
 from tests.sums import check_rollups
 
@@ -27,13 +28,13 @@ WEEKS = Selection(TimeRange(NOON - 10 * DAY, NOON + 20 * DAY))
 
 def test_what_waits_counts_as_what_is_folded_in(alice: User, gateway: Gateway) -> None:
     store(gateway, *(event(minutes=20 * n, cost=Decimal("0.25")) for n in range(9)))
-    before = own_sums.totals(alice, WEEKS)
+    before = own_sums.totals(Scope.own(alice), WEEKS)
     assert (before.records, before.cost) == (9, Decimal("2.25"))
     assert pending.fold() == UsageHour.objects.count() == 3
     assert UsagePending.objects.count() == 0
     store(gateway, event(minutes=1, cost=Decimal("0.25")))
     assert UsageHour.objects.count() == 4, "one hour in two rows, of which one waits"
-    assert own_sums.totals(alice, WEEKS).cost == Decimal("2.5")
+    assert own_sums.totals(Scope.own(alice), WEEKS).cost == Decimal("2.5")
     check_rollups()
     assert UsageHour.objects.count() == 3
 
@@ -48,9 +49,9 @@ def test_a_sum_that_comes_down_to_nothing_is_seen_nowhere(alice: User, gateway: 
         batches.complete(gateway, [(record, first)])
     for _ in ("while it waits", "folded in"):
         gone, other = (AIModel.objects.get(name=name).pk for name in ("first", "second"))
-        assert {line.value for line in breakdown(alice, WEEKS, By.MODEL)} == {other}
-        assert own_records.listed(alice, Selection(models=(gone,)), Cursor(), 5).rows == []
-        assert len(own_records.listed(alice, Selection(models=(other,)), Cursor(), 5).rows) == 4
+        assert {line.value for line in breakdown(Scope.own(alice), WEEKS, By.MODEL)} == {other}
+        assert own_records.listed(Scope.own(alice), Selection(models=(gone,)), Cursor(), 5).rows == []
+        assert len(own_records.listed(Scope.own(alice), Selection(models=(other,)), Cursor(), 5).rows) == 4
         check_rollups()
 
 
@@ -134,18 +135,18 @@ def test_busy_hours_are_counted_when_they_are_over_and_anew_when_records_come_la
     monkeypatch.setattr(busy_hours, "BUSY", 3)
     store(gateway, *(event(minutes=n) for n in (0, 1, 2, 65, 120, 121, 121, 122)))
     now = NOON + 3 * HOUR
-    assert busy_hours.count(now) == 1, "the third hour is not settled"
+    assert busy_hours.count(now) == 2, "of Alice and of everybody: the third hour is not settled"
     assert hours() == {0: (3, False)}
-    assert busy_hours.count(now + busy_hours.SETTLED) == 1
+    assert busy_hours.count(now + busy_hours.SETTLED) == 2
     assert hours() == {0: (3, False), 2: (4, False)}
     assert busy_hours.count(now + HOUR) == 0
     store(gateway, event(minutes=121))
-    assert traffic.traffic(alice, WEEKS, now).peak_rpm == traffic.Peak(3, NOON + 121 * MINUTE)
+    assert traffic.traffic(Scope.own(alice), WEEKS, now).peak_rpm == traffic.Peak(3, NOON + 121 * MINUTE)
     pending.fold()
     assert hours() == {0: (3, False), 2: (4, True)}
-    assert traffic.traffic(alice, WEEKS, now).peak_rpm == traffic.Peak(3, NOON + 121 * MINUTE)
+    assert traffic.traffic(Scope.own(alice), WEEKS, now).peak_rpm == traffic.Peak(3, NOON + 121 * MINUTE)
     # However long ago it was: what is stale is not looked for by its time.
-    assert busy_hours.count(now + 40 * DAY) == 1
+    assert busy_hours.count(now + 40 * DAY) == 2
     assert hours() == {0: (3, False), 2: (5, False)}
 
 
@@ -156,5 +157,5 @@ def test_only_everything_counts_what_was_imported_long_after(
     store(gateway, *(event(minutes=60 * hour + n) for hour in range(30) for n in range(3)))
     now = NOON + 40 * DAY
     assert busy_hours.count(now) == 0
-    assert busy_hours.count(now, everything=True) == 30
+    assert busy_hours.count(now, everything=True) == 60
     assert hours() == dict.fromkeys(range(30), (3, False))

@@ -28,6 +28,7 @@ from routescope.data.ids import first_id
 from routescope.data.keyset import Cursor
 from routescope.data.partitions import Month
 from routescope.data.ranges import DAY, TimeRange
+from routescope.data.scopes import Scope
 from tests.cast import NOON, event, store
 
 Node = dict[str, Any]
@@ -114,19 +115,19 @@ def partitions_in(plan: list[Node]) -> set[str]:
 
 @pytest.mark.parametrize("cursor", ["top", "older", "newer"])
 def test_a_users_page_reads_the_users_own_index_only(crowd: User, cursor: str) -> None:
-    middle = UsageRecord.objects.visible_to(crowd).within(MARCH).order_by("id")[30].id
+    middle = UsageRecord.objects.visible_to(Scope.own(crowd)).within(MARCH).order_by("id")[30].id
     at = {"top": Cursor(), "older": Cursor(older=middle), "newer": Cursor(newer=middle)}[cursor]
     for chosen in (Selection(ALL), Selection(MARCH)):
-        assert_no_scan_of_a_partition(plans_of(partial(own_records.page, crowd, chosen, at, 20)))
+        assert_no_scan_of_a_partition(plans_of(partial(own_records.page, Scope.own(crowd), chosen, at, 20)))
 
 
 def test_a_range_reads_its_own_partitions_only(crowd: User) -> None:
-    [plan] = plans_of(lambda: own_records.page(crowd, Selection(MARCH), Cursor(), 20))
+    [plan] = plans_of(lambda: own_records.page(Scope.own(crowd), Selection(MARCH), Cursor(), 20))
     assert partitions_in(plan) == {"usage_record_2026_03"}
 
 
 def test_the_header_reads_rollups_and_less_than_an_hour_at_each_edge(crowd: User) -> None:
-    [plan] = plans_of(lambda: own_sums.totals(crowd, Selection(MARCH)))
+    [plan] = plans_of(lambda: own_sums.totals(Scope.own(crowd), Selection(MARCH)))
     assert_no_scan_of_a_partition([plan])
     assert {node.get("Relation Name") for node in plan} - {None} == {
         "usage_day_folded",
@@ -140,7 +141,7 @@ def test_the_header_reads_rollups_and_less_than_an_hour_at_each_edge(crowd: User
 def test_a_breakdown_reads_rollups_and_the_hours_that_midnight_divides(crowd: User, zone: str) -> None:
     for by in By:
         with timezone.override(ZoneInfo(zone)):
-            plans = plans_of(partial(breakdown, crowd, Selection(MARCH), by))
+            plans = plans_of(partial(breakdown, Scope.own(crowd), Selection(MARCH), by))
         assert_no_scan_of_a_partition(plans)
         raw = [plan for plan in plans if partitions_in(plan)]
         assert len(raw) == 1, "less than an hour at each edge, and where a midnight divides an hour"
@@ -150,24 +151,26 @@ def test_a_breakdown_reads_rollups_and_the_hours_that_midnight_divides(crowd: Us
 def test_a_rare_model_is_read_from_the_hours_that_hold_it(crowd: User) -> None:
     rare = AIModel.objects.get(name="rare").pk
     selection = Selection(ALL, models=(rare,))
-    plans = plans_of(lambda: own_records.page(crowd, selection, Cursor(), 20))
+    plans = plans_of(lambda: own_records.page(Scope.own(crowd), selection, Cursor(), 20))
     assert_no_scan_of_a_partition(plans)
     assert partitions_in(plans[1]) == {"usage_record_2026_03"}
-    assert len(own_records.page(crowd, selection, Cursor(), 20).rows) == 1
+    assert len(own_records.page(Scope.own(crowd), selection, Cursor(), 20).rows) == 1
 
 
 def test_a_filtered_page_finds_its_ids_in_the_index_alone(crowd: User) -> None:
     token = ApiToken.objects.get(owner=crowd).pk
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_bitmapscan = off")
-    plans = plans_of(lambda: own_records.page(crowd, Selection(MARCH, tokens=(token,)), Cursor(), 20))
+    plans = plans_of(
+        lambda: own_records.page(Scope.own(crowd), Selection(MARCH, tokens=(token,)), Cursor(), 20)
+    )
     assert {node["Node Type"] for node in plans[1] if "Index Name" in node} == {"Index Only Scan"}
 
 
 @pytest.mark.parametrize("mine", [True, False])
 def test_a_request_id_is_looked_up_in_its_index_over_all_time(crowd: User, mine: bool) -> None:
     identifier = UsageRecord.objects.filter(user=crowd).first().request_id if mine else "nothing"  # type: ignore[union-attr]
-    found: QuerySet[UsageRecord] = UsageRecord.objects.visible_to(crowd).identified_by(identifier)
+    found: QuerySet[UsageRecord] = UsageRecord.objects.visible_to(Scope.own(crowd)).identified_by(identifier)
     for plan in plans_of(lambda: list(found)):
         for node in plan:
             assert node["Node Type"] != "Seq Scan", node
@@ -184,14 +187,14 @@ def test_the_admins_lookup_by_id_uses_the_index_on_time(crowd: User) -> None:
 def test_users_who_are_one_have_the_first_rows_of_each_read(crowd: User, cursor: str) -> None:
     merging.merge(UserIdentity.objects.get(name="u0").user, crowd)
     one = User.objects.get(pk=crowd.pk)
-    middle = UsageRecord.objects.visible_to(crowd).within(MARCH).order_by("id")[30].id
+    middle = UsageRecord.objects.visible_to(Scope.own(crowd)).within(MARCH).order_by("id")[30].id
     at = {"top": Cursor(), "older": Cursor(older=middle), "newer": Cursor(newer=middle)}[cursor]
-    plans = plans_of(lambda: own_records.page(one, Selection(MARCH), at, 20))
+    plans = plans_of(lambda: own_records.page(Scope.own(one), Selection(MARCH), at, 20))
     assert_no_scan_of_a_partition(plans)
     [explained] = [plan for plan in plans if partitions_in(plan)]
     assert sum(node["Node Type"] == "Limit" for node in explained) == 3, "of each, and of both"
-    assert [row.id for row in own_records.page(one, Selection(MARCH), at, 20).rows] == [
-        row.id for row in own_records.listed(one, Selection(MARCH), at, 20).rows
+    assert [row.id for row in own_records.page(Scope.own(one), Selection(MARCH), at, 20).rows] == [
+        row.id for row in own_records.listed(Scope.own(one), Selection(MARCH), at, 20).rows
     ]
 
 
@@ -236,20 +239,22 @@ def test_what_no_rollup_knows_is_looked_for_among_a_bounded_number_of_rows(
     with connection.cursor() as cursor:
         # Indexes as at the real size: a partition of some thousand rows is scanned as fast.
         cursor.execute("SET LOCAL enable_seqscan = off")
-    middle = UsageRecord.objects.visible_to(crowd).within(MARCH).order_by("id")[30].id
+    middle = UsageRecord.objects.visible_to(Scope.own(crowd)).within(MARCH).order_by("id")[30].id
     users = len(crowd.ids)
     for bounds in (Q(cost__gte=10**6), Q(input_tokens__gte=0), Q(endpoint__icontains="x")):
         for choices in ({}, {"models": _models("m")}, {"models": _models("rare")}, {"statuses": (1,)}):
             selection = Selection(ALL, bounds=bounds, **choices)
-            looked = lookback.newest(crowd, selection)
+            looked = lookback.newest(Scope.own(crowd), selection)
             works = {
-                "header": partial(own_sums.totals, crowd, selection),
-                "chart": partial(traffic.traffic, crowd, looked, NOON),
-                "breakdown": partial(breakdown, crowd, selection, By.MODEL),
-                "list": partial(own_records.listed, crowd, selection, Cursor(), 20),
-                "further": partial(own_records.page, crowd, selection, Cursor(older=middle), 20),
-                "back": partial(own_records.page, crowd, selection, Cursor(newer=middle), 20),
-                "news": partial(own_records.count_since, crowd, selection, first_id(NOON - 40 * DAY), 20),
+                "header": partial(own_sums.totals, Scope.own(crowd), selection),
+                "chart": partial(traffic.traffic, Scope.own(crowd), looked, NOON),
+                "breakdown": partial(breakdown, Scope.own(crowd), selection, By.MODEL),
+                "list": partial(own_records.listed, Scope.own(crowd), selection, Cursor(), 20),
+                "further": partial(own_records.page, Scope.own(crowd), selection, Cursor(older=middle), 20),
+                "back": partial(own_records.page, Scope.own(crowd), selection, Cursor(newer=middle), 20),
+                "news": partial(
+                    own_records.count_since, Scope.own(crowd), selection, first_id(NOON - 40 * DAY), 20
+                ),
             }
             for name, work in works.items():
                 rows, entries = most_examined(work)
@@ -267,6 +272,6 @@ def test_a_rare_value_and_a_threshold_skip_the_hours_between(
     monkeypatch.setattr(lookback, "MOST_ENTRIES", 20)
     rare = AIModel.objects.get(name="rare").pk
     selection = Selection(ALL, models=(rare,), bounds=Q(input_tokens__gte=0))
-    page = own_records.listed(crowd, selection, Cursor(), 20)
+    page = own_records.listed(Scope.own(crowd), selection, Cursor(), 20)
     assert len(page.rows) == 1
     assert page.older is None, "one look, however many records lie between"

@@ -27,6 +27,7 @@ from logs.pricing.sellers import How
 from logs.pricing.unpriced import Unpriced, Why
 from logs.rollups import own_sums
 from logs.selection.chosen import Selection
+from routescope.data.scopes import Scope
 from tests.cast import NOON, event, signed_in, store
 from tests.sums import check_rollups
 
@@ -269,7 +270,7 @@ def test_what_the_gateway_charged_is_never_touched(alice: User, gateway: Gateway
 
 def test_an_unknown_model_is_unpriced_and_counted_not_zero(alice: User, gateway: Gateway) -> None:
     assert stored(gateway, model="house-1").cost is None
-    assert own_sums.totals(alice, Selection()).unpriced == 1
+    assert own_sums.totals(Scope.own(alice), Selection()).unpriced == 1
     check_rollups()
 
 
@@ -358,7 +359,7 @@ def test_an_unpriced_model_becomes_priced_and_the_header_follows(
 
     assert price_unpriced(price.model_id) == 1
 
-    totals = own_sums.totals(alice, Selection())
+    totals = own_sums.totals(Scope.own(alice), Selection())
     assert (totals.unpriced, totals.cost) == (1, Decimal("0.002"))
     check_rollups()
     record.refresh_from_db()

@@ -24,6 +24,7 @@ from logs.selection.chosen import Selection
 from routescope.data import partitions
 from routescope.data.ids import derived_id
 from routescope.data.partitions import Day, Month
+from routescope.data.scopes import Scope
 from tests.cast import event, store
 from tests.work import Work, so_far
 
@@ -47,7 +48,7 @@ def test_content_goes_by_the_day_records_by_the_month_and_sums_stay(alice: User,
     with override_settings(RECORD_RETENTION_MONTHS=600, CONTENT_RETENTION_DAYS=99_999):
         store(gateway, event(created_at=old, cost=Decimal(2)), event(created_at=NOW, cost=Decimal(1)))
         contents.store([content_of(days) for days in (0, 29, 30, 31, 60)])
-    before = own_sums.totals(alice, Selection())
+    before = own_sums.totals(Scope.own(alice), Selection())
     with override_settings(RECORD_RETENTION_MONTHS=12, CONTENT_RETENTION_DAYS=30):
         planned = retention.run(dry=True, now=NOW)
         assert UsageContent.objects.count() == 5 and UsageRecord.objects.count() == 2
@@ -58,7 +59,7 @@ def test_content_goes_by_the_day_records_by_the_month_and_sums_stay(alice: User,
     assert any("would be dropped" in line for line in planned.lines)
     assert UsageContent.objects.count() == 3
     assert UsageRecord.objects.get().cost == 1
-    assert own_sums.totals(alice, Selection()) == before
+    assert own_sums.totals(Scope.own(alice), Selection()) == before
     assert again.dropped == [] and again.created == []
 
 
@@ -189,7 +190,7 @@ def test_the_expired_part_of_a_million_records_is_dropped_unread(
             [alice.pk, gateway.pk, lower, span / 1_000_001],
         )
     store(gateway, event(created_at=NOW, cost=Decimal(1)))
-    before = own_sums.totals(alice, Selection())
+    before = own_sums.totals(Scope.own(alice), Selection())
     drop, done = partitions.drop, {}
 
     def noting(table: str, partition: partitions.Partition, note: Callable[[], object]) -> bool:
@@ -202,7 +203,7 @@ def test_the_expired_part_of_a_million_records_is_dropped_unread(
     assert done[partitions.partition_name("usage_record", month)] == Work()
     assert partitions.partition_name("usage_record", month) in [one.name for one in report.dropped]
     assert UsageRecord.objects.count() == 1
-    assert own_sums.totals(alice, Selection()) == before
+    assert own_sums.totals(Scope.own(alice), Selection()) == before
 
 
 def test_days_are_whole_utc_days() -> None:

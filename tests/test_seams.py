@@ -127,7 +127,7 @@ def test_a_count_is_how_many_records_that_value_lists(alice_client: Client, call
     for of in ("token", "model", "group", "status", "type", "cause"):
         if of == "status" and "errors" in query:
             continue
-        answer = alice_client.get(f"/records/usage/counts/?of={of}&{query}").json()
+        answer = alice_client.get(f"/records/usage/counts/?menu={of}&{query}").json()
         assert answer["known"]
         others = "&".join(part for part in query.split("&") if not part.startswith(f"{of}="))
         for value, count in answer["counts"].items():
@@ -136,15 +136,15 @@ def test_a_count_is_how_many_records_that_value_lists(alice_client: Client, call
 
 
 def test_what_no_sums_know_is_not_counted(alice_client: Client, calls: None) -> None:
-    assert alice_client.get("/records/usage/counts/?of=model&stream=yes").json() == {
+    assert alice_client.get("/records/usage/counts/?menu=model&stream=yes").json() == {
         "known": False,
         "counts": {},
     }
-    assert alice_client.get("/records/usage/counts/?of=colour").status_code == 404
+    assert alice_client.get("/records/usage/counts/?menu=colour").status_code == 404
 
 
 def test_counts_are_ones_own(bob: User, calls: None) -> None:
-    assert signed_in(bob).get("/records/usage/counts/?of=token").json()["counts"] == {}
+    assert signed_in(bob).get("/records/usage/counts/?menu=token").json()["counts"] == {}
 
 
 def test_menus_show_what_is_chosen_first(alice_client: Client, calls: None) -> None:

@@ -24,6 +24,7 @@ from accounts.sign_in import second_factors
 from logs.content import rotation
 from logs.models import UsageRecord
 from routescope.admin.guards import GuardedAdmin
+from routescope.data.scopes import Scope
 from routescope.encryption import MASK, EncryptedTextField, Secret
 from tasks.models import ProviderCredential
 from tests.cast import event, signed_in, store
@@ -230,6 +231,6 @@ def test_only_a_superuser_takes_others_records_as_their_own(alice: Person, gatew
     body = {"gateway": gateway.pk, "name": "somebody-to-come", "user": me.pk}
     assert "superuser" in client.post("/admin/accounts/useridentity/add/", body).content.decode()
     assert set(UserIdentity.objects.filter(user=me)) == set()
-    assert not UsageRecord.objects.visible_to(me).exists()
+    assert not UsageRecord.objects.visible_to(Scope.own(me)).exists()
     # Pointing a name at somebody else is an everyday act.
     assert client.post(url, {"user": alice.pk}).status_code == 302

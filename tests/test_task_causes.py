@@ -19,6 +19,7 @@ from django.utils import timezone
 from accounts.models import ErrorTexts, Gateway, User
 from routescope.data.ids import derived_id
 from routescope.data.keyset import Cursor
+from routescope.data.scopes import Scope
 from tasks.following.lifecycle import transition
 from tasks.maintenance import judging
 from tasks.models import HAS_CAUSE, AsyncTask, EventKind, TaskHour, TaskStatus, TaskType
@@ -43,7 +44,7 @@ SAID = {
 
 
 def filters(user: User, query: str = "") -> TaskFilter:
-    return TaskFilter(QueryDict(query), user=user, catalogue=catalogue())
+    return TaskFilter(QueryDict(query), scope=Scope.own(user), catalogue=catalogue())
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ VALUES: dict[str, list[str]] = {
 def test_list_and_counts_are_those_of_plain_python_under_any_filter(
     alice: User, mixed: list[AsyncTask]
 ) -> None:
-    assert set(VALUES) == set(NARROWING)
+    assert {*VALUES, "person"} == set(NARROWING)
     assert judging.judge_unjudged(timedelta(minutes=1)) > 0
     for round_ in range(40):
         if round_ == 20:
@@ -107,9 +108,9 @@ def test_list_and_counts_are_those_of_plain_python_under_any_filter(
 
         asked = filters(alice, query.urlencode())
         wanted = [task for task in mixed if meets(task)]
-        page = listing.selected(alice, asked.selection, Cursor(), len(mixed))
+        page = listing.selected(Scope.own(alice), asked.selection, Cursor(), len(mixed))
         assert {task.pk for task in page.rows} == {task.pk for task in wanted}, query
-        assert counts.by_status(alice, asked.selection) == Counter(task.status for task in wanted), query
+        assert counts.by_status(Scope.own(alice), asked.selection) == Counter(task.status for task in wanted), query
         for of in VALUES:
             under_others = Counter(value_of(task, of) for task in mixed if meets(task, of))
             del under_others[""]
@@ -124,7 +125,7 @@ def test_tasks_of_before_are_judged_in_steps(
     alice: User, mixed: list[AsyncTask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(judging, "AT_ONCE", 7)
-    before = counts.by_status(alice, filters(alice, "range=all").selection)
+    before = counts.by_status(Scope.own(alice), filters(alice, "range=all").selection)
     due = sum(bool(judged(task)) for task in AsyncTask.objects.all())
     assert due > 14
     assert judging.judge_unjudged(timedelta(0)) == 0
@@ -135,7 +136,7 @@ def test_tasks_of_before_are_judged_in_steps(
     monkeypatch.undo()
     assert judging.judge_unjudged(timedelta(minutes=1)) == due - 14
     assert judging.judge_unjudged(timedelta(minutes=1)) == 0
-    assert counts.by_status(alice, filters(alice, "range=all").selection) == before
+    assert counts.by_status(Scope.own(alice), filters(alice, "range=all").selection) == before
     for _ in range(2):
         assert counted() == Counter(judged(task) for task in AsyncTask.objects.all())
         pending.fold()
@@ -255,7 +256,7 @@ def test_tasks_of_before_stay_counted_and_are_judged_later(
     MigrationExecutor(connection).migrate([("tasks", "0011_unjudged")])
     assert counted() == {"": 4}
     everything = filters(alice, "range=all").selection
-    assert counts.by_status(alice, everything) == {"failed": 2, "running": 1, "succeeded": 1}
+    assert counts.by_status(Scope.own(alice), everything) == {"failed": 2, "running": 1, "succeeded": 1}
     assert judging.judge_unjudged(timedelta(minutes=1)) == 2
     assert counted() == {"": 2, "rate_limit": 1, "balance": 1}
     assert _end(AsyncTask.objects.get(task_id="t2")).cause == "balance"

@@ -15,6 +15,7 @@ from django.test import Client
 
 from accounts.models import AIModel, ApiToken, Gateway, User
 from routescope.data.keyset import Cursor
+from routescope.data.scopes import Scope
 from tasks.following.lifecycle import transition
 from tasks.models import AsyncTask, EventKind, TaskDayFolded, TaskHourFolded, TaskStatus, TaskType
 from tasks.outcomes.observations import Observation
@@ -30,11 +31,11 @@ S = TaskStatus
 
 
 def filters(user: User, query: str = "") -> TaskFilter:
-    return TaskFilter(QueryDict(query), user=user, catalogue=catalogue())
+    return TaskFilter(QueryDict(query), scope=Scope.own(user), catalogue=catalogue())
 
 
 def counted(user: User, query: str = "") -> dict[str, int]:
-    return counts.by_status(user, filters(user, query).selection)
+    return counts.by_status(Scope.own(user), filters(user, query).selection)
 
 
 @pytest.fixture
@@ -57,10 +58,14 @@ def test_counts_are_those_of_the_tasks_themselves(alice: User, mixed: list[Async
         assert pending.fold() == 0
     for query in QUERIES:
         chosen = filters(alice, query)
-        rows = AsyncTask.objects.visible_to(alice).within(chosen.selection.chosen).filter(chosen.conditions)
-        assert counts.by_status(alice, chosen.selection) == Counter(rows.values_list("status", flat=True)), (
-            query
+        rows = (
+            AsyncTask.objects.visible_to(Scope.own(alice))
+            .within(chosen.selection.chosen)
+            .filter(chosen.conditions)
         )
+        assert counts.by_status(Scope.own(alice), chosen.selection) == Counter(
+            rows.values_list("status", flat=True)
+        ), query
 
 
 def test_whoever_writes_counts(alice: User, gateway: Gateway) -> None:
@@ -126,7 +131,7 @@ def test_failed_and_running_come_first_and_pages_go_on(
     seen, places = [], []
     part, cursor = 0, Cursor()
     while True:
-        page = listing.by_attention(alice, selection, part, cursor, 13)
+        page = listing.by_attention(Scope.own(alice), selection, part, cursor, 13)
         seen += [task.pk for task in page.rows]
         places.append([task.pk for task in page.rows])
         if page.older is None:
@@ -134,7 +139,9 @@ def test_failed_and_running_come_first_and_pages_go_on(
         part, cursor = page.older_part, Cursor(older=page.older)
     assert seen == ids
     for before in places[-2::-1]:
-        page = listing.by_attention(alice, selection, page.newer_part, Cursor(newer=page.newer), 13)
+        page = listing.by_attention(
+            Scope.own(alice), selection, page.newer_part, Cursor(newer=page.newer), 13
+        )
         assert [task.pk for task in page.rows] == before
     assert page.newer is None
 

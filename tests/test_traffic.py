@@ -26,6 +26,7 @@ from logs.rollups import busy_hours, pending, token_limits, traffic
 from logs.selection.chosen import Selection
 from logs.usage.chart import Chart, nice
 from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange, floor
+from routescope.data.scopes import Scope
 from tests.cast import NOON, event, signed_in, store
 from tests.test_azure import TRACES
 
@@ -56,7 +57,7 @@ def test_peaks_are_the_busiest_calendar_minute_and_the_earliest_of_equals(
 ) -> None:
     calls(gateway, [0, 130, 140, 150, 310, 320, 330], input_tokens=10, output_tokens=5)
     calls(gateway, [600], input_tokens=1000, output_tokens=0)
-    found = traffic.traffic(alice, Selection(AN_HOUR), NOON + HOUR)
+    found = traffic.traffic(Scope.own(alice), Selection(AN_HOUR), NOON + HOUR)
     assert found.peak_rpm == traffic.Peak(3, NOON + 2 * MINUTE)
     assert found.peak_tpm == traffic.Peak(1000, NOON + 10 * MINUTE)
     assert found.avg_rpm == Decimal(8) / 60
@@ -65,7 +66,7 @@ def test_peaks_are_the_busiest_calendar_minute_and_the_earliest_of_equals(
 
 def test_refunds_are_no_requests(alice: User, gateway: Gateway) -> None:
     calls(gateway, [0], type=RecordType.REFUND, input_tokens=0, output_tokens=0)
-    assert traffic.traffic(alice, Selection(AN_HOUR), NOON + HOUR).peak_rpm is None
+    assert traffic.traffic(Scope.own(alice), Selection(AN_HOUR), NOON + HOUR).peak_rpm is None
 
 
 def test_now_is_the_last_sixty_seconds_under_the_filters_whatever_the_range(
@@ -78,7 +79,7 @@ def test_now_is_the_last_sixty_seconds_under_the_filters_whatever_the_range(
             event(created_at=now - timedelta(seconds=ago), token=name, input_tokens=7, output_tokens=0),
         )
     token = ApiToken.objects.get(name="a")
-    found = traffic.traffic(alice, Selection(AN_HOUR, tokens=(token.pk,)), now)
+    found = traffic.traffic(Scope.own(alice), Selection(AN_HOUR, tokens=(token.pk,)), now)
     assert (found.now_rpm, found.now_tpm) == (2, 14)
 
 
@@ -121,7 +122,9 @@ def test_buckets_and_peaks_agree_with_plain_python(
         and (not statuses or record.status in statuses)
     ]
     found = traffic.traffic(
-        alice, Selection(chosen, statuses=tuple(int(status) for status in statuses)), timezone.now()
+        Scope.own(alice),
+        Selection(chosen, statuses=tuple(int(status) for status in statuses)),
+        timezone.now(),
     )
     requests = Counter(floor(record.created_at, MINUTE) for record in wanted)
     tokens: Counter[datetime] = Counter()
@@ -179,12 +182,12 @@ def limited(alice: User, gateway: Gateway) -> ApiToken:
 
 
 def test_exactly_the_minutes_over_a_limit_are_named(alice: User, limited: ApiToken) -> None:
-    over = token_limits.minutes_over(alice, Selection(AN_HOUR), limited, NOON + HOUR)
+    over = token_limits.minutes_over(Scope.own(alice), Selection(AN_HOUR), limited, NOON + HOUR)
     assert [(minute.minute - NOON, minute.requests) for minute in over] == [(2 * MINUTE, 4), (4 * MINUTE, 5)]
 
 
 def test_any_sixty_seconds_count_and_the_calls_that_crossed_are_named(alice: User, limited: ApiToken) -> None:
-    found = token_limits.crossings(alice, Selection(AN_HOUR), limited, NOON + HOUR)
+    found = token_limits.crossings(Scope.own(alice), Selection(AN_HOUR), limited, NOON + HOUR)
     assert [(call.created_at - NOON).total_seconds() for call in found] == [150, 255, 670]
     assert [call.requests for call in found] == [4, 4, 4]
 
@@ -192,20 +195,26 @@ def test_any_sixty_seconds_count_and_the_calls_that_crossed_are_named(alice: Use
 def test_a_window_that_empties_may_be_crossed_again(alice: User, gateway: Gateway) -> None:
     calls(gateway, [0, 1, 2, 3, 61.5, 61.6, 61.7, 61.8])
     ApiToken.objects.update(rpm_limit=3)
-    found = token_limits.crossings(alice, Selection(AN_HOUR), ApiToken.objects.get(), NOON + HOUR)
+    found = token_limits.crossings(Scope.own(alice), Selection(AN_HOUR), ApiToken.objects.get(), NOON + HOUR)
     assert [(call.created_at - NOON).total_seconds() for call in found] == [3, 61.6]
 
 
 def test_calls_of_the_same_instant_cross_together(alice: User, gateway: Gateway) -> None:
     calls(gateway, [5, 5, 5, 5])
     ApiToken.objects.update(rpm_limit=2)
-    assert len(token_limits.crossings(alice, Selection(AN_HOUR), ApiToken.objects.get(), NOON + HOUR)) == 4
+    assert (
+        len(token_limits.crossings(Scope.own(alice), Selection(AN_HOUR), ApiToken.objects.get(), NOON + HOUR))
+        == 4
+    )
 
 
 def test_exactly_sixty_seconds_apart_is_not_within_sixty_seconds(alice: User, gateway: Gateway) -> None:
     calls(gateway, [0, 60])
     ApiToken.objects.update(rpm_limit=1)
-    assert token_limits.crossings(alice, Selection(AN_HOUR), ApiToken.objects.get(), NOON + HOUR) == []
+    assert (
+        token_limits.crossings(Scope.own(alice), Selection(AN_HOUR), ApiToken.objects.get(), NOON + HOUR)
+        == []
+    )
 
 
 def test_a_tpm_limit_names_minutes_and_calls_too(alice: User, gateway: Gateway) -> None:
@@ -213,10 +222,12 @@ def test_a_tpm_limit_names_minutes_and_calls_too(alice: User, gateway: Gateway) 
     ApiToken.objects.update(tpm_limit=1000)
     token = ApiToken.objects.get()
     assert [
-        over.tokens for over in token_limits.minutes_over(alice, Selection(AN_HOUR), token, NOON + HOUR)
+        over.tokens
+        for over in token_limits.minutes_over(Scope.own(alice), Selection(AN_HOUR), token, NOON + HOUR)
     ] == [1200]
     assert [
-        call.tokens for call in token_limits.crossings(alice, Selection(AN_HOUR), token, NOON + HOUR)
+        call.tokens
+        for call in token_limits.crossings(Scope.own(alice), Selection(AN_HOUR), token, NOON + HOUR)
     ] == [1200]
 
 
@@ -275,7 +286,7 @@ def test_the_chart_draws_limits_only_for_one_token(alice_client: Client, limited
 
 def test_two_days_of_minutes_stay_light(alice: User, gateway: Gateway) -> None:
     store(gateway, *(event(minutes=n) for n in range(2880)))
-    found = traffic.traffic(alice, Selection(TimeRange(NOON, NOON + 2 * DAY)), NOON + 2 * DAY)
+    found = traffic.traffic(Scope.own(alice), Selection(TimeRange(NOON, NOON + 2 * DAY)), NOON + 2 * DAY)
     chart = Chart(found)
     assert chart.count == 2880
     assert len(chart.requests_path) + len(chart.tokens_path) < 30_000
@@ -293,7 +304,7 @@ def test_an_axis_has_round_local_times(alice: User, gateway: Gateway) -> None:
     store(gateway, event())
     with timezone.override(ZoneInfo("Asia/Kolkata")):
         chosen = TimeRange(NOON - 6 * HOUR, NOON + 6 * HOUR)
-        chart = Chart(traffic.traffic(alice, Selection(chosen), NOON))
+        chart = Chart(traffic.traffic(Scope.own(alice), Selection(chosen), NOON))
         assert [tick.label for tick in chart.ticks] == ["12:00", "14:00", "16:00", "18:00", "20:00", "22:00"]
 
 

@@ -21,6 +21,7 @@ from logs.pricing.quotes import PriceBook, Quote, priced
 from logs.pricing.unpriced import Unpriced, Why
 from logs.rollups import own_sums
 from logs.selection.chosen import Selection
+from routescope.data.scopes import Scope
 from tests.cast import NOON, event, signed_in, store
 from tests.export_cast import folder, made
 from tests.sums import check_rollups
@@ -78,7 +79,7 @@ def test_a_kind_without_a_price_leaves_the_call_unpriced_and_is_named(
     record = stored(gateway, **fields)
     assert record.cost is None
     assert kinds(record) == missing
-    assert own_sums.totals(alice, Selection()).unpriced == 1
+    assert own_sums.totals(Scope.own(alice), Selection()).unpriced == 1
     check_rollups()
 
 
@@ -163,7 +164,7 @@ def test_what_has_a_price_is_kept_beside_what_has_none(alice: User, heard: Usage
     assert heard.billing is not None
     assert heard.billing["unpriced"] == [{"item": "audio_input", "quantity": "40"}]
     assert {line["item"] for line in heard.billing["lines"]} == {"input", "web_search"}
-    assert own_sums.totals(alice, Selection()).cost == 0
+    assert own_sums.totals(Scope.own(alice), Selection()).cost == 0
 
 
 def test_the_page_says_what_has_no_price(alice_client: Client, heard: UsageRecord) -> None:
@@ -214,7 +215,7 @@ def test_a_later_price_completes_it(alice: User, heard: UsageRecord, alice_clien
     heard.refresh_from_db()
     assert heard.cost == AT_LEAST + 40 * Decimal(40) / 10**6
     assert kinds(heard) == []
-    totals = own_sums.totals(alice, Selection())
+    totals = own_sums.totals(Scope.own(alice), Selection())
     assert (totals.unpriced, totals.cost) == (0, heard.cost)
     check_rollups()
     assert price_unpriced() == 0

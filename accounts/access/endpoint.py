@@ -7,7 +7,7 @@ from functools import wraps
 from typing import TypeVar
 
 import msgspec
-from django.http import HttpRequest, HttpResponseBase, QueryDict
+from django.http import Http404, HttpRequest, HttpResponseBase, QueryDict
 from django.utils import timezone, translation
 
 from accounts.access import personal_tokens
@@ -62,6 +62,8 @@ def endpoint(declaration: Endpoint) -> Callable[[Callable[..., msgspec.Struct]],
                 response = respond(request, body)
             except ProblemError as error:
                 response = problems.answer(error)
+            except Http404:
+                response = problems.answer(ProblemError(404, _NOBODYS))
             except Exception as error:
                 trouble = troubles.tell(error, request.path)
                 if trouble is None:
@@ -74,6 +76,9 @@ def endpoint(declaration: Endpoint) -> Callable[[Callable[..., msgspec.Struct]],
         return view
 
     return made
+
+
+_NOBODYS = "There are no rows of yours to see under this `of`: leave it out for your own."
 
 
 def _unauthorised() -> ProblemError:

@@ -22,7 +22,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.core import signing
 from django.db import connection, models, transaction
-from django.http import QueryDict
+from django.http import Http404, QueryDict
 from django.utils import timezone
 
 from accounts.models import Export, User
@@ -102,6 +102,8 @@ def run(pk: UUID) -> bool:
         raise
     except TooLargeError:
         _fail(export, Export.Problem.SIZE)
+    except Http404:
+        _fail(export, Export.Problem.RIGHTS)
     except _TooManyRowsError:
         _fail(export, Export.Problem.ROWS)
     except Exception as error:

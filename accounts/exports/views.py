@@ -18,10 +18,11 @@ from django.utils.translation import gettext_lazy as _l
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.exports import exporting, jobs
-from accounts.models import AuditEntry, Export
+from accounts.models import AuditEntry, Export, User
 from accounts.people.signed_in import AuthenticatedRequest
 from accounts.staff.audit import note
 from routescope.contracts import tabs
+from routescope.data.scopes import Scope
 from routescope.data.snapshot import snapshot
 from routescope.exports.downloads import send
 from routescope.exports.formats import CONTENT_TYPES
@@ -42,11 +43,12 @@ class ExportForm(forms.Form):
     gzip = forms.BooleanField(label=_l("Compress with gzip (CSV and JSON lines)"), required=False)
     columns = forms.MultipleChoiceField(label=_l("Columns"), widget=forms.CheckboxSelectMultiple)
 
-    def __init__(self, data: QueryDict | None, *, source: ExportSource) -> None:
-        super().__init__(data, initial={"columns": [one.name for one in source.columns if one.usual]})
+    def __init__(self, data: QueryDict | None, *, source: ExportSource, scope: Scope) -> None:
+        offered = [one for one in source.columns if one.is_offered(scope)]
+        super().__init__(data, initial={"columns": [one.name for one in offered if one.usual]})
         field = self.fields["columns"]
         assert isinstance(field, forms.MultipleChoiceField)  # noqa: S101  # declared above
-        field.choices = [(one.name, one.name) for one in source.columns]
+        field.choices = [(one.name, one.name) for one in offered]
 
     def clean_columns(self) -> list[str]:
         """Return the columns in the source's own order."""
@@ -78,7 +80,8 @@ def new(request: AuthenticatedRequest) -> HttpResponse:
     if name not in SOURCES:
         raise Http404
     source = SOURCES[str(name)]
-    form = ExportForm(request.POST if request.method == "POST" else None, source=source)
+    scope = source.scope(request.user.pk, query)
+    form = ExportForm(request.POST if request.method == "POST" else None, source=source, scope=scope)
     status = 200
     if request.method == "POST":
         status = 422
@@ -88,7 +91,7 @@ def new(request: AuthenticatedRequest) -> HttpResponse:
                 _("Three exports are in progress. Wait for one to finish or cancel one, then try again."),
             )
         elif form.is_valid():
-            return _ask(request, source, query, form.cleaned_data)
+            return _ask(request, source, scope, query, form.cleaned_data)
     with snapshot():
         expected = source.select(request.user.pk, query).expected()
     context: dict[str, Any] = {
@@ -102,15 +105,26 @@ def new(request: AuthenticatedRequest) -> HttpResponse:
 
 
 def _ask(
-    request: AuthenticatedRequest, source: ExportSource, query: QueryDict, chosen: dict[str, Any]
+    request: AuthenticatedRequest,
+    source: ExportSource,
+    scope: Scope,
+    query: QueryDict,
+    chosen: dict[str, Any],
 ) -> HttpResponse:
     export = exporting.ask(
         request.user, source.name, chosen["format"], chosen["columns"], query, gzipped=chosen["gzip"]
     )
-    note(request, AuditEntry.Act.EXPORT, request.user, exporting.summary(export))
+    note(request, AuditEntry.Act.EXPORT, _whose(scope), exporting.summary(export))
     if not jobs.hand_over(export.pk):
         messages.warning(request, _("The queue cannot be reached. The export will start once it is back."))
     return redirect("exports")
+
+
+def _whose(scope: Scope) -> User | None:
+    """Return whose rows are exported; None where they are several people's, which the summary says."""
+    if scope.is_of_several:
+        return None
+    return User.objects.filter(pk=scope.ids[0]).first()
 
 
 @login_required

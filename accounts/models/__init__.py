@@ -9,6 +9,7 @@ from accounts.models.identities import GroupIdentity, Identity, TokenIdentity, U
 from accounts.models.people import ApiToken, Group, Mergeable, User, UserManager
 from accounts.models.saved_views import SavedView
 from accounts.models.single_sign_on import ClaimedRight, LinkedIdentity
+from accounts.models.teams import Membership, Team
 
 __all__ = [
     "AIModel",
@@ -25,11 +26,13 @@ __all__ = [
     "Identity",
     "IngestKey",
     "LinkedIdentity",
+    "Membership",
     "Mergeable",
     "PersonalAccessToken",
     "ReadAllowance",
     "Refusal",
     "SavedView",
+    "Team",
     "TokenIdentity",
     "User",
     "UserIdentity",

@@ -20,6 +20,7 @@ class AuditEntry(models.Model):
         NAMES = "names", _("Changed names, tokens or whom a gateway's names mean")
         GATEWAYS = "gateways", _("Changed gateways or their keys")
         PROVIDERS = "providers", _("Changed providers or their keys")
+        SEEN_AS = "seen_as", _("Saw the console as somebody")
         SIGN_IN = "sign_in", _("Signed in by single sign-on, or tried to")
 
     at = models.DateTimeField(_("time"), default=timezone.now, editable=False)

@@ -35,6 +35,7 @@ class Export(models.Model):
 
         ROWS = "rows", _("More rows than one export may hold. Choose a shorter range of time.")
         SIZE = "size", _("The file would be too large. Choose fewer columns or a shorter range of time.")
+        RIGHTS = "rights", _("You may no longer see these records.")
         UNEXPECTED = (
             "unexpected",
             _("It failed unexpectedly. Try again; an administrator can find the reason in the server log."),

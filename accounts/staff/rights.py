@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, Permission
 from django.db.models import Q
 
 from accounts.models import ClaimedRight, User
+from routescope.data.scopes import Scope
 
 READ_CONTENT = "logs.view_usagecontent"
 """The right to read the content of others."""
@@ -42,6 +44,25 @@ def may_read_content(reader: User | AnonymousUser | Any, owner_id: int) -> bool:
         return False
     own = owner_id == reader.pk or (not reader.is_staff and owner_id in reader.ids)
     return own or (reader.is_staff and reader.has_perm(READ_CONTENT))
+
+
+class Reading(StrEnum):
+    """Whether somebody's content is shown: at once, when it is asked for (which is kept), or not at all."""
+
+    OPEN = "open"
+    ASKED = "asked"
+    WITHHELD = "withheld"
+
+
+def reading_of(scope: Scope, owner_id: int) -> Reading:
+    """Say how the content of user ``owner_id`` may be read on the pages of a scope, which holds their rows.
+
+    One's own is there. Another's is read by who has the right to, each look by itself, and never in a scope
+    without content.
+    """
+    if scope.is_without_content or not may_read_content(scope.reader, owner_id):
+        return Reading.WITHHELD
+    return Reading.OPEN if owner_id in scope.reader.ids else Reading.ASKED
 
 
 def _rights(user: User) -> set[int]:

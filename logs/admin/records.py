@@ -44,6 +44,7 @@ from routescope.admin import (
 from routescope.admin.sections import Section
 from routescope.data.keyset import Cursor, Page
 from routescope.data.ranges import TimeRange
+from routescope.data.scopes import Scope
 from routescope.text import formatting
 
 
@@ -113,7 +114,8 @@ class UsageRecordAdmin(ContentViews, OwnerColumns, KeysetAdmin[UsageRecord]):
         if user is None:
             page, sums = everyones_records.page(selection, cursor, PAGE_SIZE), everyones_sums.totals(summed)
         else:
-            page, sums = own_records.page(user, selection, cursor, PAGE_SIZE), own_sums.totals(user, summed)
+            scope = Scope.own(user)
+            page, sums = own_records.page(scope, selection, cursor, PAGE_SIZE), own_sums.totals(scope, summed)
             everyones_records.with_users(page.rows)
         return Listing(page, _figures(sums), notes)
 

@@ -6,6 +6,7 @@ import django_filters
 from django.http import QueryDict
 
 from accounts.models import ApiToken
+from routescope.data.scopes import Scope
 from routescope.filters.fields import MomentFilter
 from routescope.filters.filter_set import RANGE_CHOICES, RangeFilterSet
 
@@ -23,8 +24,8 @@ class RangeFilter(RangeFilterSet):
         model = ApiToken
         fields: list[str] = []
 
-    def __init__(self, data: QueryDict) -> None:
-        super().__init__(data, queryset=ApiToken.objects.none())
+    def __init__(self, data: QueryDict, *, scope: Scope) -> None:
+        super().__init__(data, queryset=ApiToken.objects.none(), scope=scope)
 
     @property
     def searched_id(self) -> str:

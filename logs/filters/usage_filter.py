@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
@@ -27,8 +27,9 @@ from logs.rollups.figures import SORTS
 from logs.selection.chosen import NONE, Selection
 from logs.selection.largest import Sort
 from routescope.data.ranges import MINUTE, floor
+from routescope.data.scopes import Scope
 from routescope.filters.address import Address
-from routescope.filters.fields import MomentFilter, NamesFilter
+from routescope.filters.fields import MomentFilter, NamesFilter, NumbersFilter
 from routescope.filters.filter_set import RANGE_CHOICES, RangeFilterSet
 from routescope.text import pasted
 
@@ -43,7 +44,7 @@ TYPE_WORDS = {
     "refund": RecordType.REFUND,
     "adjustment": RecordType.ADJUSTMENT,
 }
-VALUES = (*NAMED, "without", "status", "cause", "type", "stream", "endpoint")
+VALUES = ("person", *NAMED, "without", "status", "cause", "type", "stream", "endpoint")
 THRESHOLDS = ("cost_min", "cost_max", "duration_min", "duration_max", "tokens_min", "tokens_max")
 NARROWING = (*VALUES, *THRESHOLDS)
 """The filters that narrow what is selected, besides the range of time."""
@@ -60,6 +61,7 @@ class UsageFilter(RangeFilterSet):
     range = django_filters.ChoiceFilter(choices=RANGE_CHOICES)
     start = MomentFilter()
     end = MomentFilter()
+    person = NumbersFilter(label=_l("Person"))
     token = NamesFilter(label=_l("Token"))
     model = NamesFilter(label=_l("Model"))
     group = NamesFilter(label=_l("Group"))
@@ -95,20 +97,48 @@ class UsageFilter(RangeFilterSet):
         model = UsageRecord
         fields: list[str] = []
 
-    def __init__(self, data: QueryDict, *, user: User) -> None:
-        super().__init__(data, queryset=UsageRecord.objects.visible_to(user))
-        self.user = user
-        self.vocabulary = Vocabulary.of(user)
+    def __init__(self, data: QueryDict, *, scope: Scope) -> None:
+        super().__init__(data, queryset=UsageRecord.objects.visible_to(scope), scope=scope)
+        self.vocabulary = Vocabulary.of(scope)
         self.now = timezone.now()
 
     @cached_property
     def searched_id(self) -> str:
         """The request ID searched for, freed of the quotes and labels it is copied with; or nothing."""
         self.form.is_valid()
-        mine = UsageRecord.objects.visible_to(self.user)
+        mine = UsageRecord.objects.visible_to(self.scope)
         return pasted.found_in(
             self.form.cleaned_data.get("request_id") or "", lambda one: mine.identified_by(one).exists()
         )
+
+    @cached_property
+    def scope(self) -> Scope:
+        """Whose records are meant: the page's scope, as far as people and tokens are chosen of it."""
+        return self.scope_without()
+
+    def scope_without(self, *names: str) -> Scope:
+        """Return whose records would be meant if some filters were off."""
+        scope = self.whole
+        if not scope.is_of_several:
+            return scope
+        self.form.is_valid()
+        cleaned = {name: value for name, value in self.form.cleaned_data.items() if name not in names}
+        if people := cleaned.get("person"):
+            scope = scope.narrowed(self._families(people))
+        tokens = self._token_ids(cleaned)
+        if tokens and NONE not in tokens:
+            # A token has one owner, whose records alone can be meant.
+            owners = ApiToken.objects.filter(pk__in=tokens).values_list("owner_id", flat=True)
+            scope = scope.narrowed(owners)
+        return scope
+
+    def _families(self, people: Iterable[int]) -> list[int]:
+        """Return the ids of people and of the users who were merged into them."""
+        found = User.objects.filter(Q(pk__in=people) | Q(merged_into__in=people))
+        return list(found.order_by("pk").values_list("pk", flat=True))
+
+    def _token_ids(self, cleaned: Mapping[str, Any]) -> tuple[int, ...]:
+        return _ids(cleaned.get("token"), self.vocabulary.tokens, "token" in (cleaned.get("without") or ()))
 
     @cached_property
     def selection(self) -> Selection:
@@ -122,15 +152,20 @@ class UsageFilter(RangeFilterSet):
         if self.errors_shown:
             cleaned["status"] = ["error"]
         without = cleaned.get("without") or ()
+        tokens, bounds = self._token_ids(cleaned), _bounds(cleaned)
+        if NONE in tokens and self.whole.is_everyone:
+            # No sum over all users knows the token.
+            bounds &= Selection(tokens=tokens).dimensions
+            tokens = ()
         return Selection(
             chosen=self.chosen_range(self.now),
-            tokens=_ids(cleaned.get("token"), self.vocabulary.tokens, "token" in without),
+            tokens=tokens,
             models=_ids(cleaned.get("model"), self.vocabulary.models, "model" in without),
             groups=_ids(cleaned.get("group"), self.vocabulary.groups, "group" in without),
             statuses=tuple(STATUS_WORDS[word].value for word in cleaned.get("status") or ()),
             causes=tuple(CAUSE_WORDS[word].value for word in cleaned.get("cause") or ()),
             types=tuple(TYPE_WORDS[word].value for word in cleaned.get("type") or ()),
-            bounds=_bounds(cleaned),
+            bounds=bounds,
             least=_least(cleaned),
         )
 
@@ -146,6 +181,8 @@ class UsageFilter(RangeFilterSet):
         """What is compared; None where records are listed."""
         self.form.is_valid()
         word = self.form.cleaned_data.get("compare")
+        if word == By.PERSON and not self.whole.is_of_several:
+            return None
         return By(word) if word else None
 
     @property
@@ -174,6 +211,8 @@ class UsageFilter(RangeFilterSet):
     @cached_property
     def address(self) -> Address:
         address = super().address
+        if not self.whole.is_of_several:
+            address = address.without("person")
         if self.errors_shown:
             return address.without("compare", "sort", "status")
         if self.compared is None:
@@ -215,6 +254,10 @@ class UsageFilter(RangeFilterSet):
         if len(names) != 1:
             return None
         mine = ApiToken.objects.filter(pk__in=self.vocabulary.tokens.get(names[0], ()), merged_into=None)
+        if self.whole.is_of_several:
+            # People may call theirs alike: one is meant where one person's is.
+            mine = mine.filter(owner__in=self.scope.ids)
+            return mine.get() if mine.count() == 1 else None
         return mine.order_by("pk").first()
 
 

@@ -1,4 +1,4 @@
-"""The names that a person's records are called by, and the ids behind them."""
+"""The names that a scope's records are called by, and the ids behind them."""
 
 from __future__ import annotations
 
@@ -7,30 +7,40 @@ from typing import Self
 
 from django.db.models import Q
 
-from accounts.identities.names import CALLED, Names, token_names
-from accounts.models import AIModel, Group, User
+from accounts.identities.names import CALLED, Names, people_names, token_names
+from accounts.models import AIModel, Group
 from logs.models import UsageDay
+from routescope.data.scopes import Scope
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The names a person can filter by: their own tokens, and what their records were made with."""
+    """The names that records can be filtered by: tokens, what they were made with, and whose they are."""
 
     tokens: Names
     models: Names
     groups: Names
+    people: Names
 
     @classmethod
-    def of(cls, user: User) -> Self:
-        """Read it from the tokens and the daily sums; the records themselves are never searched."""
-        days = UsageDay.objects.filter(user_id__in=user.ids)
-        models = AIModel.objects.filter(id__in=days.values("model_id")).order_by("name")
+    def of(cls, scope: Scope) -> Self:
+        """Read it from the tokens and the daily sums; the records themselves are never searched.
+
+        Of everybody's all models and groups: each came with a record, or an admin entered it.
+        """
+        used_models, used_groups = Q(), Q()
+        if not scope.is_everyone:
+            days = UsageDay.objects.filter(user_id__in=scope.ids)
+            used_models, used_groups = Q(id__in=days.values("model_id")), Q(id__in=days.values("group_id"))
+        models = AIModel.objects.filter(used_models).order_by("name")
         # One that the person's were merged into has a name here too, even without records of its own.
-        here = Q(id__in=days.values("group_id"))
-        merged = Q(id__in=Group.objects.filter(here).values("merged_into"))
-        groups = Group.objects.filter(here | merged).annotate(now_called=CALLED)
+        merged = Q(id__in=Group.objects.filter(used_groups).values("merged_into"))
+        groups = Group.objects.filter(used_groups | merged if used_groups else Q()).annotate(
+            now_called=CALLED
+        )
         return cls(
-            tokens=token_names(user),
+            tokens=token_names(scope),
             models=Names(models.values_list("id", "name", "name")),
             groups=Names(groups.order_by("now_called", "id").values_list("id", "now_called", "name")),
+            people=people_names(scope),
         )

@@ -13,13 +13,16 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from accounts.people.signed_in import AuthenticatedRequest
+from accounts.scopes.deciding import viewer_of
+from logs.filters.asked import usage_filter, usage_scope
 from logs.filters.range_filter import RangeFilter
-from logs.filters.usage_filter import EACH, UsageFilter
+from logs.filters.usage_filter import EACH
 from logs.rollups import token_limits
 from logs.rollups.own_tokens import OwnToken, TokenFace, own_tokens
 from logs.rollups.token_peaks import Gauge
 from logs.selection import lookback
 from logs.usage.views import chart_of
+from routescope.data.scopes import OF
 from routescope.data.snapshot import snapshot
 from routescope.filters.address import RANGE, Address
 from routescope.filters.filter_set import RangeMenu
@@ -49,10 +52,11 @@ class TokenRow:
 @login_required
 def tokens(request: AuthenticatedRequest) -> HttpResponse:
     """The person's API tokens: peaks against limits, spend, last use, and what each may do."""
-    filters = RangeFilter(request.GET)
+    scope = usage_scope(viewer_of(request), "")
+    filters = RangeFilter(request.GET, scope=scope)
     with snapshot():
         now = timezone.now()
-        own = own_tokens(request.user, filters.chosen_range(now), now)
+        own = own_tokens(scope, filters.chosen_range(now), now)
     context = {
         "filters": filters,
         "address": filters.address,
@@ -73,15 +77,16 @@ def limits(request: AuthenticatedRequest) -> HttpResponse:
     Of the query string its token and its range alone: a limit counts all calls of a token.
     """
     query = QueryDict(mutable=True)
-    for name in ("token", *RANGE):
+    for name in (OF, "token", *RANGE):
         query.setlist(name, request.GET.getlist(name))
     with snapshot():
-        filters = UsageFilter(query, user=request.user)
+        filters = usage_filter(viewer_of(request), query)
+        scope = filters.scope
         token = filters.one_token
         if token is None:
             raise Http404
         selection, now = filters.selection, filters.now
-        looked = lookback.newest(request.user, selection, token_limits.MOST_CALLS).looked
+        looked = lookback.newest(scope, selection, token_limits.MOST_CALLS).looked
         chart = chart_of(filters)
         traffic = chart.traffic
         usage = filters.address.without("live")
@@ -97,9 +102,9 @@ def limits(request: AuthenticatedRequest) -> HttpResponse:
             "tpm": Gauge(traffic.peak_tpm, token.tpm_limit, traffic.now_tpm),
             "refused": sum(bucket.rate_limited for bucket in traffic.buckets),
             "refusals": usage.with_(errors=EACH, cause="rate_limit"),
-            "minutes": token_limits.minutes_over(request.user, selection, token, now),
+            "minutes": token_limits.minutes_over(scope, selection, token, now),
             "most_minutes": token_limits.MOST_MINUTES,
-            "crossings": token_limits.crossings(request.user, selection, token, now),
+            "crossings": token_limits.crossings(scope, selection, token, now),
             "most_crossings": token_limits.MOST_CROSSINGS,
             "page_path": reverse("usage-limits"),
             "usage_path": reverse("usage"),

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import TextField, Value
 from django.db.models.functions import Left
 
-from accounts.models import User
 from logs.listing import own_records
 from logs.listing.table import Failed
 from logs.models import UsageRecord
+from logs.models.querysets import Key
 from logs.selection.chosen import Selection
 from routescope.data.ids import moment_of
+from routescope.data.scopes import Scope
 
 MOST_GATHERED = 5_000
 """The newest failures that are gathered. What they are of is said."""
@@ -55,21 +57,27 @@ class FailureKinds:
     reached: datetime | None
 
 
-def of_rows(user: User, ids: Iterable[UUID]) -> Mapping[UUID, Failed]:
-    """Return what the user's records of these ids say of their errors."""
-    mine = UsageRecord.objects.visible_to(user).filter(id__in=list(ids))
-    rows = mine.annotate(said=Left("error_message", _MOST_LETTERS)).values_list(*Failed._fields)
+def of_rows(scope: Scope, keys: Sequence[Key]) -> Mapping[UUID, Failed]:
+    """Return what the scope's records of these users and ids say of their errors."""
+    mine = UsageRecord.objects.visible_to(scope).of_keys(keys)
+    # A message may quote what was sent.
+    said = (
+        Value(None, TextField(null=True))
+        if scope.is_without_content
+        else Left("error_message", _MOST_LETTERS)
+    )
+    rows = mine.annotate(said=said).values_list(*Failed._fields)
     return {row[0]: Failed._make(row) for row in rows}
 
 
-def gathered(user: User, selection: Selection) -> FailureKinds:
+def gathered(scope: Scope, selection: Selection) -> FailureKinds:
     """Gather the newest failures of a selection, at most `MOST_GATHERED`."""
-    ids = own_records.newest_ids(user, selection, MOST_GATHERED + 1)
-    has_more = len(ids) > MOST_GATHERED
-    ids = ids[:MOST_GATHERED]
+    keys = own_records.newest_keys(scope, selection, MOST_GATHERED + 1)
+    has_more = len(keys) > MOST_GATHERED
+    keys = keys[:MOST_GATHERED]
     kinds: dict[tuple[object, ...], FailureKind] = {}
-    found = of_rows(user, ids)
-    for identifier in ids:
+    found = of_rows(scope, keys)
+    for _user_id, identifier in keys:
         one = found[identifier]
         same = (one.cause, one.http_status, one.error_type, one.error_code, _without_numbers(one.said or ""))
         kind = kinds.setdefault(same, FailureKind(one))
@@ -79,9 +87,9 @@ def gathered(user: User, selection: Selection) -> FailureKinds:
     listed = sorted(kinds.values(), key=lambda kind: kind.count, reverse=True)
     return FailureKinds(
         kinds=listed[:MOST_KINDS],
-        of=len(ids),
+        of=len(keys),
         others=sum(kind.count for kind in listed[MOST_KINDS:]),
-        reached=moment_of(ids[-1]) if has_more else None,
+        reached=moment_of(keys[-1][1]) if has_more else None,
     )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 from uuid import UUID
 
-from accounts.models import User
 from logs.listing.own_records import rows_listed
 from logs.listing.table import Listed
 from logs.models import UsageRecord
@@ -18,6 +17,7 @@ from logs.selection import largest
 from logs.selection.chosen import Selection
 from logs.selection.largest import Place, Sort
 from routescope.data.keyset import Cursor, Page
+from routescope.data.scopes import Scope
 
 MOST_DEEP = 1_000
 """Records that a sorted list shows: with each page more of the sums may hold the next ones."""
@@ -57,7 +57,7 @@ class Sorted(Page[Row]):
         return Cursor(newer=self.newer, value=self.first.value if self.first else None)
 
 
-def listed(user: User, selection: Selection, sort: Sort, cursor: Cursor, size: int) -> Sorted[Listed]:
+def listed(scope: Scope, selection: Selection, sort: Sort, cursor: Cursor, size: int) -> Sorted[Listed]:
     """Return a page of the records in a selection that have such a value, the largest first.
 
     Of equal values the newer first. Each row is in its place among all records of the range. No more is read
@@ -65,35 +65,35 @@ def listed(user: User, selection: Selection, sort: Sort, cursor: Cursor, size: i
     """
 
     def read(rows: UsageRecordQuerySet[UsageRecord]) -> Iterable[Listed]:
-        return rows_listed(user, rows)
+        return rows_listed(scope, rows)
 
-    return _page(user, selection, sort, cursor, size, read)
+    return _page(scope, selection, sort, cursor, size, read)
 
 
-def page(user: User, selection: Selection, sort: Sort, cursor: Cursor, size: int) -> Sorted[UsageRecord]:
+def page(scope: Scope, selection: Selection, sort: Sort, cursor: Cursor, size: int) -> Sorted[UsageRecord]:
     """Return the same page of whole records."""
 
     def read(rows: UsageRecordQuerySet[UsageRecord]) -> Iterable[UsageRecord]:
         return rows.select_related("model", *CALLED)
 
-    return _page(user, selection, sort, cursor, size, read)
+    return _page(scope, selection, sort, cursor, size, read)
 
 
 def _page(
-    user: User, selection: Selection, sort: Sort, cursor: Cursor, size: int, read: _Read[Row]
+    scope: Scope, selection: Selection, sort: Sort, cursor: Cursor, size: int, read: _Read[Row]
 ) -> Sorted[Row]:
     if cursor.value is None:
         cursor = Cursor()
     elif cursor.newer:
-        return _before(user, selection, sort, Place(cursor.value, cursor.newer), size, read)
+        return _before(scope, selection, sort, Place(cursor.value, cursor.newer), size, read)
     after = Place(cursor.value, cursor.older) if cursor.value is not None and cursor.older else None
-    found = largest.largest(user, selection, sort, size + 1, after=after)
+    found = largest.largest(scope, selection, sort, size + 1, after=after)
     room = min(size, max(MOST_DEEP - found.ahead, 0))
     places = found.places[:room]
     is_more = len(found.places) > room
     is_at_depth = is_more and found.ahead + room >= MOST_DEEP
     return Sorted(
-        _rows(user, places, read),
+        _rows(scope, places, found.owners, read),
         older=places[-1].id if places and is_more and not is_at_depth else None,
         newer=(places[0].id if places else cursor.older) if after else None,
         ahead=found.ahead,
@@ -105,15 +105,15 @@ def _page(
 
 
 def _before(
-    user: User, selection: Selection, sort: Sort, place: Place, size: int, read: _Read[Row]
+    scope: Scope, selection: Selection, sort: Sort, place: Place, size: int, read: _Read[Row]
 ) -> Sorted[Row]:
     """Return the page before a place; the first one where none is full before it."""
-    found = largest.largest(user, selection, sort, size + 1, after=place, up=True)
+    found = largest.largest(scope, selection, sort, size + 1, after=place, up=True)
     if len(found.places) <= size:
-        return _page(user, selection, sort, Cursor(), size, read)
+        return _page(scope, selection, sort, Cursor(), size, read)
     places = found.places[:size][::-1]
     return Sorted(
-        _rows(user, places, read),
+        _rows(scope, places, found.owners, read),
         older=places[-1].id,
         newer=places[0].id,
         ahead=found.ahead - size,
@@ -123,7 +123,8 @@ def _before(
     )
 
 
-def _rows(user: User, places: Sequence[Place], read: _Read[Row]) -> list[Row]:
-    mine: UsageRecordQuerySet[UsageRecord] = UsageRecord.objects.visible_to(user)
-    rows: dict[UUID, Row] = {row.id: row for row in read(mine.filter(id__in=[place.id for place in places]))}
+def _rows(scope: Scope, places: Sequence[Place], owners: Mapping[UUID, int], read: _Read[Row]) -> list[Row]:
+    mine: UsageRecordQuerySet[UsageRecord] = UsageRecord.objects.visible_to(scope)
+    keys = [(owners[place.id], place.id) for place in places]
+    rows: dict[UUID, Row] = {row.id: row for row in read(mine.of_keys(keys))}
     return [rows[place.id] for place in places if place.id in rows]

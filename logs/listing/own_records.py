@@ -11,10 +11,10 @@ from django.db.models import Case, Q, When
 from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KeyTransform
 
-from accounts.models import User
+from logs.listing import scattered_records
 from logs.listing.table import Listed
 from logs.models import REQUEST_TYPES, UsageRecord
-from logs.models.querysets import UsageRecordQuerySet
+from logs.models.querysets import Key, UsageRecordQuerySet
 from logs.record.details import CALLED
 from logs.rollups import own_sums
 from logs.selection import lookback
@@ -25,6 +25,7 @@ from routescope.data.ids import moment_of
 from routescope.data.keyset import Cursor, Page
 from routescope.data.owned import any_range
 from routescope.data.ranges import TimeRange
+from routescope.data.scopes import Scope
 from routescope.text import pasted
 
 MOST_RESEMBLING = 20_000
@@ -54,27 +55,27 @@ class Found(Page[Row]):
     is_further: bool = False
 
 
-def page(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[UsageRecord]:
-    """Return a page of the user's records in a selection, newest first: a `Found` where it has bounds."""
+def page(scope: Scope, selection: Selection, cursor: Cursor, size: int) -> Page[UsageRecord]:
+    """Return a page of the scope's records in a selection, newest first: a `Found` where it has bounds."""
 
     def read(rows: UsageRecordQuerySet[UsageRecord]) -> Sequence[UsageRecord]:
         return list(rows.select_related("model", *CALLED))
 
     def fetch(cursor: Cursor, limit: int) -> Sequence[UsageRecord]:
-        return read(_found(user, selection, cursor, limit))
+        return read(_found(scope, selection, cursor, limit))
 
     if selection.bounds:
-        return _looked_for(user, selection, cursor, size, read, lambda record: record.id)
+        return _looked_for(scope, selection, cursor, size, read, lambda record: record.id)
     return keyset.page(fetch, cursor, size, key=lambda record: record.id)
 
 
-def of_one_id(user: User, identifier: str) -> list[UsageRecord]:
-    """Return the user's records of one request ID, newest first: a call, its refunds and adjustments."""
-    rows = UsageRecord.objects.visible_to(user).of_one_id(identifier)
+def of_one_id(scope: Scope, identifier: str) -> list[UsageRecord]:
+    """Return the scope's records of one request ID, newest first: a call, its refunds and adjustments."""
+    rows = UsageRecord.objects.visible_to(scope).of_one_id(identifier)
     return list(rows.select_related("model", "gateway", *CALLED))
 
 
-def resembling(user: User, part: str, chosen: TimeRange) -> list[str]:
+def resembling(scope: Scope, part: str, chosen: TimeRange) -> list[str]:
     """Return the request IDs of which ``part`` is the beginning, or what a list shows of them.
 
     Looked for among the newest `MOST_RESEMBLING` records of a range; at most `MOST_ALIKE` come back.
@@ -82,34 +83,34 @@ def resembling(user: User, part: str, chosen: TimeRange) -> list[str]:
     ends = pasted.ends_of(part)
     if ends is None:
         return []
-    mine: UsageRecordQuerySet[UsageRecord] = UsageRecord.objects.visible_to(user).within(chosen)
+    mine: UsageRecordQuerySet[UsageRecord] = UsageRecord.objects.visible_to(scope).within(chosen)
     return mine.resembling("request_id", ends, MOST_RESEMBLING, MOST_ALIKE)
 
 
-def listed(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[Listed]:
+def listed(scope: Scope, selection: Selection, cursor: Cursor, size: int) -> Page[Listed]:
     """Return the same page, with no more of its records than a list shows."""
 
     def read(rows: UsageRecordQuerySet[UsageRecord]) -> Sequence[Listed]:
-        return rows_listed(user, rows)
+        return rows_listed(scope, rows)
 
     def fetch(cursor: Cursor, limit: int) -> Sequence[Listed]:
-        return read(_found(user, selection, cursor, limit))
+        return read(_found(scope, selection, cursor, limit))
 
     if selection.bounds:
-        return _looked_for(user, selection, cursor, size, read, lambda record: record.id)
+        return _looked_for(scope, selection, cursor, size, read, lambda record: record.id)
     return keyset.page(fetch, cursor, size, key=lambda record: record.id)
 
 
-def rows_listed(user: User, rows: UsageRecordQuerySet[UsageRecord]) -> Sequence[Listed]:
+def rows_listed(scope: Scope, rows: UsageRecordQuerySet[UsageRecord]) -> Sequence[Listed]:
     """Read of records what a list shows. Their tasks say what was ordered where the calls do not."""
     found = [Listed(*row) for row in rows.values_list(*_LISTED)]
     silent = {one.task_id for one in found if one.task_id and not one.ordered}
-    told = work_done.described(user, silent)
+    told = work_done.described(scope, silent)
     return [one._replace(told=told.get(one.task_id or "")) for one in found] if told else found
 
 
 def _looked_for(
-    user: User,
+    scope: Scope,
     selection: Selection,
     cursor: Cursor,
     size: int,
@@ -120,18 +121,18 @@ def _looked_for(
 
     The newest records, of which the sums are made, end where these do: no page reaches beyond them.
     """
-    looked = lookback.newest(user, selection).looked or Looked(())
+    looked = lookback.newest(scope, selection).looked or Looked(())
     is_further = False
     if cursor.older and (looked.reached is None or cursor.older > looked.reached):
         looked = looked.before(cursor.older)
     elif cursor != Cursor():
-        looked, is_further = lookback.look(user, selection, cursor), True
+        looked, is_further = lookback.look(scope, selection, cursor), True
     newest_first = cursor.newer is None
-    ids = lookback.ids(user, selection, looked, newest_first=newest_first, limit=size + 1)
-    rows = read(UsageRecord.objects.visible_to(user).filter(id__in=ids).order_by(_order(cursor)))
+    keys = lookback.keys(scope, selection, looked, newest_first=newest_first, limit=size + 1)
+    rows = read(UsageRecord.objects.visible_to(scope).of_keys(keys).order_by(_order(cursor)))
     found = sparse.page(rows, cursor, size, key, looked.reached)
     first = sparse.in_place_of(
-        found, cursor, size, lambda: _looked_for(user, selection, Cursor(), size, read, key)
+        found, cursor, size, lambda: _looked_for(scope, selection, Cursor(), size, read, key)
     )
     if first is not None:
         return first
@@ -139,18 +140,18 @@ def _looked_for(
     return Found(found.rows, found.older, found.newer, looked if is_early else None, is_further)
 
 
-def newest_ids(user: User, selection: Selection, most: int) -> list[UUID]:
-    """Return the ids of the newest records of a selection, newest first, at most ``most``.
+def newest_keys(scope: Scope, selection: Selection, most: int) -> list[Key]:
+    """Return users and ids of the newest records of a selection, newest first, at most ``most``.
 
     Where it has bounds, of the newest records that `logs.selection.lookback` looks at.
     """
     if selection.bounds:
-        looked = lookback.newest(user, selection).looked or Looked(())
-        return lookback.ids(user, selection, looked, newest_first=True, limit=most)
-    return list(_found(user, selection, Cursor(), most).values_list("id", flat=True))
+        looked = lookback.newest(scope, selection).looked or Looked(())
+        return lookback.keys(scope, selection, looked, newest_first=True, limit=most)
+    return list(_found(scope, selection, Cursor(), most).values_list("user_id", "id"))
 
 
-def count_since(user: User, selection: Selection, since: UUID, most: int) -> int:
+def count_since(scope: Scope, selection: Selection, since: UUID, most: int) -> int:
     """Return how many records of a selection are newer than one, counting to ``most`` at most.
 
     Where it has bounds, of the newest records that `logs.selection.lookback` looks at.
@@ -159,17 +160,22 @@ def count_since(user: User, selection: Selection, since: UUID, most: int) -> int
     everything = replace(selection, chosen=TimeRange(), looked=None)
     if selection.bounds:
         ahead = replace(everything, chosen=TimeRange(moment_of(since), None))
-        looked = lookback.look(user, ahead).after(since)
-        return len(lookback.ids(user, ahead, looked, newest_first=True, limit=most))
-    return len(_found(user, everything, cursor, most).values_list("id"))
+        looked = lookback.look(scope, ahead).after(since)
+        return len(lookback.keys(scope, ahead, looked, newest_first=True, limit=most))
+    return len(_found(scope, everything, cursor, most).values_list("id"))
 
 
-def _found(user: User, selection: Selection, cursor: Cursor, limit: int) -> UsageRecordQuerySet[UsageRecord]:
+def _found(
+    scope: Scope, selection: Selection, cursor: Cursor, limit: int
+) -> UsageRecordQuerySet[UsageRecord]:
     """Return the rows of a page, nearest to the cursor first."""
-    records: UsageRecordQuerySet[UsageRecord] = UsageRecord.objects.visible_to(user)
-    if not selection.dimensions:
+    records: UsageRecordQuerySet[UsageRecord] = UsageRecord.objects.visible_to(scope)
+    if not selection.dimensions and (scope.is_everyone or scope.is_of_few):
         return records.within(selection.chosen).newest(cursor, limit)
-    stretches = own_sums.hours_holding(user, selection, cursor, limit)
+    if not scope.is_of_few:
+        keys = scattered_records.nearest(scope, selection, cursor, limit)
+        return records.of_keys(keys).order_by(_order(cursor))
+    stretches = own_sums.hours_holding(scope, selection, cursor, limit)
     if not stretches:
         return records.none()
     # Two steps: the ids come from the index alone, which knows the dimensions; rows are read only for those

@@ -40,6 +40,7 @@ class Listed(NamedTuple):
     """
 
     id: UUID
+    user_id: int
     request_id: str
     type: int
     status: int
@@ -204,6 +205,10 @@ COLUMNS: Mapping[str, ListColumn] = {
     ),
 }
 """The columns to choose from, in their order. Time and request ID always stand."""
+PERSON = ListColumn(
+    _l("Person"), "c-person", lambda one, names: names.people.of.get(one.user_id, formatting.UNKNOWN)
+)
+"""Whose a record is: stands where the records of several people are listed."""
 
 
 def columns_of_failures(failures: Mapping[UUID, Failed]) -> list[ListColumn]:
@@ -257,13 +262,18 @@ def rows_of(
     day_before: date | None = None,
     opened: Mapping[UUID, Details] | None = None,
     by_day: bool = True,
+    query: str = "",
 ) -> Iterator[ListRow]:
-    """Yield the rows of records in order, with these columns.
+    """Yield the rows of records in order, with these columns. ``query`` comes after each record's address.
 
     They follow rows of ``day_before``, whose heading stands already. Without ``by_day`` they are in another
     order than that of time: each says its own day.
     """
     shown = list(columns)
+    records = list(records)
+    names.tokens.learn(record.token_id or 0 for record in records)
+    if PERSON in shown:
+        names.people.learn(record.user_id for record in records)
     # The same for each: reversed once.
     before, after = reverse("usage-record", args=[_NOBODY]).split(str(_NOBODY))
     details = _("Details of %(id)s")
@@ -275,7 +285,7 @@ def rows_of(
         short = formatting.short_id(one.request_id)
         yield ListRow(
             day=formatting.day(day) if by_day and day != last else "",
-            url=f"{before}{one.id}{after}",
+            url=f"{before}{one.id}{after}{query}",
             label=details % {"id": short},
             time=formatting.clock(at) if by_day else formatting.when(at),
             request_id=one.request_id,

@@ -22,8 +22,8 @@ from logs.models import UsageHour, UsageRecord, UsageTotalHour
 from logs.models.events import JSONObject
 from logs.rollups import pending
 from routescope.data import room
-from routescope.data.owned import id_range
 from routescope.data.ranges import HOUR, TimeRange, floor
+from routescope.data.scopes import id_range
 
 CHUNK = 1_000
 _AMEND = (Path(__file__).parent / "sql" / "amend.sql").read_text() + pending.APPEND

@@ -9,7 +9,7 @@ from logs.content import rotation
 from logs.ingest import span_contents
 from logs.ingest.calls import span_rows
 from logs.maintenance import compaction, late_prices, rejudging, retention
-from logs.rollups import bounds, busy_hours, pending
+from logs.rollups import bounds, busy_hours, minute_sums, pending
 from routescope.run.jobs import Queue, job
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,15 @@ def count_busy_hours(everything: bool = False) -> int:
 def fill_bounds() -> int:
     """Read the bounds of sums that are older than bounds are. Leaves the queue to others in between."""
     return bounds.fill(timedelta(minutes=10))
+
+
+@job("logs.minutes", queue=Queue.SLOW, limit=timedelta(hours=1))
+def count_minutes() -> int:
+    """Count everybody's minutes of days that have none, and then their busy hours."""
+    done = minute_sums.fill(timedelta(minutes=10))
+    if done and not minute_sums.is_filling():
+        busy_hours.count(everything=True)
+    return len(done)
 
 
 # It waits for long readers, which nobody else has to do on its account: see there.

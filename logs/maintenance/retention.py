@@ -80,6 +80,7 @@ def run(*, dry: bool = False, now: datetime | None = None, by: str = SCHEDULER) 
     _drop(RECORDS, oldest_month.start, report)
     _drop(FURTHER_IDS, oldest_month.start, report)
     _delete("usage_traffic_hour", "start", oldest_month.start, report)
+    _delete("usage_total_minute_folded", "start", oldest_month.start, report)
     # Strays that arrived before their partition was made.
     _delete(f"{CONTENT}_default", "id", str(first_id(oldest_day.start)), report)
     _delete(f"{RECORDS}_default", "id", str(first_id(oldest_month.start)), report)

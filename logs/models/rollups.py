@@ -88,11 +88,44 @@ class UsageTotalDay(_OfEveryone):
         default_permissions = ()
 
 
+class _MinuteOfEveryone(models.Model):
+    """All users' sums of a minute, by what became of the records: as `Rollup`, of fewer dimensions."""
+
+    pk = models.CompositePrimaryKey("start", "type", "status", "cause")
+    start = models.DateTimeField(help_text=_("Start of the minute."))
+    type = models.SmallIntegerField(choices=RecordType)
+    status = models.SmallIntegerField(choices=Status)
+    cause = models.SmallIntegerField(choices=Cause)
+    records = models.BigIntegerField()
+    unpriced = models.BigIntegerField(help_text=_("Of the records, those without a known price."))
+    input_tokens = models.BigIntegerField()
+    output_tokens = models.BigIntegerField()
+    cached_tokens = models.BigIntegerField()
+    cost = models.DecimalField(max_digits=MONEY_DIGITS, decimal_places=MONEY_PLACES)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self._meta.db_table} from {self.start.isoformat()}"
+
+
+class UsageTotalMinute(_MinuteOfEveryone):
+    class Meta:
+        db_table = "usage_total_minute"
+        default_permissions = ()
+
+
 # The tables behind these views.
 
 
 class UsagePending(_OfUser):
-    """What transactions added to the sums and took from them since the last fold (`logs.rollups.pending`)."""
+    """What transactions added to the sums and took from them since the last fold (`logs.rollups.pending`).
+
+    ``has_minutes``: what it adds to everybody's minutes waits beside it.
+    """
+
+    has_minutes = models.BooleanField(default=False)
 
     class Meta:
         db_table = "usage_pending"
@@ -123,11 +156,26 @@ class UsageTotalDayFolded(_OfEveryone):
         default_permissions = ()
 
 
+class UsageTotalMinuteFolded(_MinuteOfEveryone):
+    class Meta:
+        db_table = "usage_total_minute_folded"
+        default_permissions = ()
+
+
+class UsageMinutePending(_MinuteOfEveryone):
+    """What waits to be folded into everybody's minutes."""
+
+    class Meta:
+        db_table = "usage_minute_pending"
+        default_permissions = ()
+
+
 class TrafficHour(models.Model):
     """The calls of a user's busy hour that is over, with its busiest minutes: the chart's without a filter.
 
-    Counted from the records (`logs.rollups.busy_hours`). One in which a record is added or changed does not
-    hold while that waits to be folded in, and is stale from then on until it is counted anew.
+    Counted from the records (`logs.rollups.busy_hours`), and of user 0, who is everybody, from the minutes.
+    One in which a record is added or changed does not hold while that waits to be folded in, and is stale
+    from then on until it is counted anew.
     """
 
     pk = models.CompositePrimaryKey("user_id", "start")
@@ -162,3 +210,16 @@ class UnboundedDay(models.Model):
 
     def __str__(self) -> str:
         return f"No bounds of {self.start:%Y-%m-%d}"
+
+
+class UncountedDay(models.Model):
+    """A UTC day whose minutes are not counted: of before they were kept (`logs.rollups.minute_sums`)."""
+
+    start = models.DateTimeField(primary_key=True, help_text=_("Start of the UTC day."))
+
+    class Meta:
+        db_table = "usage_uncounted_day"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"No minutes of {self.start:%Y-%m-%d}"

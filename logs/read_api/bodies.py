@@ -35,7 +35,7 @@ CauseWord = Literal[
     "unknown",
 ]
 TypeWord = Literal["request", "task", "refund", "adjustment"]
-ByWord = Literal["model", "token", "group", "day", "cause"]
+ByWord = Literal["model", "token", "group", "day", "cause", "person"]
 StatusWord = Literal["success", "error"]
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.http import Http404
 
 from accounts.access.endpoint import ReadRequest, endpoint
+from logs.filters.asked import usage_filter, usage_scope
 from logs.filters.usage_filter import VIEW, UsageFilter
 from logs.listing import largest_records, own_records
 from logs.listing.own_records import Found
@@ -32,9 +33,10 @@ from logs.selection import lookback
 from logs.selection.largest import Sort
 from routescope.data.keyset import Cursor, Page
 from routescope.data.ranges import TimeRange
+from routescope.data.scopes import Viewer
 from routescope.rest import kinds
 from routescope.rest.answers import range_of
-from routescope.rest.declared import DEFAULT_LIMIT, PAGING, Endpoint, Parameter, parameters_of
+from routescope.rest.declared import DEFAULT_LIMIT, PAGING, WHOSE, Endpoint, Parameter, parameters_of
 from routescope.rest.paging import next_url
 from routescope.rest.problems import ProblemError
 
@@ -44,6 +46,7 @@ FILTERS = parameters_of(
         "range": "A preset time range; `24h` if neither it nor start or end is given.",
         "start": "Records from this time on. Earlier times count as 1970.",
         "end": "Records before this time.",
+        "person": "Only these people's, by id, of the rows of several.",
         "token": "Only these API tokens, by name.",
         "model": "Only these models.",
         "group": "Only these pricing groups.",
@@ -94,15 +97,15 @@ def usage(request: ReadRequest) -> RecordsBody:
     filters = _filters(request)
     selection = filters.selection
     if filters.searched_id:
-        found = own_records.of_one_id(request.user, filters.searched_id)
+        found = own_records.of_one_id(filters.scope, filters.searched_id)
         return RecordsBody([bodies.record(row) for row in found], range_of(TimeRange()), None, None, None)
     size = int(request.query.get("limit", DEFAULT_LIMIT))
     cursor = Cursor.parse(request.query)
     page: Page[UsageRecord]
     if filters.order:
-        page = largest_records.page(request.user, selection, filters.order, cursor, size)
+        page = largest_records.page(filters.scope, selection, filters.order, cursor, size)
     else:
-        page = own_records.page(request.user, selection, cursor, size)
+        page = own_records.page(filters.scope, selection, cursor, size)
     rows = [bodies.record(row) for row in page.rows]
     onward = next_url(request.url, filters, selection.chosen, size, page.onward)
     looked = page.looked if isinstance(page, Found) else None
@@ -126,13 +129,13 @@ def usage(request: ReadRequest) -> RecordsBody:
 def statistics(request: ReadRequest) -> StatisticsBody:
     filters = _filters(request)
     if filters.searched_id:
-        found = own_sums.Totals.of(own_records.of_one_id(request.user, filters.searched_id))
+        found = own_sums.Totals.of(own_records.of_one_id(filters.scope, filters.searched_id))
         return bodies.statistics(TimeRange(), found, None)
-    selection = lookback.newest(request.user, filters.selection)
+    selection = lookback.newest(filters.scope, filters.selection)
     return bodies.statistics(
         selection.chosen,
-        own_sums.totals(request.user, selection),
-        traffic.traffic(request.user, selection, filters.now),
+        own_sums.totals(filters.scope, selection),
+        traffic.traffic(filters.scope, selection, filters.now),
         selection.looked,
     )
 
@@ -159,11 +162,15 @@ def breakdown(request: ReadRequest) -> BreakdownBody:
         By.MODEL: filters.vocabulary.models.of,
         By.TOKEN: filters.vocabulary.tokens.of,
         By.GROUP: filters.vocabulary.groups.of,
+        By.PERSON: filters.vocabulary.people.of,
     }.get(by, {})
-    selection = lookback.newest(request.user, filters.selection)
+    selection = lookback.newest(filters.scope, filters.selection)
+    found = breakdowns.breakdown(filters.scope, selection, by)
+    learnt = filters.vocabulary.people if by is By.PERSON else filters.vocabulary.tokens
+    learnt.learn(line.value for line in found if isinstance(line.value, int))
     lines = [
         BreakdownLineBody(_value(line.value, by, names), bodies.sums(line.totals))
-        for line in _in_order(breakdowns.breakdown(request.user, selection, by), by)
+        for line in _in_order(found, by)
     ]
     of_newest = bodies.looked_at(selection.looked)
     return BreakdownBody(range_of(selection.chosen), cast(ByWord, by.value), lines, of_newest)
@@ -183,8 +190,8 @@ def breakdown(request: ReadRequest) -> BreakdownBody:
 )
 def series(request: ReadRequest) -> SeriesBody:
     filters = _filters(request)
-    selection = lookback.newest(request.user, filters.selection)
-    return bodies.series(traffic.traffic(request.user, selection, filters.now), selection.looked)
+    selection = lookback.newest(filters.scope, filters.selection)
+    return bodies.series(traffic.traffic(filters.scope, selection, filters.now), selection.looked)
 
 
 @endpoint(
@@ -195,19 +202,21 @@ def series(request: ReadRequest) -> SeriesBody:
         "A record with its parameters, attempts, verdict and receipt. 404 if there is none of yours.",
         _TAG,
         RecordDetailBody,
-        (Parameter("id", kinds.uuid(), "The record's `id`.", is_path=True),),
+        (Parameter("id", kinds.uuid(), "The record's `id`.", is_path=True), WHOSE),
         can_miss=True,
     )
 )
 def record(request: ReadRequest, record_id: str) -> RecordDetailBody:
     try:
-        return bodies.detail(*details.of_one(request.user, UUID(record_id)))
+        return bodies.detail(
+            *details.of_one(usage_scope(Viewer.of(request.user), request.query), UUID(record_id))
+        )
     except (ValueError, Http404):
         raise ProblemError(404, "You have no usage record with this id.") from None
 
 
 def _filters(request: ReadRequest) -> UsageFilter:
-    return UsageFilter(request.query, user=request.user)
+    return usage_filter(Viewer.of(request.user), request.query)
 
 
 def _in_order(lines: list[BreakdownLine], by: By) -> list[BreakdownLine]:

@@ -9,17 +9,19 @@ from uuid import UUID
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from accounts.staff.rights import Reading
 from logs.content import contents
 from logs.content.contents import Content
 from logs.models import Level, UsageRecord
 from logs.record.conversation import Turn, conversation, rendered
+from routescope.data.scopes import Scope
 from routescope.text import formatting
 
 
 @dataclass(frozen=True, slots=True)
 class ContentShown:
-    """``state``: shown, or why not: none, off, expired, withheld, lost, removed. ``notes`` say what was left
-    out.
+    """``state``: shown, or why not: none, off, expired, withheld, asked, lost, removed. ``notes`` say what
+    was left out. ``asked``: another's, which is shown when it is asked for.
     """
 
     state: str
@@ -34,10 +36,15 @@ class ContentShown:
         return any(part.html for turn in self.turns for part in turn.parts)
 
 
-def shown(record: UsageRecord, loaded: dict[UUID, Content | None], *, withheld: bool = False) -> ContentShown:
+def shown(
+    record: UsageRecord,
+    loaded: dict[UUID, Content | None],
+    reading: Reading = Reading.OPEN,
+    scope: Scope | None = None,
+) -> ContentShown:
     """Return what to show of a record's content, given what could be loaded.
 
-    ``withheld``: nothing was, since the viewer lacks the right (``accounts.staff.rights.may_read_content``).
+    ``reading`` is how the viewer of a scope may read it (``accounts.staff.rights.reading_of``).
     """
     if record.content is None:
         return ContentShown("none", _("Never captured: the gateway sent neither input nor output."))
@@ -48,14 +55,12 @@ def shown(record: UsageRecord, loaded: dict[UUID, Content | None], *, withheld: 
     if contents.is_expired(record.pk):
         reason = _("Expired: content is kept for %(days)s days.")
         return ContentShown("expired", reason % {"days": settings.CONTENT_RETENTION_DAYS})
-    if withheld:
+    if reading is Reading.ASKED:
         return ContentShown(
-            "withheld",
-            _(
-                "Hidden: it was recorded under a name that was merged into yours. Administrators need the "
-                "right to view usage content to read it."
-            ),
+            "asked", _("Hidden: it is another person's. The audit log records each look at it.")
         )
+    if reading is Reading.WITHHELD:
+        return ContentShown("withheld", _withheld(record, scope))
     if record.pk not in loaded:
         return ContentShown("removed", _("Removed: the content is no longer stored."))
     content = loaded[record.pk]
@@ -68,6 +73,19 @@ def shown(record: UsageRecord, loaded: dict[UUID, Content | None], *, withheld: 
         notes=tuple(_notes(record, content)),
         turns=tuple(rendered(conversation(content.input, content.output))),
         raw={"input": content.input, "output": content.output},
+    )
+
+
+def _withheld(record: UsageRecord, scope: Scope | None) -> str:
+    if scope is not None and scope.is_without_content:
+        return _("Hidden: a team's records are shown without input and output.")
+    if scope is None or record.user_id in scope.reader.ids:
+        return _(
+            "Hidden: it was recorded under a name that was merged into yours. Administrators need the "
+            "right to view usage content to read it."
+        )
+    return _(
+        "Hidden: it is another person's. Administrators need the right to view usage content to read it."
     )
 
 

@@ -11,18 +11,21 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Q
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrPromise
 
 from accounts.gateways import error_texts
-from accounts.models import AIModel, ApiToken, User
-from accounts.staff.rights import may_read_content
+from accounts.models import AIModel, ApiToken
+from accounts.staff.rights import Reading, reading_of
 from logs.causes.judging import Verdict, verdict_on
 from logs.content import contents
 from logs.content.contents import Content
 from logs.models import Cause, Level, UsageRecord
 from logs.models.events import COUNTS_READ, JSONObject
+from logs.models.querysets import UsageRecordQuerySet
 from logs.pricing.quotes import PriceBook
 from logs.pricing.receipts import Receipt, receipt
 from logs.record import tokens
@@ -33,10 +36,12 @@ from logs.record.support_note import note
 from routescope.config import links
 from routescope.contracts import work_done
 from routescope.data.ranges import MINUTE, floor
+from routescope.data.scopes import Scope
 from routescope.filters.address import Address
 
 CALLED = ("token__merged_into", "group__merged_into")
 """What a record's names are read from: see `Mergeable.called`."""
+_HIDDEN = _("Hidden: a team's errors are shown without their words, which may quote what was sent.")
 _MOST_RELATED = 20
 _MOST_READ = 300
 _TOO_MANY = 429
@@ -47,7 +52,7 @@ _AROUND = timedelta(minutes=30)
 class Details:
     """``verdict`` is None for a call that succeeded.
 
-    ``related`` are the person's other records of the same request or task; ``net`` USD is what all of them
+    ``related`` are the scope's other records of the same request or task; ``net`` USD is what all of them
     charge together. ``counted`` are its counts as (label, number), ``how_counted`` says how they were read
     where that is worth a word, ``metadata`` are its further facts. ``error_note`` says what of the error's
     message was not kept. ``token_url`` is the token's page, over the time around the call; ``limits_url`` the
@@ -74,24 +79,40 @@ class Details:
     """What was ordered, in words, where that is counted in no tokens."""
 
 
-def of_one(user: User, record_id: UUID) -> tuple[UsageRecord, Details]:
-    """Return one of the person's records, and its details. Raises Http404 for another's as for none."""
-    records = UsageRecord.objects.visible_to(user).select_related("model", "gateway", *CALLED)
-    found = get_object_or_404(records, id=record_id)
-    return found, of(user, [found])[found.id]
+def of_one(scope: Scope, record_id: UUID, *, is_asked: bool = False) -> tuple[UsageRecord, Details]:
+    """Return one of the scope's records, and its details. Raises Http404 for another's as for none."""
+    found = one(scope, record_id)
+    return found, of(scope, [found], is_asked=is_asked)[found.id]
 
 
-def of(user: User, records: Sequence[UsageRecord]) -> dict[UUID, Details]:
-    """Return the details of the user's records, by id, in a few queries. Their models are loaded."""
+def one(scope: Scope, record_id: UUID) -> UsageRecord:
+    """Return one of the scope's records. Raises Http404 for another's as for none."""
+    records: UsageRecordQuerySet[UsageRecord] = UsageRecord.objects.visible_to(scope)
+    if scope.is_of_few:
+        records = records.filter(id=record_id)
+    else:
+        try:
+            records = records.by_id(record_id)
+        except OverflowError:  # of no time that the calendar knows
+            raise Http404 from None
+    return get_object_or_404(records.select_related("model", "gateway", *CALLED))
+
+
+def of(scope: Scope, records: Sequence[UsageRecord], *, is_asked: bool = False) -> dict[UUID, Details]:
+    """Return the details of the scope's records, by id, in a few queries. Their models are loaded.
+
+    ``is_asked``: another's content was asked for, and the audit log says so.
+    """
     book = PriceBook({record.model_id for record in records}, {record.group_id for record in records})
     kept = [record for record in records if (record.content or Level.OFF) != Level.OFF]
     loaded: dict[UUID, Content | None] = {}
-    owners = {record.user_id for record in kept}
-    withheld = {owner for owner in owners if not may_read_content(user, owner)}
-    for owner in owners - withheld:
-        loaded |= contents.load(owner, [record.pk for record in kept if record.user_id == owner])
-    others = _of_same_work(user, records)
-    orders = _orders(user, records)
+    readings = {owner: reading_of(scope, owner) for owner in {record.user_id for record in kept}}
+    for owner, reading in readings.items():
+        if reading is Reading.OPEN or (is_asked and reading is Reading.ASKED):
+            loaded |= contents.load(owner, [record.pk for record in kept if record.user_id == owner])
+            readings[owner] = Reading.OPEN
+    others = _of_same_work(scope, records)
+    orders = _orders(scope, records)
     found = {}
     for record in records:
         verdict = verdict_on(record)
@@ -106,7 +127,7 @@ def of(user: User, records: Sequence[UsageRecord]) -> dict[UUID, Details]:
         found[record.id] = Details(
             verdict=verdict,
             receipt=receipt(record, book),
-            content=shown(record, loaded, withheld=record.user_id in withheld),
+            content=shown(record, loaded, readings.get(record.user_id, Reading.OPEN), scope),
             attempts=timeline(record.attempts),
             related=related,
             net=sum((one.cost for one in (record, *related) if one.cost is not None), Decimal(0)),
@@ -114,8 +135,8 @@ def of(user: User, records: Sequence[UsageRecord]) -> dict[UUID, Details]:
             counted=tokens.counted(record),
             how_counted=tokens.how_read(record),
             metadata={key: value for key, value in (record.metadata or {}).items() if key != COUNTS_READ},
-            error_note=error_texts.note(record.error_message),
-            token_url=(page := _token_url(record)),
+            error_note=_HIDDEN if scope.is_without_content else error_texts.note(record.error_message),
+            token_url=(page := _token_url(scope, record)),
             limits_url=page if record.cause == Cause.RATE_LIMIT or record.http_status == _TOO_MANY else "",
             ordered=orders[record.id],
             playground_url=_filled(settings.PLAYGROUND_URL, record) if verdict else "",
@@ -124,21 +145,23 @@ def of(user: User, records: Sequence[UsageRecord]) -> dict[UUID, Details]:
     return found
 
 
-def _token_url(record: UsageRecord) -> str:
+def _token_url(scope: Scope, record: UsageRecord) -> str:
     """Return the page of the record's token, over the hour around it."""
     token = cast("ApiToken | None", record.token)
     if token is None:
         return ""
     minute = floor(record.created_at, MINUTE)
     around = Address({"token": [token.called]}).between(minute - _AROUND, minute + _AROUND)
+    if scope.of:
+        around = around.with_(of=scope.of, person=str(record.user_id) if scope.is_of_several else "")
     return around.of(reverse("usage-limits"))
 
 
-def _orders(user: User, records: Sequence[UsageRecord]) -> dict[UUID, str]:
+def _orders(scope: Scope, records: Sequence[UsageRecord]) -> dict[UUID, str]:
     """Return what each record ordered that is counted in no tokens; what it does not say, its task does."""
     bare = [one for one in records if one.is_request and not one.input_tokens and not one.output_tokens]
     found = {one.id: ordered(one.image_count, one.quantities, one.lines) for one in bare}
-    told = work_done.described(user, {one.task_id for one in bare if one.task_id and not found[one.id]})
+    told = work_done.described(scope, {one.task_id for one in bare if one.task_id and not found[one.id]})
     return {one.id: found.get(one.id) or told.get(one.task_id or "", "") for one in records}
 
 
@@ -153,10 +176,10 @@ def _filled(link: str, record: UsageRecord) -> str:
     )
 
 
-def _of_same_work(user: User, records: Sequence[UsageRecord]) -> list[UsageRecord]:
+def _of_same_work(scope: Scope, records: Sequence[UsageRecord]) -> list[UsageRecord]:
     if not records:
         return []
     same = Q(request_id__in={record.request_id for record in records})
     if tasks := {record.task_id for record in records if record.task_id}:
         same |= Q(task_id__in=tasks)
-    return list(UsageRecord.objects.visible_to(user).filter(same).order_by("id")[:_MOST_READ])
+    return list(UsageRecord.objects.visible_to(scope).filter(same).order_by("id")[:_MOST_READ])

@@ -4,23 +4,58 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from csp.decorators import csp_update
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
+from django.db import transaction
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
+from accounts.models import AuditEntry, User
 from accounts.people.signed_in import AuthenticatedRequest
+from accounts.scopes.deciding import viewer_of
+from accounts.staff import audit
+from accounts.staff.rights import Reading, reading_of
+from logs.filters.asked import usage_scope
 from logs.record import details, what_if
+
+
+@require_POST
+@login_required
+@csp_update({"img-src": ["https:"]})  # type: ignore[arg-type]  # it knows only plain requests
+def content(request: AuthenticatedRequest, record_id: UUID) -> HttpResponse:
+    """Show another's input and output, and keep who looked: a fragment, or the record's whole page.
+
+    404 for who may not read it, as for a record that is not there.
+    """
+    scope = usage_scope(viewer_of(request), request.GET)
+    with transaction.atomic():
+        record = details.one(scope, record_id)
+        if reading_of(scope, record.user_id) is not Reading.ASKED:
+            raise Http404
+        owner = User.objects.filter(pk=record.user_id).first()
+        audit.note(request, AuditEntry.Act.CONTENT, owner, record.request_id)
+        shown = details.of(scope, [record], is_asked=True)[record.id]
+    context = {
+        "record": record,
+        "details": shown,
+        "content": shown.content,
+        "scope": scope,
+        "show_images": not request.htmx,
+    }
+    return render(request, "logs/details/content.html" if request.htmx else "logs/record.html", context)
 
 
 @require_GET
 @login_required
 def reprice(request: AuthenticatedRequest, record_id: UUID) -> HttpResponse:
     """Price the record's usage under another model, group or date: a fragment, or the record's whole page."""
-    record, shown = details.of_one(request.user, record_id)
+    scope = usage_scope(viewer_of(request), request.GET)
+    record, shown = details.of_one(scope, record_id)
     context = {
         "record": record,
         "details": shown,
-        "reprice": what_if.answer(record, request.GET, request.user),
+        "scope": scope,
+        "reprice": what_if.answer(record, request.GET),
     }
     return render(request, "logs/details/reprice.html" if request.htmx else "logs/record.html", context)

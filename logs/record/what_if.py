@@ -49,8 +49,8 @@ class Reprice:
         return self.quote.total - self.charged
 
 
-def answer(record: UsageRecord, data: QueryDict, user: User) -> Reprice:
-    """Price the record's usage as asked. A group must be one of the person's own."""
+def answer(record: UsageRecord, data: QueryDict) -> Reprice:
+    """Price the record's usage as asked. A group must be one of its user's own."""
     form = _Form(data)
     asked = {name: data.get(name, "")[:200] for name in ("model", "group", "day")}
     if not form.is_valid():
@@ -61,7 +61,7 @@ def answer(record: UsageRecord, data: QueryDict, user: User) -> Reprice:
         ]
         return Reprice(**asked, quote=None, problems=problems, charged=record.cost)
     model, name = form.cleaned_data["model"], form.cleaned_data["group"]
-    group = _group(record, name, user)
+    group = _group(record, name)
     problems = []
     quote = None
     if name and group is None:
@@ -78,14 +78,16 @@ def answer(record: UsageRecord, data: QueryDict, user: User) -> Reprice:
     return Reprice(**asked, quote=quote, problems=problems, charged=record.cost)
 
 
-def _group(record: UsageRecord, name: str, user: User) -> Group | None:
-    """Return the person's group of a name; of the record's own name, the one it came with."""
+def _group(record: UsageRecord, name: str) -> Group | None:
+    """Return the group of a name among those of the record's user; of its own name, the one it came with."""
     if not name:
         return None
     own = cast("Group | None", record.group)
     if own is not None and own.called == name:
         return own
-    groups = UsageDay.objects.filter(user_id__in=user.ids).values("group_id")
+    owner = User.objects.filter(pk=record.user_id).first()
+    ids = User(pk=owner.canonical_id).ids if owner else (record.user_id,)
+    groups = UsageDay.objects.filter(user_id__in=ids).values("group_id")
     return Group.objects.filter(Q(id__in=groups) | Q(absorbed__in=groups), name=name).first()
 
 

@@ -15,12 +15,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiToken, Group, User
-from logs.models import UsageDay
 from logs.rollups import own_sums
 from logs.rollups.own_sums import Totals
-from logs.selection import lookback
+from logs.selection import lookback, periods
 from logs.selection.chosen import Selection
 from routescope.data.ranges import DAY, Cover, TimeRange, cover
+from routescope.data.scopes import Scope
 
 
 class By(models.TextChoices):
@@ -31,6 +31,7 @@ class By(models.TextChoices):
     GROUP = "group", _("Group")
     DAY = "day", _("Day")
     CAUSE = "cause", _("Cause")
+    PERSON = "person", _("Person")
 
     @property
     def default_sort(self) -> str:
@@ -39,15 +40,21 @@ class By(models.TextChoices):
 
 
 _MOST_DAYS = 400
-_COLUMNS = {By.MODEL: "model_id", By.TOKEN: "token_id", By.GROUP: "group_id", By.CAUSE: "cause"}
+_COLUMNS = {
+    By.MODEL: "model_id",
+    By.TOKEN: "token_id",
+    By.GROUP: "group_id",
+    By.CAUSE: "cause",
+    By.PERSON: "user_id",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class BreakdownLine:
     """One value and its sums.
 
-    ``value`` is the id of a model, token or group (0 for records without one), a `Cause`, or a day of the
-    person's calendar; ``stretch`` is the part of that day that is in the selection.
+    ``value`` is the id of a model, token or group (0 for records without one) or of a person, a `Cause`, or a
+    day of the reader's calendar; ``stretch`` is the part of that day that is in the selection.
     """
 
     value: int | date
@@ -55,7 +62,7 @@ class BreakdownLine:
     stretch: TimeRange | None = None
 
 
-def breakdown(user: User, selection: Selection, by: By) -> list[BreakdownLine]:
+def breakdown(scope: Scope, selection: Selection, by: By) -> list[BreakdownLine]:
     """Return a line for each value that has records in a selection, in the values' order.
 
     Their sums are those of the header, under bounds those of the newest records
@@ -64,29 +71,33 @@ def breakdown(user: User, selection: Selection, by: By) -> list[BreakdownLine]:
     Days are those of the active time zone. Queries: at most three; by day one more for a range without bound,
     and, where local midnight is not on the hour, one more for every 64 days.
     """
-    selection = lookback.newest(user, selection)
+    selection = lookback.newest(scope, selection)
     if by is By.DAY:
-        return _by_day(user, selection)
+        return _by_day(scope, selection)
     column = _COLUMNS[by]
-    rows = own_sums.grouped(user, selection, column)
-    gathered = _gathered(_canonical(rows, column, user), column)
+    rows = own_sums.grouped(scope, selection, column)
+    gathered = _gathered(_canonical(rows, column, scope), column)
     return [BreakdownLine(value or 0, totals) for value, totals in gathered.items()]
 
 
-def _canonical(rows: Iterable[dict[str, Any]], column: str, user: User) -> Iterator[dict[str, Any]]:
-    """Yield rows with the ids of what tokens and groups were merged into."""
+def _canonical(rows: Iterable[dict[str, Any]], column: str, scope: Scope) -> Iterator[dict[str, Any]]:
+    """Yield rows with the ids of what tokens, groups and people were merged into."""
     merged: dict[Any, int | None] = {}
     if column == "token_id":
-        tokens = ApiToken.objects.filter(owner__in=user.ids).exclude(merged_into=None)
+        tokens = ApiToken.objects.exclude(merged_into=None)
+        if not scope.is_everyone:
+            tokens = tokens.filter(owner__in=scope.ids)
         merged = dict(tokens.values_list("pk", "merged_into"))
     elif column == "group_id":
         merged = dict(Group.objects.exclude(merged_into=None).values_list("pk", "merged_into"))
+    elif column == "user_id":
+        merged = dict(User.objects.exclude(merged_into=None).values_list("pk", "merged_into"))
     for row in rows:
         yield row | {column: merged.get(row[column], row[column])}
 
 
-def _by_day(user: User, selection: Selection) -> list[BreakdownLine]:
-    chosen = _bounded(user, selection.covered)
+def _by_day(scope: Scope, selection: Selection) -> list[BreakdownLine]:
+    chosen = _bounded(scope, selection.covered)
     if chosen is None or chosen.start is None or chosen.end is None or chosen.start >= chosen.end:
         return []
     zone = timezone.get_current_timezone()
@@ -94,7 +105,7 @@ def _by_day(user: User, selection: Selection) -> list[BreakdownLine]:
     moments = list(starts)
     stretches = [TimeRange(*pair) for pair in pairwise([chosen.start, *moments[1:], chosen.end])]
     rows = own_sums.grouped(
-        user, replace(selection, chosen=chosen), parts=_cover_each(stretches), starts=moments
+        scope, replace(selection, chosen=chosen), parts=_cover_each(stretches), starts=moments
     )
     lines = []
     for part, totals in _gathered(rows, "part").items():
@@ -126,14 +137,14 @@ def midnight(day: date, zone: tzinfo) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
-def _bounded(user: User, chosen: TimeRange) -> TimeRange | None:
+def _bounded(scope: Scope, chosen: TimeRange) -> TimeRange | None:
     """Return the range with both ends, no record being outside of it; None where there is no record.
 
     A range of years is narrowed to the days that hold records: a calendar of centuries is never made.
     """
     if chosen.length is not None and chosen.length <= _MOST_DAYS * DAY:
         return chosen
-    held = UsageDay.objects.filter(user_id__in=user.ids).aggregate(first=Min("start"), last=Max("start"))
+    held = periods.days(scope).aggregate(first=Min("start"), last=Max("start"))
     if held["first"] is None:
         return None
     return chosen.clipped(TimeRange(held["first"], held["last"] + DAY))

@@ -15,8 +15,8 @@ from django.db import connection, transaction
 from django.db.models import Sum
 from django.utils import timezone
 
-from logs.models import TrafficHour, UsageHour, UsageRecord
-from logs.rollups import pending, traffic
+from logs.models import TrafficHour, UsageHour, UsageRecord, UsageTotalHour
+from logs.rollups import minute_sums, pending, traffic
 from logs.selection.chosen import Selection
 from routescope.data.partitions import Month
 from routescope.data.ranges import HOUR, MINUTE, TimeRange, floor
@@ -34,6 +34,8 @@ _AT_ONCE = 24
 def count(now: datetime | None = None, *, everything: bool = False) -> int:
     """Count the busy hours of the last day, or of all time, that are not counted yet or are stale.
 
+    Everybody's are counted once all of their minutes are (`logs.rollups.minute_sums`).
+
     Returns how many. May be run at any time, and broken off.
     """
     # What waited while an hour is counted would make it stale.
@@ -48,6 +50,14 @@ def count(now: datetime | None = None, *, everything: bool = False) -> int:
         hours, kept = hours.filter(start__gte=end - RECENT), kept.filter(start__gte=end - RECENT)
     busy = hours.values("user_id", "start").annotate(volume=Sum("records")).filter(volume__gte=BUSY)
     wanted = set(busy.order_by().values_list("user_id", "start"))
+    if minute_sums.is_filling():
+        stale = {one for one in stale if one[0] != traffic.EVERYONE}
+    else:
+        totals = UsageTotalHour.objects.filter(start__gte=oldest, start__lt=end)
+        if not everything:
+            totals = totals.filter(start__gte=end - RECENT)
+        volumes = totals.values("start").annotate(volume=Sum("records")).filter(volume__gte=BUSY)
+        wanted |= {(traffic.EVERYONE, start) for start in volumes.order_by().values_list("start", flat=True)}
     wanted = wanted - set(kept.values_list("user_id", "start")) | stale
     by_user: dict[int, list[datetime]] = {}
     for user_id, start in sorted(wanted):
@@ -81,8 +91,11 @@ def _count(user_id: int, stretch: TimeRange) -> None:
             cursor.execute(f"SELECT pg_advisory_xact_lock({pending.LOCK})")
         if stretch.start is None or stretch.end is None:
             raise ValueError("Hours have both ends.")
-        records = UsageRecord.objects.filter(user_id=user_id)
-        hours = traffic.counted(records, Selection(), [stretch], HOUR, stretch.start)
+        if user_id == traffic.EVERYONE:
+            hours = traffic.counted_of_everyone(stretch, HOUR)
+        else:
+            records = UsageRecord.objects.filter(user_id=user_id)
+            hours = traffic.counted(records, Selection(), [stretch], HOUR, stretch.start)
         TrafficHour.objects.filter(user_id=user_id, start__gte=stretch.start, start__lt=stretch.end).delete()
         TrafficHour.objects.bulk_create(
             TrafficHour(

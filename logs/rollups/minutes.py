@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from django.core.exceptions import EmptyResultSet
 from django.db.models import Count, DateTimeField, F, Func, Q, Sum, Value
 
-from accounts.models import User
-from logs.models import CALLS, FAILED, REQUEST_TYPES, Cause, Status, UsageHour, UsageRecord, querysets
+from logs.models import CALLS, FAILED, REQUEST_TYPES, Cause, Status, UsageRecord, querysets
 from logs.models.querysets import UsageRecordQuerySet
-from logs.selection import conditions, lookback
+from logs.selection import conditions, lookback, periods
 from logs.selection.chosen import Looked, Selection
 from routescope.data.owned import any_range
 from routescope.data.ranges import HOUR, MINUTE, TimeRange, ceil, floor
+from routescope.data.scopes import Scope
 
 
 def minutes_of(
@@ -47,11 +47,11 @@ def minutes_of(
     return sql, list(params)
 
 
-def minutes_looked_at(user: User, selection: Selection, looked: Looked) -> conditions.Sql | None:
+def minutes_looked_at(scope: Scope, selection: Selection, looked: Looked) -> conditions.Sql | None:
     """Return the same query over the records among those looked at that meet all filters."""
     columns = ("created_at", "type", "status", "cause", "input_tokens", "output_tokens")
     try:
-        sql, params = lookback.table(user, selection, looked, columns)
+        sql, params = lookback.table(scope, selection, looked, columns)
     except EmptyResultSet:
         # A threshold beyond what its column can hold: Django knows without asking that nothing meets it.
         return None
@@ -64,11 +64,11 @@ def minutes_looked_at(user: User, selection: Selection, looked: Looked) -> condi
     )
 
 
-def bounded(user: User, selection: Selection, now: datetime) -> TimeRange:
+def bounded(scope: Scope, selection: Selection, now: datetime) -> TimeRange:
     """Return the range with both ends: an open start is the first hour of a record, an open end is now."""
     chosen = selection.covered
     start, end = chosen.start, chosen.end
     if start is None:
-        hours = UsageHour.objects.filter(selection.dimensions, user_id__in=user.ids).order_by("start")
+        hours = periods.hours(scope).filter(selection.dimensions).order_by("start")
         start = hours.values_list("start", flat=True).first() or floor(now, HOUR)
     return TimeRange(start, ceil(now, MINUTE) if end is None else end)

@@ -18,13 +18,15 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import Sum
 
-from accounts.models import User
-from logs.models import REQUEST_TYPES, RecordType, Status, UsageHour, UsageRecord
-from logs.selection import conditions, lookback
+from logs.models import REQUEST_TYPES, RecordType, Status, UsageRecord
+from logs.rollups import sources
+from logs.rollups.sources import Arm
+from logs.selection import conditions, lookback, periods
 from logs.selection.chosen import Looked, Selection
-from routescope.data.ids import first_id, moment_of
+from routescope.data.ids import moment_of
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import HOUR, Cover, TimeRange, cover, floor
+from routescope.data.scopes import Scope
 from routescope.wire.reading import SUM_DIGITS
 
 _COUNTED = ("records", "unpriced", "input_tokens", "output_tokens", "cached_tokens", "cost")
@@ -125,12 +127,12 @@ def _cost_of(rows: Iterable[UsageRecord]) -> Decimal:
     return sum((row.cost or Decimal(0) for row in rows), start=Decimal(0))
 
 
-def totals(user: User, selection: Selection) -> Totals:
-    """Return the sums of the user's records in a selection: one query, whatever its length.
+def totals(scope: Scope, selection: Selection) -> Totals:
+    """Return the sums of the scope's records in a selection: one query, whatever its length.
 
     With bounds: of the newest records alone, which `logs.selection.lookback.newest` tells.
     """
-    return added(grouped(user, selection))
+    return added(grouped(scope, selection))
 
 
 def added(rows: Iterable[dict[str, Any]]) -> Totals:
@@ -166,13 +168,13 @@ def _added(rows: Iterable[dict[str, Any]]) -> Totals:
     )  # fmt: skip
 
 
-def hours_holding(user: User, selection: Selection, cursor: Cursor, limit: int) -> list[TimeRange]:
+def hours_holding(scope: Scope, selection: Selection, cursor: Cursor, limit: int) -> list[TimeRange]:
     """Return the hours, nearest to the cursor first, that hold the next ``limit`` records of a selection.
 
     The rollup is the index of where a rare token, model, group or status occurs: a filtered page reads these
     hours of the records and no others. Adjacent hours come as one range. Empty where there is no such record.
     """
-    rows = UsageHour.objects.filter(selection.dimensions, user_id__in=user.ids)
+    rows = periods.hours(scope).filter(selection.dimensions)
     if selection.chosen.start is not None:
         rows = rows.filter(start__gte=floor(selection.chosen.start, HOUR))
     if selection.chosen.end is not None:
@@ -183,10 +185,11 @@ def hours_holding(user: User, selection: Selection, cursor: Cursor, limit: int) 
         if cursor.older:
             rows = rows.filter(start__lte=moment_of(cursor.older))
         rows = rows.order_by("-start")
-    # The first hour may lie partly behind the cursor and the last partly outside the range: every other
-    # hour holds at least one record, so this many hours hold enough.
-    held = rows.values("start").annotate(held=Sum("records")).filter(held__gt=0)
-    starts = held.values_list("start", flat=True)[: limit + 2]
+    # The first hour may lie partly behind the cursor and the last partly outside the range, and of an hour in
+    # which a person came or left only a part is meant: every other hour holds at least one record, so this
+    # many hours hold enough.
+    holding = rows.values("start").annotate(held=Sum("records")).filter(held__gt=0)
+    starts = holding.values_list("start", flat=True)[: limit + 2 + len(scope.edges(HOUR))]
     stretches: list[TimeRange] = []
     for start in starts:
         end = start + HOUR
@@ -200,7 +203,7 @@ def hours_holding(user: User, selection: Selection, cursor: Cursor, limit: int) 
 
 
 def grouped(
-    user: User,
+    scope: Scope,
     selection: Selection,
     *by: str,
     parts: Cover | None = None,
@@ -216,26 +219,31 @@ def grouped(
     if unknown := set(by) - _KEY_COLUMNS:
         raise ValueError(f"No sums are kept by {unknown}.")
     if selection.bounds:
-        selection = lookback.newest(user, selection)
+        selection = lookback.newest(scope, selection)
         if selection.looked is not None:
-            yield from of_records(user, selection, selection.looked, by, starts)
+            yield from of_records(scope, selection, selection.looked, by, starts)
         return
     if parts is None:
         parts = cover(selection.chosen)
-    raw = parts.raw if len(parts.raw) <= 2 else _held(user, selection, parts.raw)
-    yield from _summed(user, selection, by, parts.days, parts.hours, raw[:_RANGES_AT_ONCE], starts)
-    for first in range(_RANGES_AT_ONCE, len(raw), _RANGES_AT_ONCE):
-        yield from _summed(user, selection, by, [], [], raw[first : first + _RANGES_AT_ONCE], starts)
+    raw = parts.raw if len(parts.raw) <= 2 else _held(scope, selection, parts.raw)
+    for first in range(0, max(len(raw), 1), _RANGES_AT_ONCE):
+        some = raw[first : first + _RANGES_AT_ONCE]
+        some_parts = Cover([] if first else parts.days, [] if first else parts.hours, some)
+        yield from _summed(selection, by, starts, sources.arms(scope, selection, by, starts, some_parts))
 
 
 def of_records(
-    user: User, selection: Selection, looked: Looked, by: Sequence[str] = (), starts: Sequence[datetime] = ()
+    scope: Scope,
+    selection: Selection,
+    looked: Looked,
+    by: Sequence[str] = (),
+    starts: Sequence[datetime] = (),
 ) -> Iterator[dict[str, Any]]:
     """Yield rows as `grouped` does, of the records among those looked at that meet all filters."""
     key = ("type", "status", *by)
     try:
         sql, values = lookback.table(
-            user,
+            scope,
             selection,
             looked,
             ("created_at", *key, "input_tokens", "output_tokens", "cached_tokens", "cost"),
@@ -258,54 +266,33 @@ def of_records(
             yield dict(zip(names, row, strict=True))
 
 
-_KEY_COLUMNS = frozenset(("token_id", "model_id", "group_id", "cause"))
+_KEY_COLUMNS = frozenset(("user_id", "token_id", "model_id", "group_id", "cause"))
 
 
 def _summed(
-    user: User,
-    selection: Selection,
-    by: Sequence[str],
-    days: Sequence[TimeRange],
-    hours: Sequence[TimeRange],
-    raw: Sequence[TimeRange],
-    starts: Sequence[datetime],
+    selection: Selection, by: Sequence[str], starts: Sequence[datetime], arms: Iterable[Arm]
 ) -> Iterator[dict[str, Any]]:
     """Sum days, hours and raw records in one query, written by hand: the ORM takes longer than PostgreSQL."""
     key = ("type", "status", *by)
     dimensions, dimension_values = conditions.dimensions(selection)
-    arms: list[str] = []
+    selects: list[str] = []
     values: list[Any] = []
-    for table, time, stretches, bound, sums in (
-        ("usage_day", "start", days, None, ", ".join(_COUNTED)),
-        ("usage_hour", "start", hours, None, ", ".join(_COUNTED)),
-        ("usage_record", "id", raw, first_id, _OF_ONE),
-    ):
-        if not stretches:
-            continue
+    for arm in arms:
+        is_raw = arm.table == "usage_record"
         part = ""
         if starts:
-            part = f", width_bucket({'start' if bound is None else 'created_at'}, %s::timestamptz[]) AS part"
+            part = f", width_bucket({'created_at' if is_raw else 'start'}, %s::timestamptz[]) AS part"
             values.append(list(starts))
-        times: list[str] = []
-        values.append(list(user.ids))
-        for stretch in stretches:
-            ends = [
-                (sign, end) for sign, end in ((">=", stretch.start), ("<", stretch.end)) if end is not None
-            ]
-            times.append(" AND ".join(f"{time} {sign} %s" for sign, _ in ends) or "true")
-            values += [end if bound is None else bound(end) for _, end in ends]
-        arms.append(
-            f"SELECT {', '.join(key)}{part}, {sums} FROM {table}"  # noqa: S608
-            f" WHERE user_id = ANY(%s) AND ({' OR '.join(times)}){dimensions}"
-        )
-        values += dimension_values
-    if not arms:
+        sums = _OF_ONE if is_raw else ", ".join(_COUNTED)
+        selects.append(f"SELECT {', '.join(key)}{part}, {sums} FROM {arm.rows}{dimensions}")  # noqa: S608
+        values += [*arm.values, *dimension_values]
+    if not selects:
         return
     columns = (*key, "part") if starts else key
     sums = ", ".join(f"sum({name}){'' if name == 'cost' else '::bigint'}" for name in _COUNTED)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {', '.join(columns)}, {sums} FROM ({' UNION ALL '.join(arms)}) AS arms"  # noqa: S608
+            f"SELECT {', '.join(columns)}, {sums} FROM ({' UNION ALL '.join(selects)}) AS arms"  # noqa: S608
             f" GROUP BY {', '.join(columns)}",
             values,
         )
@@ -314,19 +301,16 @@ def _summed(
             yield dict(zip(names, row, strict=True))
 
 
-def _held(user: User, selection: Selection, stretches: list[TimeRange]) -> list[TimeRange]:
+def _held(scope: Scope, selection: Selection, stretches: list[TimeRange]) -> list[TimeRange]:
     """Return those of many short ranges in whose hours the selection has a record."""
     hours = {stretch: list(_hours(stretch)) for stretch in stretches}
-    held = set(
-        UsageHour.objects.filter(
-            selection.dimensions,
-            user_id__in=user.ids,
-            start__in=[hour for found in hours.values() for hour in found],
-        )
+    found_in = set(
+        periods.hours(scope)
+        .filter(selection.dimensions, start__in=[hour for found in hours.values() for hour in found])
         .values_list("start", flat=True)
         .distinct()
     )
-    return [stretch for stretch, found in hours.items() if not held.isdisjoint(found)]
+    return [stretch for stretch, found in hours.items() if not found_in.isdisjoint(found)]
 
 
 def _hours(stretch: TimeRange) -> Iterator[datetime]:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from django.db import connection
 from django.utils import timezone
 
-from accounts.models import ApiToken, Group, User
+from accounts.models import ApiToken, Group
 from logs.models import Cause
 from logs.rollups import own_sums, token_peaks
 from logs.rollups.minutes import bounded
@@ -20,6 +20,7 @@ from logs.rollups.token_peaks import TokenPeaks
 from logs.selection.chosen import Selection
 from routescope.data.ids import first_id
 from routescope.data.ranges import HOUR, Preset, TimeRange, preset_range
+from routescope.data.scopes import Scope
 
 KINDS = {
     ApiToken.Status.ACTIVE: "success",
@@ -126,23 +127,24 @@ class OwnTokens:
         return self.all > len(self.rows)
 
 
-def own_tokens(user: User, range_: TimeRange, now: datetime) -> OwnTokens:
-    """Return the person's tokens: ten queries at most, however many records."""
+def own_tokens(scope: Scope, range_: TimeRange, now: datetime) -> OwnTokens:
+    """Return the scope's tokens: ten queries at most, however many records."""
     mine = list(
-        ApiToken.objects.filter(owner__in=user.ids)
+        ApiToken.objects.filter(owner__in=scope.ids)
         .select_related("group__merged_into")
         .order_by("name", "id")
     )
     heads = {token.pk: token.merged_into_id or token.pk for token in mine}
     zone = timezone.get_current_timezone()
-    chosen = _Sums.of(user, range_, heads)
+    chosen = _Sums.of(scope, range_, heads)
     today, month = (
-        _Sums.of(user, preset_range(preset, now, zone), heads) for preset in (Preset.TODAY, Preset.THIS_MONTH)
+        _Sums.of(scope, preset_range(preset, now, zone), heads)
+        for preset in (Preset.TODAY, Preset.THIS_MONTH)
     )
-    whole = bounded(user, Selection(range_), now) if mine else range_
-    counted = token_peaks.reach(user, whole, chosen.records)
-    peaks = token_peaks.peaks(user, mine, counted, now)
-    used = _last_used(user, heads)
+    whole = bounded(scope, Selection(range_), now) if mine else range_
+    counted = token_peaks.reach(scope, whole, chosen.records)
+    peaks = token_peaks.peaks(scope, mine, counted, now)
+    used = _last_used(scope, heads)
     rows = [
         OwnToken(
             TokenFace(token),
@@ -169,10 +171,10 @@ class _Sums:
     records: int
 
     @classmethod
-    def of(cls, user: User, chosen: TimeRange, heads: Mapping[int, int]) -> _Sums:
+    def of(cls, scope: Scope, chosen: TimeRange, heads: Mapping[int, int]) -> _Sums:
         by_token: dict[int, list[dict[str, Any]]] = defaultdict(list)
         records = 0
-        for row in own_sums.grouped(user, Selection(chosen), "token_id", "cause"):
+        for row in own_sums.grouped(scope, Selection(chosen), "token_id", "cause"):
             records += row["sum_records"]
             if row["token_id"]:
                 by_token[heads.get(row["token_id"], row["token_id"])].append(row)
@@ -207,9 +209,9 @@ _LAST_CALLS = """
 """
 
 
-def _last_used(user: User, heads: Mapping[int, int]) -> Mapping[int, datetime]:
+def _last_used(scope: Scope, heads: Mapping[int, int]) -> Mapping[int, datetime]:
     """Return when each token was last used: the day and the hour from the sums, the moment from that hour."""
-    mine = list(user.ids)
+    mine = list(scope.ids)
     last: dict[int, datetime] = {}
     with connection.cursor() as cursor:
         cursor.execute(_LAST_HOURS, [mine, mine])

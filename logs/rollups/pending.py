@@ -32,14 +32,20 @@ APPEND = (_SQL / "append.sql").read_text()
 """The rest of a statement that changes records: see there."""
 _FOLD = (_SQL / "fold.sql").read_text()
 _FORGET_EMPTY = (_SQL / "forget_empty.sql").read_text()
+_FOLD_MINUTES = (_SQL / "fold_minutes.sql").read_text()
 LOCK = "hashtext('fold sums of usage')"
 """The advisory lock of whoever folds: with it, what is folded in stays as it is."""
 _AT_ONCE = 100_000
 _COPY = (
     "COPY usage_pending (start, day, user_id, token_id, model_id, group_id, type, status, cause, records,"
-    " unpriced, input_tokens, output_tokens, cached_tokens, cost, max_cost, max_duration_ms, max_tokens)"
-    " FROM STDIN (FORMAT BINARY)"
+    " unpriced, input_tokens, output_tokens, cached_tokens, cost, max_cost, max_duration_ms, max_tokens,"
+    " has_minutes) FROM STDIN (FORMAT BINARY)"
 )
+_COPY_MINUTES = (
+    "COPY usage_minute_pending (start, type, status, cause, records, unpriced, input_tokens, output_tokens,"
+    " cached_tokens, cost) FROM STDIN (FORMAT BINARY)"
+)
+_MINUTE_TYPES = ["timestamptz", *["int2"] * 3, *["int8"] * 5, "numeric"]
 _TYPES = [
     *["timestamptz"] * 2,
     *["int4"] * 4,
@@ -49,9 +55,10 @@ _TYPES = [
     "numeric",
     "int4",
     "int8",
+    "bool",
 ]
 _NOTHING = Decimal(0)
-_HOUR = 3_600_000
+_HOUR, _MINUTE = 3_600_000, 60_000
 """Milliseconds."""
 
 SUMMED = (
@@ -91,10 +98,26 @@ def append(records: Iterable[tuple[Any, ...]]) -> None:
 
 def _append(records: Iterable[tuple[Any, ...]]) -> None:
     sums: dict[tuple[Any, ...], list[Any]] = {}
+    minutes: dict[tuple[int, int, int, int], list[Any]] = {}
     for (
         at, user, token, model, group, kind, status, cause, tokens_in, tokens_out, cached, cost, lasted,
     ) in records:  # fmt: skip
-        hour = int.from_bytes(at[:6], "big") // _HOUR
+        moment = int.from_bytes(at[:6], "big")
+        of_minute = minutes.get((moment // _MINUTE, kind, status, cause))
+        if of_minute is None:
+            minutes[moment // _MINUTE, kind, status, cause] = [
+                1, int(cost is None), tokens_in, tokens_out, cached, cost or _NOTHING,
+            ]  # fmt: skip
+        else:
+            of_minute[0] += 1
+            of_minute[2] += tokens_in
+            of_minute[3] += tokens_out
+            of_minute[4] += cached
+            if cost is None:
+                of_minute[1] += 1
+            else:
+                of_minute[5] += cost
+        hour = moment // _HOUR
         key = (hour, user, token or 0, model or 0, group or 0, kind, status, cause)
         tokens = tokens_in + tokens_out
         row = sums.get(key)
@@ -123,7 +146,11 @@ def _append(records: Iterable[tuple[Any, ...]]) -> None:
     with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         copy.set_types(_TYPES)
         for (hour, *of), row in sums.items():
-            copy.write_row((starts[hour], days[hour], *of, *row))
+            copy.write_row((starts[hour], days[hour], *of, *row, True))
+    with connection.cursor() as cursor, cursor.copy(_COPY_MINUTES) as copy:
+        copy.set_types(_MINUTE_TYPES)
+        for (minute, *what), row in minutes.items():
+            copy.write_row((EPOCH + timedelta(minutes=minute), *what, *row))
     _appended.rows += len(sums)
     if _appended.rows >= FOLD_AT:
         # After the commit, which makes them seen. Whatever comes of it: the records are kept.
@@ -155,6 +182,7 @@ def _fold_some(most: int) -> int | None:
         [count, users, starts] = cursor.fetchone()
         if users:
             cursor.execute(_FORGET_EMPTY, {"users": users, "starts": starts})
+        cursor.execute(_FOLD_MINUTES, {"most": most})
     return int(count)
 
 

@@ -9,12 +9,13 @@ from uuid import UUID
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 
-from accounts.models import ApiToken, User
+from accounts.models import ApiToken
 from logs.models import REQUEST_TYPES, UsageRecord
 from logs.rollups.minutes import bounded, minutes_looked_at
 from logs.selection import lookback
 from logs.selection.chosen import Selection
 from routescope.data.ranges import MINUTE, TimeRange
+from routescope.data.scopes import Scope
 
 MOST_CALLS = 100_000
 """Records that are held against a token's limits: read from the index alone, in some 100 ms."""
@@ -25,7 +26,7 @@ MOST_CROSSINGS = 100
 
 
 def minutes_over(
-    user: User, selection: Selection, token: ApiToken, now: datetime, most: int = MOST_MINUTES
+    scope: Scope, selection: Selection, token: ApiToken, now: datetime, most: int = MOST_MINUTES
 ) -> list[Over]:
     """Return the minutes of the selection, oldest first, in which ``token`` was over one of its limits.
 
@@ -41,8 +42,8 @@ def minutes_over(
         values.append(token.tpm_limit)
     if not limits:
         return []
-    selection = lookback.newest(user, replace(selection, chosen=bounded(user, selection, now)), MOST_CALLS)
-    minutes = minutes_looked_at(user, selection, selection.looked) if selection.looked else None
+    selection = lookback.newest(scope, replace(selection, chosen=bounded(scope, selection, now)), MOST_CALLS)
+    minutes = minutes_looked_at(scope, selection, selection.looked) if selection.looked else None
     if minutes is None:
         return []
     sql, params = minutes
@@ -80,23 +81,23 @@ class Crossing:
 
 
 def crossings(
-    user: User, selection: Selection, token: ApiToken, now: datetime, most: int = MOST_CROSSINGS
+    scope: Scope, selection: Selection, token: ApiToken, now: datetime, most: int = MOST_CROSSINGS
 ) -> list[Crossing]:
     """Return the calls that crossed a limit of ``token``: over it with them, not over it before them.
 
     The window slides: any 60 seconds, as rate limiters count, not only calendar minutes. Of the newest
     `MOST_CALLS` of the selection's records.
     """
-    chosen = bounded(user, selection, now)
+    chosen = bounded(scope, selection, now)
     if chosen.start is None or (token.rpm_limit is None and token.tpm_limit is None):
         return []
     # The first minute's windows reach back before the range, or else begin where looking stopped.
     wider = replace(selection, chosen=TimeRange(chosen.start - MINUTE, chosen.end), looked=None)
-    looked = lookback.look(user, wider, most=MOST_CALLS)
+    looked = lookback.look(scope, wider, most=MOST_CALLS)
     judged_from = chosen.start if looked.back_to is None else max(chosen.start, looked.back_to + MINUTE)
     try:
         columns = ("id", "created_at", "type", "input_tokens", "output_tokens")
-        sql, params = lookback.table(user, wider, looked, columns)
+        sql, params = lookback.table(scope, wider, looked, columns)
     except EmptyResultSet:
         return []
     with connection.cursor() as cursor:
@@ -129,5 +130,5 @@ def crossings(
             ],
         )
         found = cursor.fetchall()
-    names = UsageRecord.objects.visible_to(user).in_bulk([row[0] for row in found])
+    names = UsageRecord.objects.visible_to(scope).in_bulk([row[0] for row in found])
     return [Crossing(row[0], names[row[0]].request_id, *row[1:]) for row in found]

@@ -9,12 +9,13 @@ from typing import Any
 
 from django.db import connection
 
-from accounts.models import ApiToken, User
+from accounts.models import ApiToken
 from logs.models import REQUEST_TYPES
 from logs.rollups.traffic import Peak
 from logs.selection import lookback
 from routescope.data.ids import first_id
 from routescope.data.ranges import MINUTE, TimeRange
+from routescope.data.scopes import Scope
 
 MOST_COUNTED = 150_000
 """Records whose minutes are counted for one page: from the index alone, in some 0.1 s."""
@@ -111,20 +112,20 @@ class TokenPeaks:
     minutes_over: int = 0
 
 
-def reach(user: User, chosen: TimeRange, records: int | None = None) -> TimeRange:
+def reach(scope: Scope, chosen: TimeRange, records: int | None = None) -> TimeRange:
     """Return the newest part of a range with both ends of which the minutes may be counted.
 
     That is all of it where it has no more than `MOST_COUNTED` records, which ``records`` may tell.
     """
     if chosen.start is None or chosen.end is None or (records is not None and records <= MOST_COUNTED):
         return chosen
-    return TimeRange(lookback.within_reach(user, chosen.start, chosen.end, MOST_COUNTED), chosen.end)
+    return TimeRange(lookback.within_reach(scope, chosen.start, chosen.end, MOST_COUNTED), chosen.end)
 
 
 def peaks(
-    user: User, tokens: Iterable[ApiToken], chosen: TimeRange, now: datetime
+    scope: Scope, tokens: Iterable[ApiToken], chosen: TimeRange, now: datetime
 ) -> Mapping[int, TokenPeaks]:
-    """Return the peaks of the person's tokens in a range with both ends, by the ids of what they are now.
+    """Return the peaks of the scope's tokens in a range with both ends, by the ids of what they are now.
 
     ``tokens`` are all of theirs, merged ones too, whose calls count as those of what they are now.
     """
@@ -135,14 +136,14 @@ def peaks(
     current: dict[int, tuple[int, int]] = {}
     if mine and chosen.start is not None and chosen.end is not None and chosen.start < chosen.end:
         with connection.cursor() as cursor:
-            cursor.execute(_PEAKS.format(minutes=minutes), _parameters(user, mine, heads, chosen))
+            cursor.execute(_PEAKS.format(minutes=minutes), _parameters(scope, mine, heads, chosen))
             for head, requests, busiest, amount, heaviest, over in cursor.fetchall():
                 found[head] = Peak(requests, busiest), Peak(amount, heaviest), over
             lately = TimeRange(now - MINUTE, now + timedelta(milliseconds=1))
             cursor.execute(
                 f"SELECT head, sum(requests)::bigint, sum(tokens)::bigint FROM ({minutes}) AS counted"  # noqa: S608
                 " GROUP BY head",
-                _parameters(user, mine, heads, lately),
+                _parameters(scope, mine, heads, lately),
             )
             current = {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
     return {head: _peaks(token, found.get(head), current.get(head, (0, 0))) for head, token in heads.items()}
@@ -154,14 +155,14 @@ def _peaks(token: ApiToken, found: _Peaks | None, now: tuple[int, int]) -> Token
 
 
 def _parameters(
-    user: User, mine: list[ApiToken], heads: Mapping[int, ApiToken], chosen: TimeRange
+    scope: Scope, mine: list[ApiToken], heads: Mapping[int, ApiToken], chosen: TimeRange
 ) -> list[Any]:
     now_it_is = [token.merged_into_id or token.pk for token in mine]
     limited = [heads.get(head) for head in now_it_is]
     if chosen.start is None or chosen.end is None:
         raise ValueError("Minutes are counted in a range with both ends.")
     return [
-        list(user.ids),
+        list(scope.ids),
         first_id(chosen.start),
         first_id(chosen.end),
         [kind.value for kind in REQUEST_TYPES],

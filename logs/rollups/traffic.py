@@ -16,25 +16,34 @@ from operator import attrgetter
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Exists, OuterRef, Sum
+from django.db.models import Count, Exists, OuterRef, Q, Sum
 
-from accounts.models import User
 from logs.models import (
     CALLS,
     TrafficHour,
+    UsageDay,
     UsagePending,
     UsageRecord,
     querysets,
 )
 from logs.models.querysets import UsageRecordQuerySet
+from logs.rollups import minute_sums
 from logs.rollups.minutes import bounded, minutes_looked_at, minutes_of
 from logs.selection import conditions, lookback
 from logs.selection.chosen import Selection
+from routescope.data.ids import EPOCH
 from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange, floor
+from routescope.data.scopes import Scope
 
 MOST_BUCKETS = 400
 MOST_COUNTED = 1_000_000
 """Records whose minutes are counted for one chart: from the index alone, in some 0.3 s."""
+MOST_OF_MANY = 200_000
+"""The same where they are many users': each is looked up, for a page that is to be as fast."""
+MOST_MINUTES = 31 * DAY
+"""Everybody's minutes that are read for one chart, where no hours are counted."""
+EVERYONE = 0
+"""The user under whom everybody's busy hours stand."""
 MINUTES_UP_TO = 2 * DAY
 """Ranges up to this are drawn minute by minute."""
 _STEPS = tuple(
@@ -116,23 +125,24 @@ class Traffic:
         return Decimal(amount) / Decimal(minutes) if minutes else Decimal(0)
 
 
-def traffic(user: User, selection: Selection, now: datetime, records: int | None = None) -> Traffic:
-    """Return the traffic of the user's records in a selection: seven queries at most.
+def traffic(scope: Scope, selection: Selection, now: datetime, records: int | None = None) -> Traffic:
+    """Return the traffic of the scope's records in a selection: seven queries at most.
 
     With bounds: of the newest records alone (`logs.selection.lookback.newest`), over the time that they span.
     ``records`` is how many there are, where the header's sums have told.
     """
-    selection = lookback.newest(user, selection)
-    chosen = bounded(user, selection, now)
-    busy, stretches = _busy(user, selection, chosen)
+    selection = lookback.newest(scope, selection)
+    chosen = bounded(scope, selection, now)
+    counted_for = _found_in(scope, selection, chosen)
+    busy, stretches = _busy(counted_for, selection, chosen)
     is_part = False
     # Under a filter the index holds more than the header's sums say.
     is_small = not selection.is_filtered and records is not None and records <= MOST_COUNTED
-    if not busy and selection.looked is None and not is_small:
-        whole, chosen = chosen, _within_reach(user, chosen)
+    if not busy and selection.looked is None and not (is_small and counted_for.is_of_few):
+        whole, chosen = chosen, _within_reach(counted_for, selection, chosen)
         stretches, is_part = [chosen], chosen != whole
     step = step_of(chosen)
-    recent = UsageRecord.objects.visible_to(user).within(
+    recent = UsageRecord.objects.visible_to(scope).within(
         TimeRange(now - MINUTE, now + timedelta(milliseconds=1))
     )
     last = recent.filter(selection.condition, CALLS).aggregate(
@@ -141,7 +151,7 @@ def traffic(user: User, selection: Selection, now: datetime, records: int | None
     return Traffic(
         chosen,
         step,
-        _buckets(user, selection, chosen, step, busy, stretches),
+        _buckets(counted_for, selection, chosen, step, busy, stretches),
         is_part=is_part,
         now_rpm=last["requests"],
         now_tpm=int(last["tokens"] or 0),
@@ -156,24 +166,45 @@ def step_of(chosen: TimeRange) -> timedelta:
     return next((step for step in _STEPS if length / step <= MOST_BUCKETS), _STEPS[-1])
 
 
-def _busy(user: User, selection: Selection, chosen: TimeRange) -> tuple[list[Bucket], list[TimeRange]]:
+def _busy(scope: Scope, selection: Selection, chosen: TimeRange) -> tuple[list[Bucket], list[TimeRange]]:
     """Return the buckets of the hours that are counted already, and the stretches that are not."""
     step = step_of(chosen)
-    # Of several users that are one the busiest minutes do not add up.
-    if chosen.length and step % HOUR == timedelta() and not selection.is_filtered and len(user.ids) == 1:
-        return _busy_hours(user, chosen, step, origin(chosen, step))
+    if chosen.length and step % HOUR == timedelta() and not selection.is_filtered:
+        if scope.is_everyone:
+            return _busy_hours(EVERYONE, chosen, step, origin(chosen, step))
+        # Of several users that are one the busiest minutes do not add up.
+        if scope.is_whole and len(scope.ids) == 1:
+            return _busy_hours(scope.ids[0], chosen, step, origin(chosen, step))
     return [], [chosen]
 
 
-def _within_reach(user: User, chosen: TimeRange) -> TimeRange:
+def _found_in(scope: Scope, selection: Selection, chosen: TimeRange) -> Scope:
+    """Return the scope in whose index the minutes are counted.
+
+    Everybody's minutes are kept, but not by model and group: those of the users who have any are counted.
+    """
+    if not scope.is_everyone or selection.looked is not None or minute_sums.knows(selection):
+        return scope
+    rows = UsageDay.objects.filter(selection.dimensions, start__gte=floor(chosen.start or EPOCH, DAY))
+    if chosen.end is not None:
+        rows = rows.filter(start__lt=chosen.end)
+    return scope.narrowed(rows.order_by("user_id").values_list("user_id", flat=True).distinct())
+
+
+def _within_reach(scope: Scope, selection: Selection, chosen: TimeRange) -> TimeRange:
     """Return the newest part of a range of which the minutes can be counted at a bounded cost."""
     if chosen.start is None or chosen.end is None or chosen.end <= chosen.start:
         return chosen
-    return TimeRange(lookback.within_reach(user, chosen.start, chosen.end, MOST_COUNTED), chosen.end)
+    most = MOST_COUNTED if scope.is_of_few else MOST_OF_MANY
+    if scope.is_everyone and minute_sums.knows(selection):
+        minutes, _rest = minute_sums.split([chosen])
+        if minutes:
+            return TimeRange(max(chosen.start, chosen.end - MOST_MINUTES), chosen.end)
+    return TimeRange(lookback.within_reach(scope, chosen.start, chosen.end, most), chosen.end)
 
 
 def _buckets(
-    user: User,
+    scope: Scope,
     selection: Selection,
     chosen: TimeRange,
     step: timedelta,
@@ -183,12 +214,15 @@ def _buckets(
     if chosen.start is None or not chosen.length:
         return []
     first = origin(chosen, step)
-    mine = UsageRecord.objects.visible_to(user)
+    mine = UsageRecord.objects.visible_to(scope)
     if selection.looked is not None:
-        return _bucketed(minutes_looked_at(user, selection, selection.looked), step, first)
+        return _bucketed(minutes_looked_at(scope, selection, selection.looked), step, first)
+    if scope.is_everyone:
+        rest = _bucketed(_minutes_of_everyone(mine, selection, stretches), step, first)
+    else:
+        rest = counted(mine, selection, stretches, step, first) if stretches else []
     if not busy:
-        return counted(mine, selection, [chosen], step, first)
-    rest = counted(mine, selection, stretches, step, first) if stretches else []
+        return rest
     together: dict[datetime, list[Bucket]] = {}
     for bucket in (*busy, *rest):
         together.setdefault(bucket.start, []).append(bucket)
@@ -196,6 +230,30 @@ def _buckets(
         buckets[0] if len(buckets) == 1 else _sum(start, buckets)
         for start, buckets in sorted(together.items())
     ]
+
+
+def _minutes_of_everyone(
+    mine: UsageRecordQuerySet[UsageRecord], selection: Selection, stretches: Sequence[TimeRange]
+) -> conditions.Sql | None:
+    """Return the query of everybody's minutes: those that are kept, and at the edges from the records."""
+    minutes: list[TimeRange] = []
+    rest = list(stretches)
+    if stretches and minute_sums.knows(selection):
+        minutes, rest = minute_sums.split(stretches)
+    found = [minute_sums.table(selection, minutes)] if minutes else []
+    if rest and (counts := minutes_of(mine.filter(_at_any(rest)), selection, rest)):
+        found.append(counts)
+    if not found:
+        return None
+    return " UNION ALL ".join(sql for sql, _ in found), [value for _, values in found for value in values]
+
+
+def _at_any(stretches: Sequence[TimeRange]) -> Q:
+    """Return the condition that a record's time is in one of the ranges, for the index on it."""
+    condition = Q()
+    for stretch in stretches:
+        condition |= querysets.time_range(stretch)
+    return condition
 
 
 def _sum(start: datetime, buckets: list[Bucket]) -> Bucket:
@@ -211,12 +269,14 @@ def _sum(start: datetime, buckets: list[Bucket]) -> Bucket:
 
 
 def _busy_hours(
-    user: User, chosen: TimeRange, step: timedelta, first: datetime
+    user_id: int, chosen: TimeRange, step: timedelta, first: datetime
 ) -> tuple[list[Bucket], list[TimeRange]]:
     """Return the buckets of the hours of a range that are counted already, and the stretches that are not."""
-    waiting = UsagePending.objects.filter(user_id=OuterRef("user_id"), start=OuterRef("start"))
+    waiting = UsagePending.objects.filter(start=OuterRef("start"))
+    if user_id != EVERYONE:
+        waiting = waiting.filter(user_id=OuterRef("user_id"))
     hours = TrafficHour.objects.filter(
-        ~Exists(waiting), user_id=user.pk, is_stale=False, start__gte=chosen.start
+        ~Exists(waiting), user_id=user_id, is_stale=False, start__gte=chosen.start
     )
     if chosen.end is not None:
         hours = hours.filter(start__lte=chosen.end - HOUR)
@@ -260,6 +320,13 @@ def counted(
 ) -> list[Bucket]:
     """Count the buckets of some stretches from the records' index. ``first`` is where the buckets begin."""
     return _bucketed(minutes_of(mine, selection, stretches), step, first)
+
+
+def counted_of_everyone(stretch: TimeRange, step: timedelta) -> list[Bucket]:
+    """Count the buckets of a stretch of whole minutes from everybody's. They are known."""
+    if stretch.start is None:
+        raise ValueError("Buckets are counted from the start of a range.")
+    return _bucketed(minute_sums.table(Selection(), [stretch]), step, stretch.start)
 
 
 def _bucketed(minutes: conditions.Sql | None, step: timedelta, first: datetime) -> list[Bucket]:

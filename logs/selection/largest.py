@@ -27,13 +27,13 @@ from django.db import connection, models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import User
 from logs.selection import conditions, lookback
 from logs.selection.chosen import Selection
 from logs.selection.conditions import Sql
 from routescope.data.ids import first_id
 from routescope.data.partitions import Month
 from routescope.data.ranges import DAY, HOUR, TimeRange, floor
+from routescope.data.scopes import Scope
 
 MOST_RECORDS = 20_000
 """Records that one search reads. See `logs.selection.lookback.MOST_RECORDS`."""
@@ -43,7 +43,9 @@ MOST_OF_ONE = 100_000
 """Records that the first sum may hold: it is read whatever it costs, or nothing would be found."""
 _MOST_ROUNDS = 12
 _KEY = ("token_id", "model_id", "group_id", "type", "status", "cause")
-"""What tells a user's sums of one period apart."""
+"""What tells a user's sums of one period apart. Everybody's are by all but the token."""
+_EVERYONE = 0
+"""Stands for the user in everybody's sums, as for the token."""
 
 
 class Sort(models.TextChoices):
@@ -71,27 +73,34 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Ranked:
-    """``places`` from the cursor on, in its direction; ``ahead`` is how many records stand before them: up to
-    the cursor and with its own, upwards without.
+    """``places`` from the cursor on, in its direction, and by id whose they are; ``ahead`` is how many
+    records stand before them: up to the cursor and with its own, upwards without.
 
     ``is_whole``: the search saw enough. Otherwise it ended after it had ``read`` so many records.
     """
 
     places: list[Place] = field(default_factory=list)
+    owners: dict[UUID, int] = field(default_factory=dict)
     ahead: int = 0
     read: int = 0
     is_whole: bool = True
 
 
 def largest(
-    user: User, selection: Selection, sort: Sort, limit: int, *, after: Place | None = None, up: bool = False
+    scope: Scope,
+    selection: Selection,
+    sort: Sort,
+    limit: int,
+    *,
+    after: Place | None = None,
+    up: bool = False,
 ) -> Ranked:
     """Return the ``limit`` largest records of a selection that have such a value: after a place, or of all.
 
     With ``up`` those before the place, nearest first.
     """
     try:
-        search = _Search(user, selection, sort, limit, after, up)
+        search = _Search(scope, selection, sort, limit, after, up)
     except EmptyResultSet:  # a threshold beyond what its column holds
         return Ranked()
     search.run()
@@ -107,13 +116,18 @@ class _Cell(NamedTuple):
     key: tuple[int, ...]
     records: int
 
+    @property
+    def is_of_everyone(self) -> bool:
+        """Whether it is everybody's, of which the users' own are still to be found."""
+        return self.user_id == _EVERYONE
+
 
 class _Search:
     def __init__(
-        self, user: User, selection: Selection, sort: Sort, limit: int, after: Place | None, up: bool
+        self, scope: Scope, selection: Selection, sort: Sort, limit: int, after: Place | None, up: bool
     ) -> None:
         self.found = Ranked()
-        self._user, self._sort, self._limit, self._after, self._up = user, sort, limit, after, up
+        self._scope, self._sort, self._limit, self._after, self._up = scope, sort, limit, after, up
         # Sums outlive their records.
         kept = TimeRange(Month.of(timezone.now()).plus(-settings.RECORD_RETENTION_MONTHS).start, None)
         self._within = selection.chosen.clipped(kept)
@@ -130,10 +144,12 @@ class _Search:
         some = at_once = self._limit
         for _round in range(_MOST_ROUNDS):
             self._see(some)
+            self._find_users(at_once)
             while not self._is_done and (batch := self._next(at_once)):
                 if not self._read(batch):
                     break
                 at_once *= 2
+                self._find_users(at_once)
             if self._is_done:
                 return
             if self._next(1):
@@ -169,35 +185,83 @@ class _Search:
     def _see(self, some: int) -> None:
         """Take the next days, and let their hours wait to be read, in the order of their bounds."""
         bound, key = _BOUNDS[self._sort], ", ".join(_KEY)
-        sums = f"user_id, start, {key}, sum(records)::bigint, max({bound})"
+        everyone = self._scope.is_everyone
+        # Of everybody's neither the user nor the token is known.
+        whose = (
+            f"{_EVERYONE} AS user_id, start, {_EVERYONE} AS token_id"
+            if everyone
+            else "user_id, start, token_id"
+        )
+        by = key.removeprefix("token_id, ") if everyone else f"user_id, {key}"
+        sums = f"{whose}, {key.removeprefix('token_id, ')}, sum(records)::bigint, max({bound})"
         times, moments = self._periods(DAY)
         dimensions, values = self._dimensions
         reached, least = self._reached
         # Of the whole sum: a row of what waits may change a price alone, and hold no record.
         held = f"sum(records) > 0 AND max({bound}) IS NOT NULL{reached}"
+        meant, owners = self._whose()
         days = self._cells(
-            f"SELECT {sums} AS bound FROM usage_day WHERE user_id = ANY(%s){times}{dimensions}"  # noqa: S608
-            f" GROUP BY user_id, start, {key} HAVING {held}"
-            f" ORDER BY bound DESC, start DESC, user_id, {key} OFFSET %s LIMIT %s",
-            [list(self._user.ids), *moments, *values, *least, self._days_seen, some + 1],
+            f"SELECT {sums} AS bound FROM usage{'_total' if everyone else ''}_day"  # noqa: S608
+            f" WHERE {meant}{times}{dimensions} GROUP BY start, {by} HAVING {held}"
+            f" ORDER BY bound DESC, start DESC, {by} OFFSET %s LIMIT %s",
+            [*owners, *moments, *values, *least, self._days_seen, some + 1],
             DAY,
         )
         self._unseen = days[some].below if len(days) > some else None
         days = days[:some]
         self._days_seen += len(days)
         times, moments = self._periods(HOUR)
-        same = " AND ".join(f"{column} = day.{column}" for column in _KEY)
+        same = " AND ".join(f"{one} = day.{one}" for one in (_KEY[1:] if everyone else ("user_id", *_KEY)))
         hours = self._cells(
             f"SELECT hour.* FROM unnest(%s::integer[], %s::timestamptz[], {_ARRAYS})"  # noqa: S608
             f" AS day (user_id, start, {key})"
-            f" CROSS JOIN LATERAL (SELECT {sums} FROM usage_hour WHERE user_id = day.user_id AND {same}"
+            f" CROSS JOIN LATERAL (SELECT {sums} FROM usage{'_total' if everyone else ''}_hour WHERE {same}"
             f" AND start >= day.start AND start < day.start + interval '24 hours'{times}"
-            f" GROUP BY user_id, start, {key} HAVING {held}"
+            f" GROUP BY start, {by} HAVING {held}"
             " OFFSET 0) AS hour",
             [[day.user_id for day in days], [day.start for day in days], *_columns(days), *moments, *least],
             HOUR,
         )
         self._waiting = sorted([*self._waiting, *hours], reverse=True)
+
+    def _whose(self) -> Sql:
+        """Return the condition on the sums' users, and on the days of those who came or left."""
+        scope = self._scope
+        if scope.is_everyone:
+            return "true", []
+        if scope.is_whole:
+            return "user_id = ANY(%s)", [list(scope.ids)]
+        parts: list[str] = []
+        values: list[Any] = []
+        for share in scope.shares(self._within):
+            since, until = share.within.start, share.within.end
+            times = f"{' AND start >= %s' if since else ''}{' AND start < %s' if until else ''}"
+            parts.append(f"user_id = ANY(%s){times}")
+            values += [list(share.ids), *([floor(since, DAY)] if since else []), *([until] if until else [])]
+        return f"({' OR '.join(parts)})" if parts else "false", values
+
+    def _find_users(self, some: int) -> None:
+        """See that the next sums to read are users': everybody's lead to those of the users who have any."""
+        key, bound = ", ".join(_KEY), _BOUNDS[self._sort]
+        same = " AND ".join(f"{column} = every.{column}" for column in ("start", *_KEY[1:]))
+        reached, least = self._reached
+        after = self._after
+        while every := [
+            cell
+            for place, cell in enumerate(self._waiting)
+            if cell.is_of_everyone and (place < some or (after is not None and cell.below > after))
+        ]:
+            found = self._cells(
+                f"SELECT hour.* FROM unnest(%s::timestamptz[], {_ARRAYS}) AS every (start, {key})"  # noqa: S608
+                f" CROSS JOIN LATERAL (SELECT user_id, start, {key}, sum(records)::bigint, max({bound})"
+                f" FROM usage_hour WHERE {same} GROUP BY user_id, start, {key}"
+                f" HAVING sum(records) > 0 AND max({bound}) IS NOT NULL{reached} OFFSET 0) AS hour",
+                [[cell.start for cell in every], *_columns(every), *least],
+                HOUR,
+            )
+            known = set(every)
+            rest = [cell for cell in self._waiting if cell not in known]
+            self._waiting = sorted([*rest, *found], reverse=True)
 
     def _cells(self, sql: str, values: Sequence[Any], unit: timedelta) -> list[_Cell]:
         with connection.cursor() as database:
@@ -254,9 +318,16 @@ class _Search:
             database.execute(
                 "SELECT user_id, start, sum(records)::bigint FROM usage_hour"
                 " WHERE user_id = ANY(%s) AND start = ANY(%s) GROUP BY user_id, start",
-                [list(self._user.ids), list({cell.start for cell in batch})],
+                [list({cell.user_id for cell in batch}), list({cell.start for cell in batch})],
             )
             return {(user_id, start): volume for user_id, start, volume in database.fetchall()}
+
+    def _parts(self, user_id: int, start: datetime) -> list[TimeRange]:
+        """Return the parts of a user's hour that are meant."""
+        hour = TimeRange(start, start + HOUR).clipped(self._within)
+        if self._scope.is_whole:
+            return [hour]
+        return [hour.clipped(one.within) for one in self._scope.windows or () if one.user_id == user_id]
 
     def _take(self, cells: list[_Cell], hours: dict[tuple[int, datetime], int]) -> None:
         """Read the records of some sums. ``hours`` are numbered.
@@ -264,7 +335,12 @@ class _Search:
         Lateral on purpose, and fenced by OFFSET: the entries of the hours first, from the index alone, then
         the rows of those that are meant.
         """
-        spans = [TimeRange(start, start + HOUR).clipped(self._within) for _user, start in hours]
+        parts = [
+            (number, user_id, first_id(part.start), first_id(part.end))
+            for (user_id, start), number in hours.items()
+            for part in self._parts(user_id, start)
+            if part.start and part.end
+        ]
         key = ", ".join(_KEY)
         bounds, bound_values = self._bounds
         order = "ASC" if self._up else "DESC"
@@ -277,8 +353,9 @@ class _Search:
         with connection.cursor() as database:
             database.execute(
                 "WITH entry AS ("  # noqa: S608
-                " SELECT hour.number, hour.user_id, one.* FROM unnest(%s::integer[], %s::uuid[], %s::uuid[])"
-                " WITH ORDINALITY AS hour (user_id, first, last, number) CROSS JOIN LATERAL ("
+                " SELECT hour.number, hour.user_id, one.*"
+                " FROM unnest(%s::bigint[], %s::integer[], %s::uuid[], %s::uuid[])"
+                " AS hour (number, user_id, first, last) CROSS JOIN LATERAL ("
                 "  SELECT id, coalesce(token_id, 0) AS token_id, coalesce(model_id, 0) AS model_id,"
                 "   coalesce(group_id, 0) AS group_id, type, status, cause FROM usage_record"
                 "  WHERE usage_record.user_id = hour.user_id AND id >= hour.first AND id < hour.last OFFSET 0"
@@ -288,24 +365,16 @@ class _Search:
                 f" AS cell (number, {key})"
                 f" JOIN entry USING (number, {key})"
                 "), found AS MATERIALIZED ("
-                " SELECT matching.value, matching.id FROM meant CROSS JOIN LATERAL ("
+                " SELECT matching.value, matching.id, meant.user_id FROM meant CROSS JOIN LATERAL ("
                 f"  SELECT ({_VALUES[self._sort]})::numeric AS value, id FROM usage_record"
                 f"  WHERE usage_record.user_id = meant.user_id AND usage_record.id = meant.id AND ({bounds})"
                 "  OFFSET 0) AS matching WHERE matching.value IS NOT NULL"
-                ") SELECT counted.ahead, near.value, near.id"
+                ") SELECT counted.ahead, near.value, near.id, near.user_id"
                 f" FROM (SELECT count(*) FILTER (WHERE {ahead}) AS ahead FROM found) AS counted"
-                f" LEFT JOIN LATERAL (SELECT value, id FROM found WHERE {beyond}"
+                f" LEFT JOIN LATERAL (SELECT value, id, user_id FROM found WHERE {beyond}"
                 f"  ORDER BY value {order}, id {order} LIMIT %s) AS near ON true",
                 [
-                    [user_id for user_id, _start in hours],
-                    [
-                        first_id(span.start or _start)
-                        for span, (_user, _start) in zip(spans, hours, strict=True)
-                    ],
-                    [
-                        first_id(span.end or _start)
-                        for span, (_user, _start) in zip(spans, hours, strict=True)
-                    ],
+                    *map(list, zip(*parts, strict=True) if parts else ((),) * 4),
                     [hours[cell.user_id, cell.start] for cell in cells],
                     *_columns(cells),
                     *bound_values,
@@ -316,7 +385,10 @@ class _Search:
             )
             rows = database.fetchall()
         self.found.ahead += rows[0][0]
-        places = [Place(value, identifier) for _ahead, value, identifier in rows if identifier is not None]
+        places = [
+            Place(value, identifier) for _ahead, value, identifier, _user in rows if identifier is not None
+        ]
+        self.found.owners |= {identifier: user_id for _ahead, _value, identifier, user_id in rows}
         self.found.places = sorted([*self.found.places, *places], reverse=not self._up)[: self._limit]
 
 

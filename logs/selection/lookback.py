@@ -21,15 +21,17 @@ from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
-from accounts.models import User
 from logs.models import UsageDay, UsageHour
-from logs.selection import conditions
+from logs.models.querysets import Key
+from logs.selection import conditions, periods
 from logs.selection.chosen import IdSpan, Looked, Selection
-from routescope.data.ids import first_id, moment_of
+from logs.selection.spans import ahead_of, beyond, clipped, cut, far_end, in_spans, moments, nth, order_of
+from routescope.data.ids import first_id
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import DAY, HOUR, TimeRange, floor
+from routescope.data.scopes import Scope
 
 MOST_RECORDS = 20_000
 """Records that one page looks at. Warm, so many take some 20 ms. Cold, each may be a read of its own: some
@@ -41,10 +43,8 @@ MOST_SPANS = 200
 MOST_DAYS = 100
 _EMPTY_LOOKS = 10
 
-_ALL = IdSpan(UUID(int=0), UUID(int=2**128 - 1))
 
-
-def newest(user: User, selection: Selection, most: int | None = None) -> Selection:
+def newest(scope: Scope, selection: Selection, most: int | None = None) -> Selection:
     """Return a selection with what its sums, chart and list are made from: the newest records of its range.
 
     A selection that rollups answer, or that was looked at already, comes back as it is. With ``most`` it is
@@ -52,63 +52,64 @@ def newest(user: User, selection: Selection, most: int | None = None) -> Selecti
     """
     if selection.looked is not None or not (selection.bounds or most):
         return selection
-    return replace(selection, looked=look(user, selection, most=most))
+    return replace(selection, looked=look(scope, selection, most=most))
 
 
-def look(user: User, selection: Selection, cursor: Cursor | None = None, most: int | None = None) -> Looked:
+def look(scope: Scope, selection: Selection, cursor: Cursor | None = None, most: int | None = None) -> Looked:
     """Return where to look for a selection's records from a cursor on: at `MOST_RECORDS`, or ``most``."""
     cursor = cursor or Cursor()
     most = most or MOST_RECORDS
-    within = _within(selection.chosen, cursor)
+    within = ahead_of(selection.chosen, cursor)
     newest_first = cursor.newer is None
     steady()
     if within.first >= within.last:
         return Looked(())
     if not selection.chosen_values:
-        nth = _nth(user, selection, within, newest_first, most)
-        if nth is None:
+        found = nth(scope, selection, within, newest_first, most)
+        if found is None:
             return Looked((within,), is_dense=True)
-        return Looked((_cut(within, nth, newest_first),), most, nth, is_dense=True)
+        edge, seen = found
+        return Looked((cut(within, edge, newest_first),), seen, edge, is_dense=True)
     for _ in range(_EMPTY_LOOKS):
-        looked = _among_others(user, selection, within, newest_first, most)
+        looked = _among_others(scope, selection, within, newest_first, most)
         if looked.records or looked.reached is None:
             break
         # Sums outlive their records: these hours hold none any more.
-        within = _beyond(within, looked.reached, newest_first)
+        within = beyond(within, looked.reached, newest_first)
     return looked
 
 
-def steps(user: User, selection: Selection, cursor: Cursor) -> Iterator[Looked]:
+def steps(scope: Scope, selection: Selection, cursor: Cursor) -> Iterator[Looked]:
     """Yield one look after the other from a cursor on, until the whole range was looked at: for work in the
     background that must see it all.
     """
     while True:
-        looked = look(user, selection, cursor)
+        looked = look(scope, selection, cursor)
         yield looked
         if looked.reached is None:
             return
         cursor = Cursor(newer=looked.reached) if cursor.newer else Cursor(older=looked.reached)
 
 
-def within_reach(user: User, start: datetime, end: datetime, most: int) -> datetime:
+def within_reach(scope: Scope, start: datetime, end: datetime, most: int) -> datetime:
     """Return from when on, in a range, the user has at most ``most`` records, told by the rollups.
 
     ``start`` where all of it has no more, or else the beginning of a UTC hour: of the last one at the latest.
     """
-    begins, left = _reached(user, UsageDay, start, end, most)
+    begins, left = _reached(scope, UsageDay, start, end, most)
     if begins is None:
         return start
-    hour, _ = _reached(user, UsageHour, max(start, begins), min(end, begins + DAY), left)
+    hour, _ = _reached(scope, UsageHour, max(start, begins), min(end, begins + DAY), left)
     kept = begins if hour is None else hour + HOUR
     return max(start, min(kept, floor(end - timedelta(microseconds=1), HOUR)))
 
 
 def _reached(
-    user: User, rollup: type[UsageDay | UsageHour], start: datetime, end: datetime, most: int
+    scope: Scope, rollup: type[UsageDay | UsageHour], start: datetime, end: datetime, most: int
 ) -> tuple[datetime | None, int]:
     """Return the first period, newest first, that holds too much, and how much was left before it."""
     unit = DAY if rollup is UsageDay else HOUR
-    rows = rollup.objects.filter(user_id__in=user.ids, start__gte=floor(start, unit), start__lt=end)
+    rows = _sums(scope, rollup).filter(start__gte=floor(start, unit), start__lt=end)
     volumes = rows.values("start").annotate(volume=Sum("records")).order_by("-start")
     for begins, volume in volumes.values_list("start", "volume"):
         if volume > most:
@@ -117,22 +118,22 @@ def _reached(
     return None, most
 
 
-def ids(user: User, selection: Selection, looked: Looked, *, newest_first: bool, limit: int) -> list[UUID]:
-    """Return the ids of the nearest ``limit`` records, of those looked at, that meet all filters."""
+def keys(scope: Scope, selection: Selection, looked: Looked, *, newest_first: bool, limit: int) -> list[Key]:
+    """Return users and ids of the nearest ``limit`` records, of those looked at, that meet all filters."""
     try:
-        sql, values = table(user, selection, looked, ("id",), nearest=(newest_first, limit))
+        sql, values = table(scope, selection, looked, ("user_id", "id"), nearest=(newest_first, limit))
     except EmptyResultSet:
         return []
     with connection.cursor() as database:
         database.execute(
-            f"SELECT id FROM ({sql}) AS found ORDER BY id {_order(newest_first)} LIMIT %s",  # noqa: S608
+            f"SELECT user_id, id FROM ({sql}) AS found ORDER BY id {order_of(newest_first)} LIMIT %s",  # noqa: S608
             [*values, limit],
         )
-        return [row[0] for row in database.fetchall()]
+        return list(database.fetchall())
 
 
 def table(
-    user: User,
+    scope: Scope,
     selection: Selection,
     looked: Looked,
     columns: Sequence[str],
@@ -156,19 +157,11 @@ def table(
     fence = "OFFSET 0"
     limits: list[Any] = []
     if nearest is not None:
-        fence = f"ORDER BY id {_order(nearest[0])} LIMIT %s"
+        fence = f"ORDER BY id {order_of(nearest[0])} LIMIT %s"
         limits = [nearest[1]]
-    spans: list[Any] = [
-        list(user.ids),
-        [span.first for span in looked.spans],
-        [span.last for span in looked.spans],
-    ]
-    source = (
-        "unnest(%s::integer[]) AS owner (id)"
-        " CROSS JOIN unnest(%s::uuid[], %s::uuid[]) AS span (first, last) CROSS JOIN LATERAL"
-    )
-    here = "usage_record.user_id = owner.id AND usage_record.id >= span.first AND usage_record.id < span.last"
-    if looked.is_dense:
+    there = in_spans(scope, looked.spans)
+    source, here, spans = f"{there.source} CROSS JOIN LATERAL", there.condition, there.values
+    if looked.is_dense or scope.is_everyone:
         return (
             f"SELECT {shown} FROM {source} (SELECT {read} FROM usage_record"  # noqa: S608
             f" WHERE {here}{others} AND ({bounds}) {fence}) AS matching",
@@ -187,39 +180,40 @@ def table(
 # --- How far ---------------------------------------------------------------------------------------------
 
 
-def _among_others(user: User, selection: Selection, within: IdSpan, newest_first: bool, most: int) -> Looked:
+def _among_others(
+    scope: Scope, selection: Selection, within: IdSpan, newest_first: bool, most: int
+) -> Looked:
     """Look where other filters leave a part of the records."""
-    spans, entries, reached = _holding(user, selection, within, newest_first, most)
+    spans, entries, reached = _holding(scope, selection, within, newest_first, most)
     if entries > MOST_ENTRIES and len(spans) == 1:
         # One hour that holds more than may be walked: the nearest part of it.
-        edge = _nth(user, Selection(), spans[0], newest_first, MOST_ENTRIES)
-        if edge is not None:
-            spans, reached = [_cut(spans[0], edge, newest_first)], edge
+        found = nth(scope, Selection(), spans[0], newest_first, MOST_ENTRIES)
+        if found is not None:
+            spans, reached = [cut(spans[0], found[0], newest_first)], found[0]
     is_dense = entries <= 3 * most
     seen = 0
-    for number, held in enumerate(_counts(user, selection, spans)):
+    for number, held in enumerate(_counts(scope, selection, spans)):
         left = most - seen
         if held > left:
             near = spans[:number]
-            nth = _nth(user, selection, spans[number], newest_first, left) if left else None
-            if nth is None:
-                nth = _far_end(near[-1], within, newest_first)
-            else:
-                near.append(_cut(spans[number], nth, newest_first))
-            return Looked(tuple(near), most, nth, is_dense)
+            found = nth(scope, selection, spans[number], newest_first, left) if left else None
+            if found is None:
+                return Looked(tuple(near), seen, far_end(near[-1], within, newest_first), is_dense)
+            near.append(cut(spans[number], found[0], newest_first))
+            return Looked(tuple(near), seen + found[1], found[0], is_dense)
         seen += held
     return Looked(tuple(spans), seen, reached, is_dense)
 
 
 def _holding(
-    user: User, selection: Selection, within: IdSpan, newest_first: bool, most: int
+    scope: Scope, selection: Selection, within: IdSpan, newest_first: bool, most: int
 ) -> tuple[list[IdSpan], int, UUID | None]:
     """Return the hours that hold what the other filters leave, nearest first, up to ``most`` of it.
 
     With them: how many entries of the index they have, and the id that the search reached where it stopped
     before the end of the range.
     """
-    days = _periods(UsageDay, user, selection, _moments(within), newest_first, MOST_DAYS + 1)
+    days = _periods(UsageDay, scope, selection, moments(within), newest_first, MOST_DAYS + 1)
     taken: list[datetime] = []
     held_before = 0
     for start, held, _ in days[:MOST_DAYS]:
@@ -230,16 +224,16 @@ def _holding(
         taken.append(start)
     reached = None
     if len(taken) < len(days):
-        reached = _far_end(IdSpan(first_id(taken[-1]), first_id(taken[-1] + DAY)), within, newest_first)
+        reached = far_end(IdSpan(first_id(taken[-1]), first_id(taken[-1] + DAY)), within, newest_first)
     spans: list[IdSpan] = []
     entries = 0
-    hours = _periods(UsageHour, user, selection, _moments(within), newest_first, len(taken) * 24, taken)
+    hours = _periods(UsageHour, scope, selection, moments(within), newest_first, len(taken) * 24, taken)
     for start, _, volume in hours:
-        span = _clipped(IdSpan(first_id(start), first_id(start + HOUR)), within)
+        span = clipped(IdSpan(first_id(start), first_id(start + HOUR)), within)
         if span.first >= span.last:
             continue
         if spans and (entries + volume > MOST_ENTRIES or len(spans) >= MOST_SPANS):
-            return spans, entries, _far_end(spans[-1], within, newest_first)
+            return spans, entries, far_end(spans[-1], within, newest_first)
         entries += volume
         if spans and spans[-1].first == span.last:
             spans[-1] = IdSpan(span.first, spans[-1].last)
@@ -252,7 +246,7 @@ def _holding(
 
 def _periods(
     rollup: type[UsageDay | UsageHour],
-    user: User,
+    scope: Scope,
     selection: Selection,
     within: TimeRange,
     newest_first: bool,
@@ -266,7 +260,7 @@ def _periods(
     if days is not None and not days:
         return []
     unit = DAY if rollup is UsageDay else HOUR
-    rows = rollup.objects.filter(user_id__in=user.ids)
+    rows = _sums(scope, rollup).all()
     if within.start is not None:
         rows = rows.filter(start__gte=floor(within.start, unit))
     if within.end is not None:
@@ -281,41 +275,25 @@ def _periods(
     return list(sums.filter(held__gt=0).order_by(order).values_list("start", "held", "volume")[:most])
 
 
-def _counts(user: User, selection: Selection, spans: Sequence[IdSpan]) -> list[int]:
+def _counts(scope: Scope, selection: Selection, spans: Sequence[IdSpan]) -> list[int]:
     """Return how many records the other filters leave in each span, from the index alone."""
     if not spans:
         return []
     others, values = conditions.dimensions(selection, "usage_record.")
+    there = in_spans(scope, spans)
     with connection.cursor() as database:
         database.execute(
-            "SELECT span.number, sum(counted.held)::bigint FROM unnest(%s::integer[]) AS owner (id)"  # noqa: S608
-            " CROSS JOIN unnest(%s::uuid[], %s::uuid[]) WITH ORDINALITY AS span (first, last, number)"
-            " CROSS JOIN LATERAL (SELECT count(*) AS held FROM usage_record WHERE user_id = owner.id"
-            f" AND id >= span.first AND id < span.last{others}) AS counted"
+            f"SELECT span.number, sum(counted.held)::bigint FROM {there.source}"  # noqa: S608
+            " CROSS JOIN LATERAL (SELECT count(*) AS held FROM usage_record"
+            f" WHERE {there.condition}{others}) AS counted"
             " GROUP BY span.number ORDER BY span.number",
-            [list(user.ids), [span.first for span in spans], [span.last for span in spans], *values],
+            [*there.values, *values],
         )
         return [row[1] for row in database.fetchall()]
 
 
-def _nth(user: User, selection: Selection, span: IdSpan, newest_first: bool, n: int) -> UUID | None:
-    """Return the id of the n-th record of a span that the other filters leave; None where none follows it."""
-    others, values = conditions.dimensions(selection, "usage_record.")
-    order = _order(newest_first)
-    part = (
-        "SELECT id FROM usage_record"  # noqa: S608
-        f" WHERE user_id = %s AND id >= %s AND id < %s{others} ORDER BY id {order}"
-    )
-    if len(user.ids) == 1:
-        sql, params = part, [user.pk, span.first, span.last, *values]
-    else:
-        # In order within one user only: of each the first, and of these the n-th.
-        sql = " UNION ALL ".join([f"({part} LIMIT %s)"] * len(user.ids)) + f" ORDER BY id {order}"
-        params = [value for owner in user.ids for value in (owner, span.first, span.last, *values, n + 1)]
-    with connection.cursor() as database:
-        database.execute(f"{sql} OFFSET %s LIMIT 2", [*params, n - 1])
-        found = database.fetchall()
-    return found[0][0] if len(found) == 2 else None
+def _sums(scope: Scope, rollup: type[UsageDay | UsageHour]) -> QuerySet[Any]:
+    return periods.days(scope) if rollup is UsageDay else periods.hours(scope)
 
 
 def steady() -> None:
@@ -324,51 +302,3 @@ def steady() -> None:
         database.execute(
             "SELECT set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)"
         )
-
-
-# --- Ranges of ids ---------------------------------------------------------------------------------------
-
-
-def _within(chosen: TimeRange, cursor: Cursor) -> IdSpan:
-    """Return the ids of a range that lie on the cursor's far side."""
-    first = _ALL.first if chosen.start is None else first_id(chosen.start)
-    last = _ALL.last if chosen.end is None else first_id(chosen.end)
-    if cursor.newer:
-        first = max(first, _after(cursor.newer))
-    elif cursor.older:
-        last = min(last, cursor.older)
-    return IdSpan(first, last)
-
-
-def _moments(within: IdSpan) -> TimeRange:
-    """Return the range of time that holds some ids."""
-    end = None if within.last == _ALL.last else moment_of(within.last) + timedelta(milliseconds=1)
-    return TimeRange(None if within.first == _ALL.first else moment_of(within.first), end)
-
-
-def _clipped(span: IdSpan, within: IdSpan) -> IdSpan:
-    return IdSpan(max(span.first, within.first), min(span.last, within.last))
-
-
-def _cut(span: IdSpan, nth: UUID, newest_first: bool) -> IdSpan:
-    """Return the near part of a span, up to a record and with it."""
-    return IdSpan(nth, span.last) if newest_first else IdSpan(span.first, _after(nth))
-
-
-def _beyond(within: IdSpan, reached: UUID, newest_first: bool) -> IdSpan:
-    """Return what lies beyond the cursor that a look reached."""
-    return IdSpan(within.first, reached) if newest_first else IdSpan(_after(reached), within.last)
-
-
-def _far_end(span: IdSpan, within: IdSpan, newest_first: bool) -> UUID:
-    """Return the cursor that goes on beyond a span."""
-    span = _clipped(span, within)
-    return span.first if newest_first else UUID(int=span.last.int - 1)
-
-
-def _after(identifier: UUID) -> UUID:
-    return UUID(int=min(identifier.int + 1, _ALL.last.int))
-
-
-def _order(newest_first: bool) -> str:
-    return "DESC" if newest_first else "ASC"

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext as _
 from django_stubs_ext import StrPromise
 
-from accounts.models import User
 from logs.filters.usage_filter import VIEW, WITHOUT
 from logs.models import Cause
 from logs.rollups import own_sums
@@ -19,7 +18,9 @@ from logs.rollups.breakdown import BreakdownLine, By, breakdown
 from logs.rollups.figures import FIGURES
 from logs.rollups.own_sums import Totals
 from logs.selection.chosen import NONE, Selection
+from routescope.data.scopes import Scope
 from routescope.filters.address import Address
+from routescope.text import formatting
 from routescope.text.formatting import day
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Comparison:
     total: ComparisonRow
 
 
-def comparison(user: User, filters: UsageFilter, selection: Selection) -> Comparison | None:
+def comparison(scope: Scope, filters: UsageFilter, selection: Selection) -> Comparison | None:
     """Return the comparison that the filters ask for; None where they ask for none, or select nothing.
 
     ``selection`` is what they select, looked at already where no rollup knows it.
@@ -78,9 +79,14 @@ def comparison(user: User, filters: UsageFilter, selection: Selection) -> Compar
     by = filters.compared
     if by is None:
         return None
-    lines = breakdown(user, selection, by)
+    lines = breakdown(scope, selection, by)
     if not lines:
         return None
+    ids = [line.value for line in lines if isinstance(line.value, int)]
+    if by is By.TOKEN:
+        filters.vocabulary.tokens.learn(ids)
+    elif by is By.PERSON:
+        filters.vocabulary.people.learn(ids)
     total = sum((line.totals for line in lines), own_sums.NOTHING)
     names = _names(filters, by)
     lines = _sorted(lines, filters.sorted_by, lambda line: _label(line, by, names))
@@ -141,6 +147,7 @@ def _names(filters: UsageFilter, by: By) -> dict[int, str]:
         By.MODEL: filters.vocabulary.models.of,
         By.TOKEN: filters.vocabulary.tokens.of,
         By.GROUP: filters.vocabulary.groups.of,
+        By.PERSON: filters.vocabulary.people.of,
     }.get(by, {})
 
 
@@ -151,7 +158,7 @@ def _label(line: BreakdownLine, by: By, names: Mapping[int, str]) -> str:
         return str(_cause(line).label) if line.value else _("No failure")
     if line.value in names:
         return names[line.value]
-    return str(WITHOUT[by.value])
+    return str(WITHOUT.get(by.value, formatting.UNKNOWN))
 
 
 def _cause(line: BreakdownLine) -> Cause:
@@ -186,6 +193,8 @@ def _query(
         return listed.between(line.stretch.start, line.stretch.end)
     if by is By.CAUSE:
         listed = listed.with_(**{"cause": _cause(line).name.lower()} if line.value else {"status": "success"})
+    elif by is By.PERSON:
+        listed = listed.with_(person=str(line.value))
     elif isinstance(line.value, int) and line.value in names:
         listed = listed.without_value("without", by.value).with_(**{by.value: names[line.value]})
     elif line.value == NONE:

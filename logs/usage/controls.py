@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from accounts.identities.names import Names
+from accounts.identities.names import Names, NamesAsked
+from accounts.scopes.menu import find_in, menu_of_people
 from logs.filters.usage_filter import (
     CAUSE_WORDS,
     EACH,
@@ -73,6 +74,7 @@ class Controls:
             comparable=[
                 Link(address.with_(compare=by.value, sort=""), str(by.label), by == filters.compared)
                 for by in By
+                if by is not By.PERSON or filters.whole.is_of_several
             ],
             listed=address.without(*VIEW),
             errors=failed.with_(errors=EACH),
@@ -94,6 +96,7 @@ class Controls:
 def pills(filters: UsageFilter) -> list[Pill]:
     """Return a pill for each value of a filter that narrows the selection."""
     words = {word: str(choice.label) for word, choice in (STATUS_WORDS | CAUSE_WORDS | TYPE_WORDS).items()}
+    words |= _people(filters)
     labels = {name: _label(filters, name) for name in NARROWING if name != "without"}
     return [
         *pills_of(filters.address, labels, words),
@@ -105,6 +108,14 @@ def pills(filters: UsageFilter) -> list[Pill]:
     ]
 
 
+def _people(filters: UsageFilter) -> dict[str, str]:
+    """Return what the people chosen are called, by number."""
+    chosen = [int(number) for number in filters.address.all("person") if number.isdecimal()]
+    names = filters.vocabulary.people
+    names.learn(chosen)
+    return {str(number): names.of[number] for number in chosen if number in names.of}
+
+
 def _menus(filters: UsageFilter) -> list[FilterMenu]:
     """Return the menus of values, each with what is chosen in it."""
     named = {
@@ -112,12 +123,16 @@ def _menus(filters: UsageFilter) -> list[FilterMenu]:
         "model": filters.vocabulary.models,
         "group": filters.vocabulary.groups,
     }
-    menus = [
+    address = filters.address
+    people = filters.vocabulary.people
+    menus = menu_of_people(filters.whole, people, address.all("person"), _label(filters, "person"), "usage")
+    menus += [
         FilterMenu(
             name,
             _label(filters, name),
-            [*_without(filters, name), *_options(known, filters.address.all(name))],
+            [*_without(filters, name), *_options(known, address.all(name))],
             typed=True,
+            find=find_in(filters.whole, name, "usage") if isinstance(known, NamesAsked) else "",
         )
         for name, known in named.items()
     ]

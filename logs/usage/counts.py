@@ -10,6 +10,8 @@ from django.http import Http404, JsonResponse
 from django.views.decorators.http import require_GET
 
 from accounts.people.signed_in import AuthenticatedRequest
+from accounts.scopes.deciding import viewer_of
+from logs.filters.asked import usage_filter
 from logs.filters.usage_filter import CAUSE_WORDS, STATUS_WORDS, TYPE_WORDS, UsageFilter
 from logs.models import RecordType, Status
 from logs.rollups import own_sums
@@ -27,15 +29,15 @@ _GROUPED: Mapping[str, Mapping[str, Status | RecordType]] = {"status": STATUS_WO
 @require_GET
 @login_required
 def answer(request: AuthenticatedRequest) -> JsonResponse:
-    """Answer a menu (``of`` names its filter) as it opens: records by value, as they are written.
+    """Answer a menu (``menu`` names its filter) as it opens: records by value, as they are written.
 
     Values without records are left out. Where no sums know the other filters, ``known`` is false.
     """
-    of = request.GET.get("of", "")
+    of = request.GET.get("menu", "")
     if of not in _BROKEN_DOWN and of not in _GROUPED:
         raise Http404
     with snapshot():
-        filters = UsageFilter(request.GET, user=request.user)
+        filters = usage_filter(viewer_of(request), request.GET)
         return menu_counts.answer(counted(filters, of))
 
 
@@ -54,7 +56,7 @@ def counted(filters: UsageFilter, of: str) -> Mapping[str, int] | None:
     }[of]
     # Several ids may go by one name, which the menu shows once.
     counts: Counter[str] = Counter()
-    for line in breakdown(filters.user, selection, _BROKEN_DOWN[of]):
+    for line in breakdown(filters.scope_without(of), selection, _BROKEN_DOWN[of]):
         if isinstance(line.value, int) and line.value in names:
             counts[names[line.value]] += line.totals.records
     return counts
@@ -63,6 +65,6 @@ def counted(filters: UsageFilter, of: str) -> Mapping[str, int] | None:
 def _grouped(filters: UsageFilter, selection: Selection, of: str) -> Mapping[str, int]:
     words = {value.value: word for word, value in _GROUPED[of].items()}
     counts: Counter[str] = Counter()
-    for row in own_sums.grouped(filters.user, selection):
+    for row in own_sums.grouped(filters.scope_without(of), selection):
         counts[words[row[of]]] += row["sum_records"]
     return {word: count for word, count in counts.items() if count}

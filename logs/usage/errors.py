@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from django.urls import reverse
 
-from accounts.models import User
 from logs.filters.usage_filter import CAUSE_WORDS, EACH
 from logs.listing import failures
 from logs.listing.table import Failed
 from logs.models import failure_word
 from logs.selection.chosen import Selection
 from routescope.data.ranges import MINUTE, floor
+from routescope.data.scopes import Scope
 from routescope.filters.address import Address
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ class Gathering:
     reached: datetime | None
 
 
-def gathering(user: User, filters: UsageFilter, selection: Selection) -> Gathering:
+def gathering(scope: Scope, filters: UsageFilter, selection: Selection) -> Gathering:
     """Return the selection's failures gathered. ``selection`` holds failures alone."""
-    found = failures.gathered(user, selection)
+    found = failures.gathered(scope, selection)
     names = filters.vocabulary.models.of
     kinds = []
     for kind in found.kinds:
@@ -69,7 +69,7 @@ def gathering(user: User, filters: UsageFilter, selection: Selection) -> Gatheri
                 count=kind.count,
                 first=first,
                 last=kind.last,
-                record_url=reverse("usage-record", args=[kind.newest.id]),
+                record_url=reverse("usage-record", args=[kind.newest.id]) + filters.whole.query,
                 each=_each(filters.address, kind.newest.cause, models, first, kind.last),
             )
         )

@@ -16,6 +16,7 @@ from accounts.gateways import first_steps
 from accounts.models import Gateway, User
 from accounts.people.signed_in import AuthenticatedRequest
 from logs.models import UsageRecord
+from routescope.data.scopes import Scope
 
 WATCHED = timedelta(minutes=15)
 """How long a page that stays open asks whether something has changed."""
@@ -56,7 +57,7 @@ class FirstSteps:
     @classmethod
     def of(cls, user: User, began: datetime) -> FirstSteps:
         """Return how far the console is for a person."""
-        arrived = UsageRecord.objects.visible_to(user).exists()
+        arrived = UsageRecord.objects.visible_to(Scope.own(user)).exists()
         return cls(
             began=began,
             has_gateway=arrived or first_steps.has_gateway(),

@@ -19,17 +19,18 @@ from django.utils.translation import ngettext
 
 from logs.filters.usage_filter import NARROWING, VIEW
 from logs.listing.own_records import Found
-from logs.models import UsageDay, UsageHour, UsageRecord
+from logs.models import UsageRecord
 from logs.models.querysets import UsageRecordQuerySet
 from logs.rollups import own_sums
 from logs.rollups.breakdown import midnight
-from logs.selection import lookback
+from logs.selection import lookback, periods
 from logs.selection.chosen import Looked, Selection
 from logs.usage.controls import pills
 from logs.usage.explanations import Action, Explanation, Reason, another_account, just_now, oldest_kept
 from routescope.data.ids import first_id, moment_of
 from routescope.data.keyset import Cursor, Page
 from routescope.data.ranges import HOUR, Preset, TimeRange, floor
+from routescope.data.scopes import Scope
 from routescope.text.formatting import day as written_day
 from routescope.text.formatting import exact
 from routescope.text.formatting import when as written
@@ -63,7 +64,7 @@ def empty(filters: UsageFilter, totals: Totals, looked: Looked | None, page: Pag
 
     ``looked`` is what the header is made of, where no rollup knows the filters; ``page`` is the empty one.
     """
-    if not UsageDay.objects.filter(user_id__in=filters.user.ids).exists():
+    if not periods.days(filters.whole).exists():
         return None
     here = page.looked if isinstance(page, Found) else None
     if here is not None or (filters.compared and looked is not None and looked.reached is not None):
@@ -83,10 +84,10 @@ def empty(filters: UsageFilter, totals: Totals, looked: Looked | None, page: Pag
         Reason(
             "task",
             _("Results of async tasks (images, audio, video) are in Task Logs."),
-            (Action(_("Open Task Logs"), url=reverse("tasks")),),
+            (Action(_("Open Task Logs"), url=reverse("tasks") + filters.whole.query),),
             sure=False,
         ),
-        another_account(),
+        *([] if filters.whole.is_everyone else [another_account()]),
     ]
     return Explanation(_("No records match"), lead, reasons)
 
@@ -168,7 +169,7 @@ def _hidden_by_filters(filters: UsageFilter) -> Iterator[Reason]:
     on = {pill.name: pill for pill in pills(filters)}
     found = False
     for name, pill in on.items():
-        if count := _count(filters, filters.selection_without(name)):
+        if count := _count(filters, filters.selection_without(name), filters.scope_without(name)):
             found = True
             yield Reason(
                 "filter",
@@ -179,7 +180,7 @@ def _hidden_by_filters(filters: UsageFilter) -> Iterator[Reason]:
     if found or not on:
         return
     none = filters.selection_without(*on)
-    if len(on) > 1 and (count := _count(filters, none)):
+    if len(on) > 1 and (count := _count(filters, none, filters.whole)):
         yield Reason(
             "filters",
             _("No single filter hides them, but together they hide %(count)s in this range.")
@@ -190,7 +191,7 @@ def _hidden_by_filters(filters: UsageFilter) -> Iterator[Reason]:
         yield Reason(
             "both",
             _("Neither the range nor a filter alone hides them. Over all time, without filters: %(n)s.")
-            % {"n": _count(filters, Selection()).words},
+            % {"n": _count(filters, Selection(), filters.whole).words},
             (Action(_("Show all records"), filters.address.without(*NARROWING).over(Preset.ALL)),),
         )
 
@@ -221,11 +222,12 @@ def _not_arrived(filters: UsageFilter) -> Iterator[Reason]:
         yield just_now(filters.address)
 
 
-def _count(filters: UsageFilter, selection: Selection) -> _Count:
+def _count(filters: UsageFilter, selection: Selection, scope: Scope | None = None) -> _Count:
     """Count by the rollups; with a threshold, among the newest records of the rest of the selection."""
-    selection = lookback.newest(filters.user, selection)
+    scope = scope or filters.scope
+    selection = lookback.newest(scope, selection)
     is_part = selection.looked is not None and selection.looked.reached is not None
-    return _Count(own_sums.totals(filters.user, selection).records, at_least=is_part)
+    return _Count(own_sums.totals(scope, selection).records, at_least=is_part)
 
 
 def _nearest(filters: UsageFilter) -> datetime | None:
@@ -243,15 +245,15 @@ def _edge(filters: UsageFilter, side: TimeRange) -> datetime | None:
     """Return when the last record of the past, or the first of the future, was that matches."""
     order = "-" if side.start is None else ""
     selection = filters.selection
-    mine: UsageRecordQuerySet[UsageRecord] = UsageRecord.objects.visible_to(filters.user)
+    mine: UsageRecordQuerySet[UsageRecord] = UsageRecord.objects.visible_to(filters.scope)
     records = mine.filter(selection.dimensions)
     if selection.bounds:
         there = replace(selection, chosen=side)
         cursor = Cursor() if side.start is None else Cursor(newer=first_id(side.start))
-        looked = lookback.look(filters.user, there, cursor)
-        found = lookback.ids(filters.user, there, looked, newest_first=side.start is None, limit=1)
-        return moment_of(found[0]) if found else None
-    hours = UsageHour.objects.filter(selection.dimensions, user_id__in=filters.user.ids)
+        looked = lookback.look(filters.scope, there, cursor)
+        found = lookback.keys(filters.scope, there, looked, newest_first=side.start is None, limit=1)
+        return moment_of(found[0][1]) if found else None
+    hours = periods.hours(filters.scope).filter(selection.dimensions)
     if side.end is not None:
         hours = hours.filter(start__lt=side.end)
     if side.start is not None:

@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.http import Http404
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from accounts.scopes.deciding import EVERYONE, may_see_all
+from logs.filters.asked import VIEW_ALL
 from logs.listing.own_records import MOST_RESEMBLING
 from logs.models import UsageRecord
+from logs.record import details
 from logs.usage.explanations import Action, Explanation, Reason, another_account, just_now, oldest_kept
 from routescope.contracts import tabs
+from routescope.data.scopes import OF
+from routescope.filters.address import Address
 from routescope.text import formatting, pasted
 
 if TYPE_CHECKING:
@@ -34,16 +40,16 @@ def unknown_id(filters: UsageFilter, alike: Sequence[str] = ()) -> Explanation:
         )
         return Explanation(_("This is an API key, not a request ID"), "", [Reason("key", text, (clear,))])
     known = [*_known_elsewhere(filters), *_known_by_name(filters)]
-    guesses = [] if any(reason.kind == "task" for reason in known) else [_perhaps_a_task(searched)]
+    guesses = [] if any(reason.kind == "task" for reason in known) else [_perhaps_a_task(filters)]
     return Explanation(
         _("No record with this ID"),
         "",
         [
             *known,
-            *_a_part_of(alike),
+            *_a_part_of(filters, alike),
             *_of_no_known_shape(searched, clear, alike),
             *guesses,
-            another_account(),
+            *_among_others(filters),
             just_now(filters.address),
             Reason(
                 "retention",
@@ -57,26 +63,26 @@ def unknown_id(filters: UsageFilter, alike: Sequence[str] = ()) -> Explanation:
 
 def _known_elsewhere(filters: UsageFilter) -> Iterator[Reason]:
     searched, path = filters.searched_id, reverse("usage")
-    for place in tabs.elsewhere(filters.user, searched, besides="usage"):
+    for place in tabs.elsewhere(filters.scope, searched, besides="usage"):
         yield Reason(
             "task",
             _("It is the ID of one of your async tasks, which are in %(tab)s.") % {"tab": place.label},
             (Action(_("Show the task"), url=place.url),),
         )
-    records = UsageRecord.objects.visible_to(filters.user)
+    records = UsageRecord.objects.visible_to(filters.scope)
     call = records.filter(task_id=searched).order_by("id").values_list("request_id", flat=True).first()
     if call:
         yield Reason(
             "call",
             _("It is the ID of an async task. The request that submitted it has another ID."),
-            (Action(_("Show the request"), url=f"{path}?{urlencode({'request_id': call})}"),),
+            (Action(_("Show the request"), url=_found(filters, path, call)),),
         )
     record = _as_uuid(searched)
-    if record and records.filter(id=record).exists():
+    if record and _exists(filters, record):
         yield Reason(
             "record",
             _("It is the internal ID of one of your records, not its request ID."),
-            (Action(_("Show the record"), url=reverse("usage-record", args=[record])),),
+            (Action(_("Show the record"), url=reverse("usage-record", args=[record]) + filters.whole.query),),
         )
 
 
@@ -92,10 +98,10 @@ def _known_by_name(filters: UsageFilter) -> Iterator[Reason]:
             yield Reason(name, text, (Action(_("Filter by it"), query),))
 
 
-def _a_part_of(alike: Sequence[str]) -> Iterator[Reason]:
+def _a_part_of(filters: UsageFilter, alike: Sequence[str]) -> Iterator[Reason]:
     if alike:
         path = reverse("usage")
-        ways = tuple(Action(one, url=f"{path}?{urlencode({'request_id': one})}") for one in alike)
+        ways = tuple(Action(one, url=_found(filters, path, one)) for one in alike)
         yield Reason("part", _("It is part of several of your newest IDs. Which one?"), ways)
 
 
@@ -116,13 +122,42 @@ def _of_no_known_shape(searched: str, clear: Action, alike: Sequence[str]) -> It
     yield Reason("shape", text, (clear,))
 
 
-def _perhaps_a_task(searched: str) -> Reason:
+def _perhaps_a_task(filters: UsageFilter) -> Reason:
+    url = f"{reverse('tasks')}?{urlencode({'task_id': filters.searched_id})}{filters.whole.further}"
     return Reason(
         "task",
         _("It may be the ID of an async task; those are in Task Logs."),
-        (Action(_("Search Task Logs"), url=f"{reverse('tasks')}?{urlencode({'task_id': searched})}"),),
+        (Action(_("Search Task Logs"), url=url),),
         sure=False,
     )
+
+
+def _among_others(filters: UsageFilter) -> Iterator[Reason]:
+    """Say that it may be another's; to whom may see everybody's records, with the way to search these."""
+    if filters.whole.is_everyone:
+        return
+    if filters.whole.is_own and may_see_all(filters.whole.viewer, VIEW_ALL):
+        asked = Address({OF: [EVERYONE], "request_id": [filters.searched_id]})
+        yield Reason(
+            "account",
+            _("It may belong to another account."),
+            (Action(_("Search everyone's records"), query=asked),),
+            sure=False,
+        )
+    else:
+        yield another_account()
+
+
+def _found(filters: UsageFilter, path: str, identifier: str) -> str:
+    return f"{path}?{urlencode({'request_id': identifier})}{filters.whole.further}"
+
+
+def _exists(filters: UsageFilter, record: UUID) -> bool:
+    try:
+        details.one(filters.whole, record)
+    except Http404:
+        return False
+    return True
 
 
 def _as_uuid(text: str) -> UUID | None:

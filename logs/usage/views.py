@@ -17,16 +17,18 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts.models import User
 from accounts.people import saved_views
 from accounts.people.saved_views import SavedViewsMenu
 from accounts.people.signed_in import AuthenticatedRequest
+from accounts.scopes.deciding import viewer_of
+from accounts.scopes.menu import ScopeMenu
+from logs.filters.asked import VIEW_ALL, usage_filter, usage_scope
 from logs.filters.usage_filter import GATHERED, UsageFilter
 from logs.listing import failures, largest_records, own_records
 from logs.listing.display import Display
 from logs.listing.largest_records import Sorted
-from logs.listing.table import COLUMNS, Heading, ListColumn, ListRow, columns_of_failures, rows_of
-from logs.models import UsageRecord
+from logs.listing.table import COLUMNS, PERSON, Heading, ListColumn, ListRow, columns_of_failures, rows_of
+from logs.models import UsageRecord, UsageTotalDay
 from logs.record import details
 from logs.record.details import Details
 from logs.rollups import own_sums, traffic
@@ -42,6 +44,7 @@ from logs.usage.explanations import Explanation
 from logs.usage.first_run import FirstSteps
 from routescope.data.ids import first_id, moment_of
 from routescope.data.keyset import Cursor, Page
+from routescope.data.scopes import OF, Scope, Viewer
 from routescope.data.snapshot import snapshot
 from routescope.web.asking import asked, asked_by_form
 from routescope.web.tabs import Tab
@@ -55,8 +58,8 @@ MOST_NEWS = 100
 def usage(request: AuthenticatedRequest) -> HttpResponse:
     """The Usage Logs tab. Its form leads to the address of what it asks for."""
     if request.method == "POST":
-        return redirect(UsageFilter(asked(request), user=request.user).address.of(reverse("usage")))
-    tab = usage_tab(request.user, asked(request))
+        return redirect(usage_filter(viewer_of(request), asked(request)).address.of(reverse("usage")))
+    tab = usage_tab(viewer_of(request), asked(request))
     return redirect(tab.page_url) if tab.filters.holds_a_key else tab.render(request, "logs/usage.html")
 
 
@@ -68,16 +71,19 @@ def further(request: AuthenticatedRequest) -> HttpResponse:
     ``shown`` is the last row on the page. Without JavaScript the same link leads to the next page.
     """
     cursor = Cursor.parse(request.GET)
-    display = Display.of(request.user)
+    viewer = viewer_of(request)
+    display = Display.of(viewer.person)
     with snapshot():
-        filters = UsageFilter(request.GET, user=request.user)
-        page = own_records.listed(request.user, filters.selection, cursor, display.page_size)
+        filters = usage_filter(viewer, request.GET)
+        page = own_records.listed(filters.scope, filters.selection, cursor, display.page_size)
         columns = _columns(filters, display, page)
     last = Cursor.parse(QueryDict(urlencode({"older": request.GET.get("shown", "")}))).older
     day = timezone.localdate(moment_of(last)) if last else None
     context = {
         "page": page,
-        "rows": list(rows_of(page.rows, columns, filters.vocabulary, day_before=day)),
+        "rows": list(
+            rows_of(page.rows, columns, filters.vocabulary, day_before=day, query=filters.whole.query)
+        ),
         "last": page.rows[-1].id if page.rows else last,
         "page_path": reverse("usage"),
         "further_url": reverse("usage-further"),
@@ -90,7 +96,7 @@ def further(request: AuthenticatedRequest) -> HttpResponse:
 @login_required
 def usage_results(request: AuthenticatedRequest) -> HttpResponse:
     """What of the tab changes with its filters; puts the page's own URL into the address bar."""
-    tab = usage_tab(request.user, asked(request))
+    tab = usage_tab(viewer_of(request), asked(request))
     response = tab.render(request, "logs/usage.html#panel")
     response["HX-Push-Url"] = tab.page_url
     return response
@@ -124,10 +130,13 @@ def permalink(request: AuthenticatedRequest, request_id: str) -> HttpResponse:
     """
     query = QueryDict(mutable=True)
     query["request_id"] = request_id
-    if UsageRecord.objects.visible_to(request.user).identified_by(request_id).exists():
+    if OF in request.GET:
+        query[OF] = request.GET[OF]
+    viewer = viewer_of(request)
+    if UsageRecord.objects.visible_to(usage_scope(viewer, query)).identified_by(request_id).exists():
         # The page itself shows it: nothing of it is made here.
         return redirect(f"{reverse('usage')}?{query.urlencode()}")
-    tab = usage_tab(request.user, query)
+    tab = usage_tab(viewer, query)
     return tab.render(request, "logs/usage.html") if tab.status == 404 else redirect(tab.page_url)
 
 
@@ -137,7 +146,7 @@ def permalink(request: AuthenticatedRequest, request_id: str) -> HttpResponse:
 def usage_chart(request: AuthenticatedRequest) -> JsonResponse:
     """The chart's figures, for its tooltip."""
     with snapshot():
-        chart = chart_of(UsageFilter(request.GET, user=request.user))
+        chart = chart_of(usage_filter(viewer_of(request), request.GET))
     return JsonResponse(chart.data)
 
 
@@ -145,13 +154,13 @@ def usage_chart(request: AuthenticatedRequest) -> JsonResponse:
 @login_required
 def news(request: AuthenticatedRequest) -> HttpResponse:
     """How many records have arrived since the list was shown, up to a bound."""
-    filters = UsageFilter(request.GET, user=request.user)
+    filters = usage_filter(viewer_of(request), request.GET)
     try:
         since = UUID(request.GET.get("since", ""))
         moment_of(since)
     except (ValueError, OverflowError):
         raise Http404 from None
-    arrived = own_records.count_since(request.user, filters.selection, since, MOST_NEWS)
+    arrived = own_records.count_since(filters.scope, filters.selection, since, MOST_NEWS)
     context = {
         "filters": filters,
         "address": filters.address,
@@ -174,8 +183,9 @@ def display(request: AuthenticatedRequest) -> HttpResponse:
 
 
 def _record(request: AuthenticatedRequest, record_id: UUID) -> dict[str, object]:
-    record, shown = details.of_one(request.user, record_id)
-    return {"record": record, "details": shown}
+    scope = usage_scope(viewer_of(request), request.GET)
+    record, shown = details.of_one(scope, record_id)
+    return {"record": record, "details": shown, "scope": scope, "tab": "usage"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,9 +201,10 @@ class UsageTab(Tab):
     tab: ClassVar[str] = "usage"
     shown: ClassVar[tuple[str, ...]] = (
         *Tab.shown, "controls", "rows", "headings", "lead", "last", "looked", "ends_now", "further_url",
-        "news_query", "first", "sorted_note",
+        "news_query", "first", "sorted_note", "scope", "scopes", "has_others",
     )  # fmt: skip
 
+    viewer: Viewer
     filters: UsageFilter
     selection: Selection
     totals: Totals
@@ -211,6 +222,16 @@ class UsageTab(Tab):
     def controls(self) -> Controls:
         return Controls.of(self.filters)
 
+    @property
+    def scope(self) -> Scope:
+        """Whose records the page is about."""
+        return self.filters.whole
+
+    @cached_property
+    def scopes(self) -> ScopeMenu | None:
+        """Whose it may be about."""
+        return ScopeMenu.of(self.viewer, self.scope, self.address, self.tab, VIEW_ALL)
+
     @cached_property
     def rows(self) -> list[ListRow]:
         return list(
@@ -220,6 +241,7 @@ class UsageTab(Tab):
                 self.filters.vocabulary,
                 opened=self.opened,
                 by_day=self.filters.order is None,
+                query=self.scope.query,
             )
         )
 
@@ -272,47 +294,56 @@ class UsageTab(Tab):
 
     @property
     def first(self) -> FirstSteps | None:
-        """What to do first, where the person has no record at all."""
-        if self.page.rows or self.comparison or self.gathering or self.explanation:
+        """What to do first, where the person has no record at all, and answers for none."""
+        if self.page.rows or self.comparison or self.gathering or self.explanation or self.has_others:
             return None
-        return FirstSteps.of(self.filters.user, self.filters.now)
+        return FirstSteps.of(self.viewer.person, self.filters.now)
+
+    @cached_property
+    def has_others(self) -> bool:
+        """Whether the person has no record, and everybody has some that they may see."""
+        is_empty = not (self.page.rows or self.comparison or self.gathering or self.explanation)
+        if not is_empty or self.scopes is None:
+            return False
+        return not self.scope.is_own or self.scopes.everyone is None or UsageTotalDay.objects.exists()
 
 
-def usage_tab(user: User, query: QueryDict) -> UsageTab:
+def usage_tab(viewer: Viewer, query: QueryDict) -> UsageTab:
     """Return what a query string asks for: the records of one ID, a list, or a comparison."""
     cursor = Cursor.parse(query)
     chart = comparison = explanation = gathering = None
     alike: list[str] = []
     whole_id = ""
     opened: dict[UUID, Details] = {}
-    display = Display.of(user)
+    display = Display.of(viewer.person)
     with snapshot():
-        filters = UsageFilter(query, user=user)
+        filters = usage_filter(viewer, query)
+        scope = filters.scope
         page: Page[Any]
         selection = filters.selection
         if filters.searched_id:
             cursor = Cursor()
-            found = own_records.of_one_id(user, filters.searched_id)
+            found = own_records.of_one_id(scope, filters.searched_id)
             if not found and not filters.holds_a_key:
-                alike = own_records.resembling(user, filters.searched_id, filters.selection.chosen)
+                alike = own_records.resembling(scope, filters.searched_id, filters.selection.chosen)
                 if len(alike) == 1:
-                    found, whole_id = own_records.of_one_id(user, alike[0]), alike[0]
+                    found, whole_id = own_records.of_one_id(scope, alike[0]), alike[0]
             page, totals = Page(found, older=None, newer=None), Totals.of(found)
-            opened = details.of(user, found)
+            opened = details.of(scope, found)
         else:
-            selection = lookback.newest(user, selection)
-            totals = own_sums.totals(user, selection)
+            selection = lookback.newest(scope, selection)
+            totals = own_sums.totals(scope, selection)
             if filters.compared:
                 cursor, page = Cursor(), Page([], older=None, newer=None)
-                comparison = compare.comparison(user, filters, selection)
+                comparison = compare.comparison(scope, filters, selection)
             elif filters.errors_shown == GATHERED:
                 cursor, page = Cursor(), Page([], older=None, newer=None)
-                gathering = errors.gathering(user, filters, selection) if totals.errors else None
+                gathering = errors.gathering(scope, filters, selection) if totals.errors else None
             elif filters.order:
-                page = largest_records.listed(user, selection, filters.order, cursor, display.page_size)
+                page = largest_records.listed(scope, selection, filters.order, cursor, display.page_size)
             else:
                 cursor = cursor.of_time
-                page = own_records.listed(user, selection, cursor, display.page_size)
+                page = own_records.listed(scope, selection, cursor, display.page_size)
             chart = chart_of(filters, selection, totals.records)
         columns = _columns(filters, display, page)
         if not page.rows and comparison is None and gathering is None:
@@ -323,6 +354,7 @@ def usage_tab(user: User, query: QueryDict) -> UsageTab:
             else:
                 explanation = not_found.empty(filters, totals, selection.looked, page)
     return UsageTab(
+        viewer=viewer,
         filters=filters,
         cursor=cursor,
         page=page,
@@ -336,18 +368,23 @@ def usage_tab(user: User, query: QueryDict) -> UsageTab:
         columns=columns,
         gathering=gathering,
         whole_id=whole_id,
-        saved=saved_views.menu(user, "usage", filters.address),
+        saved=saved_views.menu(viewer.person, "usage", filters.address),
     )
 
 
 def _columns(filters: UsageFilter, display: Display, page: Page[Any]) -> list[ListColumn]:
+    whose = [PERSON] if filters.whole.is_of_several else []
     if not filters.errors_shown or filters.searched_id:
         return [
-            column
-            for name, column in COLUMNS.items()
-            if name in display.columns or (column.sort and column.sort == filters.order)
+            *whose,
+            *(
+                column
+                for name, column in COLUMNS.items()
+                if name in display.columns or (column.sort and column.sort == filters.order)
+            ),
         ]
-    return columns_of_failures(failures.of_rows(filters.user, [row.id for row in page.rows]))
+    found = failures.of_rows(filters.scope, [(row.user_id, row.id) for row in page.rows])
+    return [*whose, *columns_of_failures(found)]
 
 
 def chart_of(filters: UsageFilter, selection: Selection | None = None, records: int | None = None) -> Chart:
@@ -357,7 +394,7 @@ def chart_of(filters: UsageFilter, selection: Selection | None = None, records: 
     """
     token = filters.one_token
     return Chart(
-        traffic.traffic(filters.user, selection or filters.selection, filters.now, records),
+        traffic.traffic(filters.scope, selection or filters.selection, filters.now, records),
         rpm_limit=token.rpm_limit if token else None,
         tpm_limit=token.tpm_limit if token else None,
     )

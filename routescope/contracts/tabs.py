@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING
 from django.utils.functional import Promise
 
 if TYPE_CHECKING:
-    from accounts.models import User
+    from routescope.data.scopes import Scope
 
 
 @dataclass(frozen=True, slots=True)
 class RecordsTab:
     """A tab. ``name`` is that of its URL; ``<name>-results`` is what changes of it with its filters.
 
-    ``find(user, id)`` looks an ID up among one person's own rows: it returns the URL that shows what has the
-    ID, or nothing.
+    ``right`` is the right to see everybody's rows. ``find(scope, id)`` looks an ID up among the rows of
+    a scope of another tab: it returns the URL that shows what has the ID, or nothing.
     """
 
     name: str
     label: str | Promise
-    find: Callable[[User, str], str]
+    find: Callable[[Scope, str], str]
+    right: str = ""
 
     @property
     def results(self) -> str:
@@ -48,9 +49,9 @@ def registered() -> dict[str, RecordsTab]:
     return dict(_tabs)
 
 
-def elsewhere(user: User, identifier: str, *, besides: str) -> list[FoundElsewhere]:
-    """Return where else one of the person's own rows has an ID. Another's rows are never looked at."""
+def elsewhere(scope: Scope, identifier: str, *, besides: str) -> list[FoundElsewhere]:
+    """Return where else a row of the scope has an ID. Others' rows are never looked at."""
     if not identifier:
         return []
-    found = ((tab, tab.find(user, identifier)) for tab in _tabs.values() if tab.name != besides)
+    found = ((tab, tab.find(scope, identifier)) for tab in _tabs.values() if tab.name != besides)
     return [FoundElsewhere(str(tab.label), url) for tab, url in found if url]

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from accounts.models import User
+    from routescope.data.scopes import Scope
 
-Describe = Callable[["User", Iterable[str]], Mapping[str, str]]
-"""Given a person and task IDs, returns in words what their own tasks of these IDs made, or are to make."""
+Describe = Callable[["Scope", Iterable[str]], Mapping[str, str]]
+"""Given a scope and task IDs, returns in words what its tasks of these IDs made, or are to make."""
 
 _registered: list[Describe] = []
 
@@ -23,7 +23,7 @@ def register(describe: Describe) -> None:
     _registered[:] = [describe]
 
 
-def described(user: User, task_ids: Iterable[str]) -> Mapping[str, str]:
-    """Return in words what the person's tasks are for, by ID; those that nobody knows are left out."""
+def described(scope: Scope, task_ids: Iterable[str]) -> Mapping[str, str]:
+    """Return in words what the scope's tasks are for, by ID; those that nobody knows are left out."""
     wanted = [one for one in task_ids if one]
-    return _registered[0](user, wanted) if wanted and _registered else {}
+    return _registered[0](scope, wanted) if wanted and _registered else {}

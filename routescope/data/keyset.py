@@ -11,6 +11,7 @@ from uuid import UUID
 from django.http import QueryDict
 
 from routescope.data.ids import moment_of
+from routescope.data.scopes import Scope
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -68,12 +69,13 @@ class Page(Generic[Row]):
         return Cursor(newer=self.newer)
 
 
-def nearest(rows: Rows, cursor: Cursor, limit: int, owners: Sequence[int]) -> Rows:
+def nearest(rows: Rows, cursor: Cursor, limit: int, scope: Scope | None) -> Rows:
     """Return at most ``limit`` of the rows from the cursor on, nearest first.
 
-    ``owners`` are the users whose rows they are. An index by user and id is in order within one user only: of
-    several it gives the first rows of each, and of these the first are taken.
+    ``scope`` says whose rows they are. An index by user and id is in order within one user only: of several
+    it gives the first rows of each, and of these the first are taken.
     """
+    owners = () if scope is None or scope.is_everyone else scope.ids
     order = "id" if cursor.newer else "-id"
     if cursor.newer:
         rows = rows.filter(id__gt=cursor.newer)

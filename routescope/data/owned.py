@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import Self, TypeVar
 
 from django.db import models
 from django.db.models import Q
 
-from routescope.data.ids import first_id
 from routescope.data.keyset import Cursor, nearest
 from routescope.data.ranges import TimeRange
-
-if TYPE_CHECKING:
-    from accounts.models import User
+from routescope.data.scopes import Scope, id_range
 
 MOST_OF_ONE_ID = 100
 """Rows that share one ID: a call with its refunds and adjustments, or the tasks that one request submitted.
@@ -24,23 +21,34 @@ _Model = TypeVar("_Model", bound=models.Model)
 
 
 class OwnedQuerySet(models.QuerySet[_Model]):
-    """Every query for a person starts at ``visible_to(user)``."""
+    """Every query for a person starts at ``visible_to(scope)``."""
 
-    _owners: tuple[int, ...] = ()
+    _scope: Scope | None = None
 
-    def visible_to(self, user: User) -> Self:
-        """Return the user's own rows, and nobody else's. Admins see others' through the Django admin.
+    def visible_to(self, scope: Scope) -> Self:
+        """Return the rows that a scope holds, and no others.
 
-        Those of users who were merged into this one are the user's own.
+        Those of users who were merged into one are that one's own.
         """
-        mine = self.filter(user_id__in=user.ids)
-        mine._owners = user.ids
-        return mine
+        seen = self.filter(scope.condition)
+        seen._scope = scope
+        return seen
 
     def _clone(self) -> Self:
         clone: Self = super()._clone()  # type: ignore[misc]
-        clone._owners = self._owners
+        clone._scope = self._scope
         return clone
+
+    def _unquote(self, row: _Model) -> None:
+        """Take of a row, which is not saved then, what may quote what was sent or answered."""
+
+    def _fetch_all(self) -> None:
+        is_new = self._result_cache is None
+        super()._fetch_all()
+        if is_new and self._scope is not None and self._scope.is_without_content:
+            for row in self._result_cache or ():
+                if isinstance(row, models.Model):
+                    self._unquote(row)
 
     def within(self, chosen: TimeRange) -> Self:
         """Return the rows of a range of time, as a range of ids: other partitions are not touched."""
@@ -69,17 +77,7 @@ class OwnedQuerySet(models.QuerySet[_Model]):
 
     def newest(self, cursor: Cursor, limit: int) -> Self:
         """Return at most ``limit`` rows from the cursor on, nearest first."""
-        return nearest(self, cursor, limit, self._owners)
-
-
-def id_range(chosen: TimeRange) -> Q:
-    """Return the condition that a row's time is in the range."""
-    condition = Q()
-    if chosen.start is not None:
-        condition &= Q(id__gte=first_id(chosen.start))
-    if chosen.end is not None:
-        condition &= Q(id__lt=first_id(chosen.end))
-    return condition
+        return nearest(self, cursor, limit, self._scope)
 
 
 def any_range(stretches: Sequence[TimeRange]) -> Q:

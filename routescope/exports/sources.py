@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from enum import Enum
@@ -12,12 +12,14 @@ from itertools import islice
 from typing import Any, Protocol
 from uuid import UUID
 
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, QuerySet, Sum, TextField
+from django.db.models import Value as NoValue
 from django.db.models.expressions import Combinable, RawSQL
 from django.http import QueryDict
 
 from routescope.data.keyset import Cursor
 from routescope.data.owned import OwnedQuerySet
+from routescope.data.scopes import Scope
 from routescope.wire.reading import SUM_DIGITS
 
 CHUNK = 2_000
@@ -36,11 +38,23 @@ class ColumnKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. ``name`` heads it in every format; ``usual``: chosen unless somebody chooses otherwise."""
+    """A column. ``name`` heads it in every format; ``usual``: chosen unless somebody chooses otherwise.
+
+    ``of_several``: it says whose a row is, where they may be several people's. ``quotes``: it may quote what
+    was sent or answered.
+    """
 
     name: str
     kind: ColumnKind
     usual: bool = True
+    of_several: bool = False
+    quotes: bool = False
+
+    def is_offered(self, scope: Scope) -> bool:
+        """Say whether an export of a scope's rows may have it."""
+        return not (
+            (self.of_several and not scope.is_of_several) or (self.quotes and scope.is_without_content)
+        )
 
 
 Value = object
@@ -48,6 +62,7 @@ Value = object
 Values = Sequence[Sequence[Value]]
 """The values of some rows, column by column."""
 Make = Callable[[Any], Value]
+_NOTHING = NoValue(None, output_field=TextField(null=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +96,8 @@ class Selected:
     ``xmin``, so nothing that changes a row escapes it. ``fields`` are the model's names of columns that are
     called otherwise there, or how a query computes them; ``made`` is what becomes of a field's value that is
     not exported as it is, ``of_row`` what is made of the row itself. ``beside`` is what decides
-    on values beside the rows, as JSON: what things are called, what may be read.
+    on values beside the rows, as JSON: what things are called, what may be read. ``hidden`` are columns that
+    the person may not see: nothing of them leaves the database.
     """
 
     def __init__(
@@ -93,9 +109,11 @@ class Selected:
         made: Mapping[str, Make],
         of_row: Mapping[str, Make] | None = None,
         beside: object,
+        hidden: Collection[str] = (),
     ) -> None:
         self._rows, self._mark = rows, mark
         self._fields, self._made, self._of_row = fields, made, of_row or {}
+        self._hidden = hidden
         self.names = blake2b(json.dumps(beside).encode(), digest_size=8).hexdigest()
         """What stands for ``beside``."""
 
@@ -135,10 +153,13 @@ class Selected:
 
     def _read(self, found: QuerySet[Any], columns: Sequence[str]) -> Iterator[Block]:
         """Yield the rows of a query, in its order."""
-        makes = [self._of_row.get(name) or self._made.get(name) for name in columns]
+        makes = [
+            None if name in self._hidden else self._of_row.get(name) or self._made.get(name)
+            for name in columns
+        ]
         rows = self._whole(found, columns)
         if self._of_row.keys().isdisjoint(columns):
-            fields = [self._fields.get(name, name) for name in columns]
+            fields = [_NOTHING if name in self._hidden else self._fields.get(name, name) for name in columns]
             rows = found.values_list("id", "cost", self._mark, *fields).iterator(CHUNK)
         while chunk := list(islice(rows, CHUNK)):
             ids, costs, marks, *held = zip(*chunk, strict=True)
@@ -151,7 +172,12 @@ class Selected:
     def _whole(self, found: QuerySet[Any], columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         for row in found.annotate(mark=self._mark).iterator(CHUNK):
             fields = (
-                row if name in self._of_row else getattr(row, self._attribute(name)) for name in columns
+                None
+                if name in self._hidden
+                else row
+                if name in self._of_row
+                else getattr(row, self._attribute(name))
+                for name in columns
             )
             yield row.id, row.cost, row.mark, *fields
 
@@ -162,12 +188,19 @@ class Selected:
 
 
 class ExportSource(Protocol):
-    """The rows of a tab, by its name. ``select`` raises nothing for a query that selects nothing."""
+    """The rows of a tab, by its name. ``select`` raises nothing for a query that selects nothing.
+
+    All raise Http404 for a scope that the person may not see.
+    """
 
     name: str
     columns: Sequence[Column]
 
     def select(self, user_id: int, query: QueryDict) -> Selected: ...
+
+    def scope(self, user_id: int, query: QueryDict) -> Scope:
+        """Return whose rows a query asks for."""
+        ...
 
     def fixed(self, user_id: int, query: QueryDict) -> QueryDict:
         """Return the canonical query with its range of time fixed: presets move with the clock."""

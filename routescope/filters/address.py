@@ -11,6 +11,7 @@ from django.http import QueryDict
 
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import Preset
+from routescope.data.scopes import OF
 
 RANGE = ("range", "start", "end")
 """The parameters of the range of time."""
@@ -86,8 +87,8 @@ class Address:
         return Address(self._values | {name: tuple(dict.fromkeys((*self.all(name), value)))})
 
     def only(self, *names: str) -> Address:
-        """Return it with no other parameters than these."""
-        return Address({name: chosen for name, chosen in self._values.items() if name in names})
+        """Return it with no other parameters than these, of the same rows' owners."""
+        return Address({name: chosen for name, chosen in self._values.items() if name in (OF, *names)})
 
     def over(self, preset: Preset) -> Address:
         """Return it for another range of time."""

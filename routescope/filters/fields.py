@@ -58,3 +58,21 @@ class NamesField(forms.Field):
 
 class NamesFilter(Filter):
     field_class = NamesField
+
+
+class NumbersField(NamesField):
+    """The numbers of rows picked from a list, several at once; repeated in the query string."""
+
+    def to_python(self, value: Iterable[str] | None) -> list[int]:  # type: ignore[override]
+        """Return the numbers. Raises ValidationError for what is none."""
+        names = super().to_python(value)
+        if any(not (name.isascii() and name.isdecimal() and len(name) <= _DIGITS) for name in names):
+            raise forms.ValidationError(_("Choose from the list."))
+        return [int(name) for name in names]
+
+
+class NumbersFilter(NamesFilter):
+    field_class = NumbersField
+
+
+_DIGITS = 9

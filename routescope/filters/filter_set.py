@@ -14,9 +14,10 @@ from django.utils.formats import date_format
 from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django_filters import FilterSet
+from django_filters import CharFilter, FilterSet
 
 from routescope.data.ranges import Preset, TimeRange, preset_range
+from routescope.data.scopes import OF, Scope
 from routescope.filters.address import Address
 from routescope.text import pasted
 
@@ -32,12 +33,21 @@ class RangeFilterSet(FilterSet):
     Its `address` is canonical: blank, unknown and overridden parameters are dropped.
     """
 
+    of = CharFilter()
+
     default_range = Preset.DAY
     id_field: ClassVar[str]
     """The parameter that an ID is searched for with."""
 
-    def __init__(self, data: QueryDict, queryset: QuerySet[Model]) -> None:
+    def __init__(self, data: QueryDict, queryset: QuerySet[Model], *, scope: Scope) -> None:
+        """``scope`` is whose rows are filtered: it was decided of what ``of`` says."""
         super().__init__(with_shown_range(data), queryset)
+        self.whole = scope
+
+    @property
+    def scope(self) -> Scope:
+        """Whose rows are meant, under the filters."""
+        return self.whole
 
     def chosen_range(self, now: datetime) -> TimeRange:
         """Return the range of time chosen, in UTC."""
@@ -95,8 +105,8 @@ class RangeFilterSet(FilterSet):
     @cached_property
     def address(self) -> Address:
         """The canonical address of this view, without paging."""
-        kept: dict[str, list[str]] = {}
-        dropped = {"range"} if self.preset == CUSTOM else {"start", "end"}
+        kept: dict[str, list[str]] = {OF: [self.whole.of]} if self.whole.of else {}
+        dropped = {OF, "range"} if self.preset == CUSTOM else {OF, "start", "end"}
         for name in self.filters:
             if name in dropped:
                 continue
@@ -162,12 +172,15 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class FilterMenu:
-    """A menu of values. ``typed``: has a box to type into, for long lists."""
+    """A menu of values. ``typed``: has a box to type into, for long lists; ``find`` is where more than are
+    listed are searched for as one types.
+    """
 
     name: str
     label: str
     options: list[Option]
     typed: bool
+    find: str = ""
 
     @property
     def lines(self) -> list[Option]:

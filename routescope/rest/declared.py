@@ -10,6 +10,7 @@ import django_filters
 import msgspec
 from django.http import QueryDict
 
+from routescope.data.scopes import OF
 from routescope.filters.fields import MomentFilter, NamesFilter
 from routescope.filters.filter_set import RangeFilterSet
 from routescope.rest import kinds
@@ -84,6 +85,14 @@ PAGING = (
 )
 
 
+WHOSE = Parameter(
+    OF,
+    kinds.text(40),
+    "Whose rows: `everyone`, `person:<id>` or `team:<id>`, where you may see these; without it your own.",
+)
+"""The parameter by which whoever answers for others asks for their rows."""
+
+
 def declare(endpoint: Endpoint) -> Endpoint:
     """Make an endpoint known to the document. Raises ValueError for a name that is taken."""
     if ENDPOINTS.setdefault(endpoint.name, endpoint) is not endpoint:
@@ -100,8 +109,8 @@ def parameters_of(
     filters: type[RangeFilterSet], descriptions: Mapping[str, str], without: Iterable[str] = ()
 ) -> tuple[Parameter, ...]:
     """Return a page's filters as parameters: each filter's own choices and bounds are the parameter's."""
-    left_out = set(without)
-    return tuple(
+    left_out = {OF, *without}
+    return WHOSE, *(
         Parameter(
             name,
             _kind(one),

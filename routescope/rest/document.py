@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
-from routescope.rest.declared import ENDPOINTS, WRITES, Endpoint, Parameter, Write
+from routescope.rest.declared import ENDPOINTS, WHOSE, WRITES, Endpoint, Parameter, Write
 from routescope.rest.problems import CONTENT_TYPE, Problem
 
 VERSION = "1.0.0"
@@ -121,7 +121,8 @@ def hash_of() -> str:
 
 
 def _read(endpoint: Endpoint) -> dict[str, Any]:
-    statuses = [400, 401, *([404] if endpoint.can_miss else []), 429, 503]
+    can_miss = endpoint.can_miss or WHOSE in endpoint.parameters
+    statuses = [400, 401, *([404] if can_miss else []), 429, 503]
     return {
         "operationId": endpoint.name,
         "summary": endpoint.summary,

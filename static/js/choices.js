@@ -34,7 +34,7 @@ async function count(list, url) {
   const boxes = boxesOf(list);
   for (const box of boxes) box.parentElement.dataset.count ??= "";
   const asked = new URLSearchParams(location.search);
-  asked.set("of", boxes[0].name);
+  asked.set("menu", boxes[0].name);
   const answer = await fetch(`${url}?${asked}`, { headers: { Accept: "application/json" } }).catch(() => null);
   // Counts are beside the point: a menu without them is the menu it was.
   if (!answer?.ok) return;

@@ -11,7 +11,7 @@ function detailOf(toggle) {
   return next?.matches(".record-detail:not([data-swap-error])") ? next : null;
 }
 
-const ID = /([0-9a-f-]{36})\/$/;
+const ID = /([0-9a-f-]{36})\/(?:\?|$)/;
 const OPEN = "#open=";
 
 function note(toggle, open) {
@@ -70,7 +70,8 @@ document.addEventListener(
       if (!detail.hidden) bringIntoView(toggle);
     } else if (row.getAttribute("aria-busy") !== "true") {
       const { details = "details/" } = row.closest("table").dataset;
-      htmx.ajax("GET", toggle.getAttribute("href") + details, { source: toggle, target: row, swap: "afterend" });
+      const [path, query] = toggle.getAttribute("href").split("?");
+      htmx.ajax("GET", path + details + (query ? `?${query}` : ""), { source: toggle, target: row, swap: "afterend" });
     }
   },
   true,

@@ -37,6 +37,7 @@ from routescope.admin.sections import Section
 from routescope.data.ids import EPOCH
 from routescope.data.keyset import Cursor, Page
 from routescope.data.ranges import Preset
+from routescope.data.scopes import Scope
 from routescope.text import formatting
 from tasks.models import AsyncTask, TaskEvent, TaskStatus, TaskType
 from tasks.models.querysets import AsyncTaskQuerySet
@@ -80,7 +81,7 @@ class AsyncTaskForm(RangeForm):
         """The tasks of the range and the user chosen: what an index knows."""
         tasks: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.within(self.chosen_range(EPOCH))
         user = self.cleaned_data.get("user")
-        return tasks.visible_to(user) if isinstance(user, User) else tasks
+        return tasks.visible_to(Scope.own(user)) if isinstance(user, User) else tasks
 
     @property
     def unindexed(self) -> Q:

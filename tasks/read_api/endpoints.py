@@ -12,11 +12,12 @@ import msgspec
 from django.db.models import Q
 
 from accounts.access.endpoint import ReadRequest, endpoint
-from accounts.staff.rights import may_read_content
+from accounts.staff.rights import Reading, reading_of
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import TimeRange
+from routescope.data.scopes import Viewer
 from routescope.rest.answers import Money, Range, range_of, utc
-from routescope.rest.declared import DEFAULT_LIMIT, PAGING, Endpoint, parameters_of
+from routescope.rest.declared import DEFAULT_LIMIT, PAGING, WHOSE, Endpoint, parameters_of
 from routescope.rest.paging import next_url
 from routescope.rest.problems import ProblemError
 from routescope.text.formatting import plain
@@ -24,8 +25,8 @@ from tasks.intake.http import TASK_ID
 from tasks.models import AsyncTask
 from tasks.outcomes import privacy
 from tasks.outcomes.causes import cause_of
-from tasks.providers.catalogue import catalogue
 from tasks.tab import listing
+from tasks.tab.asked import task_filter, task_scope
 from tasks.tab.filters import TaskFilter
 
 _TAG = "Tasks"
@@ -36,6 +37,7 @@ _FILTERS = parameters_of(
         "start": "Tasks submitted from this time on. Earlier times count as 1970.",
         "end": "Tasks submitted before this time.",
         "type": "Only these types.",
+        "person": "Only these people's, by id, of the rows of several.",
         "status": "Only these statuses.",
         "cause": "Only tasks that ended badly, or in part, for these reasons.",
         "platform": "Only these platforms.",
@@ -117,12 +119,12 @@ class TaskDetail(Task, frozen=True):
     )
 )
 def tasks(request: ReadRequest) -> Tasks:
-    filters = TaskFilter(request.query, user=request.user, catalogue=catalogue())
+    filters = task_filter(Viewer.of(request.user), request.query)
     if filters.searched_id:
-        found = listing.of_one_id(request.user, filters.searched_id)
+        found = listing.of_one_id(filters.scope, filters.searched_id)
         return Tasks([_task(row) for row in found], range_of(TimeRange()), None, None, None)
     size = int(request.query.get("limit", DEFAULT_LIMIT))
-    page = listing.selected(request.user, filters.selection, Cursor.parse(request.query), size)
+    page = listing.selected(filters.scope, filters.selection, Cursor.parse(request.query), size)
     chosen = filters.chosen_range(filters.now)
     onward = next_url(request.url, filters, chosen, size, page.onward)
     return Tasks([_task(row) for row in page.rows], range_of(chosen), page.older, page.newer, onward)
@@ -136,7 +138,7 @@ def tasks(request: ReadRequest) -> Tasks:
         "A task with its result, cause of failure and timeline. 404 if there is none of yours.",
         _TAG,
         TaskDetail,
-        (TASK_ID,),
+        (TASK_ID, WHOSE),
         can_miss=True,
     )
 )
@@ -144,16 +146,19 @@ def task(request: ReadRequest, task_id: str) -> TaskDetail:
     identified = Q(task_id=task_id)
     with contextlib.suppress(ValueError):
         identified |= Q(pk=UUID(task_id))
-    mine = AsyncTask.objects.visible_to(request.user).select_related(
+    scope = task_scope(Viewer.of(request.user), request.query)
+    mine = AsyncTask.objects.visible_to(scope).select_related(
         "model", "token__merged_into", "group__merged_into"
     )
     row: AsyncTask | None = None if "\x00" in task_id else mine.filter(identified).order_by("-id").first()
     if row is None:
         raise ProblemError(404, "You have no task with this ID.")
+    # Another's is shown in the console alone, where each look is noted.
+    reading = reading_of(scope, row.user_id)
     return TaskDetail(
         **_fields(row),
         group=row.group.called if row.group else None,
-        result=privacy.results_of([row]).get(row.pk) if may_read_content(request.user, row.user_id) else None,
+        result=privacy.results_of([row]).get(row.pk) if reading is Reading.OPEN else None,
         timeline=[
             TaskEntry(
                 utc(event.at),

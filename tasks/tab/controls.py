@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from django.urls import reverse
 
+from accounts.scopes.menu import menu_of_people
 from routescope.filters.address import Address
 from routescope.filters.filter_set import FilterMenu, Option, Pill, RangeMenu, pills_of
 from tasks.models import (
@@ -86,7 +87,7 @@ class StatusFigures:
     @classmethod
     def of(cls, filters: TaskFilter) -> StatusFigures:
         """Count by state what the filters select, that by state left aside: each count stays a way there."""
-        found = counts.by_status(filters.user, replace(filters.selection, statuses=()))
+        found = counts.by_status(filters.scope, replace(filters.selection, statuses=()))
         address = filters.address
         chosen = filters.selection.statuses
         total = sum(found.values())
@@ -130,6 +131,9 @@ def _pills(filters: TaskFilter) -> list[Pill]:
     choices = (*TaskType.choices, *TaskStatus.choices, *TaskCause.choices)
     words = {str(value): str(label) for value, label in choices}
     labels = {name: str(filters.filters[name].label) for name in NARROWING}
+    chosen = [int(number) for number in filters.address.all("person") if number.isdecimal()]
+    filters.people.learn(chosen)
+    words |= {str(number): filters.people.of[number] for number in chosen if number in filters.people.of}
     return pills_of(filters.address, labels, words | platforms)
 
 
@@ -137,6 +141,13 @@ def _menus(filters: TaskFilter) -> list[FilterMenu]:
     """Return the menus of values, each with what is chosen in it."""
     platforms = sorted(filters.seen.platforms)
     return [
+        *menu_of_people(
+            filters.whole,
+            filters.people,
+            filters.address.all("person"),
+            str(filters.filters["person"].label),
+            "tasks",
+        ),
         _menu(filters, "type", TaskType.choices),
         _menu(filters, "status", TaskStatus.choices),
         _menu(filters, "cause", TaskCause.choices),

@@ -13,10 +13,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 
-from accounts.identities.names import CALLED, Names, token_names
-from accounts.models import AIModel, Group, User
+from accounts.identities.names import CALLED, Names, people_names, token_names
+from accounts.models import AIModel, ApiToken, Group, User
 from routescope.data.ranges import Preset
-from routescope.filters.fields import MomentFilter, NamesFilter
+from routescope.data.scopes import Scope
+from routescope.filters.address import Address
+from routescope.filters.fields import MomentFilter, NamesFilter, NumbersFilter
 from routescope.filters.filter_set import RANGE_CHOICES, RangeFilterSet
 from routescope.text import pasted
 from tasks.models import AsyncTask, TaskStatus, TaskType
@@ -26,7 +28,7 @@ from tasks.providers.catalogue import Catalogue
 from tasks.sums import counts
 from tasks.sums.chosen import Selection
 
-NARROWING = ("type", "status", "cause", "platform", "model", "token", "group")
+NARROWING = ("person", "type", "status", "cause", "platform", "model", "token", "group")
 """The filters besides the range of time."""
 ATTENTION = "attention"
 """The order in which what failed and what runs comes first."""
@@ -49,6 +51,7 @@ class TaskFilter(RangeFilterSet):
     start = MomentFilter()
     end = MomentFilter()
     type = django_filters.MultipleChoiceFilter(label=_l("Type"), choices=TaskType.choices)
+    person = NumbersFilter(label=_l("Person"))
     status = django_filters.MultipleChoiceFilter(label=_l("Status"), choices=TaskStatus.choices)
     cause = django_filters.MultipleChoiceFilter(label=_l("Cause"), choices=TaskCause.choices)
     platform = NamesFilter(label=_l("Platform"))
@@ -67,9 +70,8 @@ class TaskFilter(RangeFilterSet):
         model = AsyncTask
         fields: list[str] = []
 
-    def __init__(self, data: QueryDict, *, user: User, catalogue: Catalogue) -> None:
-        super().__init__(data, queryset=AsyncTask.objects.visible_to(user))
-        self.user = user
+    def __init__(self, data: QueryDict, *, scope: Scope, catalogue: Catalogue) -> None:
+        super().__init__(data, queryset=AsyncTask.objects.visible_to(scope), scope=scope)
         self.catalogue = catalogue
         self.now = timezone.now()
 
@@ -78,13 +80,43 @@ class TaskFilter(RangeFilterSet):
         """The task ID searched for, freed of the quotes and labels it is copied with; or nothing."""
         self.form.is_valid()
         typed = self.form.cleaned_data.get("task_id") or ""
-        mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(self.user)
+        mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(self.scope)
         return pasted.found_in(typed, lambda one: mine.identified_by(one).exists(), work="task")
+
+    @cached_property
+    def scope(self) -> Scope:
+        """Whose tasks are meant: the page's scope, as far as people and tokens are chosen of it."""
+        return self.scope_without()
+
+    def scope_without(self, *names: str) -> Scope:
+        """Return whose tasks would be meant if some filters were off."""
+        scope = self.whole
+        if not scope.is_of_several:
+            return scope
+        self.form.is_valid()
+        cleaned = {name: value for name, value in self.form.cleaned_data.items() if name not in names}
+        if people := cleaned.get("person"):
+            families = User.objects.filter(Q(pk__in=people) | Q(merged_into__in=people)).order_by("pk")
+            scope = scope.narrowed(families.values_list("pk", flat=True))
+        if called := _storable(cleaned.get("token")):
+            tokens = [identifier for name in called for identifier in self.tokens.get(name, ())]
+            owners = ApiToken.objects.filter(pk__in=tokens).values_list("owner_id", flat=True)
+            scope = scope.narrowed(owners)
+        return scope
+
+    @cached_property
+    def address(self) -> Address:
+        return super().address if self.whole.is_of_several else super().address.without("person")
+
+    @cached_property
+    def people(self) -> Names:
+        """What the people of the scope are called."""
+        return people_names(self.whole)
 
     @property
     def tasks(self) -> AsyncTaskQuerySet[AsyncTask]:
         """The person's tasks of the chosen range, before the other filters."""
-        mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(self.user)
+        mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(self.scope)
         return mine.within(self.chosen_range(self.now))
 
     @cached_property
@@ -129,7 +161,7 @@ class TaskFilter(RangeFilterSet):
     @cached_property
     def seen(self) -> Seen:
         """What the person's tasks were made with, as the counts have it."""
-        found = counts.seen(self.user, "platform", "model_id", "group_id")
+        found = counts.seen(self.scope, self.chosen_range(self.now), "platform", "model_id", "group_id")
         return Seen(*({row[at] for row in found if row[at]} for at in range(3)))
 
     @cached_property
@@ -146,7 +178,7 @@ class TaskFilter(RangeFilterSet):
 
     @cached_property
     def tokens(self) -> Names:
-        return token_names(self.user)
+        return token_names(self.whole)
 
     @property
     def is_key_searched(self) -> bool:

@@ -10,9 +10,9 @@ from uuid import UUID
 from django.db.models import JSONField, Q
 from django.db.models.expressions import RawSQL
 
-from accounts.models import User
 from routescope.data import keyset, sparse
 from routescope.data.keyset import Cursor, Page
+from routescope.data.scopes import Scope
 from tasks.models import FAILED_STATUSES, OPEN_STATUSES, AsyncTask, TaskStatus
 from tasks.models.querysets import AsyncTaskQuerySet
 from tasks.sums import counts
@@ -42,22 +42,22 @@ class PartPage(Page[AsyncTask]):
     newer_part: int = 0
 
 
-def selected(user: User, selection: Selection, cursor: Cursor, size: int) -> Page[AsyncTask]:
-    """Return a page of the user's tasks in a selection, newest first, full unless it is the last."""
+def selected(scope: Scope, selection: Selection, cursor: Cursor, size: int) -> Page[AsyncTask]:
+    """Return a page of the scope's tasks in a selection, newest first, full unless it is the last."""
 
     def fetch(cursor: Cursor, limit: int) -> list[AsyncTask]:
-        return _found(user, selection, cursor, limit)
+        return _found(scope, selection, cursor, limit)
 
     return keyset.page(fetch, cursor, size, key=lambda task: task.pk)
 
 
-def by_attention(user: User, selection: Selection, part: int, cursor: Cursor, size: int) -> PartPage:
+def by_attention(scope: Scope, selection: Selection, part: int, cursor: Cursor, size: int) -> PartPage:
     """Return a page of the same tasks, those that failed first, then those under way.
 
     The cursor stands in ``part``. A task whose state changes between two pages is where its state now has it.
     """
     if not cursor.newer:
-        rows = list(_onward(user, selection, range(part, len(PARTS)), cursor, size + 1))
+        rows = list(_onward(scope, selection, range(part, len(PARTS)), cursor, size + 1))
         shown = rows[:size]
         has_more, has_before = len(rows) > size, bool(cursor.older and shown)
         return PartPage(
@@ -67,10 +67,10 @@ def by_attention(user: User, selection: Selection, part: int, cursor: Cursor, si
             part_of(shown[-1]) if has_more else 0,
             part_of(shown[0]) if has_before else 0,
         )
-    rows = list(_onward(user, selection, range(part, -1, -1), cursor, size + 1))
+    rows = list(_onward(scope, selection, range(part, -1, -1), cursor, size + 1))
     if len(rows) < size:
         # Walked back to the top: a full first page, not a stump.
-        return by_attention(user, selection, 0, Cursor(), size)
+        return by_attention(scope, selection, 0, Cursor(), size)
     shown = rows[:size][::-1]
     has_more = len(rows) > size
     return PartPage(
@@ -88,7 +88,7 @@ def part_of(task: AsyncTask) -> int:
 
 
 def _onward(
-    user: User, selection: Selection, parts: Iterable[int], cursor: Cursor, limit: int
+    scope: Scope, selection: Selection, parts: Iterable[int], cursor: Cursor, limit: int
 ) -> Iterable[AsyncTask]:
     """Yield at most ``limit`` tasks from the cursor on, part by part."""
     for part in parts:
@@ -98,18 +98,18 @@ def _onward(
             if not selection.statuses or status.value in selection.statuses
         )
         if wanted and limit > 0:
-            found = _found(user, replace(selection, statuses=wanted), cursor, limit)
+            found = _found(scope, replace(selection, statuses=wanted), cursor, limit)
             limit -= len(found)
             yield from found
         cursor = Cursor(newer=_LAST) if cursor.newer else Cursor()
 
 
-def _found(user: User, selection: Selection, cursor: Cursor, limit: int) -> list[AsyncTask]:
+def _found(scope: Scope, selection: Selection, cursor: Cursor, limit: int) -> list[AsyncTask]:
     """Return the rows of a page, nearest to the cursor first."""
-    mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(user)
+    mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(scope)
     if not selection.chosen_values:
         return list(_listed(mine.within(selection.chosen)).newest(cursor, limit))
-    ids = counts.ids(user, selection, cursor, limit)
+    ids = counts.ids(scope, selection, cursor, limit)
     return list(_listed(mine.filter(pk__in=ids)).order_by("id" if cursor.newer else "-id"))
 
 
@@ -131,16 +131,16 @@ def page(scope: AsyncTaskQuerySet[AsyncTask], conditions: Q, cursor: Cursor, siz
     return first or found
 
 
-def of_one_id(user: User, identifier: str) -> list[AsyncTask]:
-    """Return the user's tasks that carry an ID, as those that one request submitted do, newest first."""
-    mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(user)
+def of_one_id(scope: Scope, identifier: str) -> list[AsyncTask]:
+    """Return the scope's tasks that carry an ID, as those that one request submitted do, newest first."""
+    mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(scope)
     tasks = named(mine.of_one_id(identifier)).select_related("group__merged_into", "gateway")
     return list(tasks.annotate(kinds_made=KINDS_MADE))
 
 
-def of_ids(user: User, ids: Iterable[UUID]) -> list[AsyncTask]:
-    """Return the user's tasks with these ids, as a list shows them, newest first."""
-    mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(user)
+def of_ids(scope: Scope, ids: Iterable[UUID]) -> list[AsyncTask]:
+    """Return the scope's tasks with these ids, as a list shows them, newest first."""
+    mine: AsyncTaskQuerySet[AsyncTask] = AsyncTask.objects.visible_to(scope)
     return list(_listed(mine.filter(pk__in=list(ids))).order_by("-id"))
 
 

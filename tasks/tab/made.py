@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from django.http import Http404
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from accounts.models import User
+from routescope.data.scopes import Scope
 from routescope.text import formatting
 from routescope.text.identifiers import kept
 from tasks.models import AsyncTask
 from tasks.tab import listing
+from tasks.tab.asked import task_scope
 
 
 def words_of(task: AsyncTask) -> str:
@@ -21,10 +23,14 @@ def words_of(task: AsyncTask) -> str:
     return ", ".join(_counted(kind, count) for kind, count in Counter(map(str, kinds)).items())
 
 
-def described(user: User, task_ids: Iterable[str]) -> Mapping[str, str]:
+def described(scope: Scope, task_ids: Iterable[str]) -> Mapping[str, str]:
     """Return what a person's tasks made, or are of what type, by ID (`routescope.contracts.work_done`)."""
+    try:
+        here = task_scope(scope.viewer, scope.of)
+    except Http404:  # may see calls, and no tasks
+        return {}
     wanted = {kept(one): one for one in task_ids}
-    mine = AsyncTask.objects.visible_to(user).filter(task_id__in=wanted)
+    mine = AsyncTask.objects.visible_to(here).filter(task_id__in=wanted)
     rows = mine.annotate(kinds_made=listing.KINDS_MADE).only("task_id", "type")
     return {wanted[task.task_id]: words_of(task) or str(task.get_type_display()) for task in rows}
 

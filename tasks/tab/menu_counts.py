@@ -10,11 +10,12 @@ from django.http import Http404, JsonResponse
 from django.views.decorators.http import require_GET
 
 from accounts.people.signed_in import AuthenticatedRequest
+from accounts.scopes.deciding import viewer_of
 from routescope.data.snapshot import snapshot
 from routescope.web import menu_counts
 from routescope.web.unavailable import answers_json
-from tasks.providers.catalogue import catalogue
 from tasks.sums import counts
+from tasks.tab.asked import task_filter
 from tasks.tab.filters import TaskFilter
 
 _IN_WORDS = ("type", "status", "cause", "platform")
@@ -26,19 +27,19 @@ _BY_ID = ("model", "token", "group")
 @require_GET
 @login_required
 def answer(request: AuthenticatedRequest) -> JsonResponse:
-    """Answer a menu (``of`` names its filter) as it opens. Where an ID is searched for, nothing is known."""
-    of = request.GET.get("of", "")
+    """Answer a menu (``menu`` names its filter) as it opens. Where an ID is searched for, nothing is known."""
+    of = request.GET.get("menu", "")
     if of not in (*_IN_WORDS, *_BY_ID):
         raise Http404
     with snapshot():
-        filters = TaskFilter(request.GET, user=request.user, catalogue=catalogue())
+        filters = task_filter(viewer_of(request), request.GET)
         return menu_counts.answer(None if filters.searched_id else counted(filters, of))
 
 
 def counted(filters: TaskFilter, of: str) -> Mapping[str, int]:
     """Return the tasks by value of one filter, under all others; values without tasks are left out."""
     column = f"{of}_id" if of in _BY_ID else of
-    found = counts.by(filters.user, filters.selection.without(column), column)
+    found = counts.by(filters.scope_without(of), filters.selection.without(column), column)
     if of in _IN_WORDS:
         return {value: count for value, count in found.items() if value}
     called = {"model": filters.models, "token": filters.tokens, "group": filters.groups}[of].of

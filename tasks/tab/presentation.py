@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core import signing
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
@@ -17,15 +18,21 @@ from django_stubs_ext import StrPromise
 
 from accounts.gateways import error_texts
 from accounts.models import User
-from accounts.staff.rights import may_read_content
+from accounts.staff.rights import Reading, reading_of
 from routescope.config import links
+from routescope.data.scopes import Scope
 from routescope.wire import outbound
-from tasks.models import AsyncTask, EventKind, TaskEvent, TaskStatus
+from tasks.models import MADE_STATUSES, AsyncTask, EventKind, TaskEvent, TaskStatus
 from tasks.outcomes import privacy
 from tasks.outcomes.causes import Verdict, verdict_on
 from tasks.providers.catalogue import Catalogue
 
 MEDIA_KINDS = ("image", "audio", "video")
+_HIDDEN = _l("Hidden: a team's failures are shown without their words, which may quote what was sent.")
+LOOK = "look"
+"""The parameter by which a frame says that a look at another's media was asked for and noted."""
+LOOK_SECONDS = 600
+_SALT = "tasks.looks"
 MOST_SHOWN = 12
 """Media of a task that are shown, each in a frame of its own; the links lead to all of them."""
 _WORDS = {
@@ -109,7 +116,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """All that a task's details show. ``withheld``: there is a result, and the reader may not see it."""
+    """All that a task's details show. ``withheld``: there is a result, and the reader may not see it, and
+    ``asked``: it is another's, and is shown when it is asked for. ``ticket`` opens its media, after another
+    parameter of their addresses.
+    """
 
     verdict: Verdict | None
     pieces: list[ShownPiece]
@@ -119,6 +129,8 @@ class Details:
     reference_url: str
     media: list[ShownPiece] = field(default_factory=list)
     withheld: bool = False
+    asked: bool = False
+    ticket: str = ""
     failure_note: StrPromise | None = None
     """What of the failure's reason was not kept."""
     not_shown: int = 0
@@ -131,17 +143,23 @@ def attach_names(tasks: Iterable[AsyncTask], catalogue: Catalogue) -> None:
         task.platform_name = catalogue.label(task.platform)
 
 
-def details_of(task: AsyncTask, catalogue: Catalogue, reader: User) -> Details:
-    """Collect what ``reader`` may see of a task that is visible to them.
+def details_of(task: AsyncTask, catalogue: Catalogue, scope: Scope, *, is_asked: bool = False) -> Details:
+    """Collect what may be seen of a task that a scope holds.
 
-    A query for its timeline, and one for what it made, where that is kept.
+    A query for its timeline, and one for what it made, where that is kept. ``is_asked``: what another's task
+    made was asked for, and the audit log says so.
     """
     attach_names([task], catalogue)
     expired = task.result_expires_at is not None and task.result_expires_at <= timezone.now()
-    withheld = bool(task.result) and not may_read_content(reader, task.user_id)
-    pieces = [] if withheld else pieces_of(task)
+    reading = reading_of(scope, task.user_id) if task.result else Reading.OPEN
+    is_shown = reading is Reading.OPEN or (is_asked and reading is Reading.ASKED)
+    pieces = pieces_of(task) if is_shown else []
     media = [] if expired else _numbered([piece for piece in pieces if piece.shown])
     events = list(task.events.order_by("at", "pk"))
+    if scope.is_without_content:
+        for event in events:
+            # A provider's words.
+            event.note = ""
     about = {
         "model": task.model.name if task.model else "",
         "task_type": task.type,
@@ -157,9 +175,23 @@ def details_of(task: AsyncTask, catalogue: Catalogue, reader: User) -> Details:
         reference_url=links.filled(settings.API_REFERENCE_URL, **about),
         media=media[:MOST_SHOWN],
         not_shown=len(media[MOST_SHOWN:]),
-        withheld=withheld,
-        failure_note=error_texts.note(task.failure_message),
+        withheld=reading is Reading.WITHHELD or (scope.is_without_content and task.status in MADE_STATUSES),
+        asked=reading is Reading.ASKED and not is_shown,
+        ticket=f"&{LOOK}={_ticket(task, scope.reader)}" if reading is Reading.ASKED and is_shown else "",
+        failure_note=_HIDDEN if scope.is_without_content else error_texts.note(task.failure_message),
     )
+
+
+def is_opened(ticket: str, task: AsyncTask, reader: User) -> bool:
+    """Say whether a ticket opens a task's media for a reader: it is given where the look was noted."""
+    try:
+        return bool(signing.loads(ticket, salt=_SALT, max_age=LOOK_SECONDS) == [str(task.pk), reader.pk])
+    except signing.BadSignature:
+        return False
+
+
+def _ticket(task: AsyncTask, reader: User) -> str:
+    return signing.dumps([str(task.pk), reader.pk], salt=_SALT)
 
 
 def pieces_of(task: AsyncTask) -> list[ShownPiece]:

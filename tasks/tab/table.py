@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 from django_stubs_ext import StrPromise
 
+from accounts.gateways.error_texts import NOT_KEPT
 from routescope.filters.address import Address
 from routescope.text import formatting
 from tasks.models import AsyncTask, TaskStatus
@@ -61,6 +62,10 @@ class TaskColumn:
     cell: Callable[[AsyncTask, Context], str]
     moves: bool = False
     heading: StrPromise | str = ""
+
+
+def _person(task: AsyncTask, shown: Context) -> str:
+    return shown.way("person", str(task.user.canonical_id), task.user.called)
 
 
 def _platform(task: AsyncTask, shown: Context) -> str:
@@ -121,7 +126,8 @@ def _outcome(task: AsyncTask, shown: Context) -> str:
 
 
 def _reason(task: AsyncTask) -> str:
-    said = " ".join((task.failure_message or task.failure_code).split())
+    message = "" if task.failure_message == NOT_KEPT else task.failure_message
+    said = " ".join((message or task.failure_code).split())
     return said if len(said) <= _MOST_LETTERS else f"{said[: _MOST_LETTERS - 1]}…"
 
 
@@ -162,6 +168,8 @@ COLUMNS: Mapping[str, TaskColumn] = {
     ),
 }
 """The columns to choose from, in their order. Time and task ID always stand."""
+PERSON = TaskColumn(_l("Person"), "c-person", _person)
+"""Whose a task is: stands where the tasks of several people are listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +205,9 @@ def rows_of(
     *,
     by_attention: bool = False,
     details: Details | None = None,
+    query: str = "",
 ) -> Iterator[TaskRow]:
-    """Yield the rows of tasks in order, with these columns."""
+    """Yield the rows of tasks in order, with these columns. ``query`` comes after each task's address."""
     words = _("Details of %(id)s")
     last, now = "", timezone.now()
     for task in tasks:
@@ -209,7 +218,7 @@ def rows_of(
         yield TaskRow(
             task=task,
             heading=heading if heading != last else "",
-            url=reverse("task", args=[task.pk]),
+            url=reverse("task", args=[task.pk]) + query,
             label=words % {"id": short},
             time=formatting.clock(task.submitted_at),
             ago=formatting.ago(task.submitted_at, now),

@@ -31,6 +31,7 @@ def rows() -> list[Any]:
     from logs.selection.chosen import Selection
     from routescope.data.keyset import Cursor
     from routescope.data.ranges import DAY, TimeRange
+    from routescope.data.scopes import Scope
     from tests.bench.reading import END, PAGE, in_database, rare_model
 
     heavy = UserIdentity.objects.get(name="user1").user
@@ -56,14 +57,16 @@ def rows() -> list[Any]:
     )
     selections["threshold that all meet, all time"] = Selection(bounds=Q(input_tokens__gte=0))
     works: dict[str, Callable[[Any], object]] = {
-        "header": lambda looked: own_sums.totals(heavy, looked),
-        "chart": lambda looked: traffic.traffic(heavy, looked, END),
-        "list": lambda looked: own_records.listed(heavy, looked, Cursor(), PAGE),
+        "header": lambda looked: own_sums.totals(Scope.own(heavy), looked),
+        "chart": lambda looked: traffic.traffic(Scope.own(heavy), looked, END),
+        "list": lambda looked: own_records.listed(Scope.own(heavy), looked, Cursor(), PAGE),
     }
     found = []
     for said, selection in selections.items():
-        found.append(in_database(f"{said}: which records", partial(lookback.newest, heavy, selection), 50))
-        looked = lookback.newest(heavy, selection)
+        found.append(
+            in_database(f"{said}: which records", partial(lookback.newest, Scope.own(heavy), selection), 50)
+        )
+        looked = lookback.newest(Scope.own(heavy), selection)
         found += [in_database(f"{said}: {name}", partial(work, looked), 100) for name, work in works.items()]
     return found
 

@@ -19,6 +19,7 @@ from logs.selection.chosen import Selection
 from logs.selection.largest import Sort
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import DAY, TimeRange
+from routescope.data.scopes import Scope
 from tests.bench.table import Row, Work, faster, within
 
 FIRST, DAYS = datetime.fromtimestamp(1764547200, UTC), 90
@@ -39,19 +40,21 @@ def rows(count: int) -> list[Row]:
         faster(
             "header, 30 days, heavy user",
             _peer_header(),
-            lambda: own_sums.totals(heavy, month),
+            lambda: own_sums.totals(Scope.own(heavy), month),
             200,
         ),
         faster(
             "header, 30 days, heavy user, one filter (model)",
             _peer_header(model_name=model.name),
-            lambda: own_sums.totals(heavy, Selection(MONTH, models=(model.pk,))),
+            lambda: own_sums.totals(Scope.own(heavy), Selection(MONTH, models=(model.pk,))),
             100,
         ),
         faster(
             "header, 30 days, heavy user, two filters (token, group)",
             _peer_header(token_name=token.name, group=group.name),
-            lambda: own_sums.totals(heavy, Selection(MONTH, tokens=(token.pk,), groups=(group.pk,))),
+            lambda: own_sums.totals(
+                Scope.own(heavy), Selection(MONTH, tokens=(token.pk,), groups=(group.pk,))
+            ),
             100,
         ),
         faster(
@@ -63,7 +66,7 @@ def rows(count: int) -> list[Row]:
         _both_in_database(
             "first page of 100, heavy user",
             _peer_page(0),
-            lambda: own_records.listed(heavy, month, Cursor(), PAGE),
+            lambda: own_records.listed(Scope.own(heavy), month, Cursor(), PAGE),
             1,
         ),
     ]
@@ -73,17 +76,23 @@ def rows(count: int) -> list[Row]:
         faster(
             "page of a rare model, 30 days",
             _together(_peer_count(model_name=rare.name), _peer_page(0, model_name=rare.name)),
-            lambda: own_records.listed(heavy, Selection(MONTH, models=(rare.pk,)), Cursor(), PAGE),
+            lambda: own_records.listed(Scope.own(heavy), Selection(MONTH, models=(rare.pk,)), Cursor(), PAGE),
             20,
         ),
         _request_id(heavy),
         in_database(
-            "RPM/TPM chart and peaks, 24 hours", lambda: traffic.traffic(heavy, Selection(A_DAY), END), 20
+            "RPM/TPM chart and peaks, 24 hours",
+            lambda: traffic.traffic(Scope.own(heavy), Selection(A_DAY), END),
+            20,
         ),
         in_database(
-            "RPM/TPM chart and peaks, 30 days heavy user", lambda: traffic.traffic(heavy, month, END), 150
+            "RPM/TPM chart and peaks, 30 days heavy user",
+            lambda: traffic.traffic(Scope.own(heavy), month, END),
+            150,
         ),
-        in_database("breakdown by model, 30 days heavy user", lambda: breakdown(heavy, month, By.MODEL), 10),
+        in_database(
+            "breakdown by model, 30 days heavy user", lambda: breakdown(Scope.own(heavy), month, By.MODEL), 10
+        ),
     ]
     return found
 
@@ -99,7 +108,7 @@ def disk(count: int) -> Row:
 
 def _common(user: User) -> tuple[ApiToken, AIModel, Group]:
     """Return the heavy user's busiest token with its group, and the busiest model."""
-    record = UsageRecord.objects.visible_to(user).within(A_DAY).first()
+    record = UsageRecord.objects.visible_to(Scope.own(user)).within(A_DAY).first()
     if record is None or not (record.token_id and record.model_id and record.group_id):
         raise RuntimeError("The heavy user has no record in the last day: were the records stored?")
     return (
@@ -111,13 +120,18 @@ def _common(user: User) -> tuple[ApiToken, AIModel, Group]:
 
 def rare_model(user: User) -> AIModel:
     """Return the model that a user called least often in the month."""
-    rare = min(breakdown(user, Selection(MONTH), By.MODEL), key=lambda line: line.totals.records)
+    rare = min(breakdown(Scope.own(user), Selection(MONTH), By.MODEL), key=lambda line: line.totals.records)
     return AIModel.objects.get(pk=str(rare.value))
 
 
 def _deep_page(user: User, count: int) -> list[Row]:
     depth = min(500_000, count // 20)
-    deep = UsageRecord.objects.visible_to(user).within(MONTH).order_by("-id").values_list("id", flat=True)
+    deep = (
+        UsageRecord.objects.visible_to(Scope.own(user))
+        .within(MONTH)
+        .order_by("-id")
+        .values_list("id", flat=True)
+    )
     if deep[depth : depth + 1].first() is None:
         depth = 1_000
     cursor = Cursor(older=deep[depth])
@@ -125,7 +139,7 @@ def _deep_page(user: User, count: int) -> list[Row]:
         faster(
             f"page {depth:,} records down, heavy user",
             _peer_page(depth),
-            lambda: own_records.listed(user, Selection(MONTH), cursor, PAGE),
+            lambda: own_records.listed(Scope.own(user), Selection(MONTH), cursor, PAGE),
             100,
             3,
         )
@@ -147,7 +161,7 @@ def _sorted(user: User, sort: Sort, column: str) -> Row:
             f"SELECT * FROM peer_newapi.logs WHERE user_id = 1 AND {where} ORDER BY {column} DESC LIMIT 50",
             values,
         ),
-        lambda: largest_records.listed(user, Selection(MONTH), sort, Cursor(), 50),
+        lambda: largest_records.listed(Scope.own(user), Selection(MONTH), sort, Cursor(), 50),
         5,
     )
 
@@ -156,7 +170,7 @@ def _request_id(user: User) -> Row:
     identifier = some_id()
     return in_database(
         "request ID lookup, all time",
-        lambda: list(UsageRecord.objects.visible_to(user).identified_by(identifier)),
+        lambda: list(UsageRecord.objects.visible_to(Scope.own(user)).identified_by(identifier)),
         1,
     )
 

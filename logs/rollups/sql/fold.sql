@@ -90,8 +90,13 @@ total_days AS (
 charts AS (
     UPDATE usage_traffic_hour AS kept
     SET is_stale = true
-    FROM (SELECT DISTINCT user_id, start FROM pending) AS touched
+    FROM (SELECT user_id, start FROM pending UNION SELECT 0, start FROM pending) AS touched
     WHERE kept.user_id = touched.user_id AND kept.start = touched.start
+),
+-- What a process of the version before appended has brought no minutes (logs/rollups/minute_sums.py).
+uncounted AS (
+    INSERT INTO usage_uncounted_day SELECT DISTINCT day FROM pending WHERE NOT has_minutes
+    ON CONFLICT DO NOTHING
 )
 SELECT (SELECT count(*) FROM pending), coalesce(array_agg(user_id), '{}'), coalesce(array_agg(start), '{}')
 FROM hours

@@ -1,0 +1,1 @@
+"""Whose records somebody may see: decided here, and nowhere else."""
