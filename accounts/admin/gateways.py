@@ -74,6 +74,8 @@ class IssueKeyForm(forms.Form):
 @admin.register(Gateway)
 class GatewayAdmin(AuditedAdmin[Gateway], KeptAdmin[Gateway]):
     section, place = Section.GATEWAYS, 1
+    about = _lazy("The systems that send records in, each with its ingest keys.")
+    fills = _lazy("You add each gateway once, and give it a key.")
     audited_as = AuditEntry.Act.GATEWAYS
     change_form_template = "admin/accounts/gateway/change_form.html"
     list_display = ("name", "is_active", "active_keys", "last_used")
@@ -234,6 +236,8 @@ class UserIdentityForm(forms.ModelForm[UserIdentity]):
 @admin.register(UserIdentity)
 class UserIdentityAdmin(IdentityAdmin):
     section, place = Section.GATEWAYS, 2
+    about = _lazy("What each gateway calls a person. Point a name elsewhere, and new records follow.")
+    fills = _lazy("A gateway's first record under a name makes it.")
     form = UserIdentityForm
     list_display = ("name_at_gateway", "gateway", "user")
     list_select_related = ("gateway", "user")
@@ -263,6 +267,8 @@ class UserIdentityAdmin(IdentityAdmin):
 @admin.register(GroupIdentity)
 class GroupIdentityAdmin(IdentityAdmin):
     section, place = Section.GATEWAYS, 4
+    about = _lazy("What each gateway calls a pricing group.")
+    fills = _lazy("A gateway's first record with a group's name makes it.")
     list_display = ("name", "gateway", "group")
     list_select_related = ("gateway", "group")
     search_fields = ("name", "group__name")
@@ -292,6 +298,8 @@ class TokenIdentityForm(forms.ModelForm[TokenIdentity]):
 @admin.register(TokenIdentity)
 class TokenIdentityAdmin(IdentityAdmin):
     section, place = Section.GATEWAYS, 3
+    about = _lazy("What each gateway calls a person's token.")
+    fills = _lazy("A gateway's first record with a token's name makes it.")
     form = TokenIdentityForm
     fixed = ("gateway", "user", "name")
     list_display = ("name", "gateway", "user", "token")

@@ -151,6 +151,8 @@ class TokenInline(ShortInline[ApiToken, User]):
 @admin.register(User)
 class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[type-arg]
     section, place = Section.PEOPLE, 1
+    about = _lazy("Everybody whose calls are recorded, and everybody who may sign in.")
+    fills = _lazy("A gateway's first record of somebody makes them; you can also add and invite people.")
     audited_as = AuditEntry.Act.PEOPLE
     form = EditUserForm
     add_form = AddUserForm
@@ -341,6 +343,12 @@ for _model in (Authenticator, UserSession, EmailAddress, PermissionGroup):
 @admin.register(Authenticator)
 class SecondFactorAdmin(AuditedAdmin[Authenticator], ReadOnlyAdmin[Authenticator]):
     section, place = Section.PEOPLE, 4
+    about = _lazy(
+        "The second factors of people's sign-ins, without their secrets. Delete one that its owner has lost."
+    )
+    fills = _lazy(
+        "One comes as somebody sets up an authenticator app, a passkey or recovery codes in their profile."
+    )
     audited_as = AuditEntry.Act.PEOPLE
     list_display = ("user", "type", "created_at", "last_used_at")
     list_select_related = ("user",)

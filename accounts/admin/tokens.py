@@ -79,6 +79,11 @@ class ApiTokenForm(forms.ModelForm[ApiToken]):
 @admin.register(ApiToken)
 class ApiTokenAdmin(MergeViews, KeptAdmin[ApiToken]):
     section, place = Section.PEOPLE, 2
+    about = _lazy("People's keys at the gateways, masked, with the limits and budgets that hold for them.")
+    fills = _lazy(
+        "A gateway's first record with a token makes it; what it may do comes with later records, or "
+        "from you."
+    )
     audited_as = AuditEntry.Act.NAMES
     form = ApiTokenForm
     list_display = ("name", "owner", "group", "masked_key", "rpm_limit", "tpm_limit", "state")
@@ -127,6 +132,8 @@ class ApiTokenAdmin(MergeViews, KeptAdmin[ApiToken]):
 @admin.register(Group)
 class GroupAdmin(MergeViews, KeptAdmin[Group]):
     section, place = Section.PEOPLE, 3
+    about = _lazy("Pricing groups. A call's price from the catalogue is multiplied by its group's ratio.")
+    fills = _lazy("A gateway's first record with a group makes it, at ratio 1; you set the ratio.")
     audited_as = AuditEntry.Act.PRICES
     list_display = ("name", "ratio", "description", "part_of")
     list_select_related = ("merged_into",)
@@ -139,6 +146,8 @@ class GroupAdmin(MergeViews, KeptAdmin[Group]):
 @admin.register(AIModel)
 class AIModelAdmin(AuditedAdmin[AIModel], KeptAdmin[AIModel]):
     section, place = Section.GATEWAYS, 5
+    about = _lazy("Models by the names that gateways call them.")
+    fills = _lazy("A gateway's first record with a model makes it.")
     audited_as = AuditEntry.Act.NAMES
     list_display = ("name",)
     search_fields = ("name",)

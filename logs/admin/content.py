@@ -26,6 +26,10 @@ from routescope.admin.sections import Section
 @admin.register(ContentPolicy)
 class ContentPolicyAdmin(AuditedAdmin[ContentPolicy]):
     section, place = Section.PRIVACY, 1
+    about = _lazy(
+        "How much of input and output may be kept: of a gateway, a group or a token. The strictest one holds."
+    )
+    fills = _lazy("You add them. Without one, nothing of what people send and models answer is kept.")
     audited_as = AuditEntry.Act.RETENTION
     list_display = ("scope", "level", "changed_at")
     list_select_related = ("gateway", "group", "token")

@@ -33,6 +33,8 @@ class ModelPriceForm(forms.ModelForm[ModelPrice]):
 @admin.register(ModelPrice)
 class ModelPriceAdmin(AuditedAdmin[ModelPrice]):
     section, place = Section.PRICES, 1
+    about = _lazy("Your own prices of models, over the catalogue's: by the token, the piece or the tool.")
+    fills = _lazy("You add a price where the catalogue has none, or another than yours.")
     audited_as = AuditEntry.Act.PRICES
     form = ModelPriceForm
     list_display = ("model", "tier", "valid_from", "prices", "note")
@@ -79,6 +81,8 @@ class GroupRatioAdmin(ReadOnlyAdmin[GroupRatio]):
     """The history of ratios; a ratio itself is changed at its group."""
 
     section, place = Section.PRICES, 2
+    about = _lazy("Which ratio a group had from when on. A receipt stays what it was when a ratio changes.")
+    fills = _lazy("The product writes one as a group is made, and whenever its ratio changes.")
     list_display = ("group", "ratio", "valid_from")
     list_select_related = ("group",)
     search_fields = ("group__name",)

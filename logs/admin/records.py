@@ -50,6 +50,11 @@ from routescope.text import formatting
 @admin.register(UsageRecord)
 class UsageRecordAdmin(ContentViews, OwnerColumns, KeysetAdmin[UsageRecord]):
     section, place = Section.RECORDS, 1
+    about = _lazy(
+        "Every call of a model that went through a gateway, with what it cost and why; refunds and "
+        "adjustments beside."
+    )
+    fills = _lazy("A gateway with an ingest key fills it as it sends: each call is here within a second.")
     filter_form = UsageRecordForm
     search_label = _lazy("Request ID")
     search_help_text = _lazy(

@@ -42,6 +42,10 @@ class GuardedAdmin(admin.ModelAdmin[_Row]):
     """Within its section, the lowest first."""
     index_name: ClassVar[str | Promise] = ""
     """What the index calls it, where the model's own name stands there already."""
+    about: ClassVar[str | Promise] = ""
+    """What its rows are, in one sentence: beside its name on the index, and above its list."""
+    fills: ClassVar[str | Promise] = ""
+    """When its rows come, in one sentence: above its list, and all that an empty one says."""
 
     # Django's page for it leads to any object of any model, whatever the viewer's rights.
     view_on_site = False

@@ -27,6 +27,8 @@ class JobRunAdmin(ReadOnlyAdmin[JobRun]):
     """Each job's last run and last success; no rows of history, so that there is nothing to clear away."""
 
     section, place = Section.SYSTEM, 1
+    about = _l("The work that goes on in the background: when each job last ran, and when it last succeeded.")
+    fills = _l("A job is here from its first run on: start a worker and the beat, or run “manage.py up”.")
     list_display = ("name", "state", "started_at", "took", "succeeded_at", "lateness", "failed_at", "error")
 
     @admin.display(description=_l("Last run"))

@@ -56,7 +56,7 @@ class Site(admin.AdminSite):
                 if not isinstance(one, GuardedAdmin) or one.section is None:
                     rest.append(entry)
                     continue
-                entry["name"] = one.index_name or entry["name"]
+                entry["name"], entry["about"] = one.index_name or entry["name"], one.about
                 placed[one.section].append((one.place, entry))
             app["models"] = rest
         return [*_headed(placed), *(app for app in apps if app["models"])]
@@ -71,6 +71,7 @@ def _headed(placed: dict[Section, list[tuple[int, dict[str, Any]]]]) -> list[dic
         headed.append(
             {
                 "name": section.title,
+                "about": section.about,
                 "app_label": entries[0]["model"]._meta.app_label,
                 "app_url": entries[0]["admin_url"],
                 "has_module_perms": True,

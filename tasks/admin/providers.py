@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, path
@@ -17,10 +16,10 @@ from django.utils.translation import gettext_lazy
 
 from accounts.admin.audited import AuditedAdmin
 from accounts.models import AuditEntry
-from routescope.admin.guards import GuardedAdmin
+from routescope.admin.sections import Section
 from routescope.wire import strict_json
 from routescope.wire.strict_json import JSONError
-from tasks.models import EarlyWebhook, HostHealth, Provider, ProviderCredential, TaskType
+from tasks.models import Provider, ProviderCredential, TaskType
 from tasks.providers import key_binding
 from tasks.providers.catalogue import built_in, built_in_source, catalogue
 from tasks.providers.definition import MAX_DEFINITION, DefinitionError, parse
@@ -30,7 +29,6 @@ from tasks.providers.search import ReadingError
 _MOST_SAMPLE = 200_000
 _NO_BASE = "https://base-url-of-the-credential"
 """Stands for the base URL where a definition has none, in the links that are made of a sample."""
-_Model = TypeVar("_Model", bound=models.Model)
 
 
 class ProviderForm(forms.ModelForm[Provider]):
@@ -86,6 +84,14 @@ class TryForm(forms.Form):
 
 @admin.register(Provider)
 class ProviderAdmin(AuditedAdmin[Provider]):
+    section, place = Section.PROVIDERS, 1
+    about = gettext_lazy(
+        "Definitions of task providers that are your own or changed by you: where to ask, and how to "
+        "read the answer."
+    )
+    fills = gettext_lazy(
+        "You add one, or change a built-in one below; built-in ones work without an entry here."
+    )
     audited_as = AuditEntry.Act.PROVIDERS
     form = ProviderForm
     list_display = ("slug", "is_active", "changed_at")
@@ -232,6 +238,11 @@ class CredentialForm(forms.ModelForm[ProviderCredential]):
 
 @admin.register(ProviderCredential)
 class ProviderCredentialAdmin(AuditedAdmin[ProviderCredential]):
+    section, place = Section.PROVIDERS, 2
+    about = gettext_lazy(
+        "The keys with which providers are asked about tasks, encrypted and never shown again."
+    )
+    fills = gettext_lazy("You add one for each provider whose tasks are to be followed.")
     audited_as = AuditEntry.Act.PROVIDERS
     form = CredentialForm
     list_display = ("platform", "gateway", "base_url", "has_key", "bound", "has_webhook_secret", "changed_at")
@@ -288,43 +299,3 @@ def _not_sent(credential: ProviderCredential, missing: list[str]) -> str:
         "bound": ", ".join(credential.key_origins) or _("no host that is known"),
         "missing": ", ".join(missing),
     }
-
-
-class _ReadOnly(GuardedAdmin[_Model]):
-    """Rows that the product keeps for itself: to be looked at."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: _Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: _Model | None = None) -> bool:
-        return False
-
-
-@admin.register(HostHealth)
-class HostHealthAdmin(_ReadOnly[HostHealth]):
-    list_display = (
-        "host",
-        "failures",
-        "paused_until",
-        "slow_until",
-        "last_error",
-        "last_answer_at",
-        "noted_at",
-    )
-    search_fields = ("host",)
-    ordering = ("-noted_at",)
-
-
-@admin.register(EarlyWebhook)
-class EarlyWebhookAdmin(_ReadOnly[EarlyWebhook]):
-    """What waits, and how much of it; not what it says."""
-
-    list_display = ("provider_task_id", "platform", "gateway", "received_at")
-    list_filter = ("platform",)
-    list_select_related = ("gateway",)
-    search_fields = ("provider_task_id",)
-    ordering = ("-received_at",)
-    fields = ("provider_task_id", "platform", "gateway", "delivery_id", "received_at")

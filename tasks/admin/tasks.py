@@ -117,6 +117,8 @@ class TimelineInline(ShortInline[TaskEvent, AsyncTask]):
 @admin.register(AsyncTask)
 class AsyncTaskAdmin(OwnerColumns, KeysetAdmin[AsyncTask]):
     section, place = Section.RECORDS, 2
+    about = _lazy("Work that goes on after its request is answered: videos, images, music, batches.")
+    fills = _lazy("A gateway reports each one, or its webhook does; workers then follow it to its end.")
     filter_form = AsyncTaskForm
     search_label = _lazy("Task ID")
     search_help_text = _lazy(

@@ -1,0 +1,49 @@
+"""Every list of the admin says what it is and when it fills, and in the theme that the person chose."""
+
+from __future__ import annotations
+
+from html import escape
+
+import pytest
+from django.contrib import admin as django_admin
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import User
+from routescope.admin import GuardedAdmin
+from tests.admin_pages import client, text
+from tests.cast import signed_in
+
+__all__ = ["client"]
+
+
+def _lists() -> list[tuple[str, GuardedAdmin]]:  # type: ignore[type-arg]
+    found = []
+    for model, its in django_admin.site._registry.items():
+        assert isinstance(its, GuardedAdmin)
+        found.append((reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"), its))
+    return found
+
+
+@pytest.mark.django_db
+def test_every_list_says_what_it_is_and_an_empty_one_when_it_fills(client: Client) -> None:
+    for url, its in _lists():
+        about, fills = str(its.about), str(its.fills)
+        assert its.section is not None, url
+        assert about.endswith(".") and fills.endswith("."), url
+        page = text(client.get(url))
+        assert about in page and fills in page, url
+        assert not its.search_fields or "Clear search and filters" in text(client.get(url, {"q": "no such"})), url
+
+
+def test_the_index_says_what_each_list_is(client: Client) -> None:
+    page = text(client.get("/admin/"))
+    assert all(str(its.about) in page for _url, its in _lists())
+
+
+@pytest.mark.parametrize("theme", ["light", "dark", "system"])
+def test_the_persons_theme_holds_in_the_admin(admin: User, theme: str) -> None:
+    User.objects.filter(pk=admin.pk).update(theme=theme)
+    page = signed_in(admin).get("/admin/").content.decode()
+    assert f'<meta name="theme" content="{escape(theme)}">' in page
+    assert "admin/js/theme.js" not in page
