@@ -81,10 +81,13 @@ def of_one(user: User, record_id: UUID) -> tuple[UsageRecord, Details]:
     return found, of(user, [found])[found.id]
 
 
-def of(user: User, records: Sequence[UsageRecord]) -> dict[UUID, Details]:
-    """Return the details of the user's records, by id, in a few queries. Their models are loaded."""
+def of(user: User, records: Sequence[UsageRecord], *, content: bool = True) -> dict[UUID, Details]:
+    """Return the details of the user's records, by id, in a few queries. Their models are loaded.
+
+    ``content`` False: none is read, and what the details say of it holds for nobody.
+    """
     book = PriceBook({record.model_id for record in records}, {record.group_id for record in records})
-    kept = [record for record in records if (record.content or Level.OFF) != Level.OFF]
+    kept = [record for record in records if content and (record.content or Level.OFF) != Level.OFF]
     loaded: dict[UUID, Content | None] = {}
     owners = {record.user_id for record in kept}
     withheld = {owner for owner in owners if not may_read_content(user, owner)}
