@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
@@ -131,7 +132,7 @@ def attach_names(tasks: Iterable[AsyncTask], catalogue: Catalogue) -> None:
         task.platform_name = catalogue.label(task.platform)
 
 
-def details_of(task: AsyncTask, catalogue: Catalogue, reader: User) -> Details:
+def details_of(task: AsyncTask, catalogue: Catalogue, reader: User | AnonymousUser) -> Details:
     """Collect what ``reader`` may see of a task that is visible to them.
 
     A query for its timeline, and one for what it made, where that is kept.
