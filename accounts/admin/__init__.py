@@ -11,4 +11,4 @@ import allauth.socialaccount.admin
 import allauth.usersessions.admin  # noqa: F401
 import django.contrib.auth.admin  # noqa: F401
 
-from accounts.admin import audit, gateways, guide_answers, people, single_sign_on, tokens  # noqa: F401
+from accounts.admin import audit, board, gateways, guide_answers, people, single_sign_on, tokens  # noqa: F401

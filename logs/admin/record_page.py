@@ -58,7 +58,7 @@ class RecordPage(ContentViews[UsageRecord], KeysetAdmin[UsageRecord]):
 def page(request: HttpRequest, record: UsageRecord) -> dict[str, Any]:
     """Return what the page of one record shows. Names that are gone are None: their numbers are shown."""
     owner: User | None = User.objects.select_related("merged_into").filter(pk=record.user_id).first()
-    whole: User = (owner.merged_into or owner) if owner else User(pk=record.user_id)
+    whole = cast("User", owner.merged_into or owner) if owner else User(pk=record.user_id)
     return {
         "in_admin": True,
         "record": record,
