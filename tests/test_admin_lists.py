@@ -6,6 +6,7 @@ from html import escape
 
 import pytest
 from django.contrib import admin as django_admin
+from django.db import models
 from django.test import Client
 from django.urls import reverse
 
@@ -33,12 +34,24 @@ def test_every_list_says_what_it_is_and_an_empty_one_when_it_fills(client: Clien
         assert about.endswith(".") and fills.endswith("."), url
         page = text(client.get(url))
         assert about in page and fills in page, url
-        assert not its.search_fields or "Clear search and filters" in text(client.get(url, {"q": "no such"})), url
+        assert not its.search_fields or "Clear search and filters" in text(
+            client.get(url, {"q": "no such"})
+        ), url
 
 
 def test_the_index_says_what_each_list_is(client: Client) -> None:
     page = text(client.get("/admin/"))
     assert all(str(its.about) in page for _url, its in _lists())
+
+
+@pytest.mark.django_db
+def test_an_address_that_fills_in_what_is_no_key_opens_an_empty_form(client: Client) -> None:
+    for model, its in django_admin.site._registry.items():
+        url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_add")
+        keys = [one.name for one in model._meta.concrete_fields if isinstance(one, models.ForeignKey)]
+        for value in ("x", "9" * 30, "-1"):
+            answer = client.get(url, dict.fromkeys(keys, value))
+            assert answer.status_code in (200, 403), (url, value, its)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark", "system"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, ClassVar, TypeVar
 
@@ -52,6 +53,16 @@ class GuardedAdmin(admin.ModelAdmin[_Row]):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         return lookup in set(_asked_by(self.get_list_filter(request) if request else ()))
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Return what an address fills in; what is no key chooses nothing, where Django's boxes fail."""
+        keys = {one.name for one in self.opts.get_fields() if isinstance(one, models.ForeignKey)}
+        filled: dict[str, Any] = super().get_changeform_initial_data(request)
+        return {
+            name: value
+            for name, value in filled.items()
+            if name not in keys or re.fullmatch(r"[0-9]{1,9}", str(value))
+        }
 
     def formfield_for_foreignkey(
         self, db_field: models.ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
