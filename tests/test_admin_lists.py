@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from html import escape
 
 import pytest
@@ -10,10 +12,13 @@ from django.db import models
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import User
+from accounts.models import AIModel, ApiToken, AuditEntry, Gateway, Group, User
+from accounts.staff import audit
+from logs.models import ModelPrice
 from routescope.admin import GuardedAdmin
 from tests.admin_pages import client, text
-from tests.cast import signed_in
+from tests.cast import event, just_now, signed_in, store
+from tests.task_cast import a_task
 
 __all__ = ["client"]
 
@@ -60,3 +65,24 @@ def test_the_persons_theme_holds_in_the_admin(admin: User, theme: str) -> None:
     page = signed_in(admin).get("/admin/").content.decode()
     assert f'<meta name="theme" content="{escape(theme)}">' in page
     assert "admin/js/theme.js" not in page
+
+
+@pytest.mark.django_db
+def test_what_lists_and_pages_link_to_can_be_opened(client: Client, gateway: Gateway, alice: User) -> None:
+    """Related things are a link away, and no link of a list or an object asks what its list refuses."""
+    store(gateway, event(alice, created_at=just_now()))
+    a_task(alice, gateway)
+    ModelPrice.objects.create(model=AIModel.objects.get(name="gpt-5"), input=Decimal(1))
+    audit.note_unattended(AuditEntry.Act.RETENTION, "what", "nobody")
+    rows = (alice, gateway, *AIModel.objects.all(), *ApiToken.objects.all(), *Group.objects.all())
+    pages = [url for url, _its in _lists()]
+    pages += [reverse(f"admin:accounts_{row._meta.model_name}_change", args=[row.pk]) for row in rows]
+    followed = set()
+    for url in pages:
+        page = text(client.get(url))
+        part = page[page.index('id="content-main"') :]
+        followed |= set(re.findall(r'<a href="(/admin/[^"#]*\?[^"#]+)"', part))
+    assert len(followed) > 15
+    for url in sorted(followed):
+        answer = client.get(url)
+        assert answer.status_code == 200, (url, answer.headers.get("Location"))

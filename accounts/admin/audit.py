@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _lazy
 
 from accounts.models import AuditEntry
 from routescope.admin import ReadOnlyAdmin
+from routescope.admin.chosen import Chosen
 from routescope.admin.sections import Section
 
 
@@ -18,6 +19,6 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
     )
     fills = _lazy("The product writes an entry with each such act. Nobody can change or delete one.")
     list_display = ("at", "actor", "act", "subject", "object", "ip")
-    list_filter = ("act",)
+    list_filter = ("act", ("actor", Chosen), ("subject", Chosen))
     list_select_related = ("actor", "subject")
     search_fields = ("actor__email", "actor__name", "subject__email", "subject__name", "object")

@@ -36,7 +36,7 @@ from accounts.people import closing, invites, time_zones
 from accounts.people.languages import offered
 from accounts.sign_in.oidc import claimed_rights
 from accounts.staff.rights import reaches
-from routescope.admin import KeptAdmin, ReadOnlyAdmin, ShortInline, badge
+from routescope.admin import KeptAdmin, ReadOnlyAdmin, ShortInline, badge, links, listed
 from routescope.admin.sections import Section
 from routescope.config.mail import SILENT
 from routescope.text import formatting
@@ -158,7 +158,7 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
     add_form = AddUserForm
     add_form_template = "admin/accounts/user/add_form.html"
     change_form_template = "admin/accounts/user/change_form.html"
-    list_display = ("person", "email", "state", "is_staff", "first_seen", "last_seen")
+    list_display = ("person", "email", "state", "is_staff", "first_seen", "last_seen", "related")
     list_display_links = ("person",)
     list_filter = (StateFilter, "is_staff")
     search_fields = ("email", "name", "identities__name")
@@ -303,6 +303,14 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
     @admin.display(description=_lazy("User"))
     def person(self, user: User) -> str:
         return str(user)
+
+    @admin.display(description=_lazy("See"))
+    def related(self, user: User) -> SafeString:
+        return links(
+            (_("Records"), listed("logs_usagerecord", user=user.pk)),
+            (_("Tasks"), listed("tasks_asynctask", user=user.pk)),
+            (_("Tokens"), listed("accounts_apitoken", owner__id__exact=user.pk)),
+        )
 
     @admin.display(description=_lazy("State"))
     def state(self, user: User) -> SafeString:

@@ -20,6 +20,7 @@ from logs.models import GroupRatio, ModelPrice
 from logs.models.prices import PIECE_KINDS, TOKEN_KINDS, TOOL_KINDS
 from logs.pricing.quotes import trial
 from routescope.admin import ReadOnlyAdmin
+from routescope.admin.chosen import Chosen
 from routescope.admin.sections import Section
 from routescope.text import formatting
 
@@ -70,7 +71,7 @@ class ModelPriceAdmin(AuditedAdmin[ModelPrice]):
     form = ModelPriceForm
     change_form_template = "admin/logs/modelprice/change_form.html"
     list_display = ("model", "tier", "valid_from", "prices", "by_catalogue", "note")
-    list_filter = (InForceFilter, "tier")
+    list_filter = (InForceFilter, ("model", Chosen))
     list_select_related = ("model",)
     search_fields = ("model__name", "note")
     autocomplete_fields = ("model",)
@@ -134,6 +135,7 @@ class GroupRatioAdmin(ReadOnlyAdmin[GroupRatio]):
     about = _lazy("Which ratio a group had from when on. A receipt stays what it was when a ratio changes.")
     fills = _lazy("The product writes one as a group is made, and whenever its ratio changes.")
     list_display = ("group", "ratio", "valid_from")
+    list_filter = (("group", Chosen),)
     list_select_related = ("group",)
     search_fields = ("group__name",)
 

@@ -33,6 +33,8 @@ class JobRunAdmin(ReadOnlyAdmin[JobRun]):
     section, place = Section.SYSTEM, 1
     about = _l("The work that goes on in the background: when each job last ran, and when it last succeeded.")
     fills = _l("A job is here from its first run on: start a worker and the beat, or run “manage.py up”.")
+    list_filter = ("outcome",)
+    search_fields = ("name", "error")
     list_display = ("name", "state", "started_at", "took", "succeeded_at", "lateness", "failed_at", "error")
 
     @admin.display(description=_l("Last run"))

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.admin.audited import AuditedAdmin
 from accounts.models import AuditEntry
+from routescope.admin.code import CodeInput
 from routescope.admin.sections import Section
 from routescope.wire import strict_json
 from routescope.wire.strict_json import JSONError
@@ -35,7 +36,7 @@ class ProviderForm(forms.ModelForm[Provider]):
     class Meta:
         model = Provider
         fields = ("slug", "is_active", "definition")
-        widgets = {"definition": forms.Textarea(attrs={"rows": 40, "cols": 110, "spellcheck": "false"})}
+        widgets = {"definition": CodeInput(rows=36)}
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -57,12 +58,12 @@ class TryForm(forms.Form):
     definition = forms.CharField(
         label=gettext_lazy("Definition"),
         max_length=MAX_DEFINITION,
-        widget=forms.Textarea(attrs={"rows": 24, "spellcheck": "false"}),
+        widget=CodeInput(rows=28),
     )
     sample = forms.CharField(
         label=gettext_lazy("Sample answer (JSON)"),
         max_length=_MOST_SAMPLE,
-        widget=forms.Textarea(attrs={"rows": 12, "spellcheck": "false"}),
+        widget=CodeInput(rows=12),
     )
 
     def clean_definition(self) -> str:
@@ -97,6 +98,7 @@ class ProviderAdmin(AuditedAdmin[Provider]):
     list_display = ("slug", "is_active", "changed_at")
     search_fields = ("slug", "definition")
     change_list_template = "admin/tasks/provider/change_list.html"
+    change_form_template = "admin/tasks/provider/change_form.html"
 
     def get_urls(self) -> list[URLPattern]:
         own = path("try/", self.admin_site.admin_view(self.try_view), name="tasks_provider_try")
@@ -154,6 +156,7 @@ class ProviderAdmin(AuditedAdmin[Provider]):
             **self.admin_site.each_context(request),
             "title": _("Try a provider on a sample answer"),
             "form": form,
+            "media": self.media + form.media,
             "rows": _rows(finding) if finding else None,
             "opts": self.model._meta,
         }

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _lazy
 
 from accounts.admin.columns import OwnerColumns
 from accounts.admin.pickers import PersonField
-from accounts.models import User
+from accounts.models import Gateway, User
 from routescope.admin import (
     PAGE_SIZE,
     Listing,
@@ -50,6 +50,7 @@ class AsyncTaskForm(RangeForm):
     """The filters of the tasks' list."""
 
     user = PersonField(User.objects.all(), label=_lazy("User"), required=False)
+    gateway = forms.ModelChoiceField(Gateway.objects.all(), label=_lazy("Gateway"), required=False)
     type = forms.ChoiceField(
         label=_lazy("Type"), required=False, choices=[("", _lazy("All")), *TaskType.choices]
     )
@@ -64,7 +65,8 @@ class AsyncTaskForm(RangeForm):
 
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data)
-        look_up(self, AsyncTask, "user")
+        for name in ("user", "gateway"):
+            look_up(self, AsyncTask, name)
 
     @property
     def scope(self) -> AsyncTaskQuerySet[AsyncTask]:
@@ -76,7 +78,7 @@ class AsyncTaskForm(RangeForm):
     @property
     def unindexed(self) -> Q:
         """The other filters, for which tasks have to be read."""
-        chosen = ((name, self.cleaned_data.get(name)) for name in ("type", "status", "platform"))
+        chosen = ((name, self.cleaned_data.get(name)) for name in ("gateway", "type", "status", "platform"))
         return Q(**{name: value for name, value in chosen if value})
 
 
