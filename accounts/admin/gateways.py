@@ -213,7 +213,7 @@ class IdentityAdmin(AuditedAdmin[Any], KeptAdmin[Any]):
 
     audited_as = AuditEntry.Act.NAMES
 
-    list_filter: tuple[Any, ...] = (("gateway", admin.RelatedFieldListFilter),)
+    list_filter: ClassVar[Any] = (("gateway", admin.RelatedFieldListFilter),)
     sortable_by = ()
     ordering = ("-id",)
     fixed: tuple[str, ...] = ("gateway", "name")

@@ -17,7 +17,7 @@ class Chosen(admin.RelatedFieldListFilter):
     Django's own filter lists every row that there is, at every visit.
     """
 
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[Any]:
         """Return what is chosen alone, by its name."""
         chosen = self.lookup_val
         keys = [one for one in chosen or () if str(one).isdecimal() and len(str(one)) < 10]
