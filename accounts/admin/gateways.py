@@ -79,7 +79,7 @@ class GatewayAdmin(AuditedAdmin[Gateway], KeptAdmin[Gateway]):
     fills = _lazy("You add each gateway once, and give it a key.")
     audited_as = AuditEntry.Act.GATEWAYS
     change_form_template = "admin/accounts/gateway/change_form.html"
-    list_display = ("name", "is_active", "active_keys", "last_used", "related")
+    list_display = ("name", "state", "active_keys", "last_used", "related")
     search_fields = ("name",)
     sortable_by = ()
     fields = ("name", "is_active", "error_texts", "created_at")
@@ -95,6 +95,10 @@ class GatewayAdmin(AuditedAdmin[Gateway], KeptAdmin[Gateway]):
                 last_used=Max("ingest_keys__last_used_at"),
             )
         )
+
+    @admin.display(description=_lazy("State"))
+    def state(self, gateway: Gateway) -> SafeString:
+        return badge("success", _("Active")) if gateway.is_active else badge("quiet", _("Inactive"))
 
     @admin.display(description=_lazy("See"))
     def related(self, gateway: Gateway) -> SafeString:

@@ -36,7 +36,7 @@ from accounts.people import closing, invites, time_zones
 from accounts.people.languages import offered
 from accounts.sign_in.oidc import claimed_rights
 from accounts.staff.rights import reaches
-from routescope.admin import KeptAdmin, ReadOnlyAdmin, ShortInline, badge, links, listed
+from routescope.admin import KeptAdmin, ReadOnlyAdmin, ShortInline, badge, links, listed, yes_or_no
 from routescope.admin.sections import Section
 from routescope.config.mail import SILENT
 from routescope.text import formatting
@@ -158,7 +158,7 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
     add_form = AddUserForm
     add_form_template = "admin/accounts/user/add_form.html"
     change_form_template = "admin/accounts/user/change_form.html"
-    list_display = ("person", "email", "state", "is_staff", "first_seen", "last_seen", "related")
+    list_display = ("person", "email", "state", "is_admin", "first_seen", "last_seen", "related")
     list_display_links = ("person",)
     list_filter = (StateFilter, "is_staff")
     search_fields = ("email", "name", "identities__name")
@@ -303,6 +303,10 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
     @admin.display(description=_lazy("User"))
     def person(self, user: User) -> str:
         return str(user)
+
+    @admin.display(description=_lazy("Admin"))
+    def is_admin(self, user: User) -> str:
+        return yes_or_no(user.is_staff)
 
     @admin.display(description=_lazy("See"))
     def related(self, user: User) -> SafeString:

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import ngettext
 
 from accounts.models import AIModel
 from logs.models import Status, UsageTotalDay
@@ -100,7 +101,11 @@ def _unpriced(left: Left) -> list[Matter]:
             str(model),
             str(names.get(model, f"#{model}")),
             f"{listed}?range={Preset.MONTH}&model={model}",
-            _("%(n)s calls of the last %(days)s days have no known price: they add nothing to any sum.")
+            ngettext(
+                "%(n)s call of the last %(days)s days has no known price: it adds nothing to any sum.",
+                "%(n)s calls of the last %(days)s days have no known price: they add nothing to any sum.",
+                calls,
+            )
             % {"n": formatting.exact(calls), "days": UNPRICED_DAYS},
             _("Add a price"),
             f"{price}?model={model}",

@@ -73,7 +73,7 @@ class ContentPolicyAdmin(AuditedAdmin[ContentPolicy]):
 
     @admin.display(description=_lazy("Of"))
     def scope(self, policy: ContentPolicy) -> str:
-        return str(policy).rpartition(": ")[0]
+        return str(policy.gateway or policy.group or policy.token)
 
     def audit_subject(self, obj: ContentPolicy) -> User | None:
         return obj.token.owner if obj.token else None

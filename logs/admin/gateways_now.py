@@ -189,7 +189,7 @@ def _panel() -> Panel:
         )
         for one in now()
     ]
-    heads = (_("Gateway"), _("State"), _("Last sent"), _("Records today (UTC)"), _("Failed, last hour"))
+    heads = (_("Gateway"), _("State"), _("Last sent"), _("Received today (UTC)"), _("Failed, last hour"))
     none = _("No gateway yet: add one, and give it a key.")
     url = reverse("admin:accounts_gateway_changelist")
     return Panel(_("Gateways"), url, heads, rows, "" if rows else none)

@@ -15,6 +15,7 @@ from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.functional import Promise
+from django.utils.text import capfirst
 
 from routescope.admin.sections import Section
 from routescope.text import identifiers, pasted
@@ -89,10 +90,12 @@ class GuardedAdmin(admin.ModelAdmin[_Row]):
         if SEARCH in request.POST or pasted.key_in(request.GET.get(SEARCH_VAR, "")) is not None:
             # A key is masked as what came with it in its ID is known by.
             return redirect(address(request.path, asked(request), identifiers.kept))
+        named = {"title": self.index_name or capfirst(str(self.opts.verbose_name_plural))}
+        context = {**named, **(extra_context or {})}
         if request.method != "POST":
-            return super().changelist_view(request, extra_context)
+            return super().changelist_view(request, context)
         with transaction.atomic():
-            return super().changelist_view(request, extra_context)
+            return super().changelist_view(request, context)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

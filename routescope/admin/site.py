@@ -35,6 +35,7 @@ class Site(admin.AdminSite):
 
     site_header = site_title = _("Routescope administration")
     index_title = _("Administration")
+    empty_value_display = "—"
 
     @method_decorator(secure_admin_login)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:

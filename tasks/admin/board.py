@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import ngettext
 
 from routescope.admin import board
 from routescope.admin.board import Kind, Left, Matter
@@ -84,9 +85,12 @@ def _waiting(left: Left) -> list[Matter]:
             f"{platform}-{gateway}",
             f"{platform} ({gateway})" if gateway else platform,
             url := f"{listed}?{urlencode({'platform': platform})}",
-            _(
+            ngettext(
+                "%(n)s webhook waits for a task that no gateway reported, since %(when)s. It is forgotten a"
+                " day after it came.",
                 "%(n)s webhooks wait for tasks that no gateway reported, the oldest since %(when)s. Each is"
-                " forgotten a day after it came."
+                " forgotten a day after it came.",
+                count,
             )
             % {"n": formatting.exact(count), "when": formatting.when(oldest)},
             _("See them"),

@@ -11,11 +11,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, path
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.admin.audited import AuditedAdmin
 from accounts.models import AuditEntry
+from routescope.admin import badge, yes_or_no
 from routescope.admin.code import CodeInput
 from routescope.admin.sections import Section
 from routescope.wire import strict_json
@@ -95,10 +97,14 @@ class ProviderAdmin(AuditedAdmin[Provider]):
     )
     audited_as = AuditEntry.Act.PROVIDERS
     form = ProviderForm
-    list_display = ("slug", "is_active", "changed_at")
+    list_display = ("slug", "state", "changed_at")
     search_fields = ("slug", "definition")
     change_list_template = "admin/tasks/provider/change_list.html"
     change_form_template = "admin/tasks/provider/change_form.html"
+
+    @admin.display(description=gettext_lazy("State"))
+    def state(self, provider: Provider) -> SafeString:
+        return badge("success", _("In use")) if provider.is_active else badge("quiet", _("Not in use"))
 
     def get_urls(self) -> list[URLPattern]:
         own = path("try/", self.admin_site.admin_view(self.try_view), name="tasks_provider_try")
@@ -272,9 +278,9 @@ class ProviderCredentialAdmin(AuditedAdmin[ProviderCredential]):
             return ("platform", "gateway", "base_url", "new_api_key", "goes_to", "new_webhook_secret")
         return ("platform", "gateway", "base_url", "has_key", "goes_to", "has_webhook_secret")
 
-    @admin.display(boolean=True, description=gettext_lazy("key"))
-    def has_key(self, credential: ProviderCredential) -> bool:
-        return bool(credential.api_key)
+    @admin.display(description=gettext_lazy("key"))
+    def has_key(self, credential: ProviderCredential) -> str:
+        return yes_or_no(bool(credential.api_key))
 
     @admin.display(description=gettext_lazy("key is sent to"))
     def bound(self, credential: ProviderCredential) -> str:
@@ -288,9 +294,9 @@ class ProviderCredentialAdmin(AuditedAdmin[ProviderCredential]):
         missing = key_binding.unbound(credential, catalogue().by_slug.get(credential.platform))
         return _not_sent(credential, missing) if missing else self.bound(credential)
 
-    @admin.display(boolean=True, description=gettext_lazy("webhook secret"))
-    def has_webhook_secret(self, credential: ProviderCredential) -> bool:
-        return bool(credential.webhook_secret)
+    @admin.display(description=gettext_lazy("webhook secret"))
+    def has_webhook_secret(self, credential: ProviderCredential) -> str:
+        return yes_or_no(bool(credential.webhook_secret))
 
 
 def _not_sent(credential: ProviderCredential, missing: list[str]) -> str:
