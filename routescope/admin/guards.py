@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import SEARCH_VAR
+from django.contrib.admin.widgets import AdminSplitDateTime
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.db.models.constants import LOOKUP_SEP
@@ -16,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.functional import Promise
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 
 from routescope.admin.sections import Section
 from routescope.text import identifiers, pasted
@@ -64,6 +66,16 @@ class GuardedAdmin(admin.ModelAdmin[_Row]):
             for name, value in filled.items()
             if name not in keys or re.fullmatch(r"[0-9]{1,9}", str(value))
         }
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Name both boxes of a moment, which Django leaves without a label."""
+        formfield = super().formfield_for_dbfield(db_field, request, **kwargs)
+        widget = getattr(formfield, "widget", None)
+        if formfield is not None and isinstance(widget, AdminSplitDateTime):
+            label = capfirst(str(formfield.label))
+            for part, name in zip(widget.widgets, (_("date"), _("time")), strict=True):
+                part.attrs["aria-label"] = f"{label}: {name}"
+        return formfield
 
     def formfield_for_foreignkey(
         self, db_field: models.ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
