@@ -9,6 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
+from django.utils.translation import ngettext
 
 from routescope.admin import ReadOnlyAdmin, badge, board
 from routescope.admin.board import Kind, Left, Matter, Panel
@@ -24,6 +25,9 @@ _KINDS = {
     JobRun.Outcome.FAILED: "error",
     JobRun.Outcome.TIMED_OUT: "limit",
 }
+
+_ON_INDEX = 8
+"""Jobs that the index shows, but for more that are late or failed."""
 
 
 @admin.register(JobRun)
@@ -95,12 +99,16 @@ def _panel() -> Panel:
         url = reverse("admin:routescope_jobrun_change", args=[run.pk])
         name = format_html('<a href="{}">{}</a>', url, run.name)
         rows.append((not is_bad, run.name, (name, state, formatting.when(run.succeeded_at))))
+    bad = sum(not is_well for is_well, _name, _row in rows)
+    shown = sorted(rows, key=lambda one: one[:2])[: max(_ON_INDEX, bad)]
+    further = len(rows) - len(shown)
+    note = ngettext("%(n)s more job is on time.", "%(n)s more jobs are on time.", further) % {"n": further}
     return Panel(
         _("Jobs"),
         reverse("admin:routescope_jobrun_changelist"),
         (_("Job"), _("State"), _("Last success")),
-        [row for _is_well, _name, row in sorted(rows, key=lambda one: one[:2])],
-        "" if rows else str(JobRunAdmin.fills),
+        [row for _is_well, _name, row in shown],
+        (note if further else "") if rows else str(JobRunAdmin.fills),
     )
 
 

@@ -110,7 +110,8 @@ CUT_OFF = """
 () => [...document.querySelectorAll("#content, #content *")]
   .filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0
     && ["auto", "scroll", "hidden", "clip"].includes(getComputedStyle(one).overflowX)
-    && !one.matches("textarea, pre, select, input, option, button, thead, .visually-hidden, .select2-container *"))
+    && !one.matches("textarea, pre, select, input, option, button, thead")
+    && !one.matches(".visually-hidden, .select2-container *"))
   .map((one) => `${one.tagName}.${one.className}#${one.id}: ${one.scrollWidth} in ${one.clientWidth}`)
 """
 
