@@ -84,6 +84,10 @@ class ModelPriceAdmin(AuditedAdmin[ModelPrice]):
         (_lazy("Entered"), {"fields": ("created_at", "created_by")}),
     )
 
+    def get_fieldsets(self, request: HttpRequest, obj: ModelPrice | None = None) -> Any:
+        """A price that is yet to be entered was entered by nobody."""
+        return self.fieldsets if obj else self.fieldsets[:-1]
+
     @admin.display(description=_lazy("Prices, USD"))
     def prices(self, price: ModelPrice) -> str:
         """Name what has a price, with it: per 1M tokens, or per piece."""
