@@ -73,7 +73,7 @@ def compared(model: AIModel, tier: str = "") -> Compared:
     versions = list(
         ModelPrice.objects.filter(model=model)
         .select_related("model", "created_by")
-        .order_by("-valid_from")[:_MOST_VERSIONS]
+        .order_by("-valid_from", "-pk")[:_MOST_VERSIONS]
     )
     own = next((one for one in versions if one.tier == tier and one.valid_from <= now), None)
     used = Consumed(now, model.pk, model.name, None, None, dict(_EXAMPLE), tier)

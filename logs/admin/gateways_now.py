@@ -81,7 +81,7 @@ def now() -> list[GatewayNow]:
     moment = timezone.now()
     gateways = list(
         Gateway.objects.filter(is_active=True)
-        .order_by("name")
+        .order_by("name", "pk")
         .annotate(
             keys=Count("ingest_keys", filter=Q(ingest_keys__revoked_at=None)),
             is_known=Exists(UserIdentity.objects.filter(gateway=OuterRef("pk"))),
