@@ -15,7 +15,7 @@ from typing import Literal
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from accounts.sign_in.demo_accounts import DEMO_PASSWORD
-from routescope.demo import DEMO_USER_EMAIL
+from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_USER_EMAIL
 from routescope.embedded import place
 from routescope.web.guides import DENSITY
 from tests.browsers import BROWSER_ARGS, chromium
@@ -44,7 +44,7 @@ class Picture:
     """``path`` is the page, ``of`` the part that is taken, at most ``height`` px of it.
 
     ``first`` is what is done before; ``width`` is that of the window, ``margin`` what is
-    taken around the part. It is kept in ``folder``, once for each of ``looks``.
+    taken around the part. It is kept in ``folder``, once for each of ``looks``. ``who`` is signed in.
     """
 
     path: str
@@ -55,6 +55,7 @@ class Picture:
     margin: int = 0
     folder: Path = GUIDE
     looks: tuple[Look, ...] = LOOKS
+    who: str = DEMO_USER_EMAIL
 
 
 def _window(
@@ -64,9 +65,10 @@ def _window(
     width: int = 1280,
     height: int = 800,
     looks: tuple[Look, ...] = ("light",),
+    who: str = DEMO_USER_EMAIL,
 ) -> Picture:
     """A whole window, for the README."""
-    return Picture(path, "body", height, width, first, folder=DOCS, looks=looks)
+    return Picture(path, "body", height, width, first, folder=DOCS, looks=looks, who=who)
 
 
 def _open(page: Page) -> None:
@@ -77,6 +79,11 @@ def _open(page: Page) -> None:
 def _open_menu(page: Page) -> None:
     page.locator("#menu-model > summary").click()
     page.locator("#menu-model input[type=checkbox]").first.check()
+
+
+def _open_record(page: Page) -> None:
+    page.locator("#result_list .field-request a").first.click()
+    page.locator(".record-page .panel-receipt").wait_for()
 
 
 def _open_token(page: Page) -> None:
@@ -104,6 +111,10 @@ PICTURES = {
     "window-errors": _window("/records/usage/?errors=gathered&range=7d"),
     "window-limits": _window("/tokens/", _open_token),
     "window-task": _window(_MADE, _open),
+    "window-admin": _window("/admin/", looks=LOOKS, who=DEMO_ADMIN_EMAIL),
+    "window-admin-record": _window(
+        "/admin/logs/usagerecord/?status=1", _open_record, looks=LOOKS, who=DEMO_ADMIN_EMAIL
+    ),
     "window-phone": _window("/records/usage/", width=390, height=844),
 }
 
@@ -116,31 +127,33 @@ def main() -> None:
     arguments = parser.parse_args()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=[*BROWSER_ARGS, "--no-sandbox"])
-        state = _signed_in(browser, arguments.url)
-        for look in LOOKS:
-            context = browser.new_context(
-                color_scheme=look,
-                device_scale_factor=DENSITY,
-                storage_state=state,
-                viewport={"width": 1040, "height": 1400},
-                reduced_motion="reduce",
-            )
-            page = context.new_page()
-            for name in arguments.names or PICTURES:
-                picture = PICTURES[name]
-                if look not in picture.looks:
-                    continue
-                path = picture.folder / f"{name}-{look}.webp"
-                path.write_bytes(_taken(page, arguments.url, picture))
-                print(f"{path.name}: {path.stat().st_size:,} bytes")  # noqa: T201
+        names = arguments.names or list(PICTURES)
+        for who in {PICTURES[name].who for name in names}:
+            state = _signed_in(browser, arguments.url, who)
+            for look in LOOKS:
+                context = browser.new_context(
+                    color_scheme=look,
+                    device_scale_factor=DENSITY,
+                    storage_state=state,
+                    viewport={"width": 1040, "height": 1400},
+                    reduced_motion="reduce",
+                )
+                page = context.new_page()
+                for name in names:
+                    picture = PICTURES[name]
+                    if look not in picture.looks or picture.who != who:
+                        continue
+                    path = picture.folder / f"{name}-{look}.webp"
+                    path.write_bytes(_taken(page, arguments.url, picture))
+                    print(f"{path.name}: {path.stat().st_size:,} bytes")  # noqa: T201
         browser.close()
 
 
-def _signed_in(browser: Browser, url: str) -> Path:
+def _signed_in(browser: Browser, url: str, who: str) -> Path:
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"{url}/accounts/login/")
-    page.get_by_label("E-mail").fill(DEMO_USER_EMAIL)
+    page.get_by_label("E-mail").fill(who)
     page.get_by_label("Password", exact=True).fill(DEMO_PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url("**/records/**")

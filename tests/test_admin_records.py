@@ -193,24 +193,45 @@ def test_a_record_shows_all_it_holds(client: Client) -> None:
         "rate_limit_error",
         "rpm",
         "Slow <down>",
-        '"temperature": 0.5',
-        '"<end>"',
+        "Cause: Rate limit",
+        "Next step",
+        ">temperature</dt>",
+        "<end>",
         f'href="/admin/accounts/user/{record.user_id}/change/"',
         f'href="/admin/accounts/apitoken/{record.token_id}/change/"',
         f'href="/admin/accounts/gateway/{record.gateway_id}/change/"',
         "No price is known",
+        f'data-copy="{record.request_id}"',
+        f'data-copy="http://testserver{record.permalink}"',
+        "Copy as support note",
     ):
         assert shown in page
     assert "<end>" not in client.get(f"{RECORDS}{record.pk}/change/").content.decode()
-    assert "/r/" not in page
 
 
-def test_the_permalink_is_offered_only_where_it_works(client: Client, gateway: Gateway, admin: User) -> None:
-    store(gateway, event(str(admin.email), request_id="mine/1"))
-    record = UsageRecord.objects.get(request_id="mine/1")
-    page = text(client.get(f"{RECORDS}{record.pk}/change/"))
-    [url] = re.findall(r'<a href="(/r/[^"]+)"', page)
+@pytest.mark.usefixtures("records")
+def test_a_record_in_the_admin_leads_nowhere_that_answers_404(client: Client) -> None:
+    """The console's own parts lead to its owner's pages, which an admin's are not."""
+    for record in UsageRecord.objects.all():
+        page = text(client.get(f"{RECORDS}{record.pk}/change/"))
+        part = page[page.index('id="content-main"') :]
+        links = set(re.findall(r'(?:href|action|hx-get)="(/[^"#]*)"', part))
+        assert len(links) > 4
+        for url in links:
+            assert client.get(url, follow=True).status_code == 200, (record.request_id, url)
+
+
+def test_the_console_is_offered_only_where_it_shows_the_record(
+    client: Client, gateway: Gateway, admin: User
+) -> None:
+    store(gateway, event(str(admin.email), request_id="mine/1"), event(request_id="alices/1"))
+    mine, alices = (UsageRecord.objects.get(request_id=name) for name in ("mine/1", "alices/1"))
+    page = text(client.get(f"{RECORDS}{mine.pk}/change/"))
+    assert "See it in the console" in page
+    [url] = set(re.findall(r'href="(/r/[^"]+)"', page))
     assert client.get(url).status_code == 302
+    page = text(client.get(f"{RECORDS}{alices.pk}/change/"))
+    assert "See it in the console" not in page and not re.findall(r'href="/r/', page)
 
 
 @pytest.mark.usefixtures("records")

@@ -15,7 +15,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from accounts.exports import exporting
 from accounts.identities import merging
-from accounts.models import Export, Gateway
+from accounts.models import AuditEntry, Export, Gateway
 from accounts.models import User as Person
 from logs.models import ContentPolicy, Level, UsageRecord
 from tasks.exports import COLUMNS
@@ -182,4 +182,11 @@ def test_staff_see_no_results_of_others_in_the_admin(bob: Person, team: Person) 
     page = signed_in(bob).get(url).content.decode()
     assert MADE not in page and "right to view usage content" in page
     bob.user_permissions.add(Permission.objects.get(codename="view_usagecontent"))
-    assert MADE in signed_in(Person.objects.get(pk=bob.pk)).get(url).content.decode()
+    client = signed_in(Person.objects.get(pk=bob.pk))
+    looking = url.replace("/change/", "/content/")
+    for hidden in (client.get(url), client.get(looking)):
+        assert MADE not in hidden.content.decode() and "the audit log" in hidden.content.decode()
+    assert not AuditEntry.objects.filter(act=AuditEntry.Act.CONTENT).exists()
+    assert MADE in client.post(looking).content.decode()
+    entry = AuditEntry.objects.get(act=AuditEntry.Act.CONTENT)
+    assert (entry.actor, entry.subject, entry.object) == (bob, team, "task_of_the_team")

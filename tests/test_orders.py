@@ -35,6 +35,8 @@ KEYS = {"pk", "id"}
 UNIQUE_OTHERWISE = {
     ("accounts/admin/gateways.py", "endpoint"): "with the day, one row of a gateway",
     ("accounts/gateways/deliveries.py", "endpoint"): "one line of a gateway",
+    ("logs/admin/board.py", "model_id"): "grouped by it: each comes once",
+    ("tasks/admin/board.py", "gateway"): "grouped by it and the platform: each comes once",
     ("logs/models/prices.py", "valid_from"): "of one group, one version a moment",
     ("logs/usage/not_found.py", "start"): "distinct",
     ("logs/pricing/quotes.py", "valid_from"): "of one model or group, one version a moment",

@@ -110,7 +110,8 @@ def test_list_and_counts_are_those_of_plain_python_under_any_filter(
         wanted = [task for task in mixed if meets(task)]
         page = listing.selected(Scope.own(alice), asked.selection, Cursor(), len(mixed))
         assert {task.pk for task in page.rows} == {task.pk for task in wanted}, query
-        assert counts.by_status(Scope.own(alice), asked.selection) == Counter(task.status for task in wanted), query
+        by_status = Counter(task.status for task in wanted)
+        assert counts.by_status(Scope.own(alice), asked.selection) == by_status, query
         for of in VALUES:
             under_others = Counter(value_of(task, of) for task in mixed if meets(task, of))
             del under_others[""]

@@ -11,4 +11,13 @@ import allauth.socialaccount.admin
 import allauth.usersessions.admin  # noqa: F401
 import django.contrib.auth.admin  # noqa: F401
 
-from accounts.admin import audit, gateways, guide_answers, people, single_sign_on, teams, tokens  # noqa: F401
+from accounts.admin import (  # noqa: F401
+    audit,
+    board,
+    gateways,
+    guide_answers,
+    people,
+    single_sign_on,
+    teams,
+    tokens,
+)

@@ -33,7 +33,8 @@ from accounts.models import (
     UserIdentity,
 )
 from accounts.staff.rights import reaches
-from routescope.admin import KeptAdmin, ShortInline, badge
+from routescope.admin import KeptAdmin, ShortInline, badge, links, listed
+from routescope.admin.chosen import Chosen
 from routescope.admin.sections import Section
 from routescope.text import formatting
 
@@ -74,9 +75,11 @@ class IssueKeyForm(forms.Form):
 @admin.register(Gateway)
 class GatewayAdmin(AuditedAdmin[Gateway], KeptAdmin[Gateway]):
     section, place = Section.GATEWAYS, 1
+    about = _lazy("The systems that send records in, each with its ingest keys.")
+    fills = _lazy("You add each gateway once, and give it a key.")
     audited_as = AuditEntry.Act.GATEWAYS
     change_form_template = "admin/accounts/gateway/change_form.html"
-    list_display = ("name", "is_active", "active_keys", "last_used")
+    list_display = ("name", "state", "active_keys", "last_used", "related")
     search_fields = ("name",)
     sortable_by = ()
     fields = ("name", "is_active", "error_texts", "created_at")
@@ -91,6 +94,18 @@ class GatewayAdmin(AuditedAdmin[Gateway], KeptAdmin[Gateway]):
                 active_keys=Count("ingest_keys", filter=Q(ingest_keys__revoked_at=None)),
                 last_used=Max("ingest_keys__last_used_at"),
             )
+        )
+
+    @admin.display(description=_lazy("State"))
+    def state(self, gateway: Gateway) -> SafeString:
+        return badge("success", _("Active")) if gateway.is_active else badge("quiet", _("Inactive"))
+
+    @admin.display(description=_lazy("See"))
+    def related(self, gateway: Gateway) -> SafeString:
+        return links(
+            (_("What it sends"), reverse("admin:accounts_gateway_sent", args=[gateway.pk])),
+            (_("Names of people"), listed("accounts_useridentity", gateway__id__exact=gateway.pk)),
+            (_("Tasks"), listed("tasks_asynctask", gateway=gateway.pk)),
         )
 
     @admin.display(description=_lazy("Active keys"))
@@ -202,7 +217,7 @@ class IdentityAdmin(AuditedAdmin[Any], KeptAdmin[Any]):
 
     audited_as = AuditEntry.Act.NAMES
 
-    list_filter = (("gateway", admin.RelatedFieldListFilter),)
+    list_filter: ClassVar[Any] = (("gateway", admin.RelatedFieldListFilter),)
     sortable_by = ()
     ordering = ("-id",)
     fixed: tuple[str, ...] = ("gateway", "name")
@@ -233,7 +248,10 @@ class UserIdentityForm(forms.ModelForm[UserIdentity]):
 
 @admin.register(UserIdentity)
 class UserIdentityAdmin(IdentityAdmin):
+    list_filter = (*IdentityAdmin.list_filter, ("user", Chosen))
     section, place = Section.GATEWAYS, 2
+    about = _lazy("What each gateway calls a person. Point a name elsewhere, and new records follow.")
+    fills = _lazy("A gateway's first record under a name makes it.")
     form = UserIdentityForm
     list_display = ("name_at_gateway", "gateway", "user")
     list_select_related = ("gateway", "user")
@@ -263,6 +281,8 @@ class UserIdentityAdmin(IdentityAdmin):
 @admin.register(GroupIdentity)
 class GroupIdentityAdmin(IdentityAdmin):
     section, place = Section.GATEWAYS, 4
+    about = _lazy("What each gateway calls a pricing group.")
+    fills = _lazy("A gateway's first record with a group's name makes it.")
     list_display = ("name", "gateway", "group")
     list_select_related = ("gateway", "group")
     search_fields = ("name", "group__name")
@@ -291,7 +311,10 @@ class TokenIdentityForm(forms.ModelForm[TokenIdentity]):
 
 @admin.register(TokenIdentity)
 class TokenIdentityAdmin(IdentityAdmin):
+    list_filter = (*IdentityAdmin.list_filter, ("user", Chosen))
     section, place = Section.GATEWAYS, 3
+    about = _lazy("What each gateway calls a person's token.")
+    fills = _lazy("A gateway's first record with a token's name makes it.")
     form = TokenIdentityForm
     fixed = ("gateway", "user", "name")
     list_display = ("name", "gateway", "user", "token")

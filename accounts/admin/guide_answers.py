@@ -31,6 +31,8 @@ class PageFilter(admin.SimpleListFilter):
 @admin.register(GuideAnswer)
 class GuideAnswerAdmin(ReadOnlyAdmin[GuideAnswer]):
     section, place = Section.SYSTEM, 9
+    about = _lazy("What readers said of the guide's pages.")
+    fills = _lazy("One comes as somebody answers “Was this helpful?” at the end of a page.")
     change_list_template = "admin/accounts/guideanswer/change_list.html"
     list_display = ("answered_at", "page_title", "helpful", "comment", "user")
     list_filter = ("helpful", PageFilter)

@@ -27,8 +27,8 @@ from accounts.models import ApiToken, AuditEntry, Group, User
 class MergeForm(forms.Form):
     """What the chosen one is to be part of."""
 
-    def __init__(self, data: Any, *, source: Any, site: admin.AdminSite) -> None:
-        super().__init__(data)
+    def __init__(self, data: Any, *, source: Any, site: admin.AdminSite, target: str = "") -> None:
+        super().__init__(data, initial={"target": target} if target.isdecimal() else None)
         self.source = source
         model = type(source)
         self.fields["target"] = forms.ModelChoiceField(
@@ -66,7 +66,8 @@ class MergeViews(AuditedAdmin[Any]):
         """Ask what to merge it into, and do so."""
         source = self._changeable(request, object_id)
         sent = request.POST if request.method == "POST" else None
-        form = MergeForm(sent, source=source, site=self.admin_site)
+        target_id = request.GET.get("target", "")[:9]
+        form = MergeForm(sent, source=source, site=self.admin_site, target=target_id)
         if form.is_valid():
             target = form.cleaned_data["target"]
             if not self.has_change_permission(request, target) or _gains(request, source, target):

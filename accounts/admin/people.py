@@ -36,7 +36,7 @@ from accounts.people import closing, invites, time_zones
 from accounts.people.languages import offered
 from accounts.sign_in.oidc import claimed_rights
 from accounts.staff.rights import reaches
-from routescope.admin import KeptAdmin, ReadOnlyAdmin, ShortInline, badge
+from routescope.admin import KeptAdmin, ReadOnlyAdmin, ShortInline, badge, links, listed, yes_or_no
 from routescope.admin.sections import Section
 from routescope.config.mail import SILENT
 from routescope.text import formatting
@@ -151,12 +151,14 @@ class TokenInline(ShortInline[ApiToken, User]):
 @admin.register(User)
 class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[type-arg]
     section, place = Section.PEOPLE, 1
+    about = _lazy("Everybody whose calls are recorded, and everybody who may sign in.")
+    fills = _lazy("A gateway's first record of somebody makes them; you can also add and invite people.")
     audited_as = AuditEntry.Act.PEOPLE
     form = EditUserForm
     add_form = AddUserForm
     add_form_template = "admin/accounts/user/add_form.html"
     change_form_template = "admin/accounts/user/change_form.html"
-    list_display = ("person", "email", "state", "is_staff", "first_seen", "last_seen")
+    list_display = ("person", "email", "state", "is_admin", "first_seen", "last_seen", "related")
     list_display_links = ("person",)
     list_filter = (StateFilter, "is_staff")
     search_fields = ("email", "name", "identities__name")
@@ -302,6 +304,18 @@ class UserAdmin(MergeViews, KeptAdmin[User], BaseUserAdmin):  # type: ignore[typ
     def person(self, user: User) -> str:
         return str(user)
 
+    @admin.display(description=_lazy("Admin"))
+    def is_admin(self, user: User) -> str:
+        return yes_or_no(user.is_staff)
+
+    @admin.display(description=_lazy("See"))
+    def related(self, user: User) -> SafeString:
+        return links(
+            (_("Records"), listed("logs_usagerecord", user=user.pk)),
+            (_("Tasks"), listed("tasks_asynctask", user=user.pk)),
+            (_("Tokens"), listed("accounts_apitoken", owner__id__exact=user.pk)),
+        )
+
     @admin.display(description=_lazy("State"))
     def state(self, user: User) -> SafeString:
         if user.merged_into_id:
@@ -341,6 +355,12 @@ for _model in (Authenticator, UserSession, EmailAddress, PermissionGroup):
 @admin.register(Authenticator)
 class SecondFactorAdmin(AuditedAdmin[Authenticator], ReadOnlyAdmin[Authenticator]):
     section, place = Section.PEOPLE, 4
+    about = _lazy(
+        "The second factors of people's sign-ins, without their secrets. Delete one that its owner has lost."
+    )
+    fills = _lazy(
+        "One comes as somebody sets up an authenticator app, a passkey or recovery codes in their profile."
+    )
     audited_as = AuditEntry.Act.PEOPLE
     list_display = ("user", "type", "created_at", "last_used_at")
     list_select_related = ("user",)

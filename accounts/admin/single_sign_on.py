@@ -25,6 +25,10 @@ for _model in (SocialApp, SocialToken, SocialAccount):
 @admin.register(LinkedIdentity)
 class LinkedIdentityAdmin(AuditedAdmin[LinkedIdentity], ReadOnlyAdmin[LinkedIdentity]):
     section, place = Section.PEOPLE, 5
+    about = _lazy("Which account of the OpenID provider signs in as whom.")
+    fills = _lazy(
+        "One comes at somebody's first sign-in through the provider; without single sign-on there are none."
+    )
     audited_as = AuditEntry.Act.PEOPLE
     list_display = ("user", "uid", "provider", "date_joined", "last_login")
     list_select_related = ("user",)
@@ -45,6 +49,8 @@ class PermissionGroupAdmin(AuditedAdmin[PermissionGroup]):
     """Permissions that a claim gives as one (``OIDC_GROUPS``). Superusers change them, as anybody's."""
 
     section, place = Section.PEOPLE, 6
+    about = _lazy("Rights that the OpenID provider's claims give together, as for all auditors.")
+    fills = _lazy("You add them; they matter where OIDC_GROUPS names them.")
     index_name = _lazy("Permission groups")
     audited_as = AuditEntry.Act.PEOPLE
     list_display = ("name",)

@@ -7,7 +7,10 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
 from accounts.admin.audited import AuditedAdmin
@@ -15,7 +18,8 @@ from accounts.admin.merging import MergeViews
 from accounts.admin.pickers import token_label
 from accounts.identities.token_facts import masked
 from accounts.models import AIModel, ApiToken, AuditEntry, Group, User
-from routescope.admin import KeptAdmin, badge
+from routescope.admin import KeptAdmin, badge, links, listed
+from routescope.admin.chosen import Chosen
 from routescope.admin.sections import Section
 
 _KINDS = {
@@ -79,10 +83,15 @@ class ApiTokenForm(forms.ModelForm[ApiToken]):
 @admin.register(ApiToken)
 class ApiTokenAdmin(MergeViews, KeptAdmin[ApiToken]):
     section, place = Section.PEOPLE, 2
+    about = _lazy("People's keys at the gateways, masked, with the limits and budgets that hold for them.")
+    fills = _lazy(
+        "A gateway's first record with a token makes it; what it may do comes with later records, or "
+        "from you."
+    )
     audited_as = AuditEntry.Act.NAMES
     form = ApiTokenForm
-    list_display = ("name", "owner", "group", "masked_key", "rpm_limit", "tpm_limit", "state")
-    list_filter = ("status",)
+    list_display = ("name", "owner", "group", "masked_key", "rpm_limit", "tpm_limit", "state", "related")
+    list_filter = ("status", ("owner", Chosen), ("group", Chosen))
     list_select_related = ("owner", "group")
     search_fields = ("name", "masked_key", "owner__email", "owner__name")
     search_help_text = _lazy("Name, masked key, or the owner's e-mail or name.")
@@ -119,6 +128,10 @@ class ApiTokenAdmin(MergeViews, KeptAdmin[ApiToken]):
     def audit_subject(self, obj: ApiToken) -> User | None:
         return obj.owner
 
+    @admin.display(description=_lazy("See"))
+    def related(self, token: ApiToken) -> SafeString:
+        return links((_("Records"), listed("logs_usagerecord", token=token.pk)))
+
     @admin.display(description=_lazy("Status"))
     def state(self, token: ApiToken) -> SafeString:
         return badge(_KINDS[ApiToken.Status(token.status)], token.get_status_display())
@@ -127,20 +140,31 @@ class ApiTokenAdmin(MergeViews, KeptAdmin[ApiToken]):
 @admin.register(Group)
 class GroupAdmin(MergeViews, KeptAdmin[Group]):
     section, place = Section.PEOPLE, 3
+    about = _lazy("Pricing groups. A call's price from the catalogue is multiplied by its group's ratio.")
+    fills = _lazy("A gateway's first record with a group makes it, at ratio 1; you set the ratio.")
     audited_as = AuditEntry.Act.PRICES
-    list_display = ("name", "ratio", "description", "part_of")
+    list_display = ("name", "ratio", "description", "part_of", "related")
     list_select_related = ("merged_into",)
     fields = ("name", "part_of", "ratio", "description")
     readonly_fields = ("part_of",)
-    search_fields = ("name",)
+    search_fields = ("name", "description")
     sortable_by = ()
+
+    @admin.display(description=_lazy("See"))
+    def related(self, group: Group) -> SafeString:
+        return links(
+            (_("Records"), listed("logs_usagerecord", group=group.pk)),
+            (_("Ratios"), listed("logs_groupratio", group__id__exact=group.pk)),
+        )
 
 
 @admin.register(AIModel)
 class AIModelAdmin(AuditedAdmin[AIModel], KeptAdmin[AIModel]):
     section, place = Section.GATEWAYS, 5
+    about = _lazy("Models by the names that gateways call them.")
+    fills = _lazy("A gateway's first record with a model makes it.")
     audited_as = AuditEntry.Act.NAMES
-    list_display = ("name",)
+    list_display = ("name", "related")
     search_fields = ("name",)
     sortable_by = ()
     fieldsets = (
@@ -155,3 +179,11 @@ class AIModelAdmin(AuditedAdmin[AIModel], KeptAdmin[AIModel]):
             },
         ),
     )
+
+    @admin.display(description=_lazy("See"))
+    def related(self, model: AIModel) -> SafeString:
+        return links(
+            (_("Records"), listed("logs_usagerecord", model=model.pk)),
+            (_("Prices"), listed("logs_modelprice", model__id__exact=model.pk)),
+            (_("Add a price"), f"{reverse('admin:logs_modelprice_add')}?{urlencode({'model': model.pk})}"),
+        )

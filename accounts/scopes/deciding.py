@@ -40,7 +40,7 @@ def decided(viewer: Viewer, asked: QueryDict | str, right: str) -> Scope:
         return Scope(viewer, None, ScopeKind.EVERYONE, EVERYONE, _("Everyone"))
     if said.startswith(_PERSON) and may_see_all(viewer, right):
         person = _person(said.removeprefix(_PERSON))
-        return Scope(viewer, of_users(person.ids), ScopeKind.PERSON, f"{_PERSON}{person.pk}", str(person))
+        return of_person(viewer, person)
     if said.startswith(_TEAM):
         team = _team(viewer, said.removeprefix(_TEAM), right)
         return Scope(
@@ -52,6 +52,13 @@ def decided(viewer: Viewer, asked: QueryDict | str, right: str) -> Scope:
             is_without_content=not may_see_all(viewer, right),
         )
     raise Http404
+
+
+def of_person(viewer: Viewer, person: User) -> Scope:
+    """Return the scope of one person, who is merged into no other. That the viewer may see it is settled."""
+    if person == viewer.person:
+        return Scope(viewer, of_users(person.ids))
+    return Scope(viewer, of_users(person.ids), ScopeKind.PERSON, said_of(person), str(person))
 
 
 def may_see_all(viewer: Viewer, right: str) -> bool:

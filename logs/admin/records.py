@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
-from uuid import UUID
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
@@ -16,30 +14,19 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
 from accounts.admin.columns import OwnerColumns
-from accounts.gateways import error_texts
-from logs.admin.content import ContentViews
 from logs.admin.filters import UsageRecordForm
+from logs.admin.record_page import RecordPage
 from logs.listing import everyones_records, own_records
 from logs.models import UsageRecord
-from logs.pricing import unpriced
-from logs.pricing.quotes import is_priced_here
-from logs.pricing.receipts import total_label
-from logs.record import tokens
-from logs.record.details import CALLED
 from logs.rollups import everyones_sums, own_sums
 from logs.rollups.own_sums import Totals
 from routescope.admin import (
     PAGE_SIZE,
     Figure,
-    KeysetAdmin,
     Listing,
     badge,
-    facts,
-    mono,
     nowrap,
-    pretty_json,
     whole_hours,
-    yes_or_no,
 )
 from routescope.admin.sections import Section
 from routescope.data.keyset import Cursor, Page
@@ -49,8 +36,13 @@ from routescope.text import formatting
 
 
 @admin.register(UsageRecord)
-class UsageRecordAdmin(ContentViews, OwnerColumns, KeysetAdmin[UsageRecord]):
+class UsageRecordAdmin(RecordPage, OwnerColumns):
     section, place = Section.RECORDS, 1
+    about = _lazy(
+        "Every call of a model that went through a gateway, with what it cost and why; refunds and "
+        "adjustments beside."
+    )
+    fills = _lazy("A gateway with an ingest key fills it as it sends: each call is here within a second.")
     filter_form = UsageRecordForm
     search_label = _lazy("Request ID")
     search_help_text = _lazy(
@@ -69,39 +61,6 @@ class UsageRecordAdmin(ContentViews, OwnerColumns, KeysetAdmin[UsageRecord]):
         "took",
     )
     list_display_links = ("request",)
-    fieldsets = (
-        (
-            None,
-            {
-                "fields": (
-                    "ids",
-                    ("time", "outcome", "kind"),
-                    ("took", "first_token", "speed"),
-                    "task",
-                )
-            },
-        ),
-        (_lazy("Owner"), {"fields": (("user", "token"), ("group", "gateway"), "row_ids")}),
-        (
-            _lazy("Call"),
-            {"fields": (("model", "endpoint", "streamed"), ("provider", "channel"), ("ip", "user_agent"))},
-        ),
-        (_lazy("Tokens and cost"), {"fields": ("charge_exact", "counts", "billing_json")}),
-        (
-            _lazy("Error"),
-            {
-                "fields": (
-                    ("cause", "http_status"),
-                    ("error_type", "error_code", "error_param"),
-                    "error_text",
-                )
-            },
-        ),
-        (
-            _lazy("Also sent"),
-            {"fields": ("content_link", "parameters_json", "attempts_json", "metadata_json")},
-        ),
-    )
 
     def get_listing(self, request: HttpRequest, form: UsageRecordForm, cursor: Cursor) -> Listing:
         if form.identifier:
@@ -119,34 +78,11 @@ class UsageRecordAdmin(ContentViews, OwnerColumns, KeysetAdmin[UsageRecord]):
             everyones_records.with_users(page.rows)
         return Listing(page, _figures(sums), notes)
 
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> UsageRecord | None:
-        """Find the record through the index on its time: there is none on the id alone."""
-        try:
-            records = UsageRecord.objects.by_id(UUID(object_id))
-        except (ValueError, OverflowError):
-            return None
-        return next(iter(records.select_related("model", *CALLED)[:1]), None)
-
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        record = kwargs.get("obj")
-        if isinstance(record, UsageRecord) and record.user_id in getattr(request.user, "ids", ()):
-            # Admins see their own records only outside the admin, as everybody does.
-            context["permalink"] = record.permalink
-        return super().render_change_form(request, context, *args, **kwargs)
-
     # --- Columns
 
     @admin.display(description=_lazy("Time"))
     def short_time(self, record: UsageRecord) -> SafeString:
         return format_html('<span class="num nowrap">{}</span>', formatting.when(record.created_at))
-
-    @admin.display(description=_lazy("Time"))
-    def time(self, record: UsageRecord) -> SafeString:
-        return format_html('<span class="num nowrap">{}</span>', formatting.when_ms(record.created_at))
 
     @admin.display(description=_lazy("Request ID"))
     def request(self, record: UsageRecord) -> SafeString:
@@ -159,10 +95,6 @@ class UsageRecordAdmin(ContentViews, OwnerColumns, KeysetAdmin[UsageRecord]):
     @admin.display(description=_lazy("Model"))
     def model_name(self, record: UsageRecord) -> SafeString:
         return nowrap(record.model)
-
-    @admin.display(description=_lazy("Type"))
-    def kind(self, record: UsageRecord) -> str:
-        return str(record.get_type_display())
 
     @admin.display(description=_lazy("Status"))
     def outcome(self, record: UsageRecord) -> SafeString:
@@ -185,87 +117,6 @@ class UsageRecordAdmin(ContentViews, OwnerColumns, KeysetAdmin[UsageRecord]):
     @admin.display(description=_lazy("Duration"))
     def took(self, record: UsageRecord) -> SafeString:
         return format_html('<span class="num nowrap">{}</span>', formatting.duration(record.duration_ms))
-
-    # --- Details
-
-    @admin.display(description=_lazy("IDs"))
-    def ids(self, record: UsageRecord) -> SafeString:
-        return facts(
-            (_("Request"), mono(record.request_id)),
-            (_("Upstream"), mono(record.upstream_request_id)),
-            (_("Record"), mono(str(record.id))),
-        )
-
-    @admin.display(description=_lazy("Time to first token"))
-    def first_token(self, record: UsageRecord) -> str:
-        return formatting.duration(record.ttft_ms)
-
-    @admin.display(description=_lazy("Output tokens per second"))
-    def speed(self, record: UsageRecord) -> str:
-        speed = record.tokens_per_second
-        return formatting.UNKNOWN if speed is None else formatting.exact(round(speed, 1))
-
-    @admin.display(description=_lazy("Stream"))
-    def streamed(self, record: UsageRecord) -> str:
-        return yes_or_no(record.stream)
-
-    @admin.display(description=_lazy("Async task"))
-    def task(self, record: UsageRecord) -> str | SafeString:
-        if not record.task_id:
-            return formatting.UNKNOWN
-        url = f"{reverse('admin:tasks_asynctask_changelist')}?{urlencode({'q': record.task_id})}"
-        return format_html('<a class="mono" href="{}">{}</a>', url, record.task_id)
-
-    @admin.display(description=_lazy("Row IDs"))
-    def row_ids(self, record: UsageRecord) -> SafeString:
-        return facts(
-            (_("User"), record.user_id),
-            (_("Token"), record.token_id or formatting.UNKNOWN),
-            (_("Group"), record.group_id or formatting.UNKNOWN),
-            (_("Model"), record.model_id or formatting.UNKNOWN),
-            (_("Gateway"), record.gateway_id),
-        )
-
-    @admin.display(description=_lazy("Cost"))
-    def charge_exact(self, record: UsageRecord) -> str:
-        if record.cost is None:
-            kinds = unpriced.labels(record.unpriced)
-            known = _("No price is known for: %(kinds)s.") % {"kinds": ", ".join(kinds)}
-            return known if kinds else _("No price is known")
-        amount = formatting.money_exact(record.cost)
-        if not is_priced_here(record.billing):
-            return amount
-        return f"{amount} ({total_label(str((record.billing or {}).get('source')), True)})"
-
-    @admin.display(description=_lazy("Counts"))
-    def counts(self, record: UsageRecord) -> SafeString:
-        listed = facts(*tokens.counted(record))
-        how = tokens.how_read(record)
-        return format_html("{}<p>{}</p>", listed, how) if how else listed
-
-    @admin.display(description=_lazy("Message"))
-    def error_text(self, record: UsageRecord) -> str | SafeString:
-        if not record.error_message:
-            return formatting.UNKNOWN
-        text = format_html('<pre class="text">{}</pre>', record.error_message)
-        note = error_texts.note(record.error_message)
-        return format_html("{}<p>{}</p>", text, note) if note else text
-
-    @admin.display(description=_lazy("Billing"))
-    def billing_json(self, record: UsageRecord) -> str | SafeString:
-        return pretty_json(record.billing)
-
-    @admin.display(description=_lazy("Request parameters"))
-    def parameters_json(self, record: UsageRecord) -> str | SafeString:
-        return pretty_json(record.parameters)
-
-    @admin.display(description=_lazy("Attempts"))
-    def attempts_json(self, record: UsageRecord) -> str | SafeString:
-        return pretty_json(record.attempts)
-
-    @admin.display(description=_lazy("Metadata"))
-    def metadata_json(self, record: UsageRecord) -> str | SafeString:
-        return pretty_json(record.metadata)
 
 
 def _figures(sums: Totals) -> list[Figure]:

@@ -35,6 +35,8 @@ SUMS = ("usage_hour_folded", "usage_day_folded", "usage_total_hour_folded", "usa
 _MONTHS_AHEAD = 2
 _DAYS_AHEAD = 3
 _ROWS_AT_ONCE = 20_000
+NOTHING = "Nothing to do."
+_KEPT = "Kept from now on:"
 
 
 @dataclass(slots=True)
@@ -62,7 +64,25 @@ class Report:
         ]
         lines += [f"{name}: in use, left for the next run" for name in self.waiting]
         lines += [f"{table}: {count:,} rows {would}deleted" for table, count in self.deleted.items() if count]
-        return lines or ["Nothing to do."]
+        return lines or [NOTHING]
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """From when on what is kept, by the settings: all that is older goes."""
+
+    content: datetime
+    records: datetime
+    sums: datetime
+
+    @classmethod
+    def at(cls, now: datetime) -> Clocks:
+        month = Month.of(now)
+        return cls(
+            Day.of(now).plus(-settings.CONTENT_RETENTION_DAYS).start,
+            month.plus(-settings.RECORD_RETENTION_MONTHS).start,
+            Month(month.year - settings.ROLLUP_RETENTION_YEARS, 1).start,
+        )
 
 
 def run(*, dry: bool = False, now: datetime | None = None, by: str = SCHEDULER) -> Report:
@@ -72,23 +92,23 @@ def run(*, dry: bool = False, now: datetime | None = None, by: str = SCHEDULER) 
     """
     now = now or timezone.now()
     report = Report(dry, by)
-    oldest_day = Day.of(now).plus(-settings.CONTENT_RETENTION_DAYS)
-    oldest_month = Month.of(now).plus(-settings.RECORD_RETENTION_MONTHS)
-    oldest_sum = Month(Month.of(now).year - settings.ROLLUP_RETENTION_YEARS, 1).start
+    clocks = Clocks.at(now)
+    if not dry:
+        _note_clocks(by)
     _make(now, report)
-    _drop(CONTENT, oldest_day.start, report)
-    _drop(RECORDS, oldest_month.start, report)
-    _drop(FURTHER_IDS, oldest_month.start, report)
-    _delete("usage_traffic_hour", "start", oldest_month.start, report)
-    _delete("usage_total_minute_folded", "start", oldest_month.start, report)
+    _drop(CONTENT, clocks.content, report)
+    _drop(RECORDS, clocks.records, report)
+    _drop(FURTHER_IDS, clocks.records, report)
+    _delete("usage_traffic_hour", "start", clocks.records, report)
+    _delete("usage_total_minute_folded", "start", clocks.records, report)
     # Strays that arrived before their partition was made.
-    _delete(f"{CONTENT}_default", "id", str(first_id(oldest_day.start)), report)
-    _delete(f"{RECORDS}_default", "id", str(first_id(oldest_month.start)), report)
-    _delete(f"{FURTHER_IDS}_default", "id", str(first_id(oldest_month.start)), report)
+    _delete(f"{CONTENT}_default", "id", str(first_id(clocks.content)), report)
+    _delete(f"{RECORDS}_default", "id", str(first_id(clocks.records)), report)
+    _delete(f"{FURTHER_IDS}_default", "id", str(first_id(clocks.records)), report)
     if not report.dry:
         pending.fold()
     for table in SUMS:
-        _delete(table, "start", oldest_sum, report)
+        _delete(table, "start", clocks.sums, report)
     for line in report.lines:
         logger.info("Retention: %s", line)
     return report
@@ -163,6 +183,18 @@ def _delete(table: str, column: str, before: datetime | str, report: Report) -> 
             last = cursor.rowcount
             deleted += last
         report.deleted[table] = deleted
+
+
+def _note_clocks(by: str) -> None:
+    """Write down how long what is kept where that is new: the environment says it, which tells nobody."""
+    kept = (
+        f"{_KEPT} input and output {settings.CONTENT_RETENTION_DAYS} days,"
+        f" records {settings.RECORD_RETENTION_MONTHS} months, sums {settings.ROLLUP_RETENTION_YEARS} years"
+    )
+    told = AuditEntry.objects.filter(act=AuditEntry.Act.RETENTION, object__startswith=_KEPT)
+    last = told.order_by("-id").values_list("object", flat=True).first()
+    if last is None or not last.startswith(f"{kept},"):
+        audit.note_unattended(AuditEntry.Act.RETENTION, kept, by)
 
 
 def _noting(table: str, partition: Partition, report: Report) -> Callable[[], AuditEntry]:

@@ -98,13 +98,16 @@ def one(scope: Scope, record_id: UUID) -> UsageRecord:
     return get_object_or_404(records.select_related("model", "gateway", *CALLED))
 
 
-def of(scope: Scope, records: Sequence[UsageRecord], *, is_asked: bool = False) -> dict[UUID, Details]:
+def of(
+    scope: Scope, records: Sequence[UsageRecord], *, is_asked: bool = False, content: bool = True
+) -> dict[UUID, Details]:
     """Return the details of the scope's records, by id, in a few queries. Their models are loaded.
 
-    ``is_asked``: another's content was asked for, and the audit log says so.
+    ``is_asked``: another's content was asked for, and the audit log says so. ``content`` False: none is read,
+    and what the details say of it holds for nobody.
     """
     book = PriceBook({record.model_id for record in records}, {record.group_id for record in records})
-    kept = [record for record in records if (record.content or Level.OFF) != Level.OFF]
+    kept = [record for record in records if content and (record.content or Level.OFF) != Level.OFF]
     loaded: dict[UUID, Content | None] = {}
     readings = {owner: reading_of(scope, owner) for owner in {record.user_id for record in kept}}
     for owner, reading in readings.items():

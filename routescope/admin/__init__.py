@@ -14,10 +14,10 @@ from routescope.admin.keyset import (
     whole_hours,
 )
 from routescope.admin.sections import Section
-from routescope.admin.values import badge, facts, mono, nowrap, pretty_json, yes_or_no
+from routescope.admin.values import badge, facts, links, listed, mono, nowrap, pretty_json, yes_or_no
 
 __all__ = [
     "PAGE_SIZE", "Figure", "GuardedAdmin", "KeptAdmin", "KeysetAdmin", "Listing", "LookUp", "LookUpSeveral",
-    "RangeForm", "ReadOnlyAdmin", "Section", "ShortInline", "badge", "facts", "look_up", "mono", "nowrap",
-    "pretty_json", "whole_hours", "yes_or_no",
+    "RangeForm", "ReadOnlyAdmin", "Section", "ShortInline", "badge", "facts", "links", "listed",
+    "look_up", "mono", "nowrap", "pretty_json", "whole_hours", "yes_or_no",
 ]  # fmt: skip

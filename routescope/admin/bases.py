@@ -9,7 +9,6 @@ from django.contrib import admin
 from django.db import models
 from django.forms import BaseInlineFormSet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.utils.text import capfirst
 
 from routescope.admin.guards import GuardedAdmin
 
@@ -52,12 +51,6 @@ class KeptAdmin(GuardedAdmin[_Row]):
 
     def has_delete_permission(self, request: HttpRequest, obj: _Row | None = None) -> bool:
         return False
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        title = capfirst(str(self.opts.verbose_name_plural))
-        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
 
 class ShownOnly(BaseInlineFormSet[Any, Any, forms.ModelForm[Any]]):

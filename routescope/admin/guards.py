@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, ClassVar, TypeVar
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import SEARCH_VAR
+from django.contrib.admin.widgets import AdminSplitDateTime
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.functional import Promise
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 
 from routescope.admin.sections import Section
 from routescope.text import identifiers, pasted
@@ -42,12 +46,36 @@ class GuardedAdmin(admin.ModelAdmin[_Row]):
     """Within its section, the lowest first."""
     index_name: ClassVar[str | Promise] = ""
     """What the index calls it, where the model's own name stands there already."""
+    about: ClassVar[str | Promise] = ""
+    """What its rows are, in one sentence: beside its name on the index, and above its list."""
+    fills: ClassVar[str | Promise] = ""
+    """When its rows come, in one sentence: above its list, and all that an empty one says."""
 
     # Django's page for it leads to any object of any model, whatever the viewer's rights.
     view_on_site = False
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         return lookup in set(_asked_by(self.get_list_filter(request) if request else ()))
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Return what an address fills in; what is no key chooses nothing, where Django's boxes fail."""
+        keys = {one.name for one in self.opts.get_fields() if isinstance(one, models.ForeignKey)}
+        filled: dict[str, Any] = super().get_changeform_initial_data(request)
+        return {
+            name: value
+            for name, value in filled.items()
+            if name not in keys or re.fullmatch(r"[0-9]{1,9}", str(value))
+        }
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Name both boxes of a moment, which Django leaves without a label."""
+        formfield = super().formfield_for_dbfield(db_field, request, **kwargs)
+        widget = getattr(formfield, "widget", None)
+        if formfield is not None and isinstance(widget, AdminSplitDateTime):
+            label = capfirst(str(formfield.label))
+            for part, name in zip(widget.widgets, (_("date"), _("time")), strict=True):
+                part.attrs["aria-label"] = f"{label}: {name}"
+        return formfield
 
     def formfield_for_foreignkey(
         self, db_field: models.ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
@@ -74,10 +102,12 @@ class GuardedAdmin(admin.ModelAdmin[_Row]):
         if SEARCH in request.POST or pasted.key_in(request.GET.get(SEARCH_VAR, "")) is not None:
             # A key is masked as what came with it in its ID is known by.
             return redirect(address(request.path, asked(request), identifiers.kept))
+        named = {"title": self.index_name or capfirst(str(self.opts.verbose_name_plural))}
+        context = {**named, **(extra_context or {})}
         if request.method != "POST":
-            return super().changelist_view(request, extra_context)
+            return super().changelist_view(request, context)
         with transaction.atomic():
-            return super().changelist_view(request, extra_context)
+            return super().changelist_view(request, context)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

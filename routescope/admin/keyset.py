@@ -219,9 +219,7 @@ class KeysetAdmin(ReadOnlyAdmin[_Row]):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        title = capfirst(str(self.opts.verbose_name_plural))
-        context = {"title": title, "search_label": self.search_label, **(extra_context or {})}
-        return super().changelist_view(request, context)
+        return super().changelist_view(request, {"search_label": self.search_label, **(extra_context or {})})
 
     def change_view(
         self,

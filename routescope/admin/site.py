@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from allauth.account.decorators import secure_admin_login
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import path
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 
+from routescope.admin import board
 from routescope.admin.guards import GuardedAdmin
 from routescope.admin.sections import Section
 from routescope.web.unavailable import answers_json
@@ -30,6 +35,7 @@ class Site(admin.AdminSite):
 
     site_header = site_title = _("Routescope administration")
     index_title = _("Administration")
+    empty_value_display = "—"
 
     @method_decorator(secure_admin_login)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
@@ -37,7 +43,35 @@ class Site(admin.AdminSite):
 
     def get_urls(self) -> list[Any]:
         """Return Django's pages without the one that leads to any object of any model (``view_on_site``)."""
-        return [one for one in super().get_urls() if getattr(one, "name", None) != "view_on_site"]
+        settle = path("settle/", self.admin_view(self.settle_view), name="settle")
+        return [settle, *(one for one in super().get_urls() if getattr(one, "name", None) != "view_on_site")]
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Give every page how much is to be settled, where it is known; asked for by whoever shows it."""
+        return {**super().each_context(request), "settle_count": partial(board.count, request.user)}
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """The sections, under what is new today and what is to be settled."""
+        shown = {
+            "facts": board.today(request.user),
+            **_to_settle(request),
+            "panels": board.panels(request.user),
+        }
+        return super().index(request, {**shown, **(extra_context or {})})
+
+    def settle_view(self, request: HttpRequest) -> HttpResponse:
+        """Everything that is to be settled, each with its act; POST leaves one as it is."""
+        if request.method == "POST":
+            left = board.leave(request, request.POST.get("kind", ""), request.POST.get("key", ""))
+            if left is not None:
+                messages.success(request, _("%(what)s is left as it is.") % {"what": left.what})
+            return redirect("admin:settle")
+        context = {
+            **self.each_context(request),
+            "title": _("To settle"),
+            **_to_settle(request),
+        }
+        return TemplateResponse(request, "admin/settle.html", context)
 
     @method_decorator(answers_json)
     def autocomplete_view(self, request: HttpRequest) -> Any:
@@ -56,10 +90,15 @@ class Site(admin.AdminSite):
                 if not isinstance(one, GuardedAdmin) or one.section is None:
                     rest.append(entry)
                     continue
-                entry["name"] = one.index_name or entry["name"]
+                entry["name"], entry["about"] = one.index_name or entry["name"], one.about
                 placed[one.section].append((one.place, entry))
             app["models"] = rest
         return [*_headed(placed), *(app for app in apps if app["models"])]
+
+
+def _to_settle(request: HttpRequest) -> dict[str, Any]:
+    found = board.found(request.user)
+    return {"found": found, "is_settled": not any(one.matters for one in found)}
 
 
 def _headed(placed: dict[Section, list[tuple[int, dict[str, Any]]]]) -> list[dict[str, Any]]:
@@ -71,6 +110,7 @@ def _headed(placed: dict[Section, list[tuple[int, dict[str, Any]]]]) -> list[dic
         headed.append(
             {
                 "name": section.title,
+                "about": section.about,
                 "app_label": entries[0]["model"]._meta.app_label,
                 "app_url": entries[0]["admin_url"],
                 "has_module_perms": True,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -47,3 +49,16 @@ def facts(*pairs: tuple[str, object]) -> SafeString:
         '<dl class="facts">{}</dl>',
         format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", pairs),
     )
+
+
+def links(*pairs: tuple[str | Promise, str]) -> SafeString:
+    """Return links to what belongs to a row, each a label and an address."""
+    return format_html(
+        '<span class="row-links">{}</span>', format_html_join(" ", '<a href="{1}">{0}</a>', pairs)
+    )
+
+
+def listed(name: str, **query: str | int) -> str:
+    """Return the address of a list of the admin, ``app_model``, narrowed by its filters."""
+    url = reverse(f"admin:{name}_changelist")
+    return f"{url}?{urlencode(query)}" if query else url

@@ -1,5 +1,6 @@
 """What the frame itself keeps."""
 
 from routescope.models.jobs import JobRun
+from routescope.models.settled import LeftAsIs
 
-__all__ = ["JobRun"]
+__all__ = ["JobRun", "LeftAsIs"]

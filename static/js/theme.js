@@ -9,6 +9,8 @@ document.addEventListener("submit", (event) => {
   const body = new FormData(form, event.submitter);
   if (theme === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
+  // The admin's pages say it here, beside Django's own element.
+  document.querySelector('meta[name="theme"]')?.setAttribute("content", theme);
   for (const button of document.querySelectorAll("[data-theme-switch] button[name=theme]")) {
     button.setAttribute("aria-pressed", String(button.value === theme));
   }

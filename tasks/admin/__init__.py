@@ -1,5 +1,5 @@
-"""Tasks in the Django admin, which looks for a module of this name, and the providers that are asked."""
+"""Async tasks in the Django admin, which looks for a module of this name: tasks, and their providers."""
 
-from tasks.admin import providers, tasks
+from tasks.admin import board, clocks, providers, tasks, waiting
 
-__all__ = ["providers", "tasks"]
+__all__ = ["board", "clocks", "providers", "tasks", "waiting"]

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, path
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.admin.audited import AuditedAdmin
 from accounts.models import AuditEntry
-from routescope.admin.guards import GuardedAdmin
+from routescope.admin import badge, yes_or_no
+from routescope.admin.code import CodeInput
+from routescope.admin.sections import Section
 from routescope.wire import strict_json
 from routescope.wire.strict_json import JSONError
-from tasks.models import EarlyWebhook, HostHealth, Provider, ProviderCredential, TaskType
+from tasks.models import Provider, ProviderCredential, TaskType
 from tasks.providers import key_binding
 from tasks.providers.catalogue import built_in, built_in_source, catalogue
 from tasks.providers.definition import MAX_DEFINITION, DefinitionError, parse
@@ -30,14 +32,13 @@ from tasks.providers.search import ReadingError
 _MOST_SAMPLE = 200_000
 _NO_BASE = "https://base-url-of-the-credential"
 """Stands for the base URL where a definition has none, in the links that are made of a sample."""
-_Model = TypeVar("_Model", bound=models.Model)
 
 
 class ProviderForm(forms.ModelForm[Provider]):
     class Meta:
         model = Provider
         fields = ("slug", "is_active", "definition")
-        widgets = {"definition": forms.Textarea(attrs={"rows": 40, "cols": 110, "spellcheck": "false"})}
+        widgets = {"definition": CodeInput(rows=36)}
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -59,12 +60,12 @@ class TryForm(forms.Form):
     definition = forms.CharField(
         label=gettext_lazy("Definition"),
         max_length=MAX_DEFINITION,
-        widget=forms.Textarea(attrs={"rows": 24, "spellcheck": "false"}),
+        widget=CodeInput(rows=28),
     )
     sample = forms.CharField(
         label=gettext_lazy("Sample answer (JSON)"),
         max_length=_MOST_SAMPLE,
-        widget=forms.Textarea(attrs={"rows": 12, "spellcheck": "false"}),
+        widget=CodeInput(rows=12),
     )
 
     def clean_definition(self) -> str:
@@ -86,11 +87,24 @@ class TryForm(forms.Form):
 
 @admin.register(Provider)
 class ProviderAdmin(AuditedAdmin[Provider]):
+    section, place = Section.PROVIDERS, 1
+    about = gettext_lazy(
+        "Definitions of task providers that are your own or changed by you: where to ask, and how to "
+        "read the answer."
+    )
+    fills = gettext_lazy(
+        "You add one, or change a built-in one below; built-in ones work without an entry here."
+    )
     audited_as = AuditEntry.Act.PROVIDERS
     form = ProviderForm
-    list_display = ("slug", "is_active", "changed_at")
+    list_display = ("slug", "state", "changed_at")
     search_fields = ("slug", "definition")
     change_list_template = "admin/tasks/provider/change_list.html"
+    change_form_template = "admin/tasks/provider/change_form.html"
+
+    @admin.display(description=gettext_lazy("State"))
+    def state(self, provider: Provider) -> SafeString:
+        return badge("success", _("In use")) if provider.is_active else badge("quiet", _("Not in use"))
 
     def get_urls(self) -> list[URLPattern]:
         own = path("try/", self.admin_site.admin_view(self.try_view), name="tasks_provider_try")
@@ -148,6 +162,7 @@ class ProviderAdmin(AuditedAdmin[Provider]):
             **self.admin_site.each_context(request),
             "title": _("Try a provider on a sample answer"),
             "form": form,
+            "media": self.media + form.media,
             "rows": _rows(finding) if finding else None,
             "opts": self.model._meta,
         }
@@ -232,6 +247,11 @@ class CredentialForm(forms.ModelForm[ProviderCredential]):
 
 @admin.register(ProviderCredential)
 class ProviderCredentialAdmin(AuditedAdmin[ProviderCredential]):
+    section, place = Section.PROVIDERS, 2
+    about = gettext_lazy(
+        "The keys with which providers are asked about tasks, encrypted and never shown again."
+    )
+    fills = gettext_lazy("You add one for each provider whose tasks are to be followed.")
     audited_as = AuditEntry.Act.PROVIDERS
     form = CredentialForm
     list_display = ("platform", "gateway", "base_url", "has_key", "bound", "has_webhook_secret", "changed_at")
@@ -258,9 +278,9 @@ class ProviderCredentialAdmin(AuditedAdmin[ProviderCredential]):
             return ("platform", "gateway", "base_url", "new_api_key", "goes_to", "new_webhook_secret")
         return ("platform", "gateway", "base_url", "has_key", "goes_to", "has_webhook_secret")
 
-    @admin.display(boolean=True, description=gettext_lazy("key"))
-    def has_key(self, credential: ProviderCredential) -> bool:
-        return bool(credential.api_key)
+    @admin.display(description=gettext_lazy("key"))
+    def has_key(self, credential: ProviderCredential) -> str:
+        return yes_or_no(bool(credential.api_key))
 
     @admin.display(description=gettext_lazy("key is sent to"))
     def bound(self, credential: ProviderCredential) -> str:
@@ -274,9 +294,9 @@ class ProviderCredentialAdmin(AuditedAdmin[ProviderCredential]):
         missing = key_binding.unbound(credential, catalogue().by_slug.get(credential.platform))
         return _not_sent(credential, missing) if missing else self.bound(credential)
 
-    @admin.display(boolean=True, description=gettext_lazy("webhook secret"))
-    def has_webhook_secret(self, credential: ProviderCredential) -> bool:
-        return bool(credential.webhook_secret)
+    @admin.display(description=gettext_lazy("webhook secret"))
+    def has_webhook_secret(self, credential: ProviderCredential) -> str:
+        return yes_or_no(bool(credential.webhook_secret))
 
 
 def _not_sent(credential: ProviderCredential, missing: list[str]) -> str:
@@ -288,43 +308,3 @@ def _not_sent(credential: ProviderCredential, missing: list[str]) -> str:
         "bound": ", ".join(credential.key_origins) or _("no host that is known"),
         "missing": ", ".join(missing),
     }
-
-
-class _ReadOnly(GuardedAdmin[_Model]):
-    """Rows that the product keeps for itself: to be looked at."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: _Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: _Model | None = None) -> bool:
-        return False
-
-
-@admin.register(HostHealth)
-class HostHealthAdmin(_ReadOnly[HostHealth]):
-    list_display = (
-        "host",
-        "failures",
-        "paused_until",
-        "slow_until",
-        "last_error",
-        "last_answer_at",
-        "noted_at",
-    )
-    search_fields = ("host",)
-    ordering = ("-noted_at",)
-
-
-@admin.register(EarlyWebhook)
-class EarlyWebhookAdmin(_ReadOnly[EarlyWebhook]):
-    """What waits, and how much of it; not what it says."""
-
-    list_display = ("provider_task_id", "platform", "gateway", "received_at")
-    list_filter = ("platform",)
-    list_select_related = ("gateway",)
-    search_fields = ("provider_task_id",)
-    ordering = ("-received_at",)
-    fields = ("provider_task_id", "platform", "gateway", "delivery_id", "received_at")

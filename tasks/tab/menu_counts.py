@@ -27,7 +27,7 @@ _BY_ID = ("model", "token", "group")
 @require_GET
 @login_required
 def answer(request: AuthenticatedRequest) -> JsonResponse:
-    """Answer a menu (``menu`` names its filter) as it opens. Where an ID is searched for, nothing is known."""
+    """Answer a menu (``menu`` names its filter) as it opens. Of an ID searched for, none are known."""
     of = request.GET.get("menu", "")
     if of not in (*_IN_WORDS, *_BY_ID):
         raise Http404

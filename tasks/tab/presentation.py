@@ -143,15 +143,19 @@ def attach_names(tasks: Iterable[AsyncTask], catalogue: Catalogue) -> None:
         task.platform_name = catalogue.label(task.platform)
 
 
-def details_of(task: AsyncTask, catalogue: Catalogue, scope: Scope, *, is_asked: bool = False) -> Details:
+def details_of(
+    task: AsyncTask, catalogue: Catalogue, scope: Scope, *, is_asked: bool = False, content: bool = True
+) -> Details:
     """Collect what may be seen of a task that a scope holds.
 
     A query for its timeline, and one for what it made, where that is kept. ``is_asked``: what another's task
-    made was asked for, and the audit log says so.
+    made was asked for, and the audit log says so. ``content`` False: it is not read, as if it might not be.
     """
     attach_names([task], catalogue)
     expired = task.result_expires_at is not None and task.result_expires_at <= timezone.now()
     reading = reading_of(scope, task.user_id) if task.result else Reading.OPEN
+    if task.result and not content:
+        reading = Reading.WITHHELD
     is_shown = reading is Reading.OPEN or (is_asked and reading is Reading.ASKED)
     pieces = pieces_of(task) if is_shown else []
     media = [] if expired else _numbered([piece for piece in pieces if piece.shown])
