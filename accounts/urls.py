@@ -7,6 +7,7 @@ from accounts.access import views as access_views
 from accounts.exports import views as export_views
 from accounts.learn import views as learn_views
 from accounts.people import saved_views, views
+from accounts.scopes import seeing
 from accounts.scopes import views as scope_views
 
 urlpatterns = [
@@ -29,6 +30,7 @@ urlpatterns = [
     path("exports/<uuid:pk>/delete/", export_views.delete, name="export-delete"),
     path("records/options/", scope_views.options, name="scope-options"),
     path("records/people/", scope_views.people, name="scope-people"),
+    path("records/as/<int:number>/", seeing.see_as, name="see-as"),
     path("learn/", learn_views.learn, name="learn"),
     path("learn/<path:slug>/helpful/", learn_views.answer, name="guide-answer"),
     path("learn/<path:slug>/", learn_views.guide, name="guide"),

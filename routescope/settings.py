@@ -84,6 +84,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "accounts.people.middleware.preferences",
+    "accounts.scopes.seeing.seeing_as",
     "routescope.web.middleware.htmx_sign_in",
 ]
 

@@ -14,17 +14,19 @@ from accounts.scopes import teams
 from routescope.data.scopes import OF, Scope, ScopeKind, Viewer, of_users
 
 EVERYONE = "everyone"
+AS = "as:"
+"""What an address says before the number of whom a page is seen as (`accounts.scopes.seeing`)."""
 _PERSON = "person:"
 _TEAM = "team:"
 _LONGEST_NUMBER = 9
 
 
 def viewer_of(request: HttpRequest) -> Viewer:
-    """Return who looks at the pages of a request. Somebody is signed in."""
+    """Return who looks at the pages of a request, and as whom. Somebody is signed in."""
     user = request.user
     if not isinstance(user, User):
         raise Http404
-    return Viewer.of(user)
+    return Viewer(user, getattr(request, "seen_as", user))
 
 
 def decided(viewer: Viewer, asked: QueryDict | str, right: str) -> Scope:
@@ -34,12 +36,22 @@ def decided(viewer: Viewer, asked: QueryDict | str, right: str) -> Scope:
     not exist and for what the viewer may not see, alike.
     """
     said = asked if isinstance(asked, str) else asked.get(OF, "")
+    if viewer.is_as_another:
+        if said and said != said_as(viewer.person):
+            raise Http404
+        return Scope(
+            viewer,
+            of_users(viewer.person.ids),
+            ScopeKind.PERSON,
+            said_as(viewer.person),
+            str(viewer.person),
+        )
     if not said:
         return Scope(viewer, of_users(viewer.person.ids))
     if said == EVERYONE and may_see_all(viewer, right):
         return Scope(viewer, None, ScopeKind.EVERYONE, EVERYONE, _("Everyone"))
     if said.startswith(_PERSON) and may_see_all(viewer, right):
-        person = _person(said.removeprefix(_PERSON))
+        person = person_of(said.removeprefix(_PERSON))
         return of_person(viewer, person)
     if said.startswith(_TEAM):
         team = _team(viewer, said.removeprefix(_TEAM), right)
@@ -75,14 +87,9 @@ def said_of(person: User) -> str:
 
 
 def teams_of(viewer: Viewer, right: str) -> QuerySet[Team]:
-    """Return the teams whose records the viewer may see: those that they lead, and an admin all.
-
-    Whoever looks as somebody else sees no more than either of the two may.
-    """
+    """Return the teams whose records the viewer may see: those that they lead, and an admin all."""
     if may_see_all(viewer, right):
         return Team.objects.all()
-    if viewer.reader != viewer.person and not may_see_all(Viewer.of(viewer.reader), right):
-        return Team.objects.none()
     return Team.objects.filter(leads=viewer.person)
 
 
@@ -105,8 +112,16 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _person(number: str) -> User:
-    """Return the person of a number as an address writes it. Who was merged goes by what they are now."""
+def said_as(person: User) -> str:
+    """Return what an address says of one person's rows, seen as they see them."""
+    return f"{AS}{person.pk}"
+
+
+def person_of(number: str) -> User:
+    """Return the person of a number as an address writes it. Who was merged goes by what they are now.
+
+    Raises Http404 for nobody.
+    """
     person = User.objects.filter(pk=_number(number), merged_into=None).first()
     if person is None or number != str(person.pk):
         raise Http404

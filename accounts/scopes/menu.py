@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from accounts.identities.names import Names
 from accounts.models import User
 from accounts.scopes.deciding import EVERYONE, may_see_all, said_of_team, teams_of
-from routescope.data.scopes import OF, Scope, Viewer
+from accounts.scopes.seeing import may_see_as
+from routescope.data.scopes import OF, Scope, ScopeKind, Viewer
 from routescope.filters.address import Address
 from routescope.filters.filter_set import FilterMenu, Option
 
@@ -33,17 +34,21 @@ class ScopeOption:
 @dataclass(frozen=True, slots=True)
 class ScopeMenu:
     """``label`` says whose records are shown; ``people`` is where one person is searched for, empty where the
-    viewer may not see everybody's. ``everyone`` leads to everybody's.
+    viewer may not see everybody's. ``everyone`` leads to everybody's, ``as_them`` to the one person's whose
+    records are shown, as these see them.
     """
 
     label: str
     options: Sequence[ScopeOption]
     people: str = ""
     everyone: Address | None = None
+    as_them: str = ""
 
     @classmethod
     def of(cls, viewer: Viewer, scope: Scope, address: Address, tab: str, right: str) -> ScopeMenu | None:
-        """Return the menu of a tab's page; None for who has their own records alone."""
+        """Return the menu of a tab's page; None for who has their own alone, or sees it as another."""
+        if viewer.is_as_another:
+            return None
         choices = [("", _("Your records")), *_choices(viewer, right)]
         if len(choices) == 1:
             return None
@@ -57,7 +62,14 @@ class ScopeMenu:
             options=options,
             people=f"{reverse('scope-people')}?{urlencode({'tab': tab})}" if sees_all else "",
             everyone=Address({OF: (EVERYONE,)}) if sees_all else None,
+            as_them=_as_them(viewer, scope) if scope.kind is ScopeKind.PERSON else "",
         )
+
+
+def _as_them(viewer: Viewer, scope: Scope) -> str:
+    """Return where the viewer may see the pages of the one person whom a scope means as that person does."""
+    person = User(pk=int(scope.of.partition(":")[2]))
+    return reverse("see-as", args=[person.pk]) if may_see_as(viewer.reader, person) else ""
 
 
 def _choices(viewer: Viewer, right: str) -> list[tuple[str, str]]:

@@ -9,13 +9,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from ipaddress import ip_address
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from logs.models import REQUEST_TYPES, RecordType
 from logs.models.events import Failure, UsageEvent
+from routescope.data.ids import EPOCH
 from routescope.text.addresses import without_secrets_in_address
 from routescope.text.identifiers import kept, prose, shown, storable
 from routescope.text.redaction import without_secrets, without_secrets_in_name
@@ -32,6 +35,10 @@ from routescope.wire.reading import (
 
 _NAMES = ("token", "group", "model")
 _WORDS = ("provider", "channel")
+_CALLED = ("user", *_NAMES, *_WORDS, "endpoint", "user_agent")
+_called: Callable[[UsageEvent], tuple[str | None, ...]] = attrgetter(*_CALLED)
+_MOST_NAMES = 1_000
+"""Characters of all that a record is called, up to which it is remembered."""
 _COUNTS = struct.Struct("=10i1h")
 _JSON = ("parameters", "quantities", "billing", "attempts", "metadata")
 _MOST_PARTS = 100_000
@@ -42,6 +49,36 @@ _MAX_BYTES = 1024 * 1024
 def check(event: UsageEvent) -> None:
     """Clean an event for storing. Raises RecordError naming the field that cannot be stored."""
     _identify(event)
+    names = _called(event)
+    # They come with every call alike: most are looked at once.
+    if sum(len(name) for name in names if name) > _MOST_NAMES or not _are_clean(names):
+        _clean_names(event)
+    if event.quantities:
+        event.quantities = {without_secrets_in_name(kind): count for kind, count in event.quantities.items()}
+    if event.error is not None:
+        event.error = _cleaned(event.error)
+    _check_counts(event)
+    if event.cost is not None:
+        _check_cost(event.cost, event.type)
+    if event.ip:
+        try:
+            ip_address(event.ip)
+        except ValueError:
+            raise RecordError(f"ip: {event.ip[:50]!r} is not an IP address") from None
+
+
+@lru_cache(maxsize=16_384)
+def _are_clean(names: tuple[str | None, ...]) -> bool:
+    """Whether a record may be called so as it is. Raises RecordError for a name that is too long."""
+    event = UsageEvent(request_id="", created_at=EPOCH)
+    for called, name in zip(_CALLED, names, strict=True):
+        setattr(event, called, name)
+    _clean_names(event)
+    return _called(event) == names
+
+
+def _clean_names(event: UsageEvent) -> None:
+    """Clean what a record is called. Raises RecordError for a name that is too long."""
     # Whose name is shown is cleaned when it is first seen: it is also part of what a record is known by.
     event.user = without_secrets_in_name(event.user if event.user.isprintable() else storable(event.user))
     if len(event.user) > MAX_NAME:
@@ -55,18 +92,6 @@ def check(event: UsageEvent) -> None:
         _clean(event, name, getattr(event, name), without_secrets_in_name)
     _clean(event, "endpoint", event.endpoint, without_secrets_in_address)
     _clean(event, "user_agent", event.user_agent, without_secrets)
-    if event.quantities:
-        event.quantities = {without_secrets_in_name(kind): count for kind, count in event.quantities.items()}
-    if event.error is not None:
-        event.error = _cleaned(event.error)
-    _check_counts(event)
-    if event.cost is not None:
-        _check_cost(event.cost, event.type)
-    if event.ip:
-        try:
-            ip_address(event.ip)
-        except ValueError:
-            raise RecordError(f"ip: {event.ip[:50]!r} is not an IP address") from None
 
 
 def encoded(event: UsageEvent) -> dict[str, bytes | None]:

@@ -109,7 +109,7 @@ def limits(request: AuthenticatedRequest) -> HttpResponse:
             "page_path": reverse("usage-limits"),
             "usage_path": reverse("usage"),
             "contact": _contact(),
-            "may_set": request.user.has_perm("accounts.change_apitoken"),
+            "may_set": not scope.viewer.is_as_another and request.user.has_perm("accounts.change_apitoken"),
         }
     return render(request, "logs/limits.html", context)
 

@@ -14,12 +14,14 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.models import AuditEntry, User
 from accounts.people.signed_in import AuthenticatedRequest
 from accounts.scopes.deciding import viewer_of
+from accounts.scopes.seeing import changes_nothing
 from accounts.staff import audit
 from accounts.staff.rights import Reading, reading_of
 from logs.filters.asked import usage_scope
 from logs.record import details, what_if
 
 
+@changes_nothing
 @require_POST
 @login_required
 @csp_update({"img-src": ["https:"]})  # type: ignore[arg-type]  # it knows only plain requests

@@ -46,6 +46,11 @@ class Viewer:
         """Return somebody who looks at their own console."""
         return cls(user, user)
 
+    @property
+    def is_as_another(self) -> bool:
+        """Whether a page is seen as somebody else sees it: then nothing on it can be changed."""
+        return self.reader.pk != self.person.pk
+
 
 @dataclass(frozen=True, slots=True)
 class Window:

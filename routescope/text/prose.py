@@ -99,6 +99,7 @@ def _pair(pair: str) -> list[str]:
     return pair.split("=", 1)
 
 
+@remembered(65_536)
 def is_plain(text: str) -> bool:
     """Whether a value is a name that may be kept as it is, whatever the policy."""
     return not is_prose(text) and is_no_secret(text)

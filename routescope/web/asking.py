@@ -80,10 +80,11 @@ def address_of(request: HttpRequest) -> str | None:
     """Return the address that asks what a request asks; None for one that changes something."""
     if request.method in ("GET", "HEAD"):
         return request.get_full_path()
-    return address(request.path, asked(request)) if _is_asked_by_form(request) else None
+    return address(request.path, asked(request)) if is_asked_by_form(request) else None
 
 
-def _is_asked_by_form(request: HttpRequest) -> bool:
+def is_asked_by_form(request: HttpRequest) -> bool:
+    """Say whether a request is the form of a view that only shows."""
     try:
         return request.method == "POST" and hasattr(resolve(request.path_info).func, "asked_by_form")
     except Resolver404:

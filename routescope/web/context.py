@@ -34,6 +34,7 @@ class ConsoleContext(TypedDict):
     sign_on_name: str
     password_sign_in: bool
     admin_url: NotRequired[str]
+    seen_as: NotRequired[object | None]
     work_notice: NotRequired[Callable[[], NoticeOnPage]]
 
 
@@ -41,6 +42,7 @@ def console(request: HttpRequest) -> ConsoleContext:
     """Give templates the ways around and in: navigation, ``admin_url`` to staff, and how people sign in.
 
     ``work_notice`` is looked up by the templates that show it: a part of a page asks for none.
+    ``seen_as`` is as whom somebody else sees the page: then the ways lead to that person's pages alone.
     ``frame`` is the template that an error stands in: the console's for people signed in, and for htmx none.
     ``sign_on_name`` is what the OpenID provider is called, empty where there is none.
     """
@@ -56,14 +58,17 @@ def console(request: HttpRequest) -> ConsoleContext:
             "sign_on_name": sign_on_name,
             "password_sign_in": settings.PASSWORD_SIGN_IN,
         }
+    seen_as = getattr(request, "seen_as", None)
+    query = getattr(request, "scope_query", "")
     return {
         "frame": _frame(request, signed_in=True),
-        "navigation": _items(request.path, personal=False),
-        "personal_navigation": _items(request.path, personal=True),
+        "navigation": _items(request.path, personal=False, query=query),
+        "personal_navigation": [] if seen_as else _items(request.path, personal=True),
         "theme": _theme(user.theme),
         "sign_on_name": sign_on_name,
         "password_sign_in": settings.PASSWORD_SIGN_IN,
         "admin_url": _url("admin:index") if user.is_staff else "",
+        "seen_as": seen_as,
         "work_notice": partial(notices.on_page, request.get_full_path()),
     }
 
@@ -79,11 +84,11 @@ def _theme(name: str | None) -> str:
     return name if name in THEMES else "system"
 
 
-def _items(path: str, *, personal: bool) -> list[NavigationItem]:
+def _items(path: str, *, personal: bool, query: str = "") -> list[NavigationItem]:
     return [
         {
             "label": entry.label,
-            "url": url,
+            "url": f"{url}{query}",
             "icon": entry.icon,
             "current": path.startswith(entry.sections),
         }

@@ -25,6 +25,7 @@ from accounts.people.saved_views import SavedViewsMenu
 from accounts.people.signed_in import AuthenticatedRequest
 from accounts.scopes.deciding import viewer_of
 from accounts.scopes.menu import ScopeMenu
+from accounts.scopes.seeing import changes_nothing
 from accounts.staff import audit
 from accounts.staff.rights import Reading, reading_of
 from routescope.contracts import tabs
@@ -148,6 +149,7 @@ def task_detail(request: AuthenticatedRequest, task_id: UUID) -> HttpResponse:
     return render(request, "tasks/task.html#detail", _task(request, task_id))
 
 
+@changes_nothing
 @require_POST
 @login_required
 def task_content(request: AuthenticatedRequest, task_id: UUID) -> HttpResponse:
