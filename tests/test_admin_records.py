@@ -221,17 +221,22 @@ def test_a_record_in_the_admin_leads_nowhere_that_answers_404(client: Client) ->
             assert client.get(url, follow=True).status_code == 200, (record.request_id, url)
 
 
-def test_the_console_is_offered_only_where_it_shows_the_record(
+def test_the_console_is_offered_where_it_shows_the_record(
     client: Client, gateway: Gateway, admin: User
 ) -> None:
     store(gateway, event(str(admin.email), request_id="mine/1"), event(request_id="alices/1"))
     mine, alices = (UsageRecord.objects.get(request_id=name) for name in ("mine/1", "alices/1"))
-    page = text(client.get(f"{RECORDS}{mine.pk}/change/"))
-    assert "See it in the console" in page
-    [url] = set(re.findall(r'href="(/r/[^"]+)"', page))
-    assert client.get(url).status_code == 302
+    for record, of in ((mine, ""), (alices, f"?of=person:{alices.user_id}")):
+        page = text(client.get(f"{RECORDS}{record.pk}/change/"))
+        assert "See it in the console" in page
+        [url] = set(re.findall(r'href="(/r/[^"]+)"', page))
+        assert url == f"{record.permalink}{of}"
+        assert record.request_id in text(client.get(url, follow=True))
+        # What is copied is the person's own link.
+        assert f'data-copy="http://testserver{record.permalink}"' in page
+    UsageRecord.objects.filter(pk=alices.pk).update(user_id=999_999)
     page = text(client.get(f"{RECORDS}{alices.pk}/change/"))
-    assert "See it in the console" not in page and not re.findall(r'href="/r/', page)
+    assert "See it in the console" not in page
 
 
 @pytest.mark.usefixtures("records")

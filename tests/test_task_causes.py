@@ -220,7 +220,7 @@ def test_the_cause_in_the_list_leads_to_its_likes(
     narrowed = alice_client.get(PAGE, {"cause": ["balance", "timeout"]}).content.decode()
     assert 'title="poor"' in narrowed and 'title="odd"' not in narrowed
     assert "Cause: Balance" in narrowed and "Cause: Timeout" in narrowed
-    answer = alice_client.get(f"{PAGE}counts/", {"of": "cause", "cause": "balance"}).json()
+    answer = alice_client.get(f"{PAGE}counts/", {"menu": "cause", "cause": "balance"}).json()
     assert answer == {"known": True, "counts": {"balance": "1", "unknown": "1"}}
     assert alice_client.get(f"{PAGE}counts/", {"of": "cause", "task_id": "poor"}).json()["known"] is False
     assert alice_client.get(f"{PAGE}counts/", {"of": "colour"}).status_code == 404

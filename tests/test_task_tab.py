@@ -241,7 +241,7 @@ def test_the_first_page_costs_the_same_with_many_tasks(
     for number in range(60):
         task_cast.a_task(alice, gateway, task_id=f"t{number}")
     notices.current()  # Which one page in two seconds asks.
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(16):
         alice_client.get(PAGE)
 
 

@@ -39,6 +39,8 @@ class MembershipInline(admin.TabularInline[Membership, Team]):
 @admin.register(Team)
 class TeamAdmin(AuditedAdmin[Team]):
     section, place = Section.PEOPLE, 3
+    about = _lazy("Sets of people, each with leads who see their records without input and output.")
+    fills = _lazy("You add a team, its members and who leads it.")
     audited_as = AuditEntry.Act.PEOPLE
     list_display = ("name", "members", "led_by", "told_by")
     list_select_related = ("told_by",)
