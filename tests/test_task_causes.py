@@ -222,9 +222,9 @@ def test_the_cause_in_the_list_leads_to_its_likes(
     assert "Cause: Balance" in narrowed and "Cause: Timeout" in narrowed
     answer = alice_client.get(f"{PAGE}counts/", {"menu": "cause", "cause": "balance"}).json()
     assert answer == {"known": True, "counts": {"balance": "1", "unknown": "1"}}
-    assert alice_client.get(f"{PAGE}counts/", {"of": "cause", "task_id": "poor"}).json()["known"] is False
-    assert alice_client.get(f"{PAGE}counts/", {"of": "colour"}).status_code == 404
-    assert Client().get(f"{PAGE}counts/", {"of": "cause"}).status_code == 302
+    assert alice_client.get(f"{PAGE}counts/", {"menu": "cause", "task_id": "poor"}).json()["known"] is False
+    assert alice_client.get(f"{PAGE}counts/", {"menu": "colour"}).status_code == 404
+    assert Client().get(f"{PAGE}counts/", {"menu": "cause"}).status_code == 302
 
 
 @pytest.fixture
