@@ -40,4 +40,5 @@ class LogsConfig(AppConfig):
         rejudging.register("records", rejudge)
         keeping.register("usage", 10, kept.kept)
         tabs.register(tabs.RecordsTab("usage", _("Usage Logs"), find, VIEW_ALL))
-        navigation.register(navigation.Entry(_("API tokens"), "tokens", "key", 20, ("/tokens/",)))
+        tokens = navigation.Entry(_("API tokens"), "tokens", "key", 20, ("/tokens/",), shows_others=True)
+        navigation.register(tokens)

@@ -28,7 +28,8 @@ class RoutescopeConfig(AppConfig):
         checks.register(version.check, checks.Tags.database)
         checks.register(mail.check, checks.Tags.security, deploy=True)
         checks.register(links.check)
-        navigation.register(Entry(_("Operation Records"), "records", "records", 10, ("/records/",)))
+        records = Entry(_("Operation Records"), "records", "records", 10, ("/records/",), shows_others=True)
+        navigation.register(records)
         connection_created.connect(_reached, dispatch_uid="outages")
 
 

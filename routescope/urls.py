@@ -14,7 +14,7 @@ handler500 = "routescope.web.unavailable.failed"
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="usage"), name="home"),
-    path("records/", RedirectView.as_view(pattern_name="usage"), name="records"),
+    path("records/", RedirectView.as_view(pattern_name="usage", query_string=True), name="records"),
     path("notice/", notices.notice, name="notice"),
     path("", include("accounts.urls")),
     path("", include("logs.urls")),

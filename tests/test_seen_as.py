@@ -75,7 +75,8 @@ def test_the_pages_are_the_persons(admin: User, bob: User, calls: dict[str, Usag
     assert f'href="{TASKS}?{of}"' in page and f'href="{TOKENS}?{of}"' in page
     assert f"{USAGE}{record.pk}/?{of}" in page
     assert "menu-scope" not in page and "menu-columns" not in page and "export-link" not in page
-    for own in ("/profile/", "/exports/", "/records/views/"):
+    assert client.get(f"/records/?{of}")["Location"] == f"{USAGE}?{of}"
+    for own in ("/profile/", "/exports/", "/learn/", "/records/views/"):
         assert f'href="{own}"' not in page and f'action="{own}"' not in page
     assert "prod" in client.get(f"{TOKENS}?{of}").content.decode()
     assert client.get(f"{TASKS}?{of}").status_code == 200

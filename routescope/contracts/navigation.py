@@ -12,7 +12,8 @@ class Entry:
     """One line of the sidebar. ``place`` orders them; ``sections`` are the paths of which it is the current
     one.
 
-    ``is_personal``: it is about the person and stands below the others.
+    ``is_personal``: it is about the person and stands below the others. ``shows_others``: it can be seen as
+    somebody else sees it.
     """
 
     label: str | Promise
@@ -21,6 +22,7 @@ class Entry:
     place: int
     sections: tuple[str, ...]
     is_personal: bool = False
+    shows_others: bool = False
 
 
 _entries: dict[str, Entry] = {}

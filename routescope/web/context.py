@@ -63,7 +63,7 @@ def console(request: HttpRequest) -> ConsoleContext:
     return {
         "frame": _frame(request, signed_in=True),
         "navigation": _items(request.path, personal=False, query=query),
-        "personal_navigation": [] if seen_as else _items(request.path, personal=True),
+        "personal_navigation": _items(request.path, personal=True, query=query),
         "theme": _theme(user.theme),
         "sign_on_name": sign_on_name,
         "password_sign_in": settings.PASSWORD_SIGN_IN,
@@ -93,7 +93,9 @@ def _items(path: str, *, personal: bool, query: str = "") -> list[NavigationItem
             "current": path.startswith(entry.sections),
         }
         for entry in navigation.registered()
-        if entry.is_personal == personal and (url := _url(entry.url_name))
+        if entry.is_personal == personal
+        and (entry.shows_others or not query)
+        and (url := _url(entry.url_name))
     ]
 
 
