@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
@@ -79,11 +79,16 @@ class NamesAsked(Names):
         return super().now(name)
 
 
-def token_names(scope: Scope) -> Names:
-    """Return the names of the scope's tokens."""
+def token_names(scope: Scope, used: Collection[int] | None = None) -> Names:
+    """Return the names of the scope's tokens; of those that were ``used`` alone, where these are known."""
     if scope.is_everyone:
         return NamesAsked(lambda condition: _tokens(Q()).filter(condition)[:MOST_ASKED])
-    return Names(_tokens(Q(owner__in=scope.ids)))
+    return Names(_tokens(Q(owner__in=scope.ids) & (Q() if used is None else _or_merged(used))))
+
+
+def _or_merged(used: Collection[int]) -> Q:
+    """Return the condition on the tokens of some ids, and those that they were merged into."""
+    return Q(pk__in=used) | Q(pk__in=ApiToken.objects.filter(pk__in=used).values("merged_into"))
 
 
 def _tokens(whose: Q) -> QuerySet[ApiToken, tuple[int, str, str]]:

@@ -59,6 +59,9 @@ def options(request: AuthenticatedRequest) -> HttpResponse:
     found: list[tuple[str, str]]
     if menu == "person":
         found = [(str(person.pk), str(person)) for person in _people(typed, whose)]
+    elif not scope.is_whole:
+        # A team's menu lists those that were used while their owners were in it.
+        raise Http404
     else:
         tokens = ApiToken.objects.filter(name__icontains=typed, merged_into=None)
         if not scope.is_everyone:

@@ -22,6 +22,8 @@ from routescope.web import menu_counts
 from routescope.web.unavailable import answers_json
 
 _BROKEN_DOWN = {"token": By.TOKEN, "model": By.MODEL, "group": By.GROUP, "cause": By.CAUSE}
+_OF_MANY = ("person",)
+"""Of thousands, a menu lists a few: these are not counted."""
 _GROUPED: Mapping[str, Mapping[str, Status | RecordType]] = {"status": STATUS_WORDS, "type": TYPE_WORDS}
 
 
@@ -34,10 +36,7 @@ def answer(request: AuthenticatedRequest) -> JsonResponse:
     Values without records are left out. Where no sums know the other filters, ``known`` is false.
     """
     of = request.GET.get("menu", "")
-    if of == "person":
-        # Of thousands a menu lists a few.
-        return menu_counts.answer(None)
-    if of not in _BROKEN_DOWN and of not in _GROUPED:
+    if of not in _BROKEN_DOWN and of not in _GROUPED and of not in _OF_MANY:
         raise Http404
     with snapshot():
         filters = usage_filter(viewer_of(request), request.GET)
@@ -47,7 +46,7 @@ def answer(request: AuthenticatedRequest) -> JsonResponse:
 def counted(filters: UsageFilter, of: str) -> Mapping[str, int] | None:
     """Return the records by value of one filter, under all others; None where no sums know these."""
     selection = filters.selection_without(of)
-    if selection.bounds or filters.searched_id:
+    if selection.bounds or filters.searched_id or of in _OF_MANY:
         return None
     if of in _GROUPED:
         return _grouped(filters, selection, of)

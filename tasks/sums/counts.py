@@ -6,7 +6,6 @@ from the tasks. The three parts never overlap, so their counts add up to the tas
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -160,11 +159,14 @@ def _hours_holding(
     return hours
 
 
-def seen(scope: Scope, chosen: TimeRange, *columns: str) -> Iterable[tuple[Any, ...]]:
-    """Return the combinations of values that the scope's tasks have in some dimensions.
+def seen(scope: Scope, chosen: TimeRange, *columns: str) -> list[set[Any]]:
+    """Return the values that the scope's tasks have in some dimensions, without those of none.
 
-    Those of all time; of everybody's tasks those of the range, and of its newest `_MOST_SEEN` at most.
+    Those of all time; of everybody's tasks those of the range, and of its newest `_MOST_SEEN` at most; of
+    people who came or left those of meanwhile.
     """
+    if not scope.is_whole:
+        return [{value for value in by(scope, Selection(), column) if value} for column in columns]
     rows = TaskDay.objects.order_by()
     if scope.is_everyone:
         end = chosen.end or timezone.now() + DAY
@@ -172,7 +174,8 @@ def seen(scope: Scope, chosen: TimeRange, *columns: str) -> Iterable[tuple[Any, 
         rows = rows.filter(start__gte=floor(start, DAY), start__lt=end)
     else:
         rows = rows.filter(scope.periods(DAY))
-    return list(rows.values_list(*columns).distinct())
+    found = list(rows.values_list(*columns).distinct())
+    return [{row[at] for row in found if row[at]} for at in range(len(columns))]
 
 
 _MOST_SEEN = 90 * DAY

@@ -161,8 +161,8 @@ class TaskFilter(RangeFilterSet):
     @cached_property
     def seen(self) -> Seen:
         """What the person's tasks were made with, as the counts have it."""
-        found = counts.seen(self.scope, self.chosen_range(self.now), "platform", "model_id", "group_id")
-        return Seen(*({row[at] for row in found if row[at]} for at in range(3)))
+        chosen = self.chosen_range(self.now)
+        return Seen(*counts.seen(self.scope, chosen, "platform", "model_id", "group_id"))
 
     @cached_property
     def models(self) -> Names:
@@ -178,7 +178,9 @@ class TaskFilter(RangeFilterSet):
 
     @cached_property
     def tokens(self) -> Names:
-        return token_names(self.whole)
+        if self.whole.is_whole:
+            return token_names(self.whole)
+        return token_names(self.whole, *counts.seen(self.whole, self.chosen_range(self.now), "token_id"))
 
     @property
     def is_key_searched(self) -> bool:

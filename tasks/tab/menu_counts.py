@@ -21,6 +21,8 @@ from tasks.tab.filters import TaskFilter
 _IN_WORDS = ("type", "status", "cause", "platform")
 _BY_ID = ("model", "token", "group")
 """Filters by names, whose ids are in the sums."""
+_OF_MANY = ("person",)
+"""Of thousands, a menu lists a few: these are not counted."""
 
 
 @answers_json
@@ -29,14 +31,12 @@ _BY_ID = ("model", "token", "group")
 def answer(request: AuthenticatedRequest) -> JsonResponse:
     """Answer a menu (``menu`` names its filter) as it opens. Of an ID searched for, none are known."""
     of = request.GET.get("menu", "")
-    if of == "person":
-        # Of thousands a menu lists a few.
-        return menu_counts.answer(None)
-    if of not in (*_IN_WORDS, *_BY_ID):
+    if of not in (*_IN_WORDS, *_BY_ID, *_OF_MANY):
         raise Http404
     with snapshot():
         filters = task_filter(viewer_of(request), request.GET)
-        return menu_counts.answer(None if filters.searched_id else counted(filters, of))
+        is_unknown = filters.searched_id or of in _OF_MANY
+        return menu_counts.answer(None if is_unknown else counted(filters, of))
 
 
 def counted(filters: TaskFilter, of: str) -> Mapping[str, int]:
