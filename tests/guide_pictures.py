@@ -113,7 +113,7 @@ PICTURES = {
     "window-task": _window(_MADE, _open),
     "window-admin": _window("/admin/", looks=LOOKS, who=DEMO_ADMIN_EMAIL),
     "window-admin-record": _window(
-        "/admin/logs/usagerecord/?status=1", _open_record, looks=LOOKS, who=DEMO_ADMIN_EMAIL
+        "/admin/logs/usagerecord/?status=2", _open_record, looks=LOOKS, who=DEMO_ADMIN_EMAIL
     ),
     "window-phone": _window("/records/usage/", width=390, height=844),
 }
