@@ -188,6 +188,26 @@ def test_every_page_fits_every_width(page: Page, wide: None) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_everybodys_pages_fit_too(page: Page, wide: None, admin: User, alice: User, bob: User) -> None:
+    User.objects.filter(pk=alice.pk).update(name="Somebody whose name is written in full, with all of it")
+    hands.be_known(page, "admin@example.com")
+    page.goto(f"/records/as/{alice.pk}/")
+    page.get_by_role("button", name="See it").click()
+    record, task = UsageRecord.objects.order_by("-id")[0], AsyncTask.objects.order_by("-id")[0]
+    wrong: list[str] = []
+    for of in ("everyone", f"as:{alice.pk}"):
+        for path in (
+            f"{RECORDS}?of={of}",
+            f"{RECORDS}?of={of}&errors=each",
+            f"{RECORDS}?of={of}&compare={'person' if of == 'everyone' else 'model'}",
+            f"/records/tasks/?of={of}",
+            f"{RECORDS}{record.pk}/?of={of}",
+            f"/records/tasks/{task.pk}/?of={of}",
+        ):
+            wrong += looked_at(page, path)
+    assert not wrong, "\n".join(wrong)
+
+
 def looked_at(page: Page, path: str) -> Iterator[str]:
     """Say what is wrong with a page at each width."""
     page.set_viewport_size({"width": WIDTHS[0], "height": 800})
