@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from time import process_time
 
-FIRST, SIZES = 8 * 1024, (64 * 1024, 256 * 1024)
+FIRST, SIZES = 4 * 1024, (64 * 1024, 256 * 1024)
 BOUND = 0.2
 """Seconds for the last size, of one pattern. The machine may be shared and slow for a while: hence tries."""
 _LEAST = 0.02
