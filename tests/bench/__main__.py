@@ -64,6 +64,7 @@ def run(rows: int, load_seconds: float) -> None:
             cookies[count] = serving.session()
         found += serving.pages(ports, cookies)
         found += serving.admin_pages(ports[rows], serving.administrator(), reading.some_id())
+        found += serving.everyones_pages(ports[rows], serving.administrator(), reading.busiest_model())
         found += serving.crowd(ports[rows], cookies[rows])
         found += looking.at_once(ports[rows], cookies[rows], serving.session(serving.another()))
         say("Measuring what comes in ...")

@@ -118,6 +118,11 @@ def _common(user: User) -> tuple[ApiToken, AIModel, Group]:
     )
 
 
+def busiest_model() -> str:
+    """Return the name of the heavy user's busiest model."""
+    return _common(UserIdentity.objects.get(name="user1").user)[1].name
+
+
 def rare_model(user: User) -> AIModel:
     """Return the model that a user called least often in the month."""
     rare = min(breakdown(Scope.own(user), Selection(MONTH), By.MODEL), key=lambda line: line.totals.records)

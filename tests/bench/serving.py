@@ -128,8 +128,28 @@ def admin_pages(port: int, cookie: str, request_id: str) -> list[Row]:
     [detail] = set(re.findall(rf'href="({lists}[0-9a-f-]{{36}}/change/)', found))
     paths = {"list": f"{lists}?{urlsplit(PATH).query}", "search": f"{lists}?q={request_id}", "record": detail}
     return [
-        within(f"admin over HTTP: {name}", lambda path=path: fetch(port, cookie, path), 100)  # type: ignore[misc]
+        within(f"admin over HTTP: {name}", lambda path=path: fetch(port, cookie, path), 80)  # type: ignore[misc]
         for name, path in paths.items()
+    ]
+
+
+def everyones_pages(port: int, cookie: str, model: str) -> list[Row]:
+    """Measure the first pages of everybody's records in the console: each view, unfiltered and by a model."""
+    month = f"{PATH}&of=everyone"
+    views = {
+        "list, 30 days": month,
+        "list, all time": "/records/usage/?of=everyone&range=all",
+        "list of one model": f"{month}&model={model}",
+        "Compare by model": f"{month}&compare=model",
+        "Compare by person": f"{month}&compare=person",
+        "errors, one by one": f"{month}&errors=each",
+        "errors gathered": f"{month}&errors=gathered",
+        "dearest first": f"{month}&sort=cost",
+        "tasks": "/records/tasks/?of=everyone&range=all",
+    }
+    return [
+        within(f"everybody's {name}, over HTTP", lambda path=path: fetch(port, cookie, path), 150)  # type: ignore[misc]
+        for name, path in views.items()
     ]
 
 
