@@ -38,7 +38,9 @@ class MembershipInline(admin.TabularInline[Membership, Team]):
 
 @admin.register(Team)
 class TeamAdmin(AuditedAdmin[Team]):
-    section, place = Section.PEOPLE, 3
+    section, place = Section.PEOPLE, 4
+    about = _lazy("People whose records somebody answers for: the leads see them, without content.")
+    fills = _lazy("You make one, and choose its members and leads.")
     audited_as = AuditEntry.Act.PEOPLE
     list_display = ("name", "members", "led_by", "told_by")
     list_select_related = ("told_by",)
