@@ -15,7 +15,7 @@ class Team(models.Model):
     """A set of people with leads, made by an admin or told by a gateway.
 
     Leads see its members' records without what these sent and were answered. ``external_id`` is what the
-    gateway that told of it calls it; None: an admin made it.
+    gateway that told of it calls it (`accounts.scopes.told_teams`); None: an admin made it.
     """
 
     name = models.CharField(_("name"), max_length=200)
@@ -92,7 +92,10 @@ class Membership(models.Model):
         ordering = ("since", "id")
         constraints = [
             models.UniqueConstraint(
-                fields=["team", "user"], condition=Q(until=None), name="membership_once_at_a_time"
+                fields=["team", "user"],
+                condition=Q(until=None),
+                name="membership_once_at_a_time",
+                violation_error_message=_("They are in this team already."),
             ),
             models.CheckConstraint(
                 condition=Q(until=None) | Q(until__gt=F("since")), name="membership_ends_after_it_began"
