@@ -14,12 +14,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.identities import merging
-from accounts.models import Gateway, GroupIdentity, Membership, Team, User, UserIdentity
+from accounts.models import AuditEntry, Gateway, GroupIdentity, Membership, Team, User, UserIdentity
 from accounts.scopes import deciding, told_teams
 from logs.filters.asked import VIEW_ALL
 from logs.models import UsageRecord
 from routescope.data.scopes import Viewer
 from tasks.models import AsyncTask
+from tests.admin_pages import text
 from tests.cast import NOON, event, just_now, signed_in, store
 from tests.newapi_installation import CALL, Installation, installation
 from tests.newapi_installation import NOW as LOGGED
@@ -304,3 +305,69 @@ def test_a_large_team_is_read_in_few_queries(
     team.leads.add(bob)
     with django_assert_max_num_queries(4):
         assert len(seen_by(bob, team)) == 40
+
+
+# --- In the admin ----------------------------------------------------------------------------------------
+
+
+def test_an_admin_ends_what_was_told_and_shows_more_of_it_but_deletes_it_with_the_team_alone(
+    telling: Gateway, admin: User, alice: User, bob: User
+) -> None:
+    store(telling, event(alice, minutes=1), event(bob, minutes=2))
+    team, row = Team.objects.get(), Membership.objects.get(user=alice)
+    client, url = signed_in(admin), f"/admin/accounts/membership/{row.pk}/change/"
+    listed = f"/admin/accounts/team/?told_by__id__exact={telling.pk}"
+    assert listed in client.get(f"/admin/accounts/gateway/{telling.pk}/change/").content.decode()
+    assert ">default</a>" in client.get(listed).content.decode()
+    page = client.get(f"/admin/accounts/team/{team.pk}/change/").content.decode()
+    assert url in page and "Members that the gateway told of" in page
+    assert 'name="memberships-0-user"' not in page, "what is told is not in the form"
+    page = client.get(url).content.decode()
+    assert "would come back" in page and "deletelink" not in page and 'name="since_0"' not in page
+    assert client.post(f"/admin/accounts/membership/{row.pk}/delete/", {"post": "yes"}).status_code == 403
+    sent = {"until_0": "2026-03-10", "until_1": "13:00:00", "records_from_0": "2026-03-01"}
+    assert client.post(url, {**sent, "records_from_1": "00:00:00", "user": bob.pk}).status_code == 302
+    row.refresh_from_db()
+    assert (row.user, row.since) == (alice, NOON + MINUTE)
+    assert row.until == NOON + 60 * MINUTE and row.records_from == NOON.replace(day=1, hour=0)
+    assert AuditEntry.objects.filter(subject=alice, act=AuditEntry.Act.PEOPLE).count() == 1
+    chosen = {"_selected_action": [str(one.pk) for one in Membership.objects.all()]}
+    listed = "/admin/accounts/membership/"
+    assert "1 membership ended." in text(client.post(listed, {**chosen, "action": "end_now"}, follow=True))
+    row.refresh_from_db()
+    assert row.until == NOON + 60 * MINUTE, "who had left stays as they are"
+    assert Membership.objects.get(user=bob).until is not None
+    shown = client.post(listed, {**chosen, "action": "show_earlier"}, follow=True)
+    assert "all records of 2 members" in text(shown)
+    assert all(one.begins < NOON - timedelta(days=2000) for one in Membership.objects.all())
+    client.post(f"/admin/accounts/team/{team.pk}/delete/", {"post": "yes"})
+    assert not Team.objects.exists()
+
+
+def test_nobody_is_added_who_is_in_the_team_already(
+    telling: Gateway, admin: User, alice: User, bob: User
+) -> None:
+    store(telling, event(alice, minutes=1))
+    team, client = Team.objects.get(), signed_in(admin)
+    url, already = f"/admin/accounts/team/{team.pk}/change/", "They are in this team already."
+
+    def saved(*people: User, **more: Any) -> str:
+        form: dict[str, Any] = {"name": "Search", "memberships-TOTAL_FORMS": len(people)}
+        form |= {"memberships-INITIAL_FORMS": 0, **more}
+        for number, one in enumerate(people):
+            row = {"user": one.pk, "since_0": "2026-03-11", "since_1": "00:00:00"}
+            form |= {f"memberships-{number}-{name}": value for name, value in row.items()}
+        return client.post(url, form, follow=True).content.decode()
+
+    assert already in saved(alice) and already in saved(bob, bob)
+    assert already not in saved(bob)
+    Membership.objects.filter(user=alice).update(until=NOON + 9 * MINUTE)
+    assert already not in saved(alice), "who left comes again"
+    first = Membership.objects.filter(user=alice).earliest("since")
+    reopened = client.post(f"/admin/accounts/membership/{first.pk}/change/", {"until_0": "", "until_1": ""})
+    assert already in reopened.content.decode()
+    team.refresh_from_db()
+    assert (team.name, team.external_id) == ("Search", "default")
+    store(telling, event(alice, minutes=2))
+    assert Team.objects.get() == team, "renamed, it is the same"
+    assert Membership.objects.count() == 3

@@ -175,10 +175,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="membership",
             constraint=models.UniqueConstraint(
-                condition=models.Q(("until", None)),
-                fields=("team", "user"),
-                name="membership_once_at_a_time",
-                violation_error_message="They are in this team already.",
+                condition=models.Q(("until", None)), fields=("team", "user"), name="membership_once_at_a_time"
             ),
         ),
         migrations.AddConstraint(

@@ -42,9 +42,9 @@ class Gateway(models.Model):
         default=False,
         db_default=False,
         help_text=_(
-            "Each group of this gateway becomes a team. Whoever is recorded in it from now on becomes a member"
-            " of it, from their first record on. Nobody sees anything by that until an admin names leads on"
-            " the team's page."
+            "Each group of this gateway becomes a team. Whoever is recorded in it from now on becomes a"
+            " member of it, from their first record on. Nobody sees anything by that until an admin names"
+            " leads on the team's page."
         ),
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now)

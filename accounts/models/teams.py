@@ -92,10 +92,7 @@ class Membership(models.Model):
         ordering = ("since", "id")
         constraints = [
             models.UniqueConstraint(
-                fields=["team", "user"],
-                condition=Q(until=None),
-                name="membership_once_at_a_time",
-                violation_error_message=_("They are in this team already."),
+                fields=["team", "user"], condition=Q(until=None), name="membership_once_at_a_time"
             ),
             models.CheckConstraint(
                 condition=Q(until=None) | Q(until__gt=F("since")), name="membership_ends_after_it_began"

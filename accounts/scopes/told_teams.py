@@ -1,7 +1,7 @@
 """Teams that a gateway tells of: each of its groups is one, and whoever is recorded in it is a member.
 
 A gateway tells from when on somebody is in a team, and nothing else: that they left, and what leads may see
-of earlier records, an admin says. Whoever is or was in a team is not told again: what an admin ended stays so.
+of earlier records, an admin says. Whoever is or was in a team is not told again: what an admin ended stays.
 """
 
 from __future__ import annotations
