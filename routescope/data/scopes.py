@@ -74,7 +74,8 @@ class Scope:
 
     ``windows`` None is everybody; none at all is nobody. ``of`` is what an address says of it, and ``label``
     whom it means, in words; both are empty for one's own. ``is_without_content``: what people sent and were
-    answered is never read, whatever other rights the reader has, nor what may quote it.
+    answered is never read, whatever other rights the reader has, nor what may quote it, nor the address and
+    program that people called from.
     """
 
     viewer: Viewer
