@@ -97,6 +97,12 @@ class MembershipInline(_OfTeams, admin.TabularInline[Membership, Team]):
         return self.has_change_permission(request, obj)
 
 
+class AddedInline(MembershipInline):
+    """The same beside those that a gateway told of."""
+
+    verbose_name_plural = _lazy("Members that an admin added")
+
+
 class ToldMemberInline(_OfTeams, ShortInline[Membership, Team]):
     """The members that the gateway told of, of whom there may be thousands."""
 
@@ -147,7 +153,7 @@ class TeamAdmin(AuditedAdmin[Team]):
         return ((None, {**self.fieldsets[0][1], "fields": ("name", "leads")}),)
 
     def get_inlines(self, request: HttpRequest, obj: Team | None) -> Any:
-        return (*self.inlines, ToldMemberInline) if obj and obj.told_by_id else self.inlines
+        return (AddedInline, ToldMemberInline) if obj and obj.told_by_id else self.inlines
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Team]:
         here = Q(memberships__until=None, memberships__isnull=False)
@@ -176,6 +182,7 @@ class TeamAdmin(AuditedAdmin[Team]):
 @admin.register(Membership)
 class MembershipAdmin(_OfTeams, AuditedAdmin[Membership]):
     section, place = Section.PEOPLE, 5
+    index_name = _lazy("Team members")
     about = _lazy("Who is in which team, or was, and which of their records its leads see.")
     fills = _lazy("You add people on a team's page; a gateway whose groups are teams tells of its own.")
     audited_as = AuditEntry.Act.PEOPLE
