@@ -30,6 +30,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from accounts.identities import resolving, token_facts
 from accounts.people import languages
+from accounts.scopes import told_teams
 from logs.rollups import pending
 from routescope import embedded
 from routescope.data import outages, partitions, troubles
@@ -98,6 +99,7 @@ def fresh_process() -> None:
     """Forget what the product keeps in a process: nothing of one test reaches the next."""
     resolving._latest = resolving._Known()
     token_facts._known.clear()
+    told_teams._known.clear()
     pending._appended.rows = 0
     languages.offered.cache_clear()
     outages.database.forget()

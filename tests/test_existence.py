@@ -33,6 +33,7 @@ from accounts.models import (
     GuideAnswer,
     IngestKey,
     LinkedIdentity,
+    Membership,
     SavedView,
     Team,
     TokenIdentity,
@@ -53,6 +54,8 @@ MODELS = sorted(ADMINS, key=lambda model: model._meta.label)
 # Parameters that name an object, and what the others are given.
 _OBJECTS = {"object_id", "id"}
 _OTHERS: dict[str, Any] = {"key_id": 1}
+# What has no rights of its own goes by another's.
+_BY_RIGHTS_OF: dict[type[models.Model], type[models.Model]] = {Membership: Team}
 Told = tuple[int, str, str]
 # What is new in every answer: its token, and the present moment that a form of something new begins with.
 _NEW = re.compile(r"[A-Za-z0-9]{64}|\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d(\.\d+)?")
@@ -139,7 +142,7 @@ def keys(model: type[models.Model]) -> tuple[Any, Any]:
 
 def rights(model: type[models.Model], *, without: bool) -> list[str]:
     """Return all rights of one model, or of all others."""
-    kind = ContentType.objects.get_for_model(model, for_concrete_model=False)
+    kind = ContentType.objects.get_for_model(_BY_RIGHTS_OF.get(model, model), for_concrete_model=False)
     found = Permission.objects.select_related("content_type")
     its = found.exclude(content_type=kind) if without else found.filter(content_type=kind)
     return [f"{one.content_type.app_label}.{one.codename}" for one in its]

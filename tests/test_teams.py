@@ -14,6 +14,7 @@ from django.http import QueryDict
 from django.test import Client
 from django.utils import timezone
 
+from accounts.access import personal_tokens
 from accounts.identities import merging
 from accounts.models import AuditEntry, Gateway, Membership, Team, User
 from accounts.scopes import deciding
@@ -214,6 +215,8 @@ def said(gateway: Gateway, alice: User, team: Team) -> UsageRecord:
             error=Failure(type="invalid_request_error", code="bad", message=f"Cannot draw: {COW} jumped"),
             attempts=[{"channel": "a", "error": f"{COW} again", "status": "error"}],
             metadata={"note": f"{COW} noted"},
+            ip="203.0.113.77",
+            user_agent="curl/8.5 (cow)",
             input=json.dumps(f"draw {COW}, please, on a green meadow").encode(),
             output=json.dumps(f"here is {COW}").encode(),
         ),
@@ -247,6 +250,7 @@ def test_a_lead_sees_no_content_and_nothing_that_quotes_it(
         answer = client.get(url)
         assert answer.status_code == 200 and "cow" not in answer.content.decode(), url
     details = client.get(f"{USAGE}{said.pk}/?{of}").content.decode()
+    assert "Not shown to leads" in details and "203.0.113" not in details
     assert "shown without input and output" in details and "may quote what was sent" in details
     assert "Show input and output" not in details
     assert client.post(f"{USAGE}{said.pk}/content/?{of}").status_code == 404
@@ -254,14 +258,19 @@ def test_a_lead_sees_no_content_and_nothing_that_quotes_it(
     assert client.get(f"{USAGE}{said.pk}/").status_code == 404
     form = client.get(f"/exports/new/?source=usage&{of}").content.decode()
     assert 'value="person"' in form
-    for column in ("error_message", "attempts", "metadata"):
+    for column in ("error_message", "attempts", "metadata", "ip", "user_agent"):
         assert f'value="{column}"' not in form
     everything = [column.name for column in exports.COLUMNS]
     [block, *_] = exports.UsageSource().select(lead.pk, QueryDict(of)).blocks(everything, None, 9)
-    assert block.rows == 1 and "cow" not in str(block.values)
+    assert block.rows == 1 and "cow" not in str(block.values) and "203.0.113" not in str(block.values)
+    key = personal_tokens.issue(lead, "notebook", 30)[1]
+    api = client.get(f"/api/v1/usage/{said.pk}?{of}", headers={"Authorization": f"Bearer {key}"})
+    assert (api.json()["ip"], api.json()["user_agent"]) == (None, None)
+    assert "cow" not in api.content.decode()
     assert not AuditEntry.objects.filter(act=AuditEntry.Act.CONTENT).exists()
     # An admin sees the words, and the content when it is asked for.
-    assert "cow jumped" in signed_in(admin).get(f"{USAGE}{said.pk}/?{of}").content.decode()
+    page = signed_in(admin).get(f"{USAGE}{said.pk}/?{of}").content.decode()
+    assert "cow jumped" in page and "203.0.113.77" in page and "curl/8.5" in page
     assert "green meadow" in signed_in(admin).post(f"{USAGE}{said.pk}/content/?{of}").content.decode()
 
 

@@ -82,7 +82,7 @@ class GatewayAdmin(AuditedAdmin[Gateway], KeptAdmin[Gateway]):
     list_display = ("name", "state", "active_keys", "last_used", "related")
     search_fields = ("name",)
     sortable_by = ()
-    fields = ("name", "is_active", "error_texts", "created_at")
+    fields = ("name", "is_active", "error_texts", "groups_are_teams", "created_at")
     readonly_fields = ("created_at",)
     inlines = (IngestKeyInline,)
 
@@ -106,6 +106,11 @@ class GatewayAdmin(AuditedAdmin[Gateway], KeptAdmin[Gateway]):
             (_("What it sends"), reverse("admin:accounts_gateway_sent", args=[gateway.pk])),
             (_("Names of people"), listed("accounts_useridentity", gateway__id__exact=gateway.pk)),
             (_("Tasks"), listed("tasks_asynctask", gateway=gateway.pk)),
+            *(
+                [(_("Teams"), listed("accounts_team", told_by__id__exact=gateway.pk))]
+                if gateway.groups_are_teams
+                else ()
+            ),
         )
 
     @admin.display(description=_lazy("Active keys"))

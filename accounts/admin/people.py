@@ -354,7 +354,7 @@ for _model in (Authenticator, UserSession, EmailAddress, PermissionGroup):
 
 @admin.register(Authenticator)
 class SecondFactorAdmin(AuditedAdmin[Authenticator], ReadOnlyAdmin[Authenticator]):
-    section, place = Section.PEOPLE, 4
+    section, place = Section.PEOPLE, 6
     about = _lazy(
         "The second factors of people's sign-ins, without their secrets. Delete one that its owner has lost."
     )

@@ -24,7 +24,7 @@ for _model in (SocialApp, SocialToken, SocialAccount):
 
 @admin.register(LinkedIdentity)
 class LinkedIdentityAdmin(AuditedAdmin[LinkedIdentity], ReadOnlyAdmin[LinkedIdentity]):
-    section, place = Section.PEOPLE, 5
+    section, place = Section.PEOPLE, 7
     about = _lazy("Which account of the OpenID provider signs in as whom.")
     fills = _lazy(
         "One comes at somebody's first sign-in through the provider; without single sign-on there are none."
@@ -48,7 +48,7 @@ class LinkedIdentityAdmin(AuditedAdmin[LinkedIdentity], ReadOnlyAdmin[LinkedIden
 class PermissionGroupAdmin(AuditedAdmin[PermissionGroup]):
     """Permissions that a claim gives as one (``OIDC_GROUPS``). Superusers change them, as anybody's."""
 
-    section, place = Section.PEOPLE, 6
+    section, place = Section.PEOPLE, 8
     about = _lazy("Rights that the OpenID provider's claims give together, as for all auditors.")
     fills = _lazy("You add them; they matter where OIDC_GROUPS names them.")
     index_name = _lazy("Permission groups")

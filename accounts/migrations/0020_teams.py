@@ -34,6 +34,20 @@ class Migration(migrations.Migration):
                 verbose_name="what",
             ),
         ),
+        migrations.AddField(
+            model_name="gateway",
+            name="groups_are_teams",
+            field=models.BooleanField(
+                db_default=False,
+                default=False,
+                help_text=(
+                    "Each group of this gateway becomes a team. Whoever is recorded in it from now on becomes"
+                    " a member of it, from their first record on. Nobody sees anything by that until an admin"
+                    " names leads on the team's page."
+                ),
+                verbose_name="its groups are teams",
+            ),
+        ),
         migrations.CreateModel(
             name="Team",
             fields=[

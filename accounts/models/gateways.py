@@ -37,6 +37,16 @@ class Gateway(models.Model):
             " prompt that the gateway did not send. What was cut is said at the record."
         ),
     )
+    groups_are_teams = models.BooleanField(
+        _("its groups are teams"),
+        default=False,
+        db_default=False,
+        help_text=_(
+            "Each group of this gateway becomes a team. Whoever is recorded in it from now on becomes a"
+            " member of it, from their first record on. Nobody sees anything by that until an admin names"
+            " leads on the team's page."
+        ),
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now)
 
     class Meta:

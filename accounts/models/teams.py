@@ -15,7 +15,7 @@ class Team(models.Model):
     """A set of people with leads, made by an admin or told by a gateway.
 
     Leads see its members' records without what these sent and were answered. ``external_id`` is what the
-    gateway that told of it calls it; None: an admin made it.
+    gateway that told of it calls it (`accounts.scopes.told_teams`); None: an admin made it.
     """
 
     name = models.CharField(_("name"), max_length=200)

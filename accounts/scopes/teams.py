@@ -17,17 +17,16 @@ def windows_of(team: Team) -> tuple[Window, ...]:
     Those of users who were merged into a member are the member's, as everywhere.
     """
     meant: dict[int, list[TimeRange]] = {}
-    rows = team.memberships.select_related("user").order_by("since", "pk")
-    heads: dict[int, User] = {}
-    for row in rows:
-        head = row.user.canonical_id
-        heads[head] = User(pk=head)
-        meant.setdefault(head, []).append(TimeRange(row.begins, row.until))
+    for row in team.memberships.select_related("user").order_by("since", "pk"):
+        meant.setdefault(row.user.canonical_id, []).append(TimeRange(row.begins, row.until))
+    ids = {head: [head] for head in meant}
+    for one in User.objects.filter(merged_into__any=list(meant)).only("merged_into").order_by("pk"):
+        ids[one.canonical_id].append(one.pk)
     return tuple(
         Window(user_id, within)
         for head, ranges in meant.items()
         for within in _joined(ranges)
-        for user_id in heads[head].ids
+        for user_id in ids[head]
     )
 
 

@@ -7,9 +7,10 @@ returns, the records are kept; when it raises, none of them is.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 from operator import attrgetter
 from typing import Any, cast
 from uuid import UUID
@@ -20,7 +21,8 @@ from django.utils import timezone
 
 from accounts.identities import token_facts
 from accounts.identities.resolving import ResolvedNames, resolve
-from accounts.models import AIModel, Gateway
+from accounts.models import AIModel, Gateway, GroupIdentity
+from accounts.scopes import told_teams
 from logs.causes.judging import judge
 from logs.content import contents, policy
 from logs.ingest import storable
@@ -140,13 +142,13 @@ def _complete(
     months = {Month.of(event.created_at) for _, event in completions}
     partitions.ensure(TABLE, months)
     given = _given(gateway, names, completions)
+    told_teams.keep(gateway, _seen(gateway, names, completions, given))
     places = {
         record.pk: (moved_id(record.pk, event.created_at), given.get(record.pk, record.user_id))
         for record, event in completions
     }
     for record, event in completions:
-        if record.pk not in given:
-            _keep_what_is_known(names, record, event)
+        _keep_what_is_known(names, record, event, is_given=record.pk in given)
     events = [event for _, event in completions]
     _judge(events)
     captured = policy.apply(gateway.pk, names, events, [record for record, _ in completions])
@@ -204,6 +206,29 @@ def _given(
     return {record.pk: user_id for record, user_id in others if record.user_id == nobody}
 
 
+def _seen(
+    gateway: Gateway,
+    names: ResolvedNames,
+    completions: Sequence[tuple[UsageRecord, UsageEvent]],
+    given: Mapping[UUID, int],
+) -> Iterator[tuple[str, int, datetime]]:
+    """Yield whose completed records are of which of the gateway's groups, and of what time.
+
+    A group that the record had while it was nobody's is known by the one name that leads there.
+    """
+    nobody = cache(partial(nobody_of, gateway))
+    for record, event in completions:
+        user_id = given.get(record.pk, record.user_id)
+        group = event.group
+        if not group and record.pk in given and record.group_id:
+            leading = GroupIdentity.objects.filter(gateway=gateway, group=record.group_id).order_by("pk")
+            found = list(leading.values_list("name", flat=True)[:2])
+            group = found[0] if len(found) == 1 else ""
+        is_named = bool(event.user) and names.users[event.user] == user_id
+        if group and (is_named or user_id != nobody()):
+            yield group, user_id, event.created_at
+
+
 def nobody_of(gateway: Gateway) -> int:
     """Return the user to whom a gateway's records belong that name nobody."""
     return resolve(gateway, users_and_tokens=[("", "")], groups=(), models=()).users[""]
@@ -218,15 +243,18 @@ def take_away(gone: Sequence[tuple[UsageRecord, tuple[UUID, int] | None]]) -> No
     contents.hand_on([(record.pk, record.user_id, stays) for record, stays in gone])
 
 
-def _keep_what_is_known(names: ResolvedNames, record: UsageRecord, event: UsageEvent) -> None:
+def _keep_what_is_known(
+    names: ResolvedNames, record: UsageRecord, event: UsageEvent, *, is_given: bool
+) -> None:
     """Have the event name the record's token, group and model, where it says none or may not say one.
 
-    By these it is priced, and by these its policies apply. No gateway's name begins with NUL.
+    By these it is priced, and by these its policies apply. No gateway's name begins with NUL. A record
+    that was nobody's and ``is_given`` to somebody has nobody's token no more.
     """
-    if record.token_id or record.user_id != names.users[event.user]:
+    if not is_given and (record.token_id or record.user_id != names.users[event.user]):
         # A token belongs to one user.
         event.token = f"\0{record.token_id}" if record.token_id else ""
-    if record.token_id:
+    if not is_given and record.token_id:
         names.tokens[names.users[event.user], event.token] = record.token_id
     if not event.group and record.group_id:
         event.group = f"\0{record.group_id}"
@@ -289,10 +317,10 @@ def _store(gateway: Gateway, events: Sequence[tuple[int, UsageEvent]]) -> tuple[
 def _commit(gateway: Gateway, events: Sequence[UsageEvent]) -> tuple[int, dict[int, str]]:
     """Return how many are new, and by their places why some cannot be stored."""
     if not connection.in_atomic_block:
-        return _store_named(gateway.pk, _names(gateway, events), events)
+        return _store_named(gateway.pk, _named(gateway, events), events)
     # What fails must leave the caller's transaction as it was.
     with transaction.atomic():
-        return _store_named(gateway.pk, _names(gateway, events), events)
+        return _store_named(gateway.pk, _named(gateway, events), events)
 
 
 def store_named(gateway_id: int, names: ResolvedNames, events: Sequence[UsageEvent]) -> int:
@@ -340,6 +368,14 @@ def _judge(events: Iterable[UsageEvent]) -> None:
     """Judge why calls failed, while their errors have all their words."""
     for event in events:
         event.cause = judge(event)
+
+
+def _named(gateway: Gateway, events: Sequence[UsageEvent]) -> ResolvedNames:
+    """Return what the names of new records lead to, once their groups' teams know whom they name."""
+    names = _names(gateway, events)
+    seen = ((one.group, names.users[one.user], one.created_at) for one in events if one.user and one.group)
+    told_teams.keep(gateway, seen)
+    return names
 
 
 def _names(gateway: Gateway, events: Sequence[UsageEvent]) -> ResolvedNames:

@@ -51,7 +51,9 @@ class UsageRecordQuerySet(OwnedQuerySet[_Record]):
         return clone
 
     def _unquote(self, row: _Record) -> None:
-        """An error's words go, and what a gateway added. Its type, code and parameter stay."""
+        """An error's words go, and what a gateway added; its type, code and parameter stay. Where a person
+        was and what they worked with goes, too.
+        """
         kept = row.__dict__
         if kept.get("error_message", True):
             kept["error_message"] = NOT_KEPT
@@ -61,7 +63,7 @@ class UsageRecordQuerySet(OwnedQuerySet[_Record]):
             for one in (tries if isinstance(tries, list) else ())
             if isinstance(one, dict)
         ] or None
-        kept["metadata"] = None
+        kept["metadata"] = kept["ip"] = kept["user_agent"] = None
 
     @property
     def _is_of_everyone(self) -> bool:

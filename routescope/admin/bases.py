@@ -77,6 +77,8 @@ class ShortInline(admin.TabularInline[_Row, _Parent]):
     """The foreign key to the object."""
     linked: ClassVar[str] = ""
     """The column that leads to the row's own page."""
+    which: ClassVar[models.Q] = models.Q()
+    """The condition on those that are shown, where it is not all."""
     most: ClassVar[int] = 30
     formset = ShownOnly
     extra = 0
@@ -101,5 +103,5 @@ class ShortInline(admin.TabularInline[_Row, _Parent]):
         match = request.resolver_match
         if match is None or "object_id" not in match.kwargs:
             return rows.none()
-        first = rows.filter(**{self.parent: match.kwargs["object_id"]}).order_by("-pk").values("pk")
-        return rows.filter(pk__in=first[: self.most]).order_by("-pk")
+        its = rows.filter(self.which, **{self.parent: match.kwargs["object_id"]})
+        return rows.filter(pk__in=its.order_by("-pk").values("pk")[: self.most]).order_by("-pk")

@@ -36,6 +36,11 @@ def must_be_there(make: Callable[[], object]) -> None:
         raise NotThereError(make)
 
 
+def is_apart() -> bool:
+    """Say whether what is missing is made apart: whatever is found here then, others have committed."""
+    return _apart.get()
+
+
 def together(work: Callable[[], _Result]) -> _Result:
     """Do the work in one transaction, after what it finds missing has been made.
 

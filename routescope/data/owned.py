@@ -40,7 +40,9 @@ class OwnedQuerySet(models.QuerySet[_Model]):
         return clone
 
     def _unquote(self, row: _Model) -> None:
-        """Take of a row, which is not saved then, what may quote what was sent or answered."""
+        """Take of a row, which is not saved then, what may quote what was sent or answered,
+        and what tells of a person rather than of their call.
+        """
 
     def _fetch_all(self) -> None:
         is_new = self._result_cache is None

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from django.db.models import Q
+from django.db.models import BooleanField, Expression, F, Q
 
 from routescope.data.ids import first_id
 from routescope.data.ranges import TimeRange, floor
@@ -74,7 +74,8 @@ class Scope:
 
     ``windows`` None is everybody; none at all is nobody. ``of`` is what an address says of it, and ``label``
     whom it means, in words; both are empty for one's own. ``is_without_content``: what people sent and were
-    answered is never read, whatever other rights the reader has, nor what may quote it.
+    answered is never read, whatever other rights the reader has, nor what may quote it, nor the address and
+    program that people called from.
     """
 
     viewer: Viewer
@@ -131,10 +132,12 @@ class Scope:
             return Q()
         if self.is_whole:
             return Q(user_id__in=self.ids)
-        condition = Q()
+        parts = []
         for share in self.shares(TimeRange()):
-            condition |= Q(user_id__in=share.ids) & id_range(share.within)
-        return condition
+            start, end = share.within.start, share.within.end
+            bounds = start and first_id(start), end and first_id(end)
+            parts.append((share.ids, *bounds))
+        return Q(_InWindows("id", tuple(parts)))
 
     def periods(self, unit: timedelta) -> Q:
         """Return the condition on the sums of hours or days (``unit``) that hold any of its rows: by user and
@@ -144,15 +147,11 @@ class Scope:
             return Q()
         if self.is_whole:
             return Q(user_id__in=self.ids)
-        condition = Q(user_id__in=())
+        parts = []
         for share in self.shares(TimeRange()):
-            one = Q(user_id__in=share.ids)
-            if share.within.start is not None:
-                one &= Q(start__gte=floor(share.within.start, unit))
-            if share.within.end is not None:
-                one &= Q(start__lt=share.within.end)
-            condition |= one
-        return condition
+            start = share.within.start
+            parts.append((share.ids, start and floor(start, unit), share.within.end))
+        return Q(_InWindows("start", tuple(parts)))
 
     def edges(self, unit: timedelta) -> set[datetime]:
         """Return the starts of hours or days in which somebody came or left: only a part of them is meant."""
@@ -191,6 +190,39 @@ class Scope:
         else:
             windows = tuple(window for window in self.windows if window.user_id in set(wanted))
         return Scope(self.viewer, windows, self.kind, self.of, self.label, self.is_without_content)
+
+
+class _InWindows(Expression):
+    """That a row's user is one of some, and a column of it within bounds of theirs: ``parts`` are users, the
+    first value that is meant and the first that is not any more, None for no bound.
+
+    One node: a team has as many parts as members, and Django copies a condition's nodes again and again.
+    """
+
+    def __init__(self, column: str, parts: tuple[tuple[tuple[int, ...], Any, Any], ...]) -> None:
+        super().__init__(output_field=BooleanField())
+        self._columns: list[Any] = [F("user_id"), F(column)]
+        self._parts = parts
+
+    def get_source_expressions(self) -> list[Any]:
+        return self._columns
+
+    def set_source_expressions(self, exprs: Sequence[Any]) -> None:
+        self._columns = list(exprs)
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        owner, column = (compiler.compile(one)[0] for one in self._columns)
+        found: list[str] = []
+        values: list[Any] = []
+        for ids, first, past in self._parts:
+            conditions = [f"{owner} = %s" if len(ids) == 1 else f"{owner} = ANY(%s::integer[])"]
+            values.append(ids[0] if len(ids) == 1 else list(ids))
+            for bound, sign in ((first, ">="), (past, "<")):
+                if bound is not None:
+                    conditions.append(f"{column} {sign} %s")
+                    values.append(bound)
+            found.append(f"({' AND '.join(conditions)})")
+        return f"({' OR '.join(found)})" if found else "false", values
 
 
 def of_users(ids: Sequence[int]) -> tuple[Window, ...]:

@@ -41,7 +41,7 @@ class Column:
     """A column. ``name`` heads it in every format; ``usual``: chosen unless somebody chooses otherwise.
 
     ``of_several``: it says whose a row is, where they may be several people's. ``quotes``: it may quote what
-    was sent or answered.
+    was sent or answered. ``of_person``: it tells of a person rather than of their call.
     """
 
     name: str
@@ -49,12 +49,12 @@ class Column:
     usual: bool = True
     of_several: bool = False
     quotes: bool = False
+    of_person: bool = False
 
     def is_offered(self, scope: Scope) -> bool:
         """Say whether an export of a scope's rows may have it."""
-        return not (
-            (self.of_several and not scope.is_of_several) or (self.quotes and scope.is_without_content)
-        )
+        is_hidden = scope.is_without_content and (self.quotes or self.of_person)
+        return not is_hidden and (scope.is_of_several or not self.of_several)
 
 
 Value = object

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from accounts.identities.resolving import ResolvedNames, resolve
 from accounts.models import Gateway
+from accounts.scopes import told_teams
 from routescope.data.ids import derived_id
 from routescope.data.partitions import Month
 from routescope.encryption import DecryptionError
@@ -207,6 +208,7 @@ def _insert(
         groups=(one.group for one in reports),
         models=(one.model for one in reports),
     )
+    told_teams.keep(gateway, _seen(names, reports))
     credentials = _credentials(gateway, {one.definition.slug for one in reports if one.definition})
     said = {one.task_id for one in told}
     ended = {one.task_id for one in told if one.says_the_end}
@@ -222,6 +224,13 @@ def _insert(
         # to be seen, nor it by the webhook, is looked for again after the commit.
         _apply_webhooks(new, catalogue)
     return new
+
+
+def _seen(names: ResolvedNames, reports: Sequence[Report]) -> Iterator[tuple[str, int, datetime]]:
+    """Yield whose tasks are of which of the gateway's groups, and when they were submitted."""
+    for one in reports:
+        if one.user and one.group and one.submitted_at is not None:
+            yield one.group, names.users[one.user], one.submitted_at
 
 
 def _credentials(gateway: Gateway, platforms: set[str]) -> dict[str, ProviderCredential]:

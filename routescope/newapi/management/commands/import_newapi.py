@@ -120,6 +120,8 @@ class Command(BaseCommand):
             time.sleep(pause)
             close_old_connections()
             try:
+                # What an admin changes of the gateway holds from the next look on.
+                gateway.refresh_from_db()
                 # A connection of its own for each look: the source may restart meanwhile.
                 with open_source(dsn) as source:
                     runs = usage.run(source, gateway, quota_per_usd=quota_per_usd)
