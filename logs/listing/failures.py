@@ -20,7 +20,8 @@ from routescope.data.ids import moment_of
 from routescope.data.scopes import Scope
 
 MOST_GATHERED = 5_000
-"""The newest failures that are gathered. What they are of is said."""
+MOST_OF_MANY = 1_500
+"""The newest failures that are gathered, of one person and of many people. What they are of is said."""
 MOST_KINDS = 100
 _MOST_LETTERS = 300
 """Of a message in a list: its details have the whole."""
@@ -71,15 +72,18 @@ def of_rows(scope: Scope, keys: Sequence[Key]) -> Mapping[UUID, Failed]:
 
 
 def gathered(scope: Scope, selection: Selection) -> FailureKinds:
-    """Gather the newest failures of a selection, at most `MOST_GATHERED`."""
-    keys = own_records.newest_keys(scope, selection, MOST_GATHERED + 1)
-    has_more = len(keys) > MOST_GATHERED
-    keys = keys[:MOST_GATHERED]
+    """Gather the newest failures of a selection, at most `MOST_GATHERED`, of many people `MOST_OF_MANY`."""
+    most = MOST_GATHERED if scope.is_of_few else MOST_OF_MANY
+    keys = own_records.newest_keys(scope, selection, most + 1)
+    has_more = len(keys) > most
+    keys = keys[:most]
     kinds: dict[tuple[object, ...], FailureKind] = {}
     found = of_rows(scope, keys)
+    # Most say the same.
+    alike = {said: _without_numbers(said) for said in {one.said or "" for one in found.values()}}
     for _user_id, identifier in keys:
         one = found[identifier]
-        same = (one.cause, one.http_status, one.error_type, one.error_code, _without_numbers(one.said or ""))
+        same = (one.cause, one.http_status, one.error_type, one.error_code, alike[one.said or ""])
         kind = kinds.setdefault(same, FailureKind(one))
         kind.count += 1
         kind.models.setdefault(one.model_id)
