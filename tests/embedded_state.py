@@ -64,7 +64,10 @@ def server_ids(state: Path) -> list[int]:
         (configuration.with_name("redis.pid"), "valkey-server", configuration),
     )
     recorded = [
-        (int(file.read_text().split()[0]), program, word) for file, program, word in files if file.exists()
+        (int(words[0]), program, word)
+        for file, program, word in files
+        # It may be about to be written.
+        if file.exists() and (words := file.read_text().split())
     ]
     return [pid for pid, program, word in recorded if running.is_process(pid, program, str(word))]
 

@@ -201,7 +201,7 @@ def test_an_export_says_what_has_no_price(alice: User, heard: UsageRecord) -> No
 
 def test_the_admin_says_what_has_no_price(admin: User, heard: UsageRecord) -> None:
     page = signed_in(admin).get(reverse("admin:logs_usagerecord_change", args=[heard.pk])).content.decode()
-    assert "No price is known for: Audio input." in page
+    assert 'data-unpriced="audio_input">Audio input (40): no price is known' in page
 
 
 # --- A later price

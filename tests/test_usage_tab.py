@@ -368,7 +368,8 @@ def test_queries_per_page_are_constant(alice_client: Client, gateway: Gateway) -
             # What is counted in the records is a stretch of time, for the chart: never the list.
             if "usage_record" in query["sql"] and "count(" in query["sql"].lower():
                 assert '"usage_record"."id" >= ' in query["sql"]
-        return len(captured)
+        # A minute later the session's last use is noted again.
+        return sum("usersession" not in query["sql"] for query in captured)
 
     get(alice_client)  # notes the session's last use
-    assert queries(5) == queries(300) <= 18
+    assert queries(5) == queries(300) <= 19
