@@ -38,7 +38,9 @@ _WHERE_HARDLY_ANY = {
 
 @dataclass(frozen=True, slots=True)
 class Unlike:
-    """A stretch of hours, said in ``words``; ``address`` lists it, of the model and token it is mostly of."""
+    """A stretch of hours, said in ``words``; ``whose`` has its day, and the model and token it is mostly of,
+    and ``address`` lists it, of these.
+    """
 
     words: str
     whose: str
@@ -126,4 +128,5 @@ def _said(filters: UsageFilter, one: _Stretch) -> Unlike:
     address = filters.address.between(one.start, one.end).with_(model=model, token=token)
     if one.what == _What.ERRORS:
         address = address.with_(status="error")
-    return Unlike(str(sentence) % words, whose, address)
+    when = formatting.day(begins.date())
+    return Unlike(str(sentence) % words, f"{when} · {whose}" if whose else when, address)
