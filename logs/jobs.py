@@ -2,6 +2,7 @@
 
 from logs.maintenance.jobs import (
     compact,
+    compare_hours,
     count_busy_hours,
     count_minutes,
     fill_bounds,
@@ -16,6 +17,7 @@ from logs.maintenance.jobs import (
 
 __all__ = [
     "compact",
+    "compare_hours",
     "count_busy_hours",
     "count_minutes",
     "fill_bounds",

@@ -170,6 +170,7 @@ CELERY_BEAT_SCHEDULE = {
     "logs.minutes": {"task": "logs.minutes", "schedule": 900.0, "options": {"expires": 900.0}},
     "logs.bounds": {"task": "logs.bounds", "schedule": 900.0, "options": {"expires": 900.0}},
     "jobs.watch": {"task": "jobs.watch", "schedule": 300.0, "options": {"expires": 300.0}},
+    "logs.unusual": {"task": "logs.unusual", "schedule": 900.0, "options": {"expires": 900.0}},
     "logs.count_busy_hours": {
         "task": "logs.count_busy_hours",
         "schedule": crontab(minute="6,26,46"),

@@ -9,7 +9,7 @@ from logs.content import rotation
 from logs.ingest import span_contents
 from logs.ingest.calls import span_rows
 from logs.maintenance import compaction, late_prices, rejudging, retention
-from logs.rollups import bounds, busy_hours, minute_sums, pending
+from logs.rollups import bounds, busy_hours, minute_sums, pending, unusual
 from routescope.run.jobs import Queue, job
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,12 @@ def count_minutes() -> int:
     if done and not minute_sums.is_filling():
         busy_hours.count(everything=True)
     return len(done)
+
+
+@job("logs.unusual", queue=Queue.SLOW, limit=timedelta(hours=1))
+def compare_hours() -> int:
+    """Compare the hours that are over with what is usual."""
+    return unusual.compare(timedelta(minutes=10))
 
 
 # It waits for long readers, which nobody else has to do on its account: see there.

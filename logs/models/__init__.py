@@ -37,11 +37,13 @@ from logs.models.rollups import (
     UsageTotalMinute,
     UsageTotalMinuteFolded,
 )
+from logs.models.unusual import UnusualHour, UnusualUntil
 
 __all__ = [
     "ADJUSTMENTS", "CALLS", "FAILED", "MONEY_DIGITS", "MONEY_PLACES", "REFUNDS", "REQUEST_TYPES", "Cause",
     "ContentPolicy", "FurtherId", "GroupRatio", "ImportPosition", "KnownSpan", "Level", "ModelPrice",
     "RecordType", "Rollup", "SpanContent", "Status", "TrafficHour", "UnboundedDay", "UncountedDay",
+    "UnusualHour", "UnusualUntil",
     "UsageContent", "UsageDay", "UsageDayFolded", "UsageHour", "UsageHourFolded", "UsageMinutePending",
     "UsagePending", "UsageRecord", "UsageTotalDay", "UsageTotalDayFolded", "UsageTotalHour",
     "UsageTotalHourFolded", "UsageTotalMinute", "UsageTotalMinuteFolded", "failure_word", "status_word",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.urls import reverse
@@ -22,6 +23,8 @@ from logs.filters.usage_filter import (
 )
 from logs.rollups.breakdown import By
 from logs.selection.largest import Sort
+from logs.usage import unlike_usual
+from logs.usage.unlike_usual import Unlike
 from routescope.filters.address import Address
 from routescope.filters.filter_set import FilterMenu, Link, Option, Pill, RangeMenu, pills_of
 
@@ -43,7 +46,8 @@ class Controls:
     ``gatherings`` to either way of showing these; ``orders`` are those of the list, ``newest_first`` leads to
     the one of time; ``live_switch`` turns live over.
 
-    ``counts`` is where an open menu asks how many records each value has.
+    ``counts`` is where an open menu asks how many records each value has. ``unlike`` is what of the range was
+    unlike usual, each a way to it.
 
     ``reset`` takes all filters off; the view stays what it is.
     """
@@ -61,6 +65,7 @@ class Controls:
     live_switch: Address
     reset: Address
     counts: str
+    unlike: Sequence[Unlike]
 
     @classmethod
     def of(cls, filters: UsageFilter) -> Controls:
@@ -90,6 +95,7 @@ class Controls:
             live_switch=address.with_(live="" if filters.is_live else "on"),
             reset=address.only(*VIEW),
             counts="" if filters.searched_id else reverse("usage-counts"),
+            unlike=unlike_usual.shown(filters),
         )
 
 
