@@ -182,6 +182,17 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour="3", minute="40"),
         "options": _NIGHTLY,
     },
+    "logs.count_latencies": {
+        "task": "logs.latencies",
+        "schedule": crontab(minute="8,28,48"),
+        "options": {"expires": 1200.0},
+    },
+    "logs.count_all_latencies": {
+        "task": "logs.latencies",
+        "kwargs": {"everything": True},
+        "schedule": crontab(hour="3", minute="50"),
+        "options": _NIGHTLY,
+    },
     "logs.compact": {
         "task": "logs.compact",
         "schedule": crontab(hour="4", minute="10"),

@@ -9,7 +9,7 @@ from logs.content import rotation
 from logs.ingest import span_contents
 from logs.ingest.calls import span_rows
 from logs.maintenance import compaction, late_prices, rejudging, retention
-from logs.rollups import bounds, busy_hours, minute_sums, pending, unusual
+from logs.rollups import bounds, busy_hours, latencies, minute_sums, pending, unusual
 from routescope.run.jobs import Queue, job
 
 logger = logging.getLogger(__name__)
@@ -25,6 +25,12 @@ def fold() -> int:
 def count_busy_hours(everything: bool = False) -> int:
     """Count the busy hours that are over, for the chart."""
     return busy_hours.count(everything=everything)
+
+
+@job("logs.latencies", queue=Queue.SLOW, limit=timedelta(hours=1))
+def count_latencies(everything: bool = False) -> int:
+    """Count how long the calls of hours and days that are over took, for ten minutes at most."""
+    return latencies.count(timedelta(minutes=10), everything=everything)
 
 
 @job("logs.bounds", queue=Queue.SLOW, limit=timedelta(hours=1))

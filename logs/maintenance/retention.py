@@ -101,6 +101,8 @@ def run(*, dry: bool = False, now: datetime | None = None, by: str = SCHEDULER) 
     _drop(FURTHER_IDS, clocks.records, report)
     _delete("usage_traffic_hour", "start", clocks.records, report)
     _delete("usage_total_minute_folded", "start", clocks.records, report)
+    _delete("usage_latency", "start", clocks.records, report)
+    _delete("usage_latency_part", "start", clocks.records, report)
     # Strays that arrived before their partition was made.
     _delete(f"{CONTENT}_default", "id", str(first_id(clocks.content)), report)
     _delete(f"{RECORDS}_default", "id", str(first_id(clocks.records)), report)

@@ -93,6 +93,16 @@ charts AS (
     FROM (SELECT user_id, start FROM pending UNION SELECT 0, start FROM pending) AS touched
     WHERE kept.user_id = touched.user_id AND kept.start = touched.start
 ),
+-- The same of the percentiles' hours (unit 0) and days (logs/rollups/latencies.py).
+latencies AS (
+    UPDATE usage_latency AS kept
+    SET is_stale = true
+    FROM (
+        SELECT user_id, 0 AS unit, start FROM pending UNION SELECT 0, 0, start FROM pending
+        UNION SELECT user_id, 1, day FROM pending UNION SELECT 0, 1, day FROM pending
+    ) AS touched
+    WHERE kept.user_id = touched.user_id AND kept.unit = touched.unit AND kept.start = touched.start AND NOT kept.is_stale
+),
 -- What a process of the version before appended has brought no minutes (logs/rollups/minute_sums.py).
 uncounted AS (
     INSERT INTO usage_uncounted_day SELECT DISTINCT day FROM pending WHERE NOT has_minutes

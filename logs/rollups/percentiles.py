@@ -1,0 +1,229 @@
+"""Percentiles of how long calls took: of a selection, by what it is compared by, and over time.
+
+They come from the same cover of a range as its sums do (`logs.rollups.own_sums`): whole days and hours that
+are kept as sketches (`logs.rollups.latencies`), and the records of all else, up to `MOST_RECORDS`. So they
+are of the very calls that were chosen, under any filter, within the error of a sketch
+(`logs.rollups.sketches.ERROR`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
+
+from accounts.models import ApiToken
+from logs.models import REQUEST_TYPES
+from logs.rollups import kept_latencies, sketches
+from logs.rollups.kept_latencies import Period, Stretch
+from logs.rollups.latencies import EVERYONE
+from logs.rollups.sketches import Measure, Percentiles
+from logs.selection import conditions, lookback
+from logs.selection.chosen import Selection
+from logs.selection.conditions import Sql
+from routescope.data.ids import first_id, moment_of
+from routescope.data.ranges import DAY, HOUR, Cover, cover, floor
+from routescope.data.scopes import Scope
+
+MOST_RECORDS = 50_000
+"""Records that are read for what is not kept as sketches: warm, some 60 ms. Of more nothing is told."""
+MOST_PEOPLE = 50
+"""Users of whom sketches are added up."""
+HEADER = (Measure.DURATION, Measure.TTFT)
+_RANKS = (50, 95, 99)
+_TOO_MUCH = -1
+_BY = frozenset(("token_id", "model_id", "group_id", "user_id", "cause"))
+_READ = (
+    "created_at", "user_id", "token_id", "model_id", "group_id", "type", "status", "cause", *sketches.COLUMNS
+)  # fmt: skip
+
+Found = dict[tuple[int, Measure], Percentiles]
+"""By line (0 where there is one alone) and measure. What has no value is left out."""
+
+
+def overall(
+    scope: Scope, selection: Selection, measures: Sequence[Measure] = HEADER
+) -> dict[Measure, Percentiles] | None:
+    """Return the percentiles of a selection's calls: three queries. None where there is too much to read.
+
+    With bounds: of the newest records alone, as all of the page (`logs.selection.lookback.newest`).
+    """
+    found = grouped(scope, selection, measures=measures)
+    return None if found is None else {measure: one for (_line, measure), one in found.items()}
+
+
+def grouped(
+    scope: Scope,
+    selection: Selection,
+    by: str | None = None,
+    *,
+    measures: Sequence[Measure] = HEADER,
+    parts: Cover | None = None,
+    starts: Sequence[datetime] = (),
+) -> Found | None:
+    """Return the percentiles of each line: of a token, model, group, user or cause, by their column.
+
+    With ``starts``, moments in order, a line is a number from 1: of the last of them that a call is not
+    before. No day or hour of ``parts`` (by default the coarsest cover of the range) may then hold one in its
+    midst. None where there is too much to read.
+    """
+    if by is not None and by not in _BY:
+        raise ValueError(f"No latencies are kept by {by}.")
+    selection = lookback.newest(scope, selection)
+    if selection.looked is not None:
+        try:
+            records = lookback.table(scope, selection, selection.looked, _READ)
+        except EmptyResultSet:
+            return {}
+        sql, values = records
+        looked = f"SELECT *, false AS is_too_much FROM ({sql}) AS looked", values  # noqa: S608
+        return _added(measures, [_of_records(looked, by, measures, starts)])
+    readable = _readable(scope, selection, by)
+    if readable is None:
+        return None
+    periods, rest = kept_latencies.held(readable, selection.chosen, parts or cover(selection.chosen))
+    found: list[Sql] = []
+    if periods:
+        found.append(_of_periods(selection, by, measures, starts, periods))
+    if rest:
+        found.append(_of_records(_left(selection, rest), by, measures, starts))
+    return _added(measures, found)
+
+
+def over_time(
+    scope: Scope, selection: Selection, measure: Measure, step: timedelta, first: datetime
+) -> list[tuple[datetime, Percentiles]] | None:
+    """Return the percentiles of each stretch that is so long, from ``first`` on, with when it begins.
+
+    ``first`` is not after the range begins. Stretches without a value are left out. None where there is too
+    much to read.
+    """
+    chosen = selection.covered
+    if chosen.start is None or chosen.end is None or chosen.start >= chosen.end:
+        return []
+    starts = [first]
+    while starts[-1] + step < chosen.end:
+        starts.append(starts[-1] + step)
+    whole = cover(chosen)
+    if step % DAY == timedelta() and first == floor(first, DAY):
+        parts = whole
+    elif step % HOUR == timedelta() and first == floor(first, HOUR):
+        parts = Cover([], [*whole.days, *whole.hours], whole.raw)
+    else:
+        parts = Cover([], [], [chosen])
+    found = grouped(scope, selection, measures=(measure,), parts=parts, starts=starts)
+    if found is None:
+        return None
+    return sorted((starts[line - 1], one) for (line, _measure), one in found.items())
+
+
+def _readable(scope: Scope, selection: Selection, by: str | None) -> Scope | None:
+    """Return the scope whose sketches answer; None where none do.
+
+    Everybody's know no token: those of the tokens' owners do.
+    """
+    if scope.is_everyone:
+        if by in ("token_id", "user_id"):
+            return None
+        if not selection.tokens:
+            return scope
+        owners = ApiToken.objects.filter(pk__in=selection.tokens).values_list("owner", flat=True)
+        scope = scope.narrowed(sorted(set(owners)))
+    return scope if len(scope.windows or ()) <= MOST_PEOPLE else None
+
+
+def _of_periods(
+    selection: Selection,
+    by: str | None,
+    measures: Sequence[Measure],
+    starts: Sequence[datetime],
+    periods: Sequence[Period],
+) -> Sql:
+    """Return the query of the counted buckets of kept periods: line, measure, bucket, how many."""
+    is_whole = not selection.is_filtered and by is None
+    table = "usage_latency" if is_whole else "usage_latency_part"
+    line, line_values = _line(by, starts, "start")
+    chosen, chosen_values = conditions.dimensions(selection)
+    codes = " UNION ALL ".join(
+        f"SELECT {number}, unnest({measure.column})" for number, measure in enumerate(measures)
+    )
+    users, units, begins = (list(column) for column in zip(*periods, strict=True))
+    return (
+        f"SELECT {line} AS line, measure, {sketches.BUCKET_OF} AS bucket, {sketches.COUNT_OF} AS n"  # noqa: S608
+        " FROM unnest(%s::integer[], %s::smallint[], %s::timestamptz[]) AS meant (owner, length, begins)"
+        f" CROSS JOIN LATERAL (SELECT * FROM {table}"
+        f" WHERE user_id = owner AND unit = length AND start = begins{chosen} OFFSET 0) AS kept"
+        f" CROSS JOIN LATERAL ({codes}) AS codes (measure, code)",
+        [*line_values, users, units, begins, *chosen_values],
+    )
+
+
+def _left(selection: Selection, rest: Sequence[Stretch]) -> Sql:
+    """Return the query of the records of some stretches that are chosen.
+
+    The bound is of what is read, whatever is found among it: one record more than it tells that it was met.
+    """
+    users, firsts, pasts = zip(*rest, strict=True)
+    heads, tails = ([first_id(moment) for moment in moments] for moments in (firsts, pasts))
+    where = "user_id = owner AND id >= head AND id < tail"
+    if users[0] == EVERYONE:
+        where = "created_at >= first AND created_at < past AND id >= head AND id < tail"
+    chosen, chosen_values = conditions.dimensions(selection)
+    return (
+        f"SELECT * FROM (SELECT one.*, row_number() OVER () > {MOST_RECORDS} AS is_too_much"  # noqa: S608
+        " FROM unnest(%s::integer[], %s::uuid[], %s::uuid[], %s::timestamptz[], %s::timestamptz[])"
+        " AS meant (owner, head, tail, first, past)"
+        f" CROSS JOIN LATERAL (SELECT {', '.join(_READ)} FROM usage_record WHERE {where} OFFSET 0) AS one"
+        f" LIMIT {MOST_RECORDS + 1}) AS read WHERE is_too_much OR (true{chosen})",
+        [
+            list(users), heads, tails, [moment_of(one) for one in heads], [moment_of(one) for one in tails],
+            *chosen_values,
+        ],
+    )  # fmt: skip
+
+
+def _of_records(records: Sql, by: str | None, measures: Sequence[Measure], starts: Sequence[datetime]) -> Sql:
+    """Return the same of records. A row of `_TOO_MUCH` says that not all of them were read."""
+    sql, values = records
+    line, line_values = _line(by, starts, "created_at")
+    measured = ", ".join(f"({number}, {measure.sql})" for number, measure in enumerate(measures))
+    return (
+        f"SELECT {line} AS line, measure, {sketches.bucket_sql('value')} AS bucket, 1 AS n"  # noqa: S608
+        f" FROM ({sql}) AS read"
+        f" CROSS JOIN LATERAL (VALUES {measured}, ({_TOO_MUCH}, CASE WHEN is_too_much THEN 0 END))"
+        f" AS measured (measure, value) WHERE value IS NOT NULL"
+        f" AND (type = ANY(%s) OR measure = {_TOO_MUCH})",
+        [*line_values, *values, [kind.value for kind in REQUEST_TYPES]],
+    )
+
+
+def _line(by: str | None, starts: Sequence[datetime], time: str) -> Sql:
+    if starts:
+        return f"width_bucket({time}, %s::timestamptz[])", [list(starts)]
+    return (f"coalesce({by}, 0)", []) if by else ("0", [])
+
+
+def _added(measures: Sequence[Measure], counted: Sequence[Sql]) -> Found | None:
+    """Add up counted buckets, and find the percentiles in them."""
+    if not counted:
+        return {}
+    ranks = ", ".join(f"min(bucket) FILTER (WHERE upto * 100 >= total * {rank})" for rank in _RANKS)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH counts AS (SELECT line, measure, bucket, sum(n)::bigint AS n"  # noqa: S608
+            f" FROM ({' UNION ALL '.join(sql for sql, _ in counted)}) AS counted"
+            " GROUP BY line, measure, bucket),"
+            " ranked AS (SELECT line, measure, bucket,"
+            " sum(n) OVER (PARTITION BY line, measure ORDER BY bucket) AS upto,"
+            " sum(n) OVER (PARTITION BY line, measure) AS total FROM counts)"
+            f" SELECT line, measure, total::bigint, {ranks} FROM ranked GROUP BY line, measure, total",
+            [value for _, values in counted for value in values],
+        )
+        found: Found = {}
+        for line, number, count, *buckets in cursor.fetchall():
+            if number == _TOO_MUCH:
+                return None
+            found[line, measures[number]] = Percentiles.of(measures[number], count, *buckets)
+        return found
