@@ -13,7 +13,9 @@ from accounts.models import AIModel, ApiToken, Group
 from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.pricing import unpriced
 from logs.pricing.quotes import is_priced_here
+from logs.read_api.latency_bodies import Took, latency
 from logs.record.details import Details
+from logs.rollups.breakdown import Latency
 from logs.rollups.own_sums import Totals
 from logs.rollups.traffic import Bucket, Peak, Traffic
 from logs.selection.chosen import Looked
@@ -22,18 +24,9 @@ from routescope.rest.answers import Money, Range, Ratio, range_of, utc
 from routescope.text.formatting import plain
 
 CauseWord = Literal[
-    "parameters",
-    "permission",
-    "balance",
-    "rate_limit",
-    "content_policy",
-    "context_length",
-    "model_response",
-    "timeout",
-    "client_closed",
-    "gateway",
-    "unknown",
-]
+    "parameters", "permission", "balance", "rate_limit", "content_policy", "context_length", "model_response",
+    "timeout", "client_closed", "gateway", "unknown",
+]  # fmt: skip
 TypeWord = Literal["request", "task", "refund", "adjustment"]
 ByWord = Literal["model", "token", "group", "day", "cause", "person"]
 StatusWord = Literal["success", "error"]
@@ -219,6 +212,7 @@ class StatisticsBody(msgspec.Struct, frozen=True):
     rpm: RateBody | None
     tpm: RateBody | None
     of_newest: OfNewest = None
+    latency: Took = None
 
 
 class SeriesBucketBody(msgspec.Struct, frozen=True):
@@ -247,6 +241,7 @@ class BreakdownLineBody(msgspec.Struct, frozen=True):
 
     value: str | None
     totals: SumsBody
+    latency: Took = None
 
 
 class BreakdownBody(msgspec.Struct, frozen=True):
@@ -283,14 +278,18 @@ def sums(totals: Totals) -> SumsBody:
 
 
 def statistics(
-    chosen: TimeRange, totals: Totals, traffic: Traffic | None, looked: Looked | None = None
+    chosen: TimeRange,
+    totals: Totals,
+    traffic: Traffic | None,
+    looked: Looked | None = None,
+    took: Latency | None = None,
 ) -> StatisticsBody:
     rpm = tpm = None
     if traffic is not None:
         rpm = RateBody(traffic.now_rpm, plain(traffic.avg_rpm), _peak(traffic.peak_rpm))
         tpm = RateBody(traffic.now_tpm, plain(traffic.avg_tpm), _peak(traffic.peak_tpm))
     rate = _money(totals.success_rate)
-    return StatisticsBody(range_of(chosen), sums(totals), rate, rpm, tpm, looked_at(looked))
+    return StatisticsBody(range_of(chosen), sums(totals), rate, rpm, tpm, looked_at(looked), latency(took))
 
 
 def series(traffic: Traffic, looked: Looked | None = None) -> SeriesBody:

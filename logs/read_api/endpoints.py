@@ -25,9 +25,10 @@ from logs.read_api.bodies import (
     SeriesBody,
     StatisticsBody,
 )
+from logs.read_api.latency_bodies import latency
 from logs.record import details
 from logs.rollups import breakdown as breakdowns
-from logs.rollups import own_sums, traffic
+from logs.rollups import own_sums, percentiles, traffic
 from logs.rollups.breakdown import BreakdownLine, By
 from logs.selection import lookback
 from logs.selection.largest import Sort
@@ -119,7 +120,7 @@ def usage(request: ReadRequest) -> RecordsBody:
         "usageStatistics",
         "/api/v1/usage/statistics",
         "Sum up usage records",
-        "The figures over the list: consumption, requests, tokens, success, RPM and TPM.",
+        "The figures over the list: consumption, requests, tokens, success, duration, RPM and TPM.",
         _TAG,
         StatisticsBody,
         FILTERS,
@@ -137,6 +138,7 @@ def statistics(request: ReadRequest) -> StatisticsBody:
         own_sums.totals(filters.scope, selection),
         traffic.traffic(filters.scope, selection, filters.now),
         selection.looked,
+        percentiles.overall(filters.scope, selection),
     )
 
 
@@ -168,8 +170,13 @@ def breakdown(request: ReadRequest) -> BreakdownBody:
     found = breakdowns.breakdown(filters.scope, selection, by)
     learnt = filters.vocabulary.people if by is By.PERSON else filters.vocabulary.tokens
     learnt.learn(line.value for line in found if isinstance(line.value, int))
+    took = breakdowns.latencies(filters.scope, selection, by)
     lines = [
-        BreakdownLineBody(_value(line.value, by, names), bodies.sums(line.totals))
+        BreakdownLineBody(
+            _value(line.value, by, names),
+            bodies.sums(line.totals),
+            latency(None if took is None else took.get(line.value, {})),
+        )
         for line in _in_order(found, by)
     ]
     of_newest = bodies.looked_at(selection.looked)

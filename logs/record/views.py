@@ -1,4 +1,4 @@
-"""What can be asked of one record from inside its details."""
+"""One record: its page, its details as a row, and what can be asked from inside of them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,25 @@ from accounts.staff import audit
 from accounts.staff.rights import Reading, reading_of
 from logs.filters.asked import usage_scope
 from logs.record import details, what_if
+
+
+@require_GET
+@login_required
+@csp_update({"img-src": ["https:"]})  # type: ignore[arg-type]  # it knows only plain requests
+def record(request: AuthenticatedRequest, record_id: UUID) -> HttpResponse:
+    """One record on a page of its own. Only here are images of its content loaded, not linked."""
+    return render(request, "logs/record.html", {**_record(request, record_id), "show_images": True})
+
+
+@require_GET
+@login_required
+def record_details(request: AuthenticatedRequest, record_id: UUID) -> HttpResponse:
+    """One record's details as a row of the list."""
+    return render(
+        request,
+        "logs/record.html#row",
+        _record(request, record_id),
+    )
 
 
 @changes_nothing
@@ -61,3 +80,9 @@ def reprice(request: AuthenticatedRequest, record_id: UUID) -> HttpResponse:
         "reprice": what_if.answer(record, request.GET),
     }
     return render(request, "logs/details/reprice.html" if request.htmx else "logs/record.html", context)
+
+
+def _record(request: AuthenticatedRequest, record_id: UUID) -> dict[str, object]:
+    scope = usage_scope(viewer_of(request), request.GET)
+    record, shown = details.of_one(scope, record_id)
+    return {"record": record, "details": shown, "scope": scope, "tab": "usage"}

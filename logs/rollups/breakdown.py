@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import pairwise
@@ -15,8 +15,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiToken, Group, User
-from logs.rollups import own_sums
+from logs.rollups import own_sums, percentiles
 from logs.rollups.own_sums import Totals
+from logs.rollups.sketches import Measure, Percentiles
 from logs.selection import lookback, periods
 from logs.selection.chosen import Selection
 from routescope.data.ranges import DAY, Cover, TimeRange, cover
@@ -39,6 +40,7 @@ class By(models.TextChoices):
         return "-name" if self is By.DAY else "-cost"
 
 
+Latency = Mapping[Measure, Percentiles]
 _MOST_DAYS = 400
 _COLUMNS = {
     By.MODEL: "model_id",
@@ -80,9 +82,47 @@ def breakdown(scope: Scope, selection: Selection, by: By) -> list[BreakdownLine]
     return [BreakdownLine(value or 0, totals) for value, totals in gathered.items()]
 
 
+def latencies(scope: Scope, selection: Selection, by: By) -> Mapping[int | date, Latency] | None:
+    """Return how long the calls of each line took, as `breakdown` names the lines.
+
+    None where there is too much to read, or where no latencies are kept by that.
+    """
+    selection = lookback.newest(scope, selection)
+    if by is not By.DAY:
+        column = _COLUMNS[by]
+        found = percentiles.grouped(scope, selection, column, merged=_merged(column, scope))
+        return None if found is None else _by_line(found)
+    if (cut := _cut(scope, selection)) is None:
+        return {}
+    chosen, starts, stretches = cut
+    moments = list(starts)
+    found = percentiles.grouped(
+        scope, replace(selection, chosen=chosen), parts=_cover_each(stretches), starts=moments
+    )
+    if found is None:
+        return None
+    return _by_line(found, lambda part: starts[moments[part - 1]])
+
+
+def _by_line(
+    found: percentiles.Found, named: Callable[[int], int | date] = lambda line: line
+) -> Mapping[int | date, Latency]:
+    lines: dict[int | date, dict[Measure, Percentiles]] = defaultdict(dict)
+    for (line, measure), one in found.items():
+        lines[named(line)][measure] = one
+    return {**lines}
+
+
 def _canonical(rows: Iterable[dict[str, Any]], column: str, scope: Scope) -> Iterator[dict[str, Any]]:
     """Yield rows with the ids of what tokens, groups and people were merged into."""
-    merged: dict[Any, int | None] = {}
+    merged = _merged(column, scope)
+    for row in rows:
+        yield row | {column: merged.get(row[column], row[column])}
+
+
+def _merged(column: str, scope: Scope) -> dict[int, int]:
+    """Return what tokens, groups or people were merged into, by their ids."""
+    merged: dict[int, int | None] = {}
     if column == "token_id":
         tokens = ApiToken.objects.exclude(merged_into=None)
         if not scope.is_everyone:
@@ -92,18 +132,15 @@ def _canonical(rows: Iterable[dict[str, Any]], column: str, scope: Scope) -> Ite
         merged = dict(Group.objects.exclude(merged_into=None).values_list("pk", "merged_into"))
     elif column == "user_id":
         merged = dict(User.objects.exclude(merged_into=None).values_list("pk", "merged_into"))
-    for row in rows:
-        yield row | {column: merged.get(row[column], row[column])}
+    return {pk: into for pk, into in merged.items() if into is not None}
 
 
 def _by_day(scope: Scope, selection: Selection) -> list[BreakdownLine]:
-    chosen = _bounded(scope, selection.covered)
-    if chosen is None or chosen.start is None or chosen.end is None or chosen.start >= chosen.end:
+    if (cut := _cut(scope, selection)) is None:
         return []
     zone = timezone.get_current_timezone()
-    starts = days(chosen.start, chosen.end, zone)
+    chosen, starts, stretches = cut
     moments = list(starts)
-    stretches = [TimeRange(*pair) for pair in pairwise([chosen.start, *moments[1:], chosen.end])]
     rows = own_sums.grouped(
         scope, replace(selection, chosen=chosen), parts=_cover_each(stretches), starts=moments
     )
@@ -114,6 +151,21 @@ def _by_day(scope: Scope, selection: Selection) -> list[BreakdownLine]:
         whole = TimeRange(start, midnight(day + timedelta(days=1), zone))
         lines.append(BreakdownLine(day, totals, whole.clipped(selection.covered)))
     return lines
+
+
+def _cut(
+    scope: Scope, selection: Selection
+) -> tuple[TimeRange, dict[datetime, date], list[TimeRange]] | None:
+    """Return a selection's range with both ends, its days by when they begin, and these as ranges.
+
+    None where it holds nothing.
+    """
+    chosen = _bounded(scope, selection.covered)
+    if chosen is None or chosen.start is None or chosen.end is None or chosen.start >= chosen.end:
+        return None
+    starts = days(chosen.start, chosen.end, timezone.get_current_timezone())
+    ends = [chosen.start, *list(starts)[1:], chosen.end]
+    return chosen, starts, [TimeRange(*pair) for pair in pairwise(ends)]
 
 
 def days(start: datetime, end: datetime, zone: tzinfo) -> dict[datetime, date]:

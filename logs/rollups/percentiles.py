@@ -8,11 +8,13 @@ are of the very calls that were chosen, under any filter, within the error of a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
+from psycopg.types.json import Jsonb
 
 from accounts.models import ApiToken
 from logs.models import REQUEST_TYPES
@@ -43,6 +45,25 @@ Found = dict[tuple[int, Measure], Percentiles]
 """By line (0 where there is one alone) and measure. What has no value is left out."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """What there is a line for: nothing, a column's values, or stretches of time."""
+
+    by: str | None
+    starts: Sequence[datetime]
+    merged: Mapping[int, int]
+
+    def sql(self, time: str) -> Sql:
+        """Return the number of a row's line; ``time`` is its column that says when."""
+        if self.starts:
+            return f"width_bucket({time}, %s::timestamptz[])", [list(self.starts)]
+        if self.by is None:
+            return "0", []
+        if not self.merged:
+            return f"coalesce({self.by}, 0)", []
+        return f"coalesce((%s::jsonb ->> {self.by}::text)::integer, {self.by}, 0)", [Jsonb(dict(self.merged))]
+
+
 def overall(
     scope: Scope, selection: Selection, measures: Sequence[Measure] = HEADER
 ) -> dict[Measure, Percentiles] | None:
@@ -62,16 +83,18 @@ def grouped(
     measures: Sequence[Measure] = HEADER,
     parts: Cover | None = None,
     starts: Sequence[datetime] = (),
+    merged: Mapping[int, int] | None = None,
 ) -> Found | None:
     """Return the percentiles of each line: of a token, model, group, user or cause, by their column.
 
     With ``starts``, moments in order, a line is a number from 1: of the last of them that a call is not
     before. No day or hour of ``parts`` (by default the coarsest cover of the range) may then hold one in its
-    midst. None where there is too much to read.
+    midst. ``merged``: the lines of some ids are those of others. None where there is too much to read.
     """
     if by is not None and by not in _BY:
         raise ValueError(f"No latencies are kept by {by}.")
     selection = lookback.newest(scope, selection)
+    lines = _Lines(by, starts, merged or {})
     if selection.looked is not None:
         try:
             records = lookback.table(scope, selection, selection.looked, _READ)
@@ -79,16 +102,16 @@ def grouped(
             return {}
         sql, values = records
         looked = f"SELECT *, false AS is_too_much FROM ({sql}) AS looked", values  # noqa: S608
-        return _added(measures, [_of_records(looked, by, measures, starts)])
+        return _added(measures, [_of_records(looked, measures, lines)])
     readable = _readable(scope, selection, by)
     if readable is None:
         return None
     periods, rest = kept_latencies.held(readable, selection.chosen, parts or cover(selection.chosen))
     found: list[Sql] = []
     if periods:
-        found.append(_of_periods(selection, by, measures, starts, periods))
+        found.append(_of_periods(selection, measures, lines, periods))
     if rest:
-        found.append(_of_records(_left(selection, rest), by, measures, starts))
+        found.append(_of_records(_left(selection, rest), measures, lines))
     return _added(measures, found)
 
 
@@ -135,16 +158,12 @@ def _readable(scope: Scope, selection: Selection, by: str | None) -> Scope | Non
 
 
 def _of_periods(
-    selection: Selection,
-    by: str | None,
-    measures: Sequence[Measure],
-    starts: Sequence[datetime],
-    periods: Sequence[Period],
+    selection: Selection, measures: Sequence[Measure], lines: _Lines, periods: Sequence[Period]
 ) -> Sql:
     """Return the query of the counted buckets of kept periods: line, measure, bucket, how many."""
-    is_whole = not selection.is_filtered and by is None
+    is_whole = not selection.is_filtered and lines.by is None
     table = "usage_latency" if is_whole else "usage_latency_part"
-    line, line_values = _line(by, starts, "start")
+    line, line_values = lines.sql("start")
     chosen, chosen_values = conditions.dimensions(selection)
     codes = " UNION ALL ".join(
         f"SELECT {number}, unnest({measure.column})" for number, measure in enumerate(measures)
@@ -184,10 +203,10 @@ def _left(selection: Selection, rest: Sequence[Stretch]) -> Sql:
     )  # fmt: skip
 
 
-def _of_records(records: Sql, by: str | None, measures: Sequence[Measure], starts: Sequence[datetime]) -> Sql:
+def _of_records(records: Sql, measures: Sequence[Measure], lines: _Lines) -> Sql:
     """Return the same of records. A row of `_TOO_MUCH` says that not all of them were read."""
     sql, values = records
-    line, line_values = _line(by, starts, "created_at")
+    line, line_values = lines.sql("created_at")
     measured = ", ".join(f"({number}, {measure.sql})" for number, measure in enumerate(measures))
     return (
         f"SELECT {line} AS line, measure, {sketches.bucket_sql('value')} AS bucket, 1 AS n"  # noqa: S608
@@ -197,12 +216,6 @@ def _of_records(records: Sql, by: str | None, measures: Sequence[Measure], start
         f" AND (type = ANY(%s) OR measure = {_TOO_MUCH})",
         [*line_values, *values, [kind.value for kind in REQUEST_TYPES]],
     )
-
-
-def _line(by: str | None, starts: Sequence[datetime], time: str) -> Sql:
-    if starts:
-        return f"width_bucket({time}, %s::timestamptz[])", [list(starts)]
-    return (f"coalesce({by}, 0)", []) if by else ("0", [])
 
 
 def _added(measures: Sequence[Measure], counted: Sequence[Sql]) -> Found | None:

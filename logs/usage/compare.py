@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -14,8 +14,8 @@ from django_stubs_ext import StrPromise
 from logs.filters.usage_filter import VIEW, WITHOUT
 from logs.models import Cause
 from logs.rollups import own_sums
-from logs.rollups.breakdown import BreakdownLine, By, breakdown
-from logs.rollups.figures import FIGURES
+from logs.rollups.breakdown import BreakdownLine, By, Latency, breakdown, latencies
+from logs.rollups.figures import FIGURES, Compared
 from logs.rollups.own_sums import Totals
 from logs.selection.chosen import NONE, Selection
 from routescope.data.scopes import Scope
@@ -52,6 +52,11 @@ class ComparisonRow:
     query: Address | None
     totals: Totals
     share: Decimal | None
+    latency: Latency = field(default_factory=dict)
+
+    @property
+    def figures(self) -> Compared:
+        return Compared(self.totals, self.latency)
 
     @property
     def bar(self) -> str:
@@ -71,10 +76,13 @@ class Comparison:
     total: ComparisonRow
 
 
-def comparison(scope: Scope, filters: UsageFilter, selection: Selection) -> Comparison | None:
+def comparison(
+    scope: Scope, filters: UsageFilter, selection: Selection, latency: Latency | None = None
+) -> Comparison | None:
     """Return the comparison that the filters ask for; None where they ask for none, or select nothing.
 
-    ``selection`` is what they select, looked at already where no rollup knows it.
+    ``selection`` is what they select, looked at already where no rollup knows it; ``latency`` is how long the
+    calls of all of it took.
     """
     by = filters.compared
     if by is None:
@@ -88,9 +96,19 @@ def comparison(scope: Scope, filters: UsageFilter, selection: Selection) -> Comp
     elif by is By.PERSON:
         filters.vocabulary.people.learn(ids)
     total = sum((line.totals for line in lines), own_sums.NOTHING)
+    took = latencies(scope, selection, by) or {}
     names = _names(filters, by)
-    lines = _sorted(lines, filters.sorted_by, lambda line: _label(line, by, names))
-    rows = [_row(filters, selection, by, names, line, total) for line in lines[:MOST_ROWS]]
+    lines = _sorted(lines, took, filters.sorted_by, lambda line: _label(line, by, names))
+    rows = [
+        ComparisonRow(
+            _label(line, by, names),
+            _query(filters, selection, by, names, line),
+            line.totals,
+            _share(line.totals, total),
+            took.get(line.value, {}),
+        )
+        for line in lines[:MOST_ROWS]
+    ]
     others = None
     if rest := lines[MOST_ROWS:]:
         added = sum((line.totals for line in rest), own_sums.NOTHING)
@@ -101,7 +119,7 @@ def comparison(scope: Scope, filters: UsageFilter, selection: Selection) -> Comp
         rows,
         others,
         len(lines),
-        ComparisonRow("", None, total, _share(total, total)),
+        ComparisonRow("", None, total, _share(total, total), latency or {}),
     )
 
 
@@ -124,7 +142,10 @@ def _columns(filters: UsageFilter, by: By) -> list[Column]:
 
 
 def _sorted(
-    lines: list[BreakdownLine], sort: str, label: Callable[[BreakdownLine], str]
+    lines: list[BreakdownLine],
+    took: Mapping[int | date, Latency],
+    sort: str,
+    label: Callable[[BreakdownLine], str],
 ) -> list[BreakdownLine]:
     """Sort by a column, equals by name; what has no figure in it comes last either way."""
     key, downwards = sort.removeprefix("-"), sort.startswith("-")
@@ -135,10 +156,10 @@ def _sorted(
             sorted(named, key=lambda line: label(line).casefold(), reverse=downwards),
             key=lambda line: line.value == 0 and isinstance(line.value, int),
         )
-    figure = FIGURES[key].of
-    known = [line for line in named if figure(line.totals) is not None]
-    unknown = [line for line in named if figure(line.totals) is None]
-    return [*sorted(known, key=lambda line: figure(line.totals) or 0, reverse=downwards), *unknown]
+    figures = {line.value: FIGURES[key].of(Compared(line.totals, took.get(line.value, {}))) for line in named}
+    known = [line for line in named if figures[line.value] is not None]
+    unknown = [line for line in named if figures[line.value] is None]
+    return [*sorted(known, key=lambda line: figures[line.value] or 0, reverse=downwards), *unknown]
 
 
 def _names(filters: UsageFilter, by: By) -> dict[int, str]:
@@ -163,22 +184,6 @@ def _label(line: BreakdownLine, by: By, names: Mapping[int, str]) -> str:
 
 def _cause(line: BreakdownLine) -> Cause:
     return next(cause for cause in Cause if cause == line.value)
-
-
-def _row(
-    filters: UsageFilter,
-    selection: Selection,
-    by: By,
-    names: Mapping[int, str],
-    line: BreakdownLine,
-    total: Totals,
-) -> ComparisonRow:
-    return ComparisonRow(
-        _label(line, by, names),
-        _query(filters, selection, by, names, line),
-        line.totals,
-        _share(line.totals, total),
-    )
 
 
 def _query(

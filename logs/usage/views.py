@@ -1,4 +1,4 @@
-"""Usage Logs: the tab, its results fragment, one record, and the permalink."""
+"""Usage Logs: the tab, its results fragment, and the permalink."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 from uuid import UUID
 
-from csp.decorators import csp_update
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
@@ -31,7 +30,9 @@ from logs.listing.table import COLUMNS, PERSON, Heading, ListColumn, ListRow, co
 from logs.models import UsageRecord, UsageTotalDay
 from logs.record import details
 from logs.record.details import Details
-from logs.rollups import own_sums, traffic
+from logs.rollups import own_sums, percentiles, traffic
+from logs.rollups.breakdown import Latency
+from logs.rollups.figures import Compared
 from logs.rollups.own_sums import Totals
 from logs.selection import lookback
 from logs.selection.chosen import Looked, Selection
@@ -104,25 +105,6 @@ def usage_results(request: AuthenticatedRequest) -> HttpResponse:
 
 @require_GET
 @login_required
-@csp_update({"img-src": ["https:"]})  # type: ignore[arg-type]  # it knows only plain requests
-def record(request: AuthenticatedRequest, record_id: UUID) -> HttpResponse:
-    """One record on a page of its own. Only here are images of its content loaded, not linked."""
-    return render(request, "logs/record.html", {**_record(request, record_id), "show_images": True})
-
-
-@require_GET
-@login_required
-def record_details(request: AuthenticatedRequest, record_id: UUID) -> HttpResponse:
-    """One record's details as a row of the list."""
-    return render(
-        request,
-        "logs/record.html#row",
-        _record(request, record_id),
-    )
-
-
-@require_GET
-@login_required
 def permalink(request: AuthenticatedRequest, request_id: str) -> HttpResponse:
     """Lead from an ID in an error message to its record.
 
@@ -182,12 +164,6 @@ def display(request: AuthenticatedRequest) -> HttpResponse:
     return redirect(f"{reverse('usage-results' if request.htmx else 'usage')}?{query}")
 
 
-def _record(request: AuthenticatedRequest, record_id: UUID) -> dict[str, object]:
-    scope = usage_scope(viewer_of(request), request.GET)
-    record, shown = details.of_one(scope, record_id)
-    return {"record": record, "details": shown, "scope": scope, "tab": "usage"}
-
-
 @dataclass(frozen=True, kw_only=True)
 class UsageTab(Tab):
     """``comparison`` or ``gathering`` (of errors) stands in place of the list; ``explanation`` where there is
@@ -201,13 +177,14 @@ class UsageTab(Tab):
     tab: ClassVar[str] = "usage"
     shown: ClassVar[tuple[str, ...]] = (
         *Tab.shown, "controls", "rows", "headings", "lead", "last", "looked", "ends_now", "further_url",
-        "news_query", "first", "sorted_note", "scope", "scopes", "has_others",
+        "news_query", "first", "sorted_note", "scope", "scopes", "has_others", "latency",
     )  # fmt: skip
 
     viewer: Viewer
     filters: UsageFilter
     selection: Selection
     totals: Totals
+    took: Latency | None
     chart: Chart | None
     comparison: Comparison | None
     explanation: Explanation | None
@@ -244,6 +221,11 @@ class UsageTab(Tab):
                 query=self.scope.query,
             )
         )
+
+    @property
+    def latency(self) -> Compared:
+        """How long the calls took, for the header."""
+        return Compared(self.totals, self.took or {})
 
     @property
     def headings(self) -> list[Heading]:
@@ -311,7 +293,7 @@ class UsageTab(Tab):
 def usage_tab(viewer: Viewer, query: QueryDict) -> UsageTab:
     """Return what a query string asks for: the records of one ID, a list, or a comparison."""
     cursor = Cursor.parse(query)
-    chart = comparison = explanation = gathering = None
+    chart = comparison = explanation = gathering = took = None
     alike: list[str] = []
     whole_id = ""
     opened: dict[UUID, Details] = {}
@@ -333,9 +315,10 @@ def usage_tab(viewer: Viewer, query: QueryDict) -> UsageTab:
         else:
             selection = lookback.newest(scope, selection)
             totals = own_sums.totals(scope, selection)
+            took = percentiles.overall(scope, selection) if totals.requests else None
             if filters.compared:
                 cursor, page = Cursor(), Page([], older=None, newer=None)
-                comparison = compare.comparison(scope, filters, selection)
+                comparison = compare.comparison(scope, filters, selection, took)
             elif filters.errors_shown == GATHERED:
                 cursor, page = Cursor(), Page([], older=None, newer=None)
                 gathering = errors.gathering(scope, filters, selection) if totals.errors else None
@@ -361,6 +344,7 @@ def usage_tab(viewer: Viewer, query: QueryDict) -> UsageTab:
         opened=opened,
         selection=selection,
         totals=totals,
+        took=took,
         chart=chart,
         comparison=comparison,
         explanation=explanation,

@@ -26,6 +26,7 @@ class Topic:
 TOPICS = {
     "rates": Topic("rpm-and-tpm", _("About RPM and TPM")),
     "limits": Topic("rpm-and-tpm", _("About limits"), "when-a-limit-is-reached"),
+    "percentiles": Topic("consumption", _("About percentiles"), "how-long-calls-took"),
     "cost": Topic("cost", _("About cost")),
     "content": Topic("input-and-output", _("About input and output")),
     "causes": Topic("errors", _("About causes"), "causes"),
