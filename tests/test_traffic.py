@@ -64,6 +64,17 @@ def test_peaks_are_the_busiest_calendar_minute_and_the_earliest_of_equals(
     assert found.avg_tpm == Decimal(7 * 15 + 1000) / 60
 
 
+def test_a_minute_of_more_tokens_than_a_bigint_packs_is_told_to_the_last(
+    alice: User, gateway: Gateway
+) -> None:
+    most = 2**31 - 1
+    calls(gateway, [60 + second / 4 for second in range(30)], input_tokens=most, output_tokens=most)
+    calls(gateway, [180], input_tokens=1, output_tokens=1)
+    found = traffic.traffic(Scope.own(alice), Selection(AN_HOUR), NOON + HOUR)
+    assert found.peak_tpm == traffic.Peak(60 * most, NOON + MINUTE)
+    assert found.peak_rpm == traffic.Peak(30, NOON + MINUTE)
+
+
 def test_refunds_are_no_requests(alice: User, gateway: Gateway) -> None:
     calls(gateway, [0], type=RecordType.REFUND, input_tokens=0, output_tokens=0)
     assert traffic.traffic(Scope.own(alice), Selection(AN_HOUR), NOON + HOUR).peak_rpm is None

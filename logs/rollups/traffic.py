@@ -8,7 +8,7 @@ sliding one, any 60 seconds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -52,10 +52,12 @@ _STEPS = tuple(
 _MOST_STRETCHES = 64
 # A minute's count and the minute itself in one number: the largest is the peak, the earliest of equals.
 _PACK = 10**8
-_EARLIER_OF_HOURS = (
-    "({peak}::numeric * 100000000 + 99999999 - (extract(epoch FROM start) / 60)::bigint - {peak}_minute)"
-)
-_EARLIER = "({count}::numeric * 100000000 + 99999999 - (extract(epoch FROM minute) / 60)::bigint)"
+_MOST_PACKED = 90_000_000_000
+"""What such a number has room for as a bigint. Where a count reaches it (tokens of a minute), all are counted
+again as numeric, which takes a quarter longer."""
+_LATER = "99999999 - (date_part('epoch', {time}) / 60)::bigint"
+_PACKED = f"least({{count}}, {_MOST_PACKED}) * 100000000 + {_LATER}"
+_PACKED_WHOLE = f"{{count}}::numeric * 100000000 + {_LATER}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,15 +302,8 @@ def _busy_hours(
             return [], [chosen]
         if chosen.end is None or at is None or at < chosen.end:
             stretches.append(TimeRange(at, chosen.end))
-        bucketed: list[Any] = [step, first, *params]
-        names = ("peak_rpm", "peak_tpm")
-        peaks = ", ".join(f"max({_EARLIER_OF_HOURS.format(peak=name)})" for name in names)
-        cursor.execute(
-            f"SELECT date_bin(%s, start, %s) AS bucket, sum(requests), sum(errors), sum(rate_limited),"  # noqa: S608
-            f" sum(tokens), {peaks} FROM ({sql}) AS hours GROUP BY bucket ORDER BY bucket",
-            bucketed,
-        )
-        return [_bucket(row) for row in cursor.fetchall()], stretches
+    peaks = {name: f"start + {name}_minute * interval '1 minute'" for name in ("peak_rpm", "peak_tpm")}
+    return _in_buckets((sql, list(params)), "start", peaks, step, first), stretches
 
 
 def counted(
@@ -333,16 +328,27 @@ def _bucketed(minutes: conditions.Sql | None, step: timedelta, first: datetime) 
     """Put minutes, counted by a query, into buckets."""
     if minutes is None:
         return []
-    sql, params = minutes
-    peaks = ", ".join(f"max({_EARLIER.format(count=count)})" for count in ("requests", "tokens"))
-    bucketed: list[Any] = [step, first, *params]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT date_bin(%s, minute, %s) AS start, sum(requests), sum(errors), sum(rate_limited),"  # noqa: S608
-            f" sum(tokens), {peaks} FROM ({sql}) AS counted GROUP BY start ORDER BY start",
-            bucketed,
-        )
-        return [_bucket(row) for row in cursor.fetchall()]
+    return _in_buckets(minutes, "minute", {"requests": "minute", "tokens": "minute"}, step, first)
+
+
+def _in_buckets(
+    counted: conditions.Sql, time: str, peaks: Mapping[str, str], step: timedelta, first: datetime
+) -> list[Bucket]:
+    """Add up counts by their ``time``. ``peaks`` are columns of which the largest counts, with its minute."""
+    sql, params = counted
+    for packed in (_PACKED, _PACKED_WHOLE):
+        largest = ", ".join(f"max({packed.format(count=count, time=at)})" for count, at in peaks.items())
+        values: list[Any] = [step, first, *params]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT date_bin(%s, {time}, %s) AS bucket, sum(requests), sum(errors), sum(rate_limited),"  # noqa: S608
+                f" sum(tokens), {largest} FROM ({sql}) AS counted GROUP BY bucket ORDER BY bucket",
+                values,
+            )
+            rows = cursor.fetchall()
+        if all(value // _PACK < _MOST_PACKED for row in rows for value in row[-2:]):
+            break
+    return [_bucket(row) for row in rows]
 
 
 def _bucket(row: tuple[Any, ...]) -> Bucket:
