@@ -19,8 +19,8 @@ from accounts.models import ApiToken, Gateway, Group, User
 from logs.models import Status, UsageRecord
 from logs.models.events import Failure
 from logs.rollups import own_tokens, token_peaks
+from logs.rollups.buckets import Peak
 from logs.rollups.token_peaks import Gauge
-from logs.rollups.traffic import Peak
 from routescope.data.ranges import HOUR, MINUTE, TimeRange
 from routescope.data.scopes import Scope
 from routescope.web import notices

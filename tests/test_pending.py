@@ -16,6 +16,7 @@ from logs.listing import own_records
 from logs.models import TrafficHour, UsageDay, UsageHour, UsagePending, UsageRecord
 from logs.rollups import busy_hours, own_sums, pending, traffic
 from logs.rollups.breakdown import By, breakdown
+from logs.rollups.buckets import Peak
 from logs.selection.chosen import Selection
 from routescope.data.keyset import Cursor
 from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange
@@ -141,10 +142,10 @@ def test_busy_hours_are_counted_when_they_are_over_and_anew_when_records_come_la
     assert hours() == {0: (3, False), 2: (4, False)}
     assert busy_hours.count(now + HOUR) == 0
     store(gateway, event(minutes=121))
-    assert traffic.traffic(Scope.own(alice), WEEKS, now).peak_rpm == traffic.Peak(3, NOON + 121 * MINUTE)
+    assert traffic.traffic(Scope.own(alice), WEEKS, now).peak_rpm == Peak(3, NOON + 121 * MINUTE)
     pending.fold()
     assert hours() == {0: (3, False), 2: (4, True)}
-    assert traffic.traffic(Scope.own(alice), WEEKS, now).peak_rpm == traffic.Peak(3, NOON + 121 * MINUTE)
+    assert traffic.traffic(Scope.own(alice), WEEKS, now).peak_rpm == Peak(3, NOON + 121 * MINUTE)
     # However long ago it was: what is stale is not looked for by its time.
     assert busy_hours.count(now + 40 * DAY) == 2
     assert hours() == {0: (3, False), 2: (5, False)}

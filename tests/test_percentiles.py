@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, product
 from math import ceil
 from random import Random
 
@@ -95,7 +95,7 @@ def world(alice: User, bob: User, gateway: Gateway, busy: None) -> list[UsageRec
     return list(UsageRecord.objects.filter(CALLS))
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     whose=st.sampled_from(["own", "everyone", "both", "windows"]),
     start=BOUNDS,
@@ -163,31 +163,22 @@ def test_percentiles_are_those_of_the_records(
             check(found.get((line, measure)), lines.get(line, []), measure)
 
 
-@pytest.mark.parametrize("step", [DAY, 3 * HOUR, HOUR, timedelta(minutes=10)])
-@pytest.mark.parametrize("is_of_model", [False, True])
-def test_over_time_each_stretch_has_its_own(
-    world: list[UsageRecord], alice: User, step: timedelta, is_of_model: bool
-) -> None:
+def test_over_time_each_stretch_has_its_own(world: list[UsageRecord], alice: User) -> None:
     chosen = TimeRange(NOON + timedelta(minutes=7), NOON + SPAN - timedelta(minutes=50))
     model = next(record.model_id for record in world if record.model_id)
-    selection = Selection(chosen, models=(model,) if is_of_model and model else ())
-    mine = [
-        record
-        for record in world
-        if record.user_id == alice.pk
-        and record.created_at in chosen
-        and (not is_of_model or record.model_id == model)
-    ]
-    first = NOON.replace(hour=0) if step == DAY else NOON
-    found = percentiles.over_time(Scope.own(alice), selection, Measure.DURATION, step, first)
-    assert found is not None
-    stretches = dict(found)
-    assert len(stretches) > 3
-    starts = [first + number * step for number in range(int(SPAN / step) + 3)]
-    for begins, ends in pairwise(starts):
-        records = [record for record in mine if record.created_at in TimeRange(begins, ends)]
-        check(stretches.pop(begins, None), records, Measure.DURATION)
-    assert not stretches
+    mine = [record for record in world if record.user_id == alice.pk and record.created_at in chosen]
+    for step, models in product((DAY, 3 * HOUR, HOUR, timedelta(minutes=10)), ((), (model,))):
+        meant = [record for record in mine if not models or record.model_id == model]
+        first = NOON.replace(hour=0) if step == DAY else NOON
+        selection = Selection(chosen, models=models)
+        found = percentiles.over_time(Scope.own(alice), selection, Measure.DURATION, step, first)
+        assert found is not None
+        stretches = dict(found)
+        assert len(stretches) > 3
+        for begins, ends in pairwise(first + number * step for number in range(int(SPAN / step) + 3)):
+            records = [record for record in meant if record.created_at in TimeRange(begins, ends)]
+            check(stretches.pop(begins, None), records, Measure.DURATION)
+        assert not stretches
 
 
 def test_what_is_kept_follows_the_records(world: list[UsageRecord], alice: User) -> None:

@@ -23,6 +23,7 @@ from accounts.models import ApiToken, Gateway, User
 from logs.models import RecordType, Status
 from logs.models.events import UsageEvent
 from logs.rollups import busy_hours, pending, token_limits, traffic
+from logs.rollups.buckets import Peak
 from logs.selection.chosen import Selection
 from logs.usage.chart import Chart, nice
 from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange, floor
@@ -58,8 +59,8 @@ def test_peaks_are_the_busiest_calendar_minute_and_the_earliest_of_equals(
     calls(gateway, [0, 130, 140, 150, 310, 320, 330], input_tokens=10, output_tokens=5)
     calls(gateway, [600], input_tokens=1000, output_tokens=0)
     found = traffic.traffic(Scope.own(alice), Selection(AN_HOUR), NOON + HOUR)
-    assert found.peak_rpm == traffic.Peak(3, NOON + 2 * MINUTE)
-    assert found.peak_tpm == traffic.Peak(1000, NOON + 10 * MINUTE)
+    assert found.peak_rpm == Peak(3, NOON + 2 * MINUTE)
+    assert found.peak_tpm == Peak(1000, NOON + 10 * MINUTE)
     assert found.avg_rpm == Decimal(8) / 60
     assert found.avg_tpm == Decimal(7 * 15 + 1000) / 60
 
@@ -71,8 +72,8 @@ def test_a_minute_of_more_tokens_than_a_bigint_packs_is_told_to_the_last(
     calls(gateway, [60 + second / 4 for second in range(30)], input_tokens=most, output_tokens=most)
     calls(gateway, [180], input_tokens=1, output_tokens=1)
     found = traffic.traffic(Scope.own(alice), Selection(AN_HOUR), NOON + HOUR)
-    assert found.peak_tpm == traffic.Peak(60 * most, NOON + MINUTE)
-    assert found.peak_rpm == traffic.Peak(30, NOON + MINUTE)
+    assert found.peak_tpm == Peak(60 * most, NOON + MINUTE)
+    assert found.peak_rpm == Peak(30, NOON + MINUTE)
 
 
 def test_refunds_are_no_requests(alice: User, gateway: Gateway) -> None:

@@ -22,7 +22,9 @@ from logs.models.records import (
 )
 from logs.models.rollups import (
     Rollup,
+    Slices,
     TrafficHour,
+    TrafficSlice,
     UnboundedDay,
     UncountedDay,
     UsageDay,
@@ -43,9 +45,9 @@ from logs.models.unusual import UnusualHour, UnusualUntil
 __all__ = [
     "ADJUSTMENTS", "CALLS", "FAILED", "MONEY_DIGITS", "MONEY_PLACES", "REFUNDS", "REQUEST_TYPES", "Cause",
     "ContentPolicy", "FurtherId", "GroupRatio", "ImportPosition", "KnownSpan", "Latencies", "LatencyPart",
-    "Level", "ModelPrice", "PeriodUnit", "RecordType", "Rollup", "SpanContent", "Status", "TrafficHour",
-    "UnboundedDay", "UncountedDay", "UnusualHour", "UnusualUntil", "UsageContent", "UsageDay",
-    "UsageDayFolded", "UsageHour", "UsageHourFolded", "UsageMinutePending", "UsagePending", "UsageRecord",
-    "UsageTotalDay", "UsageTotalDayFolded", "UsageTotalHour", "UsageTotalHourFolded", "UsageTotalMinute",
-    "UsageTotalMinuteFolded", "failure_word", "status_word",
+    "Level", "ModelPrice", "PeriodUnit", "RecordType", "Rollup", "Slices", "SpanContent", "Status",
+    "TrafficHour", "TrafficSlice", "UnboundedDay", "UncountedDay", "UnusualHour", "UnusualUntil",
+    "UsageContent", "UsageDay", "UsageDayFolded", "UsageHour", "UsageHourFolded", "UsageMinutePending",
+    "UsagePending", "UsageRecord", "UsageTotalDay", "UsageTotalDayFolded", "UsageTotalHour",
+    "UsageTotalHourFolded", "UsageTotalMinute", "UsageTotalMinuteFolded", "failure_word", "status_word",
 ]  # fmt: skip

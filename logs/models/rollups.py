@@ -170,6 +170,14 @@ class UsageMinutePending(_MinuteOfEveryone):
         default_permissions = ()
 
 
+class Slices(models.IntegerChoices):
+    """Whether what filters leave of an hour is kept beside it."""
+
+    UNCOUNTED = 0, _("Not counted")
+    KEPT = 1, _("Kept")
+    TOO_MANY = 2, _("Too many")
+
+
 class TrafficHour(models.Model):
     """The calls of a user's busy hour that is over, with its busiest minutes: the chart's without a filter.
 
@@ -190,6 +198,7 @@ class TrafficHour(models.Model):
     peak_rpm_minute = models.SmallIntegerField(help_text=_("Of the hour, 0 to 59: the earliest of equals."))
     peak_tpm_minute = models.SmallIntegerField()
     is_stale = models.BooleanField(help_text=_("Records were added or changed since."))
+    slices = models.SmallIntegerField(choices=Slices, db_default=Slices.UNCOUNTED)
 
     class Meta:
         db_table = "usage_traffic_hour"
@@ -197,6 +206,38 @@ class TrafficHour(models.Model):
 
     def __str__(self) -> str:
         return f"Traffic of user {self.user_id} from {self.start.isoformat()}"
+
+
+class TrafficSlice(models.Model):
+    """What a filter leaves of a busy hour: the calls of one token, one model, both, or those that failed.
+
+    `ANY` stands for what is not filtered by, 0 for records without a token or model. It holds where its
+    `TrafficHour` does, and a slice without a call has no row. Of everybody there are none by token.
+    """
+
+    ANY = -1
+
+    pk = models.CompositePrimaryKey("user_id", "token_id", "model_id", "status", "start")
+    user_id = models.IntegerField()
+    token_id = models.IntegerField()
+    model_id = models.IntegerField()
+    status = models.SmallIntegerField()
+    start = models.DateTimeField(help_text=_("Start of the UTC hour."))
+    requests = models.IntegerField()
+    errors = models.IntegerField()
+    rate_limited = models.IntegerField()
+    tokens = models.BigIntegerField()
+    peak_rpm = models.IntegerField()
+    peak_tpm = models.BigIntegerField()
+    peak_rpm_minute = models.SmallIntegerField(help_text=_("Of the hour, 0 to 59: the earliest of equals."))
+    peak_tpm_minute = models.SmallIntegerField()
+
+    class Meta:
+        db_table = "usage_traffic_slice"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Slice of the traffic of user {self.user_id} from {self.start.isoformat()}"
 
 
 class UnboundedDay(models.Model):

@@ -16,8 +16,9 @@ from logs.pricing.quotes import is_priced_here
 from logs.read_api.latency_bodies import Took, latency
 from logs.record.details import Details
 from logs.rollups.breakdown import Latency
+from logs.rollups.buckets import Bucket, Peak
 from logs.rollups.own_sums import Totals
-from logs.rollups.traffic import Bucket, Peak, Traffic
+from logs.rollups.traffic import Traffic
 from logs.selection.chosen import Looked
 from routescope.data.ranges import TimeRange
 from routescope.rest.answers import Money, Range, Ratio, range_of, utc

@@ -1,8 +1,8 @@
 """Busy hours that are over, counted once for the chart: requests, tokens and the busiest minutes of each.
 
 A heavy user's month has a million records, whose minutes take long to count every time; an hour with few
-records is counted from them as fast as it would be looked up. So only hours with many are kept, and only
-without a filter: what a filter leaves is counted from the records.
+records is counted from them as fast as it would be looked up. So only hours with many are kept, each with
+what the most common filters leave of it (`logs.rollups.traffic_slices`).
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.utils import timezone
 
-from logs.models import TrafficHour, UsageHour, UsageRecord, UsageTotalHour
-from logs.rollups import minute_sums, pending, traffic
+from logs.models import Slices, TrafficHour, UsageHour, UsageRecord, UsageTotalHour
+from logs.rollups import minute_sums, pending, traffic, traffic_slices
+from logs.rollups.kept_hours import EVERYONE
 from logs.selection.chosen import Selection
 from routescope.data.partitions import Month
 from routescope.data.ranges import HOUR, MINUTE, TimeRange, floor
@@ -45,19 +46,19 @@ def count(now: datetime | None = None, *, everything: bool = False) -> int:
     oldest = Month.of(end).plus(-settings.RECORD_RETENTION_MONTHS).start
     hours = UsageHour.objects.filter(start__gte=oldest, start__lt=end)
     kept = TrafficHour.objects.filter(start__lt=end)
-    stale = set(kept.filter(is_stale=True).values_list("user_id", "start"))
+    stale = set(kept.filter(Q(is_stale=True) | Q(slices=Slices.UNCOUNTED)).values_list("user_id", "start"))
     if not everything:
         hours, kept = hours.filter(start__gte=end - RECENT), kept.filter(start__gte=end - RECENT)
     busy = hours.values("user_id", "start").annotate(volume=Sum("records")).filter(volume__gte=BUSY)
     wanted = set(busy.order_by().values_list("user_id", "start"))
     if minute_sums.is_filling():
-        stale = {one for one in stale if one[0] != traffic.EVERYONE}
+        stale = {one for one in stale if one[0] != EVERYONE}
     else:
         totals = UsageTotalHour.objects.filter(start__gte=oldest, start__lt=end)
         if not everything:
             totals = totals.filter(start__gte=end - RECENT)
         volumes = totals.values("start").annotate(volume=Sum("records")).filter(volume__gte=BUSY)
-        wanted |= {(traffic.EVERYONE, start) for start in volumes.order_by().values_list("start", flat=True)}
+        wanted |= {(EVERYONE, start) for start in volumes.order_by().values_list("start", flat=True)}
     wanted = wanted - set(kept.values_list("user_id", "start")) | stale
     by_user: dict[int, list[datetime]] = {}
     for user_id, start in sorted(wanted):
@@ -91,7 +92,7 @@ def _count(user_id: int, stretch: TimeRange) -> None:
             cursor.execute(f"SELECT pg_advisory_xact_lock({pending.LOCK})")
         if stretch.start is None or stretch.end is None:
             raise ValueError("Hours have both ends.")
-        if user_id == traffic.EVERYONE:
+        if user_id == EVERYONE:
             hours = traffic.counted_of_everyone(stretch, HOUR)
         else:
             records = UsageRecord.objects.filter(user_id=user_id)
@@ -113,3 +114,4 @@ def _count(user_id: int, stretch: TimeRange) -> None:
             )
             for hour in hours
         )
+        traffic_slices.count(user_id, stretch, is_everyone=user_id == EVERYONE)

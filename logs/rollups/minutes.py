@@ -12,9 +12,17 @@ from logs.models import CALLS, FAILED, REQUEST_TYPES, Cause, Status, UsageRecord
 from logs.models.querysets import UsageRecordQuerySet
 from logs.selection import conditions, lookback, periods
 from logs.selection.chosen import Looked, Selection
+from routescope.data.ids import first_id
 from routescope.data.owned import any_range
 from routescope.data.ranges import HOUR, MINUTE, TimeRange, ceil, floor
 from routescope.data.scopes import Scope
+
+_COUNTS = (
+    "SELECT date_bin('1 minute', created_at, '2000-01-01 00:00+00') AS minute, count(*) AS requests,"
+    " count(*) FILTER (WHERE status = %s) AS errors, count(*) FILTER (WHERE cause = %s) AS rate_limited,"
+    " sum(input_tokens::bigint + output_tokens) AS tokens"
+)
+_COUNTED = (Status.ERROR.value, Cause.RATE_LIMIT.value)
 
 
 def minutes_of(
@@ -47,6 +55,30 @@ def minutes_of(
     return sql, list(params)
 
 
+def minutes_apart(user_id: int, selection: Selection, stretches: Sequence[TimeRange]) -> conditions.Sql:
+    """Return the same query for many stretches with both ends of one user, without bounds.
+
+    Lateral on purpose, and fenced by OFFSET: each is a look into the index, and costs no planning.
+    """
+    if any(one.start is None or one.end is None for one in stretches):
+        raise ValueError("Stretches between hours have both ends.")
+    dimensions, values = conditions.dimensions(selection)
+    return (
+        f"{_COUNTS} FROM unnest(%s::uuid[], %s::uuid[]) AS meant (head, tail)"  # noqa: S608
+        " CROSS JOIN LATERAL (SELECT created_at, status, cause, input_tokens, output_tokens FROM usage_record"
+        f" WHERE user_id = %s AND id >= head AND id < tail AND type = ANY(%s){dimensions} OFFSET 0) AS one"
+        " GROUP BY minute",
+        [
+            *_COUNTED,
+            [first_id(one.start) for one in stretches if one.start],
+            [first_id(one.end) for one in stretches if one.end],
+            user_id,
+            [kind.value for kind in REQUEST_TYPES],
+            *values,
+        ],
+    )
+
+
 def minutes_looked_at(scope: Scope, selection: Selection, looked: Looked) -> conditions.Sql | None:
     """Return the same query over the records among those looked at that meet all filters."""
     columns = ("created_at", "type", "status", "cause", "input_tokens", "output_tokens")
@@ -56,11 +88,8 @@ def minutes_looked_at(scope: Scope, selection: Selection, looked: Looked) -> con
         # A threshold beyond what its column can hold: Django knows without asking that nothing meets it.
         return None
     return (
-        "SELECT date_bin('1 minute', created_at, '2000-01-01 00:00+00') AS minute, count(*) AS requests,"  # noqa: S608
-        " count(*) FILTER (WHERE status = %s) AS errors, count(*) FILTER (WHERE cause = %s) AS rate_limited,"
-        " sum(input_tokens::bigint + output_tokens) AS tokens"
-        f" FROM ({sql}) AS found WHERE type = ANY(%s) GROUP BY minute",
-        [Status.ERROR.value, Cause.RATE_LIMIT.value, *params, [kind.value for kind in REQUEST_TYPES]],
+        f"{_COUNTS} FROM ({sql}) AS found WHERE type = ANY(%s) GROUP BY minute",
+        [*_COUNTED, *params, [kind.value for kind in REQUEST_TYPES]],
     )
 
 

@@ -11,7 +11,7 @@ from django.db import connection
 
 from accounts.models import ApiToken
 from logs.models import REQUEST_TYPES
-from logs.rollups.traffic import Peak
+from logs.rollups.buckets import Peak
 from logs.selection import lookback
 from routescope.data.ids import first_id
 from routescope.data.ranges import MINUTE, TimeRange

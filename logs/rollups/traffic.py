@@ -8,27 +8,25 @@ sliding one, any 60 seconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from operator import attrgetter
-from typing import Any
 
-from django.db import connection
-from django.db.models import Count, Exists, OuterRef, Q, Sum
+from django.db.models import Count, Q, Sum
 
 from logs.models import (
     CALLS,
-    TrafficHour,
     UsageDay,
-    UsagePending,
     UsageRecord,
     querysets,
 )
 from logs.models.querysets import UsageRecordQuerySet
-from logs.rollups import minute_sums
-from logs.rollups.minutes import bounded, minutes_looked_at, minutes_of
+from logs.rollups import kept_hours, minute_sums, traffic_slices
+from logs.rollups.buckets import Bucket, Peak, in_buckets, summed
+from logs.rollups.kept_hours import EVERYONE
+from logs.rollups.minutes import bounded, minutes_apart, minutes_looked_at, minutes_of
 from logs.selection import conditions, lookback
 from logs.selection.chosen import Selection
 from routescope.data.ids import EPOCH
@@ -42,47 +40,13 @@ MOST_OF_MANY = 200_000
 """The same where they are many users': each is looked up, for a page that is to be as fast."""
 MOST_MINUTES = 31 * DAY
 """Everybody's minutes that are read for one chart, where no hours are counted."""
-EVERYONE = 0
-"""The user under whom everybody's busy hours stand."""
+FEW_STRETCHES = 8
+"""Of the index that are read with one condition; more of one user are read one by one."""
 MINUTES_UP_TO = 2 * DAY
 """Ranges up to this are drawn minute by minute."""
 _STEPS = tuple(
     timedelta(minutes=minutes) for minutes in (10, 15, 30, 60, 120, 180, 360, 720, 1440, 10080, 40320)
 )
-_MOST_STRETCHES = 64
-# A minute's count and the minute itself in one number: the largest is the peak, the earliest of equals.
-_PACK = 10**8
-_MOST_PACKED = 90_000_000_000
-"""What such a number has room for as a bigint. Where a count reaches it (tokens of a minute), all are counted
-again as numeric, which takes a quarter longer."""
-_LATER = "99999999 - (date_part('epoch', {time}) / 60)::bigint"
-_PACKED = f"least({{count}}, {_MOST_PACKED}) * 100000000 + {_LATER}"
-_PACKED_WHOLE = f"{{count}}::numeric * 100000000 + {_LATER}"
-
-
-@dataclass(frozen=True, slots=True)
-class Peak:
-    """The busiest minute: how much, and when it began (UTC)."""
-
-    value: int
-    at: datetime
-
-    @property
-    def end(self) -> datetime:
-        return self.at + MINUTE
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """A stretch of the chart. ``requests`` includes the errors, and these the rate-limited ones."""
-
-    start: datetime
-    requests: int
-    errors: int
-    rate_limited: int
-    tokens: int
-    peak_rpm: Peak
-    peak_tpm: Peak
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +99,8 @@ def traffic(scope: Scope, selection: Selection, now: datetime, records: int | No
     """
     selection = lookback.newest(scope, selection)
     chosen = bounded(scope, selection, now)
-    counted_for = _found_in(scope, selection, chosen)
-    busy, stretches = _busy(counted_for, selection, chosen)
+    busy, stretches = _busy(scope, selection, chosen)
+    counted_for = scope if busy else _found_in(scope, selection, chosen)
     is_part = False
     # Under a filter the index holds more than the header's sums say.
     is_small = not selection.is_filtered and records is not None and records <= MOST_COUNTED
@@ -171,12 +135,13 @@ def step_of(chosen: TimeRange) -> timedelta:
 def _busy(scope: Scope, selection: Selection, chosen: TimeRange) -> tuple[list[Bucket], list[TimeRange]]:
     """Return the buckets of the hours that are counted already, and the stretches that are not."""
     step = step_of(chosen)
-    if chosen.length and step % HOUR == timedelta() and not selection.is_filtered:
+    part = traffic_slices.slice_of(selection, is_everyone=scope.is_everyone)
+    if part is not None and chosen.length and step % HOUR == timedelta():
         if scope.is_everyone:
-            return _busy_hours(EVERYONE, chosen, step, origin(chosen, step))
+            return kept_hours.kept(EVERYONE, part, chosen, step, origin(chosen, step))
         # Of several users that are one the busiest minutes do not add up.
         if scope.is_whole and len(scope.ids) == 1:
-            return _busy_hours(scope.ids[0], chosen, step, origin(chosen, step))
+            return kept_hours.kept(scope.ids[0], part, chosen, step, origin(chosen, step))
     return [], [chosen]
 
 
@@ -222,14 +187,18 @@ def _buckets(
     if scope.is_everyone:
         rest = _bucketed(_minutes_of_everyone(mine, selection, stretches), step, first)
     else:
-        rest = counted(mine, selection, stretches, step, first) if stretches else []
+        rest = (
+            counted(mine, selection, stretches, step, first)
+            if len(stretches) <= FEW_STRETCHES
+            else (_bucketed(minutes_apart(scope.ids[0], selection, stretches), step, first))
+        )
     if not busy:
         return rest
     together: dict[datetime, list[Bucket]] = {}
     for bucket in (*busy, *rest):
         together.setdefault(bucket.start, []).append(bucket)
     return [
-        buckets[0] if len(buckets) == 1 else _sum(start, buckets)
+        buckets[0] if len(buckets) == 1 else summed(start, buckets)
         for start, buckets in sorted(together.items())
     ]
 
@@ -258,54 +227,6 @@ def _at_any(stretches: Sequence[TimeRange]) -> Q:
     return condition
 
 
-def _sum(start: datetime, buckets: list[Bucket]) -> Bucket:
-    return Bucket(
-        start,
-        sum(bucket.requests for bucket in buckets),
-        sum(bucket.errors for bucket in buckets),
-        sum(bucket.rate_limited for bucket in buckets),
-        sum(bucket.tokens for bucket in buckets),
-        max((bucket.peak_rpm for bucket in buckets), key=_largest_then_earliest),
-        max((bucket.peak_tpm for bucket in buckets), key=_largest_then_earliest),
-    )
-
-
-def _busy_hours(
-    user_id: int, chosen: TimeRange, step: timedelta, first: datetime
-) -> tuple[list[Bucket], list[TimeRange]]:
-    """Return the buckets of the hours of a range that are counted already, and the stretches that are not."""
-    waiting = UsagePending.objects.filter(start=OuterRef("start"))
-    if user_id != EVERYONE:
-        waiting = waiting.filter(user_id=OuterRef("user_id"))
-    hours = TrafficHour.objects.filter(
-        ~Exists(waiting), user_id=user_id, is_stale=False, start__gte=chosen.start
-    )
-    if chosen.end is not None:
-        hours = hours.filter(start__lte=chosen.end - HOUR)
-    sql, params = hours.query.sql_with_params()
-    with connection.cursor() as cursor:
-        # Hours that follow each other have the same distance from their number.
-        cursor.execute(
-            "SELECT min(start), max(start)"  # noqa: S608
-            " FROM (SELECT start, start - row_number() OVER (ORDER BY start) * interval '1 hour' AS island"
-            f" FROM ({sql}) AS hours) AS numbered GROUP BY island ORDER BY 1",
-            params,
-        )
-        stretches: list[TimeRange] = []
-        at = chosen.start
-        for begins, last in cursor.fetchall():
-            if at is not None and begins > at:
-                stretches.append(TimeRange(at, begins))
-            at = last + HOUR
-        if at == chosen.start or len(stretches) >= _MOST_STRETCHES:
-            # Many short stretches cost more to plan than the few hours between them save.
-            return [], [chosen]
-        if chosen.end is None or at is None or at < chosen.end:
-            stretches.append(TimeRange(at, chosen.end))
-    peaks = {name: f"start + {name}_minute * interval '1 minute'" for name in ("peak_rpm", "peak_tpm")}
-    return _in_buckets((sql, list(params)), "start", peaks, step, first), stretches
-
-
 def counted(
     mine: UsageRecordQuerySet[UsageRecord],
     selection: Selection,
@@ -328,40 +249,7 @@ def _bucketed(minutes: conditions.Sql | None, step: timedelta, first: datetime) 
     """Put minutes, counted by a query, into buckets."""
     if minutes is None:
         return []
-    return _in_buckets(minutes, "minute", {"requests": "minute", "tokens": "minute"}, step, first)
-
-
-def _in_buckets(
-    counted: conditions.Sql, time: str, peaks: Mapping[str, str], step: timedelta, first: datetime
-) -> list[Bucket]:
-    """Add up counts by their ``time``. ``peaks`` are columns of which the largest counts, with its minute."""
-    sql, params = counted
-    for packed in (_PACKED, _PACKED_WHOLE):
-        largest = ", ".join(f"max({packed.format(count=count, time=at)})" for count, at in peaks.items())
-        values: list[Any] = [step, first, *params]
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT date_bin(%s, {time}, %s) AS bucket, sum(requests), sum(errors), sum(rate_limited),"  # noqa: S608
-                f" sum(tokens), {largest} FROM ({sql}) AS counted GROUP BY bucket ORDER BY bucket",
-                values,
-            )
-            rows = cursor.fetchall()
-        if all(value // _PACK < _MOST_PACKED for row in rows for value in row[-2:]):
-            break
-    return [_bucket(row) for row in rows]
-
-
-def _bucket(row: tuple[Any, ...]) -> Bucket:
-    start, requests, errors, rate_limited, tokens, busiest, heaviest = row
-    return Bucket(
-        start,
-        int(requests),
-        int(errors),
-        int(rate_limited),
-        int(tokens),
-        _unpacked(int(busiest)),
-        _unpacked(int(heaviest)),
-    )
+    return in_buckets(minutes, "minute", {"requests": "minute", "tokens": "minute"}, step, first)
 
 
 def origin(chosen: TimeRange, step: timedelta) -> datetime:
@@ -371,13 +259,4 @@ def origin(chosen: TimeRange, step: timedelta) -> datetime:
     return floor(chosen.start, step if step <= DAY else DAY)
 
 
-def _unpacked(packed: int) -> Peak:
-    value, later = divmod(packed, _PACK)
-    return Peak(value, datetime.fromtimestamp((_PACK - 1 - later) * 60, UTC))
-
-
 _value = attrgetter("value")
-
-
-def _largest_then_earliest(peak: Peak) -> tuple[int, float]:
-    return peak.value, -peak.at.timestamp()

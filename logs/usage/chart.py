@@ -16,7 +16,8 @@ from datetime import datetime, timedelta, tzinfo
 from django.utils.timezone import get_current_timezone
 from django.utils.translation import gettext as _
 
-from logs.rollups.traffic import Bucket, Peak, Traffic, origin
+from logs.rollups.buckets import Bucket, Peak
+from logs.rollups.traffic import Traffic, origin
 from routescope.data.ranges import DAY, HOUR, MINUTE
 from routescope.text.formatting import minute, month_day
 
