@@ -15,7 +15,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiToken, Group, User
-from logs.rollups import own_sums
+from logs.models.marks import TAGS
+from logs.rollups import marked_sums, own_sums
 from logs.rollups.own_sums import Totals
 from logs.selection import lookback, periods
 from logs.selection.chosen import Selection
@@ -32,6 +33,8 @@ class By(models.TextChoices):
     DAY = "day", _("Day")
     CAUSE = "cause", _("Cause")
     PERSON = "person", _("Person")
+    TAG = "tag", _("Tag")
+    METADATA = "meta", _("Metadata")
 
     @property
     def default_sort(self) -> str:
@@ -54,16 +57,19 @@ class BreakdownLine:
     """One value and its sums.
 
     ``value`` is the id of a model, token or group (0 for records without one) or of a person, a `Cause`, or a
-    day of the reader's calendar; ``stretch`` is the part of that day that is in the selection.
+    day of the reader's calendar; ``stretch`` is the part of that day that is in the selection. Of tags and
+    metadata it is the value itself, and 0 for records without any.
     """
 
-    value: int | date
+    value: int | date | str
     totals: Totals
     stretch: TimeRange | None = None
 
 
-def breakdown(scope: Scope, selection: Selection, by: By) -> list[BreakdownLine]:
+def breakdown(scope: Scope, selection: Selection, by: By, key: str = "") -> list[BreakdownLine]:
     """Return a line for each value that has records in a selection, in the values' order.
+
+    ``key`` is that of the metadata whose values they are. A record with several tags is in the line of each.
 
     Their sums are those of the header, under bounds those of the newest records
     (`logs.selection.lookback.newest`).
@@ -74,6 +80,10 @@ def breakdown(scope: Scope, selection: Selection, by: By) -> list[BreakdownLine]
     selection = lookback.newest(scope, selection)
     if by is By.DAY:
         return _by_day(scope, selection)
+    if by in (By.TAG, By.METADATA):
+        rows = marked_sums.grouped(scope, selection, TAGS if by is By.TAG else key)
+        sums = _gathered(rows, "value")
+        return [BreakdownLine(value, totals) for value, totals in sums.items()]
     column = _COLUMNS[by]
     rows = own_sums.grouped(scope, selection, column)
     gathered = _gathered(_canonical(rows, column, scope), column)
@@ -164,6 +174,10 @@ def _cover_each(stretches: Iterable[TimeRange]) -> Cover:
     return whole
 
 
+def _place(value: Any) -> tuple[bool, Any]:
+    return (value == 0, 0 if value == 0 else value)
+
+
 def _start(stretch: TimeRange) -> datetime:
     return stretch.start or datetime.min.replace(tzinfo=UTC)
 
@@ -176,6 +190,6 @@ def _gathered(rows: Iterable[dict[str, Any]], key: str) -> dict[Any, Totals]:
     of_value: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         of_value[row[key] or 0].append(row)
-    sums = {value: own_sums.added(of_value[value]) for value in sorted(of_value)}
+    sums = {value: own_sums.added(of_value[value]) for value in sorted(of_value, key=_place)}
     # Where records moved away, what was taken from the sums may wait beside what was added.
     return {value: totals for value, totals in sums.items() if totals.records}

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext as _
 from django_stubs_ext import StrPromise
 
+from logs.filters.mark_filters import facet_name, facet_of
 from logs.filters.usage_filter import VIEW, WITHOUT
 from logs.models import Cause
+from logs.models.marks import Facet
 from logs.rollups import own_sums
 from logs.rollups.breakdown import BreakdownLine, By, breakdown
 from logs.rollups.figures import FIGURES
+from logs.rollups.marked_sums import LONGER
 from logs.rollups.own_sums import Totals
 from logs.selection.chosen import NONE, Selection
 from routescope.data.scopes import Scope
@@ -61,9 +64,14 @@ class ComparisonRow:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """``others`` adds up the lines that are not shown; None where all are. ``total`` is the header's sums."""
+    """``others`` adds up the lines that are not shown; None where all are. ``total`` is the header's sums.
+
+    ``label`` is what its lines are of. ``overlaps``: a record may be in several of them.
+    """
 
     by: By
+    label: str
+    overlaps: bool
     columns: Sequence[Column]
     rows: Sequence[ComparisonRow]
     others: ComparisonRow | None
@@ -79,7 +87,7 @@ def comparison(scope: Scope, filters: UsageFilter, selection: Selection) -> Comp
     by = filters.compared
     if by is None:
         return None
-    lines = breakdown(scope, selection, by)
+    lines = breakdown(scope, selection, by, filters.compared_key)
     if not lines:
         return None
     ids = [line.value for line in lines if isinstance(line.value, int)]
@@ -88,6 +96,9 @@ def comparison(scope: Scope, filters: UsageFilter, selection: Selection) -> Comp
     elif by is By.PERSON:
         filters.vocabulary.people.learn(ids)
     total = sum((line.totals for line in lines), own_sums.NOTHING)
+    if by is By.TAG:
+        # A record is in the line of each of its tags.
+        total = own_sums.totals(scope, selection)
     names = _names(filters, by)
     lines = _sorted(lines, filters.sorted_by, lambda line: _label(line, by, names))
     rows = [_row(filters, selection, by, names, line, total) for line in lines[:MOST_ROWS]]
@@ -97,6 +108,8 @@ def comparison(scope: Scope, filters: UsageFilter, selection: Selection) -> Comp
         others = ComparisonRow("", None, added, _share(added, total))
     return Comparison(
         by,
+        _heading(filters, by),
+        by is By.TAG,
         _columns(filters, by),
         rows,
         others,
@@ -105,11 +118,15 @@ def comparison(scope: Scope, filters: UsageFilter, selection: Selection) -> Comp
     )
 
 
+def _heading(filters: UsageFilter, by: By) -> str:
+    return filters.compared_key if by is By.METADATA else str(by.label)
+
+
 def _columns(filters: UsageFilter, by: By) -> list[Column]:
     columns = []
     sort = filters.sorted_by
-    headings = [
-        ("name", by.label, ""),
+    headings: list[tuple[str, str | StrPromise, str | StrPromise]] = [
+        ("name", _heading(filters, by), ""),
         *((key, figure.label, figure.hint) for key, figure in FIGURES.items()),
     ]
     for key, label, hint in headings:
@@ -154,6 +171,10 @@ def _names(filters: UsageFilter, by: By) -> dict[int, str]:
 def _label(line: BreakdownLine, by: By, names: Mapping[int, str]) -> str:
     if isinstance(line.value, date):
         return day(line.value)
+    if isinstance(line.value, str):
+        return _("Longer values") if line.value == LONGER else line.value
+    if by in (By.TAG, By.METADATA):
+        return _("Without a tag") if by is By.TAG else _("Without")
     if by is By.CAUSE:
         return str(_cause(line).label) if line.value else _("No failure")
     if line.value in names:
@@ -195,6 +216,17 @@ def _query(
         listed = listed.with_(**{"cause": _cause(line).name.lower()} if line.value else {"status": "success"})
     elif by is By.PERSON:
         listed = listed.with_(person=str(line.value))
+    elif key := filters.compared_key:
+        if line.value == LONGER:
+            return None
+        if line.value == NONE:
+            listed = listed.with_value("has_not", key)
+        elif by is By.TAG:
+            listed = listed.with_value("tag", str(line.value))
+        else:
+            # Of several values chosen, this one.
+            others = [one for one in listed.all("meta") if facet_of(one).key != key]
+            listed = listed.with_all("meta", [*others, facet_name(Facet(key, str(line.value)))])
     elif isinstance(line.value, int) and line.value in names:
         listed = listed.without_value("without", by.value).with_(**{by.value: names[line.value]})
     elif line.value == NONE:
