@@ -152,7 +152,7 @@ def statistics(request: ReadRequest) -> StatisticsBody:
         "/api/v1/usage/breakdown",
         "Break the sums down",
         "The statistics by model, token, group, day in your time zone, cause, tag or a key of metadata, the"
-        " highest cost first. By tags and metadata it is of the newest records; one is in the line of each tag.",
+        " highest cost first. By tags and metadata: of the newest records, one in the line of each tag.",
         _TAG,
         BreakdownBody,
         (

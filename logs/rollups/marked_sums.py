@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 
@@ -53,7 +54,11 @@ def grouped(scope: Scope, selection: Selection, key: str) -> Iterator[dict[str, 
         )
         rows = cursor.fetchall()
     for kind, status, said_so, *sums in rows:
-        texts = {facet.value or LONGER for facet in facets_of(said_so) if facet.key == key}
+        texts = {
+            facet.value or LONGER
+            for facet in facets_of(said_so and msgspec.json.decode(said_so))
+            if facet.key == key
+        }
         found: list[str | int] = sorted(texts) or [NONE]
         for value in found:
             yield {"type": kind, "status": status, "value": value, **named(sums)}
