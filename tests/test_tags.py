@@ -18,6 +18,7 @@ from logs.models import OfferedValue, UsageMark, UsageRecord, offered
 from logs.models.events import Batch, UsageEvent
 from logs.models.marks import digest_of, facets_of
 from routescope.data.partitions import Month
+from tests import captures, spans
 from tests.cast import event as event_of
 from tests.cast import just_now, signed_in, store
 from tests.sending import Sender, sender
@@ -311,3 +312,53 @@ def test_marks_lie_in_the_month_of_their_record(gateway: Gateway, alice: User) -
     with connection.cursor() as cursor:
         cursor.execute("SELECT DISTINCT tableoid::regclass::text FROM usage_mark")
         assert cursor.fetchall() == [(f"usage_mark_{Month.of(one.created_at).suffix}",)]
+
+
+# --- What other formats tell -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("attributes", "tags", "metadata"),
+    [
+        ({"tag.tags": ["a", "b"], "metadata": '{"project": "x", "deep": {}}'}, ["a", "b"], {"project": "x"}),
+        (
+            {
+                "langsmith.span.tags": "a, b",
+                "langsmith.metadata.ls_provider": "openai",
+                "langsmith.metadata.job": 3,
+            },
+            ["a", "b"],
+            {"job": 3},
+        ),
+        ({"logfire.tags": ["a"], "langsmith.metadata.session_id": "s"}, ["a"], None),
+        (
+            {"ai.telemetry.metadata.tags": ["a", "b"], "ai.telemetry.metadata.dry": True},
+            ["a", "b"],
+            {"dry": True},
+        ),
+        ({"traceloop.association.properties.customer": "c1"}, None, {"customer": "c1"}),
+        ({"langfuse.trace.tags": ["a"], "langfuse.trace.metadata.zone": "eu"}, ["a"], {"zone": "eu"}),
+        ({"tag.tags": [], "metadata": "no object"}, None, None),
+    ],
+)
+def test_spans_tell_tags_and_metadata(
+    sender: Sender, alice: User, attributes: dict[str, Any], tags: Any, metadata: Any
+) -> None:
+    told = {**spans.CHAT, "user.id": alice.email, **attributes}
+    assert sender.post(spans.PATH, spans.request(spans.span(told))).status_code == 200
+    record = sender.record("chatcmpl-1")
+    assert record.metadata.get("tags") == tags
+    assert record.metadata.get("requester_metadata") == metadata
+    if metadata:
+        [(key, value)] = metadata.items()
+        said = str(value).lower() if isinstance(value, bool) else value
+        assert listed(signed_in(alice), f"range=all&meta={key}%3D{said}") == ["chatcmpl-1"]
+
+
+@captures.needed
+def test_litellms_tags_and_metadata_are_found(sender: Sender, admin: User) -> None:
+    capture = captures.load("litellm/json_array")
+    assert sender.post("/api/v1/ingest/litellm", capture.body).status_code == 200
+    client = signed_in(admin)
+    assert len(listed(client, "of=everyone&range=all&tag=nightly&tag=routescope-test")) == 5
+    assert len(listed(client, "of=everyone&range=all&meta=scenario%3Dstream")) == 1
