@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import django_filters
 from django import forms
 from django.db.models import Q
 from django.http import QueryDict
@@ -13,13 +14,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 
 from logs.filters.offer import Offer
-from logs.models.marks import TAGS, Facet, digest_of, marked
+from logs.models.marks import OTHER_MODEL, TAGS, Facet, digest_of, marked
 from routescope.filters.address import Address
 from routescope.filters.fields import NamesField, NamesFilter
 from routescope.filters.filter_set import RangeFilterSet
 from routescope.text.identifiers import shown
 
 MARKS = ("tag", "tag_not", "meta", "meta_not", "has", "has_not")
+OTHER = "other"
 _KEY, _IS, _VALUE = "mark_key", "mark_is", "mark_value"
 """The fields of the menu in which a condition is put together."""
 IS, IS_NOT, HAS, HAS_NOT = "is", "is_not", "has", "has_not"
@@ -68,6 +70,9 @@ class MarkFilterSet(RangeFilterSet):
     meta_not = FacetsFilter(label=_l("Not the metadata"))
     has = MarksFilter(label=_l("With"))
     has_not = MarksFilter(label=_l("Without"))
+    answered = django_filters.ChoiceFilter(
+        label=_l("Model asked for"), choices=[(OTHER, _l("Another model answered"))]
+    )
 
     class Meta:
         abstract = True
@@ -84,9 +89,9 @@ class MarkFilterSet(RangeFilterSet):
 
     def marks_of(self, cleaned: Mapping[str, Any]) -> tuple[tuple[tuple[int, ...], ...], Q]:
         """Return the marks that are wanted, of each one, and the condition on those that are not."""
+        groups: list[tuple[int, ...]] = [(digest_of(OTHER_MODEL),)] if cleaned.get("answered") else []
         if not self.takes_marks:
-            return (), Q()
-        groups: list[tuple[int, ...]] = []
+            return tuple(groups), Q()
         wanted: dict[str, list[int]] = {}
         for key, value in _facets(cleaned, "tag", "meta"):
             if key == TAGS:

@@ -10,7 +10,7 @@ from django.db.models import Max
 from django.db.models.expressions import RawSQL
 
 from logs.models import OfferedValue
-from logs.models.marks import TAGS, Facet
+from logs.models.marks import OTHER_MODEL, TAGS, Facet
 from logs.models.offered import EVERYONE, MOST_KEYS
 from routescope.data.scopes import Scope
 
@@ -31,6 +31,7 @@ class Offer:
     """What may be filtered by in a scope. Nothing to whom metadata is not shown: leads."""
 
     def __init__(self, scope: Scope) -> None:
+        self._scope = scope
         self._is_none = scope.is_without_content
         # Of several people it is everybody's: who sees more of them than names sees everybody's records.
         self._users: Sequence[int] = (
@@ -42,11 +43,19 @@ class Offer:
         """The keys by name, that of tags first."""
         if self._is_none:
             return []
-        rows = OfferedValue.objects.filter(user_id__in=self._users, value="").exclude(key="")
+        rows = OfferedValue.objects.filter(user_id__in=self._users, value="").exclude(
+            key__in=("", OTHER_MODEL)
+        )
         beyond = Max(RawSQL("is_beyond::integer", []))
         found = rows.values_list("key").annotate(beyond=beyond).order_by("key")[: 2 * MOST_KEYS]
         keys = [OfferedKey(key, bool(is_beyond)) for key, is_beyond in found]
         return sorted(keys, key=lambda one: (one.key != TAGS, one.key.casefold(), one.key))
+
+    @cached_property
+    def has_other_models(self) -> bool:
+        """Whether another model answered than was asked for, ever since records are kept."""
+        users = self._users or self._scope.ids
+        return OfferedValue.objects.filter(user_id__in=users, key=OTHER_MODEL, value="").exists()
 
     @cached_property
     def has_more_keys(self) -> bool:

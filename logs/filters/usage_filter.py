@@ -46,7 +46,7 @@ TYPE_WORDS = {
     "refund": RecordType.REFUND,
     "adjustment": RecordType.ADJUSTMENT,
 }
-VALUES = ("person", *NAMED, "without", "status", "cause", "type", "stream", "endpoint", *MARKS)
+VALUES = ("person", *NAMED, "without", "status", "cause", "type", "stream", "endpoint", "answered", *MARKS)
 THRESHOLDS = ("cost_min", "cost_max", "duration_min", "duration_max", "tokens_min", "tokens_max")
 NARROWING = (*VALUES, *THRESHOLDS)
 """The filters that narrow what is selected, besides the range of time."""

@@ -25,7 +25,7 @@ from accounts.models import AIModel, Gateway, GroupIdentity
 from accounts.scopes import told_teams
 from logs.causes.judging import judge
 from logs.content import contents, policy
-from logs.ingest import beside, storable
+from logs.ingest import answering, beside, storable
 from logs.ingest.beside import Beside
 from logs.ingest.rows import COLUMNS, TABLE, insert, remove, row_of, update
 from logs.models import UsageRecord
@@ -152,6 +152,7 @@ def _complete(
     events = [event for _, event in completions]
     _judge(events)
     captured = policy.apply(gateway.pk, names, events, [record for record, _ in completions])
+    answering.tell(events)
     price_events(events, names.models, names.groups)
     rows: list[tuple[Any, ...]] = []
     handed: list[tuple[Any, ...]] = []
@@ -340,6 +341,7 @@ def _store_named(
     _judge(events)
     captured = policy.apply(gateway_id, names, events)
     contents.make_room(captured)
+    answering.tell(events)
     price_events(events, names.models, names.groups)
     rows = []
     found_by = Beside()

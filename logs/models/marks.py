@@ -24,6 +24,10 @@ TAGS = "tags"
 """The key of a record's tags, of which it may have several."""
 PLACES = ("requester_metadata", "spend_logs_metadata")
 """Fields of a record's metadata that hold what the caller sent: its keys stand beside the others."""
+OTHER_MODEL = "=other_model"
+"""The key of what another model answered than was asked for: no metadata has such a key."""
+ASKED_FOR, ANSWERED_BY = "asked_for_model", "answered_by_model"
+"""Where a record's metadata names the two: `logs.ingest.answering`."""
 MOST_LETTERS = 200
 """Of a value that is marked: what is longer is no label. That the key is there is marked all the same."""
 _MOST_LETTERS_OF_A_KEY = 60
@@ -36,7 +40,8 @@ _OWN = frozenset((
     "merged_spans", "merged_traces", "session_id", "user_id", "team_id", "org_id", "call_type", "api_base",
     "upstream_model", "requested_model", "cache_hit", "normalized_error", "rate_limit_category",
     "rate_limit_type", "budget_entity", "budget_limit", "budget_spend", "left_out", "counts_read", "scope",
-    "finish_reasons", "tool", "charged", "note", *PLACES,
+    "finish_reasons", "tool", "charged", "note",
+    "answered_model", ASKED_FOR, ANSWERED_BY, *PLACES,
 ))  # fmt: skip
 """What formats and ingest themselves write into metadata: names of it, found or filtered by otherwise."""
 _INSERT = (
@@ -84,7 +89,7 @@ def facets_of(metadata: dict[str, Any] | None) -> list[Facet]:
     """Return what a record's metadata marks it with: its tags, and its texts, numbers and truth values."""
     if not metadata:
         return []
-    found: dict[Facet, None] = {}
+    found: dict[Facet, None] = {Facet(OTHER_MODEL, ""): None} if ANSWERED_BY in metadata else {}
     keys: set[str] = set()
     for facet in _all(metadata):
         if facet.key in keys or len(keys) < _MOST_KEYS:

@@ -26,7 +26,7 @@ from logs.content import contents
 from logs.content.contents import Content
 from logs.models import Cause, Level, UsageRecord
 from logs.models.events import COUNTS_READ, JSONObject
-from logs.models.marks import TAGS, facets_of
+from logs.models.marks import ANSWERED_BY, ASKED_FOR, TAGS, facets_of
 from logs.models.querysets import UsageRecordQuerySet
 from logs.pricing.quotes import PriceBook
 from logs.pricing.receipts import Receipt, receipt
@@ -48,6 +48,8 @@ _MOST_RELATED = 20
 _MOST_READ = 300
 _TOO_MANY = 429
 _AROUND = timedelta(minutes=30)
+_SAID = (COUNTS_READ, ASKED_FOR, ANSWERED_BY)
+"""Of the metadata, what the details say in words of their own."""
 _RECENT = timedelta(days=29)
 
 
@@ -84,6 +86,9 @@ class Details:
     how_counted: str
     metadata: JSONObject
     facets: Sequence[FacetLink] = ()
+    asked_for: str = ""
+    answered_by: str = ""
+    """The model that was asked for, and the other one that answered; empty where it was the same."""
     error_note: StrPromise | None = None
     playground_url: str = ""
     reference_url: str = ""
@@ -151,8 +156,10 @@ def of(
             note=note(record, verdict, orders[record.id]),
             counted=tokens.counted(record),
             how_counted=tokens.how_read(record),
-            metadata={key: value for key, value in (record.metadata or {}).items() if key != COUNTS_READ},
+            metadata={key: value for key, value in (record.metadata or {}).items() if key not in _SAID},
             facets=_facets(scope, record),
+            asked_for=str((record.metadata or {}).get(ASKED_FOR, "")),
+            answered_by=str((record.metadata or {}).get(ANSWERED_BY, "")),
             error_note=_HIDDEN if scope.is_without_content else error_texts.note(record.error_message),
             token_url=(page := _token_url(scope, record)),
             limits_url=page if record.cause == Cause.RATE_LIMIT or record.http_status == _TOO_MANY else "",

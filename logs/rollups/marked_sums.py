@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 
-from logs.models.marks import PLACES, TABLE, digest_of, facets_of
+from logs.models.marks import OTHER_MODEL, PLACES, TABLE, digest_of, facets_of
 from logs.rollups.own_sums import SUMS_OF_ROWS, named
 from logs.selection import lookback
 from logs.selection.chosen import NONE, Looked, Selection
@@ -20,6 +21,36 @@ LONGER = "…"
 _COLUMNS = (
     "user_id", "id", "type", "status", "input_tokens", "output_tokens", "cached_tokens", "cost", "metadata",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class OtherModels:
+    """How many calls another model answered than was asked for, by the id of the record's model.
+
+    ``is_whole``: all of the selection's; else of the newest that were looked at.
+    """
+
+    calls: Mapping[int, int]
+    is_whole: bool
+
+
+def other_models(scope: Scope, selection: Selection) -> OtherModels:
+    """Count them, of what was looked at where the selection was, by the marks of such calls."""
+    marks = (*selection.marks, (digest_of(OTHER_MODEL),))
+    theirs = lookback.newest(
+        scope, replace(selection, chosen=selection.covered, marks=marks, is_by_record=False, looked=None)
+    )
+    looked = theirs.looked or Looked(())
+    try:
+        sql, params = lookback.table(scope, theirs, looked, ("model_id",))
+    except EmptyResultSet:
+        return OtherModels({}, is_whole=True)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT coalesce(model_id, 0), count(*) FROM ({sql}) AS found GROUP BY 1",  # noqa: S608
+            params,
+        )
+        return OtherModels(dict(cursor.fetchall()), looked.reached is None)
 
 
 def grouped(scope: Scope, selection: Selection, key: str) -> Iterator[dict[str, Any]]:

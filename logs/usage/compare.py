@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext as _
 from django_stubs_ext import StrPromise
 
-from logs.filters.mark_filters import facet_name, facet_of
+from logs.filters.mark_filters import OTHER, facet_name, facet_of
 from logs.filters.usage_filter import VIEW, WITHOUT
 from logs.models import Cause
 from logs.models.marks import Facet
 from logs.rollups import own_sums
 from logs.rollups.breakdown import BreakdownLine, By, breakdown
 from logs.rollups.figures import FIGURES
-from logs.rollups.marked_sums import LONGER
+from logs.rollups.marked_sums import LONGER, other_models
 from logs.rollups.own_sums import Totals
 from logs.selection.chosen import NONE, Selection
 from routescope.data.scopes import Scope
@@ -48,13 +48,23 @@ class Column:
 class ComparisonRow:
     """A line of the table. ``query`` leads to its records; None where no filter can name them.
 
-    ``share`` is of the cost of all lines; None where that is nothing.
+    ``share`` is of the cost of all lines; None where that is nothing. ``other_models`` are its calls that
+    another model answered than was asked for, to which ``other_query`` leads.
     """
 
     label: str
     query: Address | None
     totals: Totals
     share: Decimal | None
+    other_models: int = 0
+    other_query: Address | None = None
+
+    @property
+    def other_share(self) -> Decimal | None:
+        """The share of its requests that another model answered, 0 to 1; None where none was."""
+        if not self.other_models or not self.totals.requests:
+            return None
+        return Decimal(self.other_models) / self.totals.requests
 
     @property
     def bar(self) -> str:
@@ -66,12 +76,14 @@ class ComparisonRow:
 class Comparison:
     """``others`` adds up the lines that are not shown; None where all are. ``total`` is the header's sums.
 
-    ``label`` is what its lines are of. ``overlaps``: a record may be in several of them.
+    ``label`` is what its lines are of. ``overlaps``: a record may be in several of them. ``is_counted`` is
+    False where there are too many calls that another model answered to say their share.
     """
 
     by: By
     label: str
     overlaps: bool
+    is_counted: bool
     columns: Sequence[Column]
     rows: Sequence[ComparisonRow]
     others: ComparisonRow | None
@@ -102,6 +114,14 @@ def comparison(scope: Scope, filters: UsageFilter, selection: Selection) -> Comp
     names = _names(filters, by)
     lines = _sorted(lines, filters.sorted_by, lambda line: _label(line, by, names))
     rows = [_row(filters, selection, by, names, line, total) for line in lines[:MOST_ROWS]]
+    others_told = None
+    if by is By.MODEL and filters.offer.has_other_models:
+        others_told = other_models(scope, selection)
+        if others_told.is_whole:
+            rows = [
+                _with_others(row, others_told.calls.get(int(str(line.value)), 0))
+                for row, line in zip(rows, lines, strict=False)
+            ]
     others = None
     if rest := lines[MOST_ROWS:]:
         added = sum((line.totals for line in rest), own_sums.NOTHING)
@@ -110,6 +130,7 @@ def comparison(scope: Scope, filters: UsageFilter, selection: Selection) -> Comp
         by,
         _heading(filters, by),
         by is By.TAG,
+        others_told is None or others_told.is_whole,
         _columns(filters, by),
         rows,
         others,
@@ -200,6 +221,11 @@ def _row(
         line.totals,
         _share(line.totals, total),
     )
+
+
+def _with_others(row: ComparisonRow, calls: int) -> ComparisonRow:
+    query = row.query.with_(answered=OTHER) if row.query is not None else None
+    return replace(row, other_models=calls, other_query=query)
 
 
 def _query(

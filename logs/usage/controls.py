@@ -39,6 +39,7 @@ class FurtherMenu:
     thresholds: list[Option]
     stream: list[Option]
     endpoint: str
+    answered: list[Option]
     chosen: int
 
 
@@ -165,6 +166,7 @@ def _is_comparable(filters: UsageFilter, by: By) -> bool:
 def pills(filters: UsageFilter) -> list[Pill]:
     """Return a pill for each value of a filter that narrows the selection."""
     words = {word: str(choice.label) for word, choice in (STATUS_WORDS | CAUSE_WORDS | TYPE_WORDS).items()}
+    words |= {word: str(label) for word, label in filters.filters["answered"].extra["choices"]}
     words |= _people(filters)
     labels = {name: _label(filters, name) for name in NARROWING if name not in ("without", *MARKS)}
     return [
@@ -250,8 +252,20 @@ def _further(filters: UsageFilter) -> FurtherMenu:
         thresholds=[Option(name, _label(filters, name), False, address.one(name)) for name in THRESHOLDS],
         stream=[Option(word, str(label), address.one("stream") == word) for word, label in stream],
         endpoint=address.one("endpoint"),
-        chosen=sum(bool(address.all(name)) for name in (*THRESHOLDS, "type", "stream", "endpoint")),
+        answered=_answered(filters),
+        chosen=sum(
+            bool(address.all(name)) for name in (*THRESHOLDS, "type", "stream", "endpoint", "answered")
+        ),
     )
+
+
+def _answered(filters: UsageFilter) -> list[Option]:
+    """Return the choices of what answered, where any record says that another model did."""
+    chosen = filters.address.one("answered")
+    if not chosen and not filters.offer.has_other_models:
+        return []
+    choices = (("", _("Any answered")), *filters.filters["answered"].extra["choices"])
+    return [Option(word, str(label), word == chosen) for word, label in choices]
 
 
 def _without(filters: UsageFilter, name: str) -> list[Option]:
