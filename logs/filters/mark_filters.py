@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import django_filters
-from django import forms
 from django.db.models import Q
 from django.http import QueryDict
 from django.utils.functional import cached_property
@@ -16,7 +15,7 @@ from django.utils.translation import gettext_lazy as _l
 from logs.filters.offer import Offer
 from logs.models.marks import OTHER_MODEL, TAGS, Facet, digest_of, marked
 from routescope.filters.address import Address
-from routescope.filters.fields import NamesField, NamesFilter
+from routescope.filters.fields import NamesFilter, PairsFilter
 from routescope.filters.filter_set import RangeFilterSet
 from routescope.text.identifiers import shown
 
@@ -25,51 +24,19 @@ OTHER = "other"
 _KEY, _IS, _VALUE = "mark_key", "mark_is", "mark_value"
 """The fields of the menu in which a condition is put together."""
 IS, IS_NOT, HAS, HAS_NOT = "is", "is_not", "has", "has_not"
-_MOST = 20
-
-
-class MarksField(NamesField):
-    """Tags, or keys of metadata."""
-
-    def to_python(self, value: Iterable[str] | None) -> list[str]:
-        """Return the values. Raises ValidationError for too many."""
-        names = super().to_python(value)
-        if len(names) > _MOST:
-            raise forms.ValidationError(_("At most %(n)s tags or values at once.") % {"n": _MOST})
-        return names
-
-
-class MarksFilter(NamesFilter):
-    field_class = MarksField
-
-
-class FacetsField(MarksField):
-    """Keys of metadata with a value: ``key=value``."""
-
-    def to_python(self, value: Iterable[str] | None) -> list[str]:
-        """Return them. Raises ValidationError for what is none."""
-        names = super().to_python(value)
-        for name in names:
-            if not all(facet_of(name)):
-                raise forms.ValidationError(
-                    _("“%(value)s” is not a key and a value: write key=value.") % {"value": name[:40]}
-                )
-        return names
-
-
-class FacetsFilter(NamesFilter):
-    field_class = FacetsField
+_NOTHING = "\0"
+"""A key and a value that no record has."""
 
 
 class MarkFilterSet(RangeFilterSet):
     """The filters by tags and metadata. Of several tags a record has each, of several values of a key any."""
 
-    tag = MarksFilter(label=_l("Tag"))
-    tag_not = MarksFilter(label=_l("Not the tag"))
-    meta = FacetsFilter(label=_l("Metadata"))
-    meta_not = FacetsFilter(label=_l("Not the metadata"))
-    has = MarksFilter(label=_l("With"))
-    has_not = MarksFilter(label=_l("Without"))
+    tag = NamesFilter(label=_l("Tag"))
+    tag_not = NamesFilter(label=_l("Not the tag"))
+    meta = PairsFilter(label=_l("Metadata"))
+    meta_not = PairsFilter(label=_l("Not the metadata"))
+    has = NamesFilter(label=_l("With"))
+    has_not = NamesFilter(label=_l("Without"))
     answered = django_filters.ChoiceFilter(
         label=_l("Model asked for"), choices=[(OTHER, _l("Another model answered"))]
     )
@@ -163,4 +130,6 @@ def put_together(data: QueryDict) -> QueryDict:
 
 def _facets(cleaned: Mapping[str, Any], tags: str, others: str) -> Iterable[Facet]:
     yield from (Facet(TAGS, shown(tag)) for tag in cleaned.get(tags) or () if shown(tag))
-    yield from (facet_of(one) for one in cleaned.get(others) or ())
+    for one in cleaned.get(others) or ():
+        key, value = facet_of(one)
+        yield Facet(key or _NOTHING, value or _NOTHING)

@@ -240,11 +240,11 @@ def _compared(request: ReadRequest, by: By) -> UsageFilter:
     """Return the filters, with what only records can be broken down by. Raises ProblemError."""
     query = request.query.copy()
     query["compare"] = by.value
+    # No metadata has such a key: without one, all records are without it.
+    query["key"] = query.get("key", "").strip() or "="
     filters = _heeded(usage_filter(Viewer.of(request.user), query))
     if not filters.takes_marks:
         raise ProblemError(400, "Tags and metadata are not shown to leads.")
-    if filters.compared is not by:
-        raise ProblemError(400, "Say which key of metadata is meant.", [Invalid("key", "It is missing.")])
     return filters
 
 

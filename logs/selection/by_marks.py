@@ -24,7 +24,7 @@ from logs.selection.spans import clipped, cut, order_of, span_of
 from routescope.data.scopes import Scope
 
 _MOST_OF_PARTS = 60_000
-_LEAST_OF_A_PART = 20
+_LEAST_OF_A_PART = 2
 Marks = tuple[int, ...]
 """Digests, of which a record has one."""
 
