@@ -85,7 +85,7 @@ def _filters(world: World, rng: random.Random, *, tasks: bool) -> dict[str, str]
     ]
     if not tasks:
         offered += [{"compare": rng.choice(("model", "token", "person", "cause", "day", "tag"))}]
-        offered += [{"compare": "meta", "key": "job"}]
+        offered += [{"compare": "meta", "key": "job"}, {"answered": "other"}]
         tag = rng.choice((f"tg{row.number:03}zq", "common"))
         offered += [{rng.choice(("tag", "tag_not")): tag}, {rng.choice(("has", "has_not")): "job"}]
         offered += [{rng.choice(("meta", "meta_not")): f"job=tg{row.number:03}zq"}]
