@@ -16,6 +16,7 @@ from accounts.models import User
 from logs.filters.asked import usage_filter, usage_scope
 from logs.filters.usage_filter import VIEW, UsageFilter
 from logs.models import Cause, RecordType, Status, UsageRecord
+from logs.models.marks import tags_of
 from logs.models.querysets import Key, UsageRecordQuerySet
 from logs.pricing.quotes import PriceBook
 from logs.pricing.receipts import receipt
@@ -82,6 +83,7 @@ COLUMNS = (
     Column("user_agent", ColumnKind.TEXT, usual=False, of_person=True),
     Column("parameters", ColumnKind.TEXT, usual=False),
     Column("attempts", ColumnKind.TEXT, usual=False, quotes=True),
+    Column("tags", ColumnKind.TEXT, usual=False, quotes=True),
     Column("metadata", ColumnKind.TEXT, usual=False, quotes=True),
     Column("unpriced", ColumnKind.TEXT, usual=False),
     Column(RECEIPT, ColumnKind.TEXT, usual=False),
@@ -140,11 +142,13 @@ class _SelectedRecords(Selected):
                 "group": "group_id",
                 "person": "user_id",
                 "unpriced": _UNPRICED,
+                "tags": "metadata",
             },
             made={
                 **{name: called.get for name, called in words.items()},
                 **dict.fromkeys(("parameters", "attempts", "metadata"), json_text),
                 "id": str,
+                "tags": lambda metadata: ", ".join(tags_of(metadata)) or None,
                 # Which kinds of what a call used have no known price.
                 "unpriced": lambda unpriced: ", ".join(items(unpriced)) or None,
             },
@@ -162,7 +166,7 @@ class _SelectedRecords(Selected):
         return Expected(totals.records, totals.cost, is_whole)
 
     def counts(self) -> Iterator[Expected]:
-        if self._searched_id or not self._selection.bounds:
+        if self._searched_id or not self._selection.needs_records:
             yield self.expected()
             return
         for looked in lookback.steps(self._scope, self._selection, Cursor()):

@@ -6,7 +6,7 @@ from logs.ingest import http, otlp_http
 from logs.limits import views as limits_views
 from logs.read_api import endpoints
 from logs.record import views as record_views
-from logs.usage import counts, first_run, views
+from logs.usage import counts, first_run, values, views
 from routescope.rest.answers import by_method
 from routescope.web import paths
 
@@ -19,6 +19,7 @@ urlpatterns = [
     path("records/usage/further/", views.further, name="usage-further"),
     path("records/usage/chart/", views.usage_chart, name="usage-chart"),
     path("records/usage/counts/", counts.answer, name="usage-counts"),
+    path("records/usage/values/", values.values, name="usage-values"),
     path("records/usage/news/", views.news, name="usage-news"),
     path("records/usage/display/", views.display, name="usage-display"),
     path("records/usage/limits/", limits_views.limits, name="usage-limits"),

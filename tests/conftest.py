@@ -31,6 +31,7 @@ from pytest_django.live_server_helper import LiveServer
 from accounts.identities import resolving, token_facts
 from accounts.people import languages
 from accounts.scopes import told_teams
+from logs.models import offered
 from logs.rollups import pending
 from routescope import embedded
 from routescope.data import outages, partitions, troubles
@@ -100,6 +101,7 @@ def fresh_process() -> None:
     resolving._latest = resolving._Known()
     token_facts._known.clear()
     told_teams._known.clear()
+    offered.forget()
     pending._appended.rows = 0
     languages.offered.cache_clear()
     outages.database.forget()

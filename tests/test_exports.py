@@ -22,6 +22,7 @@ from accounts.exports import exporting
 from accounts.models import Gateway, User
 from logs.filters.usage_filter import UsageFilter
 from logs.models import Cause, RecordType, Status, UsageRecord
+from logs.models.marks import tags_of
 from logs.rollups import own_sums
 from logs.selection.chosen import Selection
 from routescope.data.scopes import Scope
@@ -45,8 +46,9 @@ def stored(user: User, columns: list[str] = ALL) -> list[dict[str, Any]]:
             "status": Status(record.status).name.lower(),
             "cause": Cause(record.cause).name.lower() if record.cause else None,
             "id": str(record.id),
+            "tags": ", ".join(tags_of(record.metadata)) or None,
         }
-        rows.append({name: named.get(name, getattr(record, name)) for name in columns})
+        rows.append({name: named[name] if name in named else getattr(record, name) for name in columns})
         for name in ("parameters", "attempts", "metadata"):
             if rows[-1].get(name) is not None:
                 rows[-1][name] = json.dumps(rows[-1][name], separators=(",", ":"))

@@ -49,6 +49,8 @@ UNIQUE_OTHERWISE = {
     ("logs/selection/spans.py", "start"): "grouped by it: each comes once",
     ("logs/rollups/minutes.py", "start"): "a moment is asked for, not a row",
     ("logs/filters/vocabulary.py", "name"): "unique",
+    ("logs/filters/offer.py", "key"): "grouped by it: each comes once",
+    ("logs/filters/offer.py", "value"): "grouped by it and the key: each comes once",
     ("logs/selection/lookback.py", "start"): "grouped by it: each comes once",
     ("tasks/sums/counts.py", "start"): "grouped by it: each comes once",
     ("tasks/maintenance/judging.py", "start"): "distinct: days, not rows",

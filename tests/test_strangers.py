@@ -24,7 +24,7 @@ from accounts.models import AuditEntry, Export, Gateway
 from tests.strangers import World, a_world
 
 TRIES = int(os.environ.get("STRANGER_TRIES", "250"))
-_WORD = re.compile(r"(rq|mo|er|co|ta|tm|tc)(\d{3})zq")
+_WORD = re.compile(r"(rq|mo|er|co|ta|tm|tc|tg)(\d{3})zq")
 _CONTENT = {"co", "tc"}
 
 
@@ -84,7 +84,11 @@ def _filters(world: World, rng: random.Random, *, tasks: bool) -> dict[str, str]
         {"status": rng.choice(("failed", "succeeded") if tasks else ("error", "success"))},
     ]
     if not tasks:
-        offered += [{"compare": rng.choice(("model", "token", "person", "cause", "day"))}]
+        offered += [{"compare": rng.choice(("model", "token", "person", "cause", "day", "tag"))}]
+        offered += [{"compare": "meta", "key": "job"}, {"answered": "other"}]
+        tag = rng.choice((f"tg{row.number:03}zq", "common"))
+        offered += [{rng.choice(("tag", "tag_not")): tag}, {rng.choice(("has", "has_not")): "job"}]
+        offered += [{rng.choice(("meta", "meta_not")): f"job=tg{row.number:03}zq"}]
         offered += [{"errors": rng.choice(("each", "kinds"))}, {"sort": "-cost"}, {"order": "cost"}]
         offered += [{"min_tokens": "1"}, {"min_cost": "0"}]
     else:
@@ -106,13 +110,16 @@ def ask(world: World, rng: random.Random) -> Asked:
     kind = rng.random()
     if kind < 0.3:
         places = ["", "results/", "counts/", "live/"] if tasks else ["", "results/", "chart/", "news/"]
-        places += [] if tasks else ["further/", "limits/", "counts/"]
+        places += [] if tasks else ["further/", "limits/", "counts/", "values/"]
         place = rng.choice(places)
         more = {
             "counts/": {"menu": rng.choice(("model", "token", "person", "status"))},
             "live/": {"id": row.pk},
+            "values/": {"q": f"tg{row.number:03}zq"[: rng.choice((1, 4, 5, 7))]},
         }
         extra = more.get(place, {"token": f"key-{row.owner.name}"} if place == "limits/" else {})
+        if place == "values/":
+            return Asked(who, f"{base}values/" + (f"?of={of}" if of else ""), of, tasks, "post", extra)
         return Asked(who, base + place, of, tasks, body={**query, **extra}, fragment=place == "results/")
     if kind < 0.55:
         places = ["", "row/", "details/", "media/"] if tasks else ["", "details/", "reprice/"]
@@ -127,10 +134,12 @@ def ask(world: World, rng: random.Random) -> Asked:
         places = [f"/{row.pk}", "", "", "/statistics", "/breakdown", "/series"]
         if tasks:
             places = [f"/{row.pk}", f"/ta{row.number:03}zq", "", ""]
-        kept = {k: v for k, v in query.items() if k not in ("compare", "errors", "sort", "order", "status")}
+        left_out = ("compare", "key", "errors", "sort", "order", "status")
+        kept = {k: v for k, v in query.items() if k not in left_out}
         place = rng.choice(places)
         if place == "/breakdown":
-            kept["by"] = rng.choice(("model", "token", "cause", "day"))
+            kept["by"] = rng.choice(("model", "token", "cause", "day", "tag", "meta"))
+            kept |= {"key": "job"} if kept["by"] == "meta" else {}
         return Asked(
             who, f"/api/v1/{'tasks' if tasks else 'usage'}{place}", of, tasks, body=kept, by_key=True
         )
@@ -148,7 +157,7 @@ def allowed(world: World, asked: Asked) -> set[tuple[str, int]] | None:
         (kind, row.number)
         for row in world.rows.values()
         if row.owner == person and row.is_task == asked.tasks
-        for kind in (("ta", "tm", "tc") if row.is_task else ("rq", "mo", "er", "co"))
+        for kind in (("ta", "tm", "tc") if row.is_task else ("rq", "mo", "er", "co", "tg"))
     }
     if asked.admin:
         if not world.sees_all(person, tasks=asked.tasks):
@@ -163,10 +172,13 @@ def allowed(world: World, asked: Asked) -> set[tuple[str, int]] | None:
         return None
     words = {(kind, one) for one in held for kind in (("ta", "tm") if asked.tasks else ("rq", "mo"))}
     if is_quoted:
-        words |= {("er", one) for one in held}
+        words |= {(kind, one) for one in held for kind in ("er", "tg")}
     if asked.of == "everyone":
         # The menu of everybody's calls offers every model there is: a model is nobody's.
         words |= {("tm", row.number) for row in world.of(tasks=True)}
+    if asked.of.startswith("team:") and world.sees_all(person, tasks=False):
+        # And whoever sees everybody's is offered everybody's tags, of a team as of all.
+        words |= {("tg", row.number) for row in world.of(tasks=False)}
     return words | {word for word in own if word[1] in held}
 
 
@@ -246,7 +258,7 @@ def test_no_export_holds_what_lies_beyond_the_scope(world: World) -> None:
         assert not [w for w in words if w[0] in _CONTENT and world.rows[w[1]].owner != person]
         assert {number for _, number in words} == held, (who, of)
         is_quoted = not of.startswith("team:") or world.sees_all(person, tasks=tasks)
-        assert is_quoted or not any(kind == "er" for kind, _ in words)
+        assert is_quoted or not any(kind in ("er", "tg") for kind, _ in words)
         Export.objects.filter(pk=export.pk).delete()
         exported += 1
     assert exported > 3

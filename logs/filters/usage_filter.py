@@ -19,8 +19,10 @@ from django.utils.translation import gettext_lazy as _l
 
 from accounts.identities.names import Names
 from accounts.models import ApiToken, User
+from logs.filters.mark_filters import MARKS, MarkFilterSet, put_together
 from logs.filters.vocabulary import Vocabulary
 from logs.models import Cause, RecordType, Status, UsageRecord
+from logs.models.marks import TAGS
 from logs.models.querysets import UsageRecordQuerySet
 from logs.rollups.breakdown import By
 from logs.rollups.figures import SORTS
@@ -30,7 +32,7 @@ from routescope.data.ranges import MINUTE, floor
 from routescope.data.scopes import Scope
 from routescope.filters.address import Address
 from routescope.filters.fields import MomentFilter, NamesFilter, NumbersFilter
-from routescope.filters.filter_set import RANGE_CHOICES, RangeFilterSet
+from routescope.filters.filter_set import RANGE_CHOICES
 from routescope.text import pasted
 
 STATUS_WORDS = {"success": Status.SUCCESS, "error": Status.ERROR}
@@ -44,18 +46,18 @@ TYPE_WORDS = {
     "refund": RecordType.REFUND,
     "adjustment": RecordType.ADJUSTMENT,
 }
-VALUES = ("person", *NAMED, "without", "status", "cause", "type", "stream", "endpoint")
+VALUES = ("person", *NAMED, "without", "status", "cause", "type", "stream", "endpoint", "answered", *MARKS)
 THRESHOLDS = ("cost_min", "cost_max", "duration_min", "duration_max", "tokens_min", "tokens_max")
 NARROWING = (*VALUES, *THRESHOLDS)
 """The filters that narrow what is selected, besides the range of time."""
 EACH, GATHERED = "each", "gathered"
-VIEW = ("compare", "sort", "errors")
+VIEW = ("compare", "key", "sort", "errors")
 """The parameters that say how what is selected is shown."""
 _NOTHING = -1
 """The id of no row: a name that the person has no records of selects nothing."""
 
 
-class UsageFilter(RangeFilterSet):
+class UsageFilter(MarkFilterSet):
     """Filters of usage records. Values are names, as a person reads and shares them in a URL."""
 
     range = django_filters.ChoiceFilter(choices=RANGE_CHOICES)
@@ -88,6 +90,7 @@ class UsageFilter(RangeFilterSet):
     live = django_filters.ChoiceFilter(choices=[("on", _l("Live"))])
     request_id = django_filters.CharFilter()
     compare = django_filters.ChoiceFilter(choices=By.choices)
+    key = django_filters.CharFilter()
     errors = django_filters.ChoiceFilter(choices=[(EACH, _l("One by one")), (GATHERED, _l("Grouped"))])
     sort = django_filters.ChoiceFilter(choices=[(sort, sort) for sort in {*SORTS, *Sort.values}])
 
@@ -98,7 +101,7 @@ class UsageFilter(RangeFilterSet):
         fields: list[str] = []
 
     def __init__(self, data: QueryDict, *, scope: Scope) -> None:
-        super().__init__(data, queryset=UsageRecord.objects.visible_to(scope), scope=scope)
+        super().__init__(put_together(data), queryset=UsageRecord.objects.visible_to(scope), scope=scope)
         self.vocabulary = Vocabulary.of(scope)
         self.now = timezone.now()
 
@@ -153,6 +156,7 @@ class UsageFilter(RangeFilterSet):
             cleaned["status"] = ["error"]
         without = cleaned.get("without") or ()
         tokens, bounds = self._token_ids(cleaned), _bounds(cleaned)
+        marks, unmarked = self.marks_of(cleaned)
         if NONE in tokens and self.whole.is_everyone:
             # No sum over all users knows the token.
             bounds &= Selection(tokens=tokens).dimensions
@@ -165,8 +169,10 @@ class UsageFilter(RangeFilterSet):
             statuses=tuple(STATUS_WORDS[word].value for word in cleaned.get("status") or ()),
             causes=tuple(CAUSE_WORDS[word].value for word in cleaned.get("cause") or ()),
             types=tuple(TYPE_WORDS[word].value for word in cleaned.get("type") or ()),
-            bounds=bounds,
+            bounds=bounds & unmarked,
             least=_least(cleaned),
+            marks=marks,
+            is_by_record=bool(self.compared_key),
         )
 
     def filter_queryset(self, queryset: QuerySet[UsageRecord]) -> QuerySet[UsageRecord]:
@@ -183,7 +189,19 @@ class UsageFilter(RangeFilterSet):
         word = self.form.cleaned_data.get("compare")
         if word == By.PERSON and not self.whole.is_of_several:
             return None
+        if word in (By.TAG, By.METADATA) and not (self.takes_marks and (word == By.TAG or self._key)):
+            return None
         return By(word) if word else None
+
+    @property
+    def compared_key(self) -> str:
+        """The key whose values are compared, that of tags among them; nothing where that is not so."""
+        return {By.TAG: TAGS, By.METADATA: self._key}.get(self.compared, "") if self.compared else ""
+
+    @property
+    def _key(self) -> str:
+        self.form.is_valid()
+        return self.form.cleaned_data.get("key") or ""
 
     @property
     def errors_shown(self) -> str:
@@ -217,7 +235,7 @@ class UsageFilter(RangeFilterSet):
             return address.without("compare", "sort", "status")
         if self.compared is None:
             return address.without(*VIEW).with_(sort=self.sorted_by)
-        address = address.without("errors")
+        address = address.without("errors", *(() if self.compared is By.METADATA else ("key",)))
         return address.without("sort") if self.sorted_by == self.compared.default_sort else address
 
     @property

@@ -25,11 +25,11 @@ from accounts.models import AIModel, Gateway, GroupIdentity
 from accounts.scopes import told_teams
 from logs.causes.judging import judge
 from logs.content import contents, policy
-from logs.ingest import storable
+from logs.ingest import answering, beside, storable
+from logs.ingest.beside import Beside
 from logs.ingest.rows import COLUMNS, TABLE, insert, remove, row_of, update
-from logs.models import UsageRecord, further_ids
+from logs.models import UsageRecord
 from logs.models.events import Batch, Rejection, UsageEvent
-from logs.models.further_ids import TABLE as FURTHER_IDS
 from logs.pricing.quotes import price_events
 from routescope.data import partitions
 from routescope.data.apart import NotThereError
@@ -152,6 +152,7 @@ def _complete(
     events = [event for _, event in completions]
     _judge(events)
     captured = policy.apply(gateway.pk, names, events, [record for record, _ in completions])
+    answering.tell(events)
     price_events(events, names.models, names.groups)
     rows: list[tuple[Any, ...]] = []
     handed: list[tuple[Any, ...]] = []
@@ -171,7 +172,7 @@ def _complete(
     update(rows)
     if given:
         remove([(record.user_id, record.pk) for record, _ in completions if record.pk in given])
-        insert(handed, [], led_elsewhere=False, further={})
+        insert(handed, [], led_elsewhere=False, found_by=Beside())
         contents.hand_on([(r.pk, r.user_id, places[r.pk]) for r, _ in completions if r.pk in given])
         captured = [
             replace(one, id=places[one.id][0], user_id=given[one.id]) if one.id in given else one
@@ -180,14 +181,7 @@ def _complete(
     here = {new_id if pk in given else pk: user_id for pk, (new_id, user_id) in places.items()}
     moves = {new_id if pk in given else pk: new_id for pk, (new_id, _) in places.items()}
     contents.complete(here, moves, captured)
-    partitions.ensure(FURTHER_IDS, months)
-    further_ids.add(
-        (digest, user_id, new_id)
-        for record, event in completions
-        for new_id, user_id in [places[record.pk]]
-        for digest in further_ids.digests_of(event.metadata, (event.request_id, event.upstream_request_id))
-        | ({further_ids.digest_of(record.request_id)} if record.request_id != event.request_id else set())
-    )
+    beside.completed(completions, places, months)
     return places
 
 
@@ -240,6 +234,7 @@ def take_away(gone: Sequence[tuple[UsageRecord, tuple[UUID, int] | None]]) -> No
     Each comes with the id and the user of the record that stays, to which its content goes.
     """
     remove([(record.user_id, record.pk) for record, _ in gone])
+    beside.taken_away(record for record, _ in gone)
     contents.hand_on([(record.pk, record.user_id, stays) for record, stays in gone])
 
 
@@ -346,9 +341,10 @@ def _store_named(
     _judge(events)
     captured = policy.apply(gateway_id, names, events)
     contents.make_room(captured)
+    answering.tell(events)
     price_events(events, names.models, names.groups)
     rows = []
-    further = {}
+    found_by = Beside()
     unfit: dict[int, str] = {}
     for place, event in enumerate(events):
         try:
@@ -356,12 +352,9 @@ def _store_named(
         except RecordError as error:
             unfit[place] = str(error)
         else:
-            own = (event.request_id, event.upstream_request_id)
-            if digests := further_ids.digests_of(event.metadata, own):
-                further[row[0]] = digests
-    if further:
-        partitions.ensure(FURTHER_IDS, months)
-    return insert(rows, captured, names.led_elsewhere, further), unfit
+            found_by.note(row[0], row[2], event)
+    found_by.prepare(months)
+    return insert(rows, captured, names.led_elsewhere, found_by), unfit
 
 
 def _judge(events: Iterable[UsageEvent]) -> None:

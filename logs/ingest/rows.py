@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from ipaddress import ip_address
 from operator import itemgetter
 from pathlib import Path
@@ -17,7 +17,7 @@ from accounts.identities.resolving import ResolvedNames
 from logs.content import contents
 from logs.content.contents import Captured
 from logs.ingest import storable
-from logs.models import further_ids
+from logs.ingest.beside import Beside
 from logs.models.events import Failure, UsageEvent
 from logs.rollups import pending
 from routescope.data.ids import derived_bytes
@@ -87,12 +87,11 @@ def insert(
     rows: Sequence[_Values],
     captured: Sequence[Captured],
     led_elsewhere: bool,
-    further: Mapping[bytes, Collection[int]],
+    found_by: Beside,
 ) -> int:
     """Insert the records that are not here yet, with their sums and content; return how many they were.
 
-    ``led_elsewhere``: somebody else may have them too. ``further`` are the digests of their further IDs, by
-    id.
+    ``led_elsewhere``: somebody else may have them too. ``found_by`` is what is kept beside them.
     """
     fresh: dict[_Key, _Values] = {}
     for row in rows:
@@ -111,12 +110,7 @@ def insert(
                 _copy(TABLE, sorted(fresh.values(), key=_place))
                 pending.append(map(_summed, fresh.values()))
                 contents.write([one for one in captured if (one.user_id, one.id.bytes) in fresh])
-                # Those of a record that went may be here.
-                further_ids.add(
-                    (digest, user, UUID(bytes=identifier))
-                    for user, identifier in fresh
-                    for digest in further.get(identifier, ())
-                )
+                found_by.write(fresh)
             return len(fresh)
         except IntegrityError as error:
             if not isinstance(error.__cause__, errors.UniqueViolation) or not remaining:

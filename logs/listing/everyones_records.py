@@ -45,7 +45,7 @@ def page(selection: Selection, cursor: Cursor, size: int) -> Page[UsageRecord]:
     Where matches are so rare that finding a full page would read too much, the page holds what was found, and
     ``older`` or ``newer`` goes on from where the search stopped. Raises ValueError for what no rollup knows.
     """
-    if selection.tokens or selection.bounds:
+    if selection.tokens or selection.needs_records:
         raise ValueError("Everybody's records are not found by token or bounds: no rollup knows these.")
     edge = _edge(cursor)
     if edge is None:

@@ -64,7 +64,7 @@ def page(scope: Scope, selection: Selection, cursor: Cursor, size: int) -> Page[
     def fetch(cursor: Cursor, limit: int) -> Sequence[UsageRecord]:
         return read(_found(scope, selection, cursor, limit))
 
-    if selection.bounds:
+    if selection.needs_records:
         return _looked_for(scope, selection, cursor, size, read, lambda record: record.id)
     return keyset.page(fetch, cursor, size, key=lambda record: record.id)
 
@@ -96,7 +96,7 @@ def listed(scope: Scope, selection: Selection, cursor: Cursor, size: int) -> Pag
     def fetch(cursor: Cursor, limit: int) -> Sequence[Listed]:
         return read(_found(scope, selection, cursor, limit))
 
-    if selection.bounds:
+    if selection.needs_records:
         return _looked_for(scope, selection, cursor, size, read, lambda record: record.id)
     return keyset.page(fetch, cursor, size, key=lambda record: record.id)
 
@@ -145,7 +145,7 @@ def newest_keys(scope: Scope, selection: Selection, most: int) -> list[Key]:
 
     Where it has bounds, of the newest records that `logs.selection.lookback` looks at.
     """
-    if selection.bounds:
+    if selection.needs_records:
         looked = lookback.newest(scope, selection).looked or Looked(())
         return lookback.keys(scope, selection, looked, newest_first=True, limit=most)
     return list(_found(scope, selection, Cursor(), most).values_list("user_id", "id"))
@@ -158,7 +158,7 @@ def count_since(scope: Scope, selection: Selection, since: UUID, most: int) -> i
     """
     cursor = Cursor(newer=since)
     everything = replace(selection, chosen=TimeRange(), looked=None)
-    if selection.bounds:
+    if selection.needs_records:
         ahead = replace(everything, chosen=TimeRange(moment_of(since), None))
         looked = lookback.look(scope, ahead).after(since)
         return len(lookback.keys(scope, ahead, looked, newest_first=True, limit=most))

@@ -23,6 +23,7 @@ from accounts.staff.audit import SCHEDULER
 from logs.ingest.rows import TABLE as RECORDS
 from logs.models.content import TABLE as CONTENT
 from logs.models.further_ids import TABLE as FURTHER_IDS
+from logs.models.marks import TABLE as MARKS
 from logs.rollups import pending
 from routescope.data import partitions
 from routescope.data.ids import first_id, moment_of
@@ -99,6 +100,8 @@ def run(*, dry: bool = False, now: datetime | None = None, by: str = SCHEDULER) 
     _drop(CONTENT, clocks.content, report)
     _drop(RECORDS, clocks.records, report)
     _drop(FURTHER_IDS, clocks.records, report)
+    _drop(MARKS, clocks.records, report)
+    _delete("usage_offered_value", "seen", clocks.records, report)
     _delete("usage_traffic_hour", "start", clocks.records, report)
     _delete("usage_traffic_slice", "start", clocks.records, report)
     _delete("usage_total_minute_folded", "start", clocks.records, report)
@@ -108,6 +111,7 @@ def run(*, dry: bool = False, now: datetime | None = None, by: str = SCHEDULER) 
     _delete(f"{CONTENT}_default", "id", str(first_id(clocks.content)), report)
     _delete(f"{RECORDS}_default", "id", str(first_id(clocks.records)), report)
     _delete(f"{FURTHER_IDS}_default", "id", str(first_id(clocks.records)), report)
+    _delete(f"{MARKS}_default", "id", str(first_id(clocks.records)), report)
     if not report.dry:
         pending.fold()
     for table in SUMS:
@@ -128,6 +132,7 @@ def _make(now: datetime, report: Report) -> None:
     months = [Month.of(now).plus(ahead) for ahead in range(_MONTHS_AHEAD + 1)]
     _complete(RECORDS, months, Month, report)
     _complete(FURTHER_IDS, months, Month, report)
+    _complete(MARKS, months, Month, report)
     _complete(CONTENT, [Day.of(now).plus(ahead) for ahead in range(_DAYS_AHEAD + 1)], Day, report)
 
 

@@ -4,6 +4,8 @@ from logs.models.arrivals import ImportPosition, KnownSpan, SpanContent
 from logs.models.content import ContentPolicy, Level, UsageContent
 from logs.models.further_ids import FurtherId
 from logs.models.latencies import Latencies, LatencyPart, PeriodUnit
+from logs.models.marks import UsageMark
+from logs.models.offered import OfferedValue
 from logs.models.prices import GroupRatio, ModelPrice
 from logs.models.records import (
     ADJUSTMENTS,
@@ -45,9 +47,10 @@ from logs.models.unusual import UnusualHour, UnusualUntil
 __all__ = [
     "ADJUSTMENTS", "CALLS", "FAILED", "MONEY_DIGITS", "MONEY_PLACES", "REFUNDS", "REQUEST_TYPES", "Cause",
     "ContentPolicy", "FurtherId", "GroupRatio", "ImportPosition", "KnownSpan", "Latencies", "LatencyPart",
-    "Level", "ModelPrice", "PeriodUnit", "RecordType", "Rollup", "Slices", "SpanContent", "Status",
-    "TrafficHour", "TrafficSlice", "UnboundedDay", "UncountedDay", "UnusualHour", "UnusualUntil",
-    "UsageContent", "UsageDay", "UsageDayFolded", "UsageHour", "UsageHourFolded", "UsageMinutePending",
-    "UsagePending", "UsageRecord", "UsageTotalDay", "UsageTotalDayFolded", "UsageTotalHour",
-    "UsageTotalHourFolded", "UsageTotalMinute", "UsageTotalMinuteFolded", "failure_word", "status_word",
+    "Level", "ModelPrice", "OfferedValue", "PeriodUnit", "RecordType", "Rollup", "Slices", "SpanContent",
+    "Status", "TrafficHour", "TrafficSlice", "UnboundedDay", "UncountedDay", "UnusualHour", "UnusualUntil",
+    "UsageContent", "UsageDay", "UsageDayFolded", "UsageHour", "UsageHourFolded", "UsageMark",
+    "UsageMinutePending", "UsagePending", "UsageRecord", "UsageTotalDay", "UsageTotalDayFolded",
+    "UsageTotalHour", "UsageTotalHourFolded", "UsageTotalMinute", "UsageTotalMinuteFolded", "failure_word",
+    "status_word",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from django.db.models.functions import Cast
 
 from accounts.gateways.error_texts import NOT_KEPT
 from logs.models import further_ids
+from logs.models.marks import ANSWERED_BY, ASKED_FOR
 from routescope.data.ids import MILLISECOND, first_id, moment_of
 from routescope.data.keyset import Cursor
 from routescope.data.owned import OwnedQuerySet
@@ -51,8 +52,8 @@ class UsageRecordQuerySet(OwnedQuerySet[_Record]):
         return clone
 
     def _unquote(self, row: _Record) -> None:
-        """An error's words go, and what a gateway added; its type, code and parameter stay. Where a person
-        was and what they worked with goes, too.
+        """An error's words go, and what a gateway added but which model answered; its type, code and
+        parameter stay. Where a person was and what they worked with goes, too.
         """
         kept = row.__dict__
         if kept.get("error_message", True):
@@ -63,7 +64,10 @@ class UsageRecordQuerySet(OwnedQuerySet[_Record]):
             for one in (tries if isinstance(tries, list) else ())
             if isinstance(one, dict)
         ] or None
-        kept["metadata"] = kept["ip"] = kept["user_agent"] = None
+        told = kept.get("metadata")
+        named = {name: told[name] for name in (ASKED_FOR, ANSWERED_BY) if name in told} if told else None
+        kept["metadata"] = named or None
+        kept["ip"] = kept["user_agent"] = None
 
     @property
     def _is_of_everyone(self) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 
 from accounts.models import AIModel, ApiToken, Group
 from logs.models import Cause, RecordType, Status, UsageRecord
+from logs.models.marks import tags_of
 from logs.pricing import unpriced
 from logs.pricing.quotes import is_priced_here
 from logs.read_api.latency_bodies import Took, latency
@@ -29,7 +30,7 @@ CauseWord = Literal[
     "timeout", "client_closed", "gateway", "unknown",
 ]  # fmt: skip
 TypeWord = Literal["request", "task", "refund", "adjustment"]
-ByWord = Literal["model", "token", "group", "day", "cause", "person"]
+ByWord = Literal["model", "token", "group", "day", "cause", "person", "tag", "meta"]
 StatusWord = Literal["success", "error"]
 
 
@@ -75,6 +76,8 @@ class RecordBody(msgspec.Struct, frozen=True):
     provider: str | None
     channel: str | None
     error: FailureBody | None
+    tags: list[str]
+    metadata: dict[str, Any] | None
 
 
 class ReceiptLineBody(msgspec.Struct, frozen=True):
@@ -133,7 +136,6 @@ class RecordDetailBody(RecordBody, frozen=True):
     parameters: dict[str, Any] | None
     quantities: dict[str, Any] | None
     attempts: Any
-    metadata: dict[str, Any] | None
     receipt: ReceiptBody
     verdict: VerdictBody | None
 
@@ -316,7 +318,6 @@ def detail(row: UsageRecord, details: Details) -> RecordDetailBody:
         parameters=row.parameters,
         quantities=row.quantities,
         attempts=row.attempts,
-        metadata=row.metadata,
         receipt=ReceiptBody(
             total=_money(receipt.total),
             ratio=_money(receipt.ratio),
@@ -370,6 +371,8 @@ def _fields(row: UsageRecord) -> dict[str, Any]:
         "is_estimate": row.cost is not None and is_priced_here(row.billing),
         "unpriced": unpriced.items(row.unpriced),
         "error": FailureBody(*said) if any(said) else None,
+        "tags": tags_of(row.metadata),
+        "metadata": row.metadata,
     }
 
 

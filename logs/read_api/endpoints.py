@@ -39,7 +39,7 @@ from routescope.rest import kinds
 from routescope.rest.answers import range_of
 from routescope.rest.declared import DEFAULT_LIMIT, PAGING, WHOSE, Endpoint, Parameter, parameters_of
 from routescope.rest.paging import next_url
-from routescope.rest.problems import ProblemError
+from routescope.rest.problems import Invalid, ProblemError
 
 FILTERS = parameters_of(
     UsageFilter,
@@ -57,6 +57,13 @@ FILTERS = parameters_of(
         "type": "Only these record types: calls, task submissions, refunds, adjustments.",
         "stream": "Only streamed calls, or only calls that were not streamed.",
         "endpoint": "Only where the endpoint contains this text.",
+        "answered": "Only calls that another model answered than was asked for.",
+        "tag": "Only with this tag; with each of several.",
+        "tag_not": "Only without any of these tags.",
+        "meta": "Only with this metadata, as `key=value`; any of several values of a key.",
+        "meta_not": "Only without any of these values, as `key=value`.",
+        "has": "Only with a value of this key of metadata, or with any tag: `tags`.",
+        "has_not": "Only without a value of this key, or without a tag: `tags`.",
         "cost_min": "Lowest cost, in USD.",
         "cost_max": "Highest cost, in USD.",
         "duration_min": "Shortest duration, in seconds.",
@@ -147,19 +154,21 @@ def statistics(request: ReadRequest) -> StatisticsBody:
         "usageBreakdown",
         "/api/v1/usage/breakdown",
         "Break the sums down",
-        "The statistics by model, token, group, day in your time zone, or cause; highest cost first.",
+        "The statistics by model, token, group, day in your time zone, cause, tag or a key of metadata, the"
+        " highest cost first. By tags and metadata: of the newest records, one in the line of each tag.",
         _TAG,
         BreakdownBody,
         (
             Parameter("by", kinds.one_of(By.values), "What to break down by; `model` if not given."),
+            Parameter("key", kinds.text(), "The key of metadata where `by` is `meta`."),
             *_OF_SELECTION,
         ),
         "by=model&range=30d",
     )
 )
 def breakdown(request: ReadRequest) -> BreakdownBody:
-    filters = _filters(request)
     by = By(request.query.get("by", By.MODEL))
+    filters = _compared(request, by) if by in (By.TAG, By.METADATA) else _filters(request)
     names = {
         By.MODEL: filters.vocabulary.models.of,
         By.TOKEN: filters.vocabulary.tokens.of,
@@ -167,7 +176,7 @@ def breakdown(request: ReadRequest) -> BreakdownBody:
         By.PERSON: filters.vocabulary.people.of,
     }.get(by, {})
     selection = lookback.newest(filters.scope, filters.selection)
-    found = breakdowns.breakdown(filters.scope, selection, by)
+    found = breakdowns.breakdown(filters.scope, selection, by, filters.compared_key)
     learnt = filters.vocabulary.people if by is By.PERSON else filters.vocabulary.tokens
     learnt.learn(line.value for line in found if isinstance(line.value, int))
     took = breakdowns.latencies(filters.scope, selection, by)
@@ -223,7 +232,27 @@ def record(request: ReadRequest, record_id: str) -> RecordDetailBody:
 
 
 def _filters(request: ReadRequest) -> UsageFilter:
-    return usage_filter(Viewer.of(request.user), request.query)
+    """Return the filters. Raises ProblemError for what would be left out of account."""
+    return _heeded(usage_filter(Viewer.of(request.user), request.query))
+
+
+def _heeded(filters: UsageFilter) -> UsageFilter:
+    if filters.withheld or filters.unreadable:
+        errors = [Invalid(name, fault) for name, fault in filters.unreadable.items()]
+        raise ProblemError(400, " ".join(filters.withheld) or "Correct what is listed in errors.", errors)
+    return filters
+
+
+def _compared(request: ReadRequest, by: By) -> UsageFilter:
+    """Return the filters, with what only records can be broken down by. Raises ProblemError."""
+    query = request.query.copy()
+    query["compare"] = by.value
+    # No metadata has such a key: without one, all records are without it.
+    query["key"] = query.get("key", "").strip() or "="
+    filters = _heeded(usage_filter(Viewer.of(request.user), query))
+    if not filters.takes_marks:
+        raise ProblemError(400, "Tags and metadata are not shown to leads.")
+    return filters
 
 
 def _in_order(lines: list[BreakdownLine], by: By) -> list[BreakdownLine]:
@@ -232,9 +261,11 @@ def _in_order(lines: list[BreakdownLine], by: By) -> list[BreakdownLine]:
     return sorted(lines, key=lambda line: (-line.totals.cost, str(line.value)))
 
 
-def _value(value: int | date, by: By, names: Mapping[int, str]) -> str | None:
+def _value(value: int | date | str, by: By, names: Mapping[int, str]) -> str | None:
     if isinstance(value, date):
         return value.isoformat()
     if by is By.CAUSE:
         return Cause(value).name.lower() if value else None
+    if isinstance(value, str):
+        return value
     return names.get(value)

@@ -14,6 +14,7 @@ from django.db.models import Q
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrPromise
 
@@ -25,6 +26,7 @@ from logs.content import contents
 from logs.content.contents import Content
 from logs.models import Cause, Level, UsageRecord
 from logs.models.events import COUNTS_READ, JSONObject
+from logs.models.marks import ANSWERED_BY, ASKED_FOR, TAGS, facets_of
 from logs.models.querysets import UsageRecordQuerySet
 from logs.pricing.quotes import PriceBook
 from logs.pricing.receipts import Receipt, receipt
@@ -35,8 +37,8 @@ from logs.record.ordered import ordered
 from logs.record.support_note import note
 from routescope.config import links
 from routescope.contracts import work_done
-from routescope.data.ranges import MINUTE, floor
-from routescope.data.scopes import Scope
+from routescope.data.ranges import MINUTE, Preset, floor
+from routescope.data.scopes import OF, Scope
 from routescope.filters.address import Address
 
 CALLED = ("token__merged_into", "group__merged_into")
@@ -46,6 +48,18 @@ _MOST_RELATED = 20
 _MOST_READ = 300
 _TOO_MANY = 429
 _AROUND = timedelta(minutes=30)
+_SAID = (COUNTS_READ, ASKED_FOR, ANSWERED_BY)
+"""Of the metadata, what the details say in words of their own."""
+_RECENT = timedelta(days=29)
+
+
+@dataclass(frozen=True, slots=True)
+class FacetLink:
+    """A tag (whose ``key`` is empty), or a value of metadata, and where its records are listed."""
+
+    key: str
+    value: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +68,8 @@ class Details:
 
     ``related`` are the scope's other records of the same request or task; ``net`` USD is what all of them
     charge together. ``counted`` are its counts as (label, number), ``how_counted`` says how they were read
-    where that is worth a word, ``metadata`` are its further facts. ``error_note`` says what of the error's
+    where that is worth a word, ``metadata`` are its further facts, and ``facets`` those of them that records
+    can be filtered by. ``error_note`` says what of the error's
     message was not kept. ``token_url`` is the token's page, over the time around the call; ``limits_url`` the
     same where a rate limit refused it. ``playground_url`` and ``reference_url`` are where the operator leads
     from a failure; empty where that is not configured, or nothing failed.
@@ -70,6 +85,10 @@ class Details:
     counted: list[tuple[str, str]]
     how_counted: str
     metadata: JSONObject
+    facets: Sequence[FacetLink] = ()
+    asked_for: str = ""
+    answered_by: str = ""
+    """The model that was asked for, and the other one that answered; empty where it was the same."""
     error_note: StrPromise | None = None
     playground_url: str = ""
     reference_url: str = ""
@@ -137,7 +156,10 @@ def of(
             note=note(record, verdict, orders[record.id]),
             counted=tokens.counted(record),
             how_counted=tokens.how_read(record),
-            metadata={key: value for key, value in (record.metadata or {}).items() if key != COUNTS_READ},
+            metadata={key: value for key, value in (record.metadata or {}).items() if key not in _SAID},
+            facets=_facets(scope, record),
+            asked_for=str((record.metadata or {}).get(ASKED_FOR, "")),
+            answered_by=str((record.metadata or {}).get(ANSWERED_BY, "")),
             error_note=_HIDDEN if scope.is_without_content else error_texts.note(record.error_message),
             token_url=(page := _token_url(scope, record)),
             limits_url=page if record.cause == Cause.RATE_LIMIT or record.http_status == _TOO_MANY else "",
@@ -145,6 +167,19 @@ def of(
             playground_url=_filled(settings.PLAYGROUND_URL, record) if verdict else "",
             reference_url=_filled(settings.API_REFERENCE_URL, record) if verdict else "",
         )
+    return found
+
+
+def _facets(scope: Scope, record: UsageRecord) -> list[FacetLink]:
+    """Return the ways to records with the same tag, or the same value of metadata, of the last 30 days."""
+    found = []
+    page = reverse("usage")
+    recent = timezone.now() - record.created_at < _RECENT
+    within = Address({OF: [scope.of] if scope.of else []}).over(Preset.MONTH if recent else Preset.ALL)
+    for key, value in facets_of(record.metadata):
+        if value:
+            chosen = {"tag": value} if key == TAGS else {"meta": f"{key}={value}"}
+            found.append(FacetLink("" if key == TAGS else key, value, within.with_(**chosen).of(page)))
     return found
 
 

@@ -15,7 +15,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiToken, Group, User
-from logs.rollups import own_sums, percentiles
+from logs.models.marks import TAGS
+from logs.rollups import marked_sums, own_sums, percentiles
 from logs.rollups.own_sums import Totals
 from logs.rollups.sketches import Measure, Percentiles
 from logs.selection import lookback, periods
@@ -33,6 +34,8 @@ class By(models.TextChoices):
     DAY = "day", _("Day")
     CAUSE = "cause", _("Cause")
     PERSON = "person", _("Person")
+    TAG = "tag", _("Tag")
+    METADATA = "meta", _("Metadata")
 
     @property
     def default_sort(self) -> str:
@@ -56,16 +59,19 @@ class BreakdownLine:
     """One value and its sums.
 
     ``value`` is the id of a model, token or group (0 for records without one) or of a person, a `Cause`, or a
-    day of the reader's calendar; ``stretch`` is the part of that day that is in the selection.
+    day of the reader's calendar; ``stretch`` is the part of that day that is in the selection. Of tags and
+    metadata it is the value itself, and 0 for records without any.
     """
 
-    value: int | date
+    value: int | date | str
     totals: Totals
     stretch: TimeRange | None = None
 
 
-def breakdown(scope: Scope, selection: Selection, by: By) -> list[BreakdownLine]:
+def breakdown(scope: Scope, selection: Selection, by: By, key: str = "") -> list[BreakdownLine]:
     """Return a line for each value that has records in a selection, in the values' order.
+
+    ``key`` is that of the metadata whose values they are. A record with several tags is in the line of each.
 
     Their sums are those of the header, under bounds those of the newest records
     (`logs.selection.lookback.newest`).
@@ -76,17 +82,23 @@ def breakdown(scope: Scope, selection: Selection, by: By) -> list[BreakdownLine]
     selection = lookback.newest(scope, selection)
     if by is By.DAY:
         return _by_day(scope, selection)
+    if by in (By.TAG, By.METADATA):
+        rows = marked_sums.grouped(scope, selection, TAGS if by is By.TAG else key)
+        sums = _gathered(rows, "value")
+        return [BreakdownLine(value, totals) for value, totals in sums.items()]
     column = _COLUMNS[by]
     rows = own_sums.grouped(scope, selection, column)
     gathered = _gathered(_canonical(rows, column, scope), column)
     return [BreakdownLine(value or 0, totals) for value, totals in gathered.items()]
 
 
-def latencies(scope: Scope, selection: Selection, by: By) -> Mapping[int | date, Latency] | None:
+def latencies(scope: Scope, selection: Selection, by: By) -> Mapping[int | date | str, Latency] | None:
     """Return how long the calls of each line took, as `breakdown` names the lines.
 
-    None where there is too much to read, or where no latencies are kept by that.
+    None where there is too much to read, or where no latencies are kept by that, as by tags.
     """
+    if by in (By.TAG, By.METADATA):
+        return None
     selection = lookback.newest(scope, selection)
     if by is not By.DAY:
         column = _COLUMNS[by]
@@ -106,8 +118,8 @@ def latencies(scope: Scope, selection: Selection, by: By) -> Mapping[int | date,
 
 def _by_line(
     found: percentiles.Found, named: Callable[[int], int | date] = lambda line: line
-) -> Mapping[int | date, Latency]:
-    lines: dict[int | date, dict[Measure, Percentiles]] = defaultdict(dict)
+) -> Mapping[int | date | str, Latency]:
+    lines: dict[int | date | str, dict[Measure, Percentiles]] = defaultdict(dict)
     for (line, measure), one in found.items():
         lines[named(line)][measure] = one
     return {**lines}
@@ -216,6 +228,10 @@ def _cover_each(stretches: Iterable[TimeRange]) -> Cover:
     return whole
 
 
+def _place(value: Any) -> tuple[bool, Any]:
+    return (value == 0, 0 if value == 0 else value)
+
+
 def _start(stretch: TimeRange) -> datetime:
     return stretch.start or datetime.min.replace(tzinfo=UTC)
 
@@ -228,6 +244,6 @@ def _gathered(rows: Iterable[dict[str, Any]], key: str) -> dict[Any, Totals]:
     of_value: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         of_value[row[key] or 0].append(row)
-    sums = {value: own_sums.added(of_value[value]) for value in sorted(of_value)}
+    sums = {value: own_sums.added(of_value[value]) for value in sorted(of_value, key=_place)}
     # Where records moved away, what was taken from the sums may wait beside what was added.
     return {value: totals for value, totals in sums.items() if totals.records}

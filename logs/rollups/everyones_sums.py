@@ -44,7 +44,7 @@ def totals(selection: Selection) -> Totals:
     Raises ValueError for a range that cuts into an hour, for tokens and for bounds: no rollup knows these.
     """
     parts = cover(selection.chosen)
-    if parts.raw or selection.tokens or selection.bounds:
+    if parts.raw or selection.tokens or selection.needs_records:
         raise ValueError("Sums over all users are by whole UTC hours, and not by token or bounds.")
     found = Totals(0, 0, 0, 0, 0, 0, 0, Decimal(0), Decimal(0))
     for rollup, stretches in ((UsageTotalDay, parts.days), (UsageTotalHour, parts.hours)):

@@ -14,7 +14,7 @@ from logs.rollups.sketches import Measure, Percentiles
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ComparedLine:
     """What is told of a line: its sums, and how long its calls took, as far as that is known."""
 
     totals: Totals
@@ -43,7 +43,7 @@ class Compared:
 class Figure:
     """``of`` returns the figure of a line, None where it has none: USD, a share of 1, or ms."""
 
-    of: Callable[[Compared], Decimal | float | None]
+    of: Callable[[ComparedLine], Decimal | float | None]
     label: StrPromise
     hint: StrPromise | str = ""
 

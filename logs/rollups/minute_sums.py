@@ -29,7 +29,7 @@ _KNOWN = frozenset(("type", "status", "cause"))
 def knows(selection: Selection, by: Sequence[str] = ()) -> bool:
     """Say whether minutes tell what a selection chooses and what it is broken down by."""
     chosen = {column for column, _values in selection.chosen_values}
-    return not selection.bounds and chosen <= _KNOWN and _KNOWN.issuperset(by)
+    return not selection.needs_records and chosen <= _KNOWN and _KNOWN.issuperset(by)
 
 
 def split(stretches: Sequence[TimeRange]) -> tuple[list[TimeRange], list[TimeRange]]:

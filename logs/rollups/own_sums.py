@@ -36,6 +36,11 @@ _OF_ONE = (
     "1 AS records, (cost IS NULL)::integer AS unpriced, input_tokens, output_tokens, cached_tokens,"
     " coalesce(cost, 0) AS cost"
 )
+SUMS_OF_ROWS = (
+    "count(*), count(*) - count(cost), sum(input_tokens)::bigint, sum(output_tokens)::bigint,"
+    " sum(cached_tokens)::bigint, coalesce(sum(cost), 0)"
+)
+"""What is summed of records themselves, in the order of `_COUNTED`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +223,7 @@ def grouped(
     """
     if unknown := set(by) - _KEY_COLUMNS:
         raise ValueError(f"No sums are kept by {unknown}.")
-    if selection.bounds:
+    if selection.needs_records:
         selection = lookback.newest(scope, selection)
         if selection.looked is not None:
             yield from of_records(scope, selection, selection.looked, by, starts)
@@ -252,18 +257,20 @@ def of_records(
         return
     part = ", width_bucket(created_at, %s::timestamptz[]) AS part" if starts else ""
     columns = (*key, "part") if starts else key
-    sums = (
-        "count(*), count(*) - count(cost), sum(input_tokens)::bigint, sum(output_tokens)::bigint,"
-        " sum(cached_tokens)::bigint, coalesce(sum(cost), 0)"
-    )
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {', '.join(key)}{part}, {sums} FROM ({sql}) AS found GROUP BY {', '.join(columns)}",  # noqa: S608
+            f"SELECT {', '.join(key)}{part}, {SUMS_OF_ROWS} FROM ({sql}) AS found"  # noqa: S608
+            f" GROUP BY {', '.join(columns)}",
             [*([list(starts)] if starts else []), *values],
         )
         names = (*columns, *(f"sum_{name}" for name in _COUNTED))
         for row in cursor.fetchall():
             yield dict(zip(names, row, strict=True))
+
+
+def named(sums: Sequence[Any]) -> dict[str, Any]:
+    """Return the values of `SUMS_OF_ROWS` by the names that rows of `grouped` have them under."""
+    return dict(zip((f"sum_{name}" for name in _COUNTED), sums, strict=True))
 
 
 _KEY_COLUMNS = frozenset(("user_id", "token_id", "model_id", "group_id", "cause"))

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
+from logs.models.marks import marked
 from routescope.data.ids import moment_of
 from routescope.data.ranges import TimeRange
 
@@ -36,12 +37,14 @@ class Looked:
 
     ``records`` is how many they were and ``reached`` the last of them, where the range goes on; None where
     all of it was looked at, and nothing needs to be said. ``is_dense``: most records of the spans are meant.
+    ``led_by`` are the marks by which they were found (`logs.selection.by_marks`): those with one of them.
     """
 
     spans: tuple[IdSpan, ...]
     records: int = 0
     reached: UUID | None = None
     is_dense: bool = False
+    led_by: tuple[int, ...] = ()
 
     @property
     def back_to(self) -> datetime | None:
@@ -69,6 +72,9 @@ class Selection:
     what no rollup knows (thresholds, stream, endpoint): with it, sums are made from the records themselves,
     from those that were ``looked`` at. ``least`` are its lower thresholds once more, by the bound of a sum
     (``max_cost`` …) that must reach them: a sum whose bound does not holds no such record.
+
+    ``marks`` are tags and metadata (`logs.models.marks`): a record has one of each. ``is_by_record``: sums
+    are made from the records although no filter asks for that.
     """
 
     chosen: TimeRange = field(default_factory=TimeRange)
@@ -81,6 +87,21 @@ class Selection:
     bounds: Q = field(default_factory=Q)
     least: tuple[tuple[str, Decimal], ...] = ()
     looked: Looked | None = None
+    marks: tuple[tuple[int, ...], ...] = ()
+    is_by_record: bool = False
+
+    @property
+    def needs_records(self) -> bool:
+        """Whether only the records themselves can tell what is selected, or is asked of it."""
+        return bool(self.bounds or self.marks or self.is_by_record)
+
+    @property
+    def told_by_records(self) -> Q:
+        """The condition that only records can answer."""
+        condition = self.bounds
+        for several in self.marks:
+            condition &= marked(several)
+        return condition
 
     @property
     def covered(self) -> TimeRange:
@@ -117,9 +138,9 @@ class Selection:
     @property
     def is_filtered(self) -> bool:
         """Whether anything but the time is chosen."""
-        return bool(self.condition)
+        return self.needs_records or bool(self.dimensions)
 
     @property
     def condition(self) -> Q:
-        """The condition on records without the time: dimensions and bounds."""
-        return self.dimensions & self.bounds
+        """The condition on records without the time: dimensions, bounds and marks."""
+        return self.dimensions & self.told_by_records

@@ -133,7 +133,7 @@ class _Search:
         self._within = selection.chosen.clipped(kept)
         self._dimensions = conditions.dimensions(selection)
         self._reached = conditions.reached(selection)
-        self._bounds = conditions.bounds(selection.bounds)
+        self._bounds = conditions.bounds(selection.told_by_records)
         self._days_seen = 0
         self._unseen: Place | None = None
         self._waiting: list[_Cell] = []

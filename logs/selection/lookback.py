@@ -25,7 +25,7 @@ from django.db.models import QuerySet, Sum
 
 from logs.models import UsageDay, UsageHour
 from logs.models.querysets import Key
-from logs.selection import conditions, periods
+from logs.selection import by_marks, conditions, periods
 from logs.selection.chosen import IdSpan, Looked, Selection
 from logs.selection.spans import ahead_of, beyond, clipped, cut, far_end, in_spans, moments, nth, order_of
 from routescope.data.ids import first_id
@@ -50,7 +50,7 @@ def newest(scope: Scope, selection: Selection, most: int | None = None) -> Selec
     A selection that rollups answer, or that was looked at already, comes back as it is. With ``most`` it is
     looked at in any case, at so many: for what only records can tell although no filter asks.
     """
-    if selection.looked is not None or not (selection.bounds or most):
+    if selection.looked is not None or not (selection.needs_records or most):
         return selection
     return replace(selection, looked=look(scope, selection, most=most))
 
@@ -64,6 +64,8 @@ def look(scope: Scope, selection: Selection, cursor: Cursor | None = None, most:
     steady()
     if within.first >= within.last:
         return Looked(())
+    if selection.marks:
+        return by_marks.look(scope, selection, within, newest_first, most)
     if not selection.chosen_values:
         found = nth(scope, selection, within, newest_first, most)
         if found is None:
@@ -150,12 +152,25 @@ def table(
     """
     if not looked.spans:
         raise EmptyResultSet
-    bounds, bound_values = conditions.bounds(selection.bounds)
+    led_by = looked.led_by
+    # What leads to them is not asked again.
+    asked = replace(selection, marks=tuple(one for one in selection.marks if one != led_by))
+    bounds, bound_values = conditions.bounds(asked.told_by_records)
     others, other_values = conditions.dimensions(selection, "usage_record.")
     read = ", ".join(columns)
     shown = ", ".join(f"matching.{column}" for column in columns)
     fence = "OFFSET 0"
     limits: list[Any] = []
+    if led_by:
+        meant, marks = by_marks.source(scope, looked, nearest and nearest[0])
+        # One by one in their order, so that no more are read than are wanted.
+        end = "" if nearest is None else f" ORDER BY meant.id {order_of(nearest[0])} LIMIT %s"
+        return (
+            f"SELECT {shown} FROM ({meant}) AS meant CROSS JOIN LATERAL (SELECT {read} FROM usage_record"  # noqa: S608
+            " WHERE usage_record.user_id = meant.user_id AND usage_record.id = meant.id"
+            f"{others} AND ({bounds}) OFFSET 0) AS matching{end}",
+            [*marks, *other_values, *bound_values, *([nearest[1]] if nearest else [])],
+        )
     if nearest is not None:
         fence = f"ORDER BY id {order_of(nearest[0])} LIMIT %s"
         limits = [nearest[1]]

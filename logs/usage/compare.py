@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext as _
 from django_stubs_ext import StrPromise
 
+from logs.filters.mark_filters import OTHER, facet_name, facet_of
 from logs.filters.usage_filter import VIEW, WITHOUT
 from logs.models import Cause
+from logs.models.marks import Facet
 from logs.rollups import own_sums
 from logs.rollups.breakdown import BreakdownLine, By, Latency, breakdown, latencies
-from logs.rollups.figures import FIGURES, Compared
+from logs.rollups.figures import FIGURES, ComparedLine
+from logs.rollups.marked_sums import LONGER, other_models
 from logs.rollups.own_sums import Totals
 from logs.selection.chosen import NONE, Selection
 from routescope.data.scopes import Scope
@@ -45,7 +48,8 @@ class Column:
 class ComparisonRow:
     """A line of the table. ``query`` leads to its records; None where no filter can name them.
 
-    ``share`` is of the cost of all lines; None where that is nothing.
+    ``share`` is of the cost of all lines; None where that is nothing. ``other_models`` are its calls that
+    another model answered than was asked for, to which ``other_query`` leads.
     """
 
     label: str
@@ -53,10 +57,19 @@ class ComparisonRow:
     totals: Totals
     share: Decimal | None
     latency: Latency = field(default_factory=dict)
+    other_models: int = 0
+    other_query: Address | None = None
 
     @property
-    def figures(self) -> Compared:
-        return Compared(self.totals, self.latency)
+    def figures(self) -> ComparedLine:
+        return ComparedLine(self.totals, self.latency)
+
+    @property
+    def other_share(self) -> Decimal | None:
+        """The share of its requests that another model answered, 0 to 1; None where none was."""
+        if not self.other_models or not self.totals.requests:
+            return None
+        return Decimal(self.other_models) / self.totals.requests
 
     @property
     def bar(self) -> str:
@@ -66,9 +79,16 @@ class ComparisonRow:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """``others`` adds up the lines that are not shown; None where all are. ``total`` is the header's sums."""
+    """``others`` adds up the lines that are not shown; None where all are. ``total`` is the header's sums.
+
+    ``label`` is what its lines are of. ``overlaps``: a record may be in several of them. ``is_counted`` is
+    False where there are too many calls that another model answered to say their share.
+    """
 
     by: By
+    label: str
+    overlaps: bool
+    is_counted: bool
     columns: Sequence[Column]
     rows: Sequence[ComparisonRow]
     others: ComparisonRow | None
@@ -87,7 +107,7 @@ def comparison(
     by = filters.compared
     if by is None:
         return None
-    lines = breakdown(scope, selection, by)
+    lines = breakdown(scope, selection, by, filters.compared_key)
     if not lines:
         return None
     ids = [line.value for line in lines if isinstance(line.value, int)]
@@ -96,6 +116,9 @@ def comparison(
     elif by is By.PERSON:
         filters.vocabulary.people.learn(ids)
     total = sum((line.totals for line in lines), own_sums.NOTHING)
+    if by is By.TAG:
+        # A record is in the line of each of its tags.
+        total = own_sums.totals(scope, selection)
     took = latencies(scope, selection, by) or {}
     names = _names(filters, by)
     lines = _sorted(lines, took, filters.sorted_by, lambda line: _label(line, by, names))
@@ -109,12 +132,23 @@ def comparison(
         )
         for line in lines[:MOST_ROWS]
     ]
+    others_told = None
+    if by is By.MODEL and filters.offer.has_other_models:
+        others_told = other_models(scope, selection)
+        if others_told.is_whole:
+            rows = [
+                _with_others(row, others_told.calls.get(int(str(line.value)), 0))
+                for row, line in zip(rows, lines, strict=False)
+            ]
     others = None
     if rest := lines[MOST_ROWS:]:
         added = sum((line.totals for line in rest), own_sums.NOTHING)
         others = ComparisonRow("", None, added, _share(added, total))
     return Comparison(
         by,
+        _heading(filters, by),
+        by is By.TAG,
+        others_told is None or others_told.is_whole,
         _columns(filters, by),
         rows,
         others,
@@ -123,11 +157,15 @@ def comparison(
     )
 
 
+def _heading(filters: UsageFilter, by: By) -> str:
+    return filters.compared_key if by is By.METADATA else str(by.label)
+
+
 def _columns(filters: UsageFilter, by: By) -> list[Column]:
     columns = []
     sort = filters.sorted_by
-    headings = [
-        ("name", by.label, ""),
+    headings: list[tuple[str, str | StrPromise, str | StrPromise]] = [
+        ("name", _heading(filters, by), ""),
         *((key, figure.label, figure.hint) for key, figure in FIGURES.items()),
     ]
     for key, label, hint in headings:
@@ -143,7 +181,7 @@ def _columns(filters: UsageFilter, by: By) -> list[Column]:
 
 def _sorted(
     lines: list[BreakdownLine],
-    took: Mapping[int | date, Latency],
+    took: Mapping[int | date | str, Latency],
     sort: str,
     label: Callable[[BreakdownLine], str],
 ) -> list[BreakdownLine]:
@@ -156,7 +194,9 @@ def _sorted(
             sorted(named, key=lambda line: label(line).casefold(), reverse=downwards),
             key=lambda line: line.value == 0 and isinstance(line.value, int),
         )
-    figures = {line.value: FIGURES[key].of(Compared(line.totals, took.get(line.value, {}))) for line in named}
+    figures = {
+        line.value: FIGURES[key].of(ComparedLine(line.totals, took.get(line.value, {}))) for line in named
+    }
     known = [line for line in named if figures[line.value] is not None]
     unknown = [line for line in named if figures[line.value] is None]
     return [*sorted(known, key=lambda line: figures[line.value] or 0, reverse=downwards), *unknown]
@@ -175,6 +215,10 @@ def _names(filters: UsageFilter, by: By) -> dict[int, str]:
 def _label(line: BreakdownLine, by: By, names: Mapping[int, str]) -> str:
     if isinstance(line.value, date):
         return day(line.value)
+    if isinstance(line.value, str):
+        return _("Longer values") if line.value == LONGER else line.value
+    if by in (By.TAG, By.METADATA):
+        return _("Without a tag") if by is By.TAG else _("Without")
     if by is By.CAUSE:
         return str(_cause(line).label) if line.value else _("No failure")
     if line.value in names:
@@ -184,6 +228,11 @@ def _label(line: BreakdownLine, by: By, names: Mapping[int, str]) -> str:
 
 def _cause(line: BreakdownLine) -> Cause:
     return next(cause for cause in Cause if cause == line.value)
+
+
+def _with_others(row: ComparisonRow, calls: int) -> ComparisonRow:
+    query = row.query.with_(answered=OTHER) if row.query is not None else None
+    return replace(row, other_models=calls, other_query=query)
 
 
 def _query(
@@ -200,6 +249,17 @@ def _query(
         listed = listed.with_(**{"cause": _cause(line).name.lower()} if line.value else {"status": "success"})
     elif by is By.PERSON:
         listed = listed.with_(person=str(line.value))
+    elif key := filters.compared_key:
+        if line.value == LONGER:
+            return None
+        if line.value == NONE:
+            listed = listed.with_value("has_not", key)
+        elif by is By.TAG:
+            listed = listed.with_value("tag", str(line.value))
+        else:
+            # Of several values chosen, this one.
+            others = [one for one in listed.all("meta") if facet_of(one).key != key]
+            listed = listed.with_all("meta", [*others, facet_name(Facet(key, str(line.value)))])
     elif isinstance(line.value, int) and line.value in names:
         listed = listed.without_value("without", by.value).with_(**{by.value: names[line.value]})
     elif line.value == NONE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from django.urls import reverse
@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from accounts.identities.names import Names, NamesAsked
 from accounts.scopes.menu import find_in, menu_of_people
+from logs.filters.mark_filters import MARKS, facet_name, facet_of
 from logs.filters.usage_filter import (
     CAUSE_WORDS,
     EACH,
@@ -21,6 +22,7 @@ from logs.filters.usage_filter import (
     WITHOUT,
     UsageFilter,
 )
+from logs.models.marks import TAGS, Facet
 from logs.rollups.breakdown import By
 from logs.selection.largest import Sort
 from logs.usage import unlike_usual
@@ -37,7 +39,44 @@ class FurtherMenu:
     thresholds: list[Option]
     stream: list[Option]
     endpoint: str
+    answered: list[Option]
     chosen: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarksMenu:
+    """The menu of tags and metadata: values, and fields in which a condition is put together.
+
+    ``chosen`` is how many conditions are on; ``kept`` are those that no box of the menu stands for, as names
+    and values. ``beyond`` are keys of too many values for these to be listed.
+    """
+
+    options: list[Option]
+    find: str
+    keys: list[Option]
+    kept: list[tuple[str, str]]
+    chosen: int
+    beyond: list[str]
+    has_more_keys: bool
+
+    @classmethod
+    def of(cls, filters: UsageFilter) -> MarksMenu | None:
+        """Return the menu; None where the scope's records have neither tags nor metadata."""
+        offer, address = filters.offer, filters.address
+        chosen = [*(Facet(TAGS, tag) for tag in address.all("tag")), *map(facet_of, address.all("meta"))]
+        kept = [(name, value) for name in MARKS[1:] if name != "meta" for value in address.all(name)]
+        if not offer.keys and not chosen and not kept:
+            return None
+        listed = [*chosen, *(facet for facet in offer.listed if facet not in chosen)]
+        return cls(
+            options=[Option(facet_name(one), facet_label(one), one in chosen) for one in listed],
+            find=reverse("usage-values") + filters.whole.query if offer.has_more else "",
+            keys=[Option(one.key, key_label(one.key), False) for one in offer.keys],
+            kept=kept,
+            chosen=len(chosen) + len(kept),
+            beyond=[key_label(one.key) for one in offer.keys if one.is_beyond],
+            has_more_keys=offer.has_more_keys,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +88,17 @@ class Controls:
     ``counts`` is where an open menu asks how many records each value has. ``unlike`` is what of the range was
     unlike usual, each a way to it.
 
-    ``reset`` takes all filters off; the view stays what it is.
+    ``unmarked`` takes those by tags and metadata off, ``reset`` all filters; the view stays what it is.
     """
 
     range: RangeMenu
     menus: list[FilterMenu]
+    marks: MarksMenu | None
+    unmarked: Address
     further: FurtherMenu
     pills: list[Pill]
     comparable: list[Link]
+    comparable_keys: list[Link]
     listed: Address
     errors: Address
     gatherings: list[Link]
@@ -74,12 +116,27 @@ class Controls:
         return cls(
             range=RangeMenu.of(filters),
             menus=_menus(filters),
+            marks=MarksMenu.of(filters),
+            unmarked=address.without(*MARKS),
             further=_further(filters),
             pills=pills(filters),
             comparable=[
-                Link(address.with_(compare=by.value, sort=""), str(by.label), by == filters.compared)
+                Link(
+                    address.without("key").with_(compare=by.value, sort=""),
+                    str(by.label),
+                    by == filters.compared,
+                )
                 for by in By
-                if by is not By.PERSON or filters.whole.is_of_several
+                if _is_comparable(filters, by)
+            ],
+            comparable_keys=[
+                Link(
+                    address.with_(compare=By.METADATA.value, key=one.key, sort=""),
+                    one.key,
+                    filters.compared is By.METADATA and one.key == filters.compared_key,
+                )
+                for one in filters.offer.keys
+                if one.key != TAGS
             ],
             listed=address.without(*VIEW),
             errors=failed.with_(errors=EACH),
@@ -99,11 +156,19 @@ class Controls:
         )
 
 
+def _is_comparable(filters: UsageFilter, by: By) -> bool:
+    """Whether a comparison has a link of its own; those by a key of metadata stand in a menu."""
+    if by is By.TAG:
+        return filters.offer.has_tags or filters.compared is By.TAG
+    return by is not By.METADATA and (by is not By.PERSON or filters.whole.is_of_several)
+
+
 def pills(filters: UsageFilter) -> list[Pill]:
     """Return a pill for each value of a filter that narrows the selection."""
     words = {word: str(choice.label) for word, choice in (STATUS_WORDS | CAUSE_WORDS | TYPE_WORDS).items()}
+    words |= {word: str(label) for word, label in filters.filters["answered"].extra["choices"]}
     words |= _people(filters)
-    labels = {name: _label(filters, name) for name in NARROWING if name != "without"}
+    labels = {name: _label(filters, name) for name in NARROWING if name not in ("without", *MARKS)}
     return [
         *pills_of(filters.address, labels, words),
         *(
@@ -111,7 +176,33 @@ def pills(filters: UsageFilter) -> list[Pill]:
             for name, label in WITHOUT.items()
             if name in filters.address.all("without")
         ),
+        *_pills_of_marks(filters),
     ]
+
+
+def _pills_of_marks(filters: UsageFilter) -> Iterator[Pill]:
+    address = filters.address
+    for name in MARKS:
+        for value in address.all(name):
+            without = address.without_value(name, value)
+            if name in ("has", "has_not"):
+                yield Pill(name, _label(filters, name), key_label(value), without)
+            else:
+                facet = Facet(TAGS, value) if name in ("tag", "tag_not") else facet_of(value)
+                label = key_label(facet.key) if facet.key != TAGS else _("Tag")
+                if name.endswith("_not"):
+                    label = _("%(key)s is not") % {"key": label}
+                yield Pill(name, label, facet.value, without)
+
+
+def key_label(key: str) -> str:
+    """Return what a key of metadata is called, or that of tags."""
+    return _("Tags") if key == TAGS else key
+
+
+def facet_label(facet: Facet) -> str:
+    """Return what a value is called in a menu: a tag by itself, other values after their key."""
+    return facet.value if facet.key == TAGS else f"{facet.key}: {facet.value}"
 
 
 def _people(filters: UsageFilter) -> dict[str, str]:
@@ -161,8 +252,20 @@ def _further(filters: UsageFilter) -> FurtherMenu:
         thresholds=[Option(name, _label(filters, name), False, address.one(name)) for name in THRESHOLDS],
         stream=[Option(word, str(label), address.one("stream") == word) for word, label in stream],
         endpoint=address.one("endpoint"),
-        chosen=sum(bool(address.all(name)) for name in (*THRESHOLDS, "type", "stream", "endpoint")),
+        answered=_answered(filters),
+        chosen=sum(
+            bool(address.all(name)) for name in (*THRESHOLDS, "type", "stream", "endpoint", "answered")
+        ),
     )
+
+
+def _answered(filters: UsageFilter) -> list[Option]:
+    """Return the choices of what answered, where any record says that another model did."""
+    chosen = filters.address.one("answered")
+    if not chosen and not filters.offer.has_other_models:
+        return []
+    choices = (("", _("Any answered")), *filters.filters["answered"].extra["choices"])
+    return [Option(word, str(label), word == chosen) for word, label in choices]
 
 
 def _without(filters: UsageFilter, name: str) -> list[Option]:

@@ -46,7 +46,7 @@ def answer(request: AuthenticatedRequest) -> JsonResponse:
 def counted(filters: UsageFilter, of: str) -> Mapping[str, int] | None:
     """Return the records by value of one filter, under all others; None where no sums know these."""
     selection = filters.selection_without(of)
-    if selection.bounds or filters.searched_id or of in _OF_MANY:
+    if selection.needs_records or filters.searched_id or of in _OF_MANY:
         return None
     if of in _GROUPED:
         return _grouped(filters, selection, of)

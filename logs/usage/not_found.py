@@ -247,7 +247,7 @@ def _edge(filters: UsageFilter, side: TimeRange) -> datetime | None:
     selection = filters.selection
     mine: UsageRecordQuerySet[UsageRecord] = UsageRecord.objects.visible_to(filters.scope)
     records = mine.filter(selection.dimensions)
-    if selection.bounds:
+    if selection.needs_records:
         there = replace(selection, chosen=side)
         cursor = Cursor() if side.start is None else Cursor(newer=first_id(side.start))
         looked = lookback.look(filters.scope, there, cursor)

@@ -32,7 +32,7 @@ from logs.record import details
 from logs.record.details import Details
 from logs.rollups import own_sums, percentiles, traffic
 from logs.rollups.breakdown import Latency
-from logs.rollups.figures import Compared
+from logs.rollups.figures import ComparedLine
 from logs.rollups.own_sums import Totals
 from logs.selection import lookback
 from logs.selection.chosen import Looked, Selection
@@ -223,9 +223,9 @@ class UsageTab(Tab):
         )
 
     @property
-    def latency(self) -> Compared:
+    def latency(self) -> ComparedLine:
         """How long the calls took, for the header."""
-        return Compared(self.totals, self.took or {})
+        return ComparedLine(self.totals, self.took or {})
 
     @property
     def headings(self) -> list[Heading]:

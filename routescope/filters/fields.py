@@ -60,6 +60,24 @@ class NamesFilter(Filter):
     field_class = NamesField
 
 
+class PairsField(NamesField):
+    """Names with a value each, ``name=value``; repeated in the query string."""
+
+    def to_python(self, value: Iterable[str] | None) -> list[str]:
+        """Return the pairs as they are written. Raises ValidationError for what is none."""
+        pairs = super().to_python(value)
+        for pair in pairs:
+            if "=" not in pair:
+                raise forms.ValidationError(
+                    _("“%(value)s” is not a key and a value: write key=value.") % {"value": pair[:40]}
+                )
+        return pairs
+
+
+class PairsFilter(NamesFilter):
+    field_class = PairsField
+
+
 class NumbersField(NamesField):
     """The numbers of rows picked from a list, several at once; repeated in the query string."""
 

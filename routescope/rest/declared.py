@@ -11,7 +11,7 @@ import msgspec
 from django.http import QueryDict
 
 from routescope.data.scopes import OF
-from routescope.filters.fields import MomentFilter, NamesFilter
+from routescope.filters.fields import MomentFilter, NamesFilter, PairsFilter
 from routescope.filters.filter_set import RangeFilterSet
 from routescope.rest import kinds
 from routescope.rest.kinds import ParameterKind
@@ -165,6 +165,8 @@ def _filters_of(filters: type[RangeFilterSet]) -> Mapping[str, django_filters.Fi
 def _kind(one: django_filters.Filter) -> ParameterKind:
     if isinstance(one, MomentFilter):
         return kinds.moment()
+    if isinstance(one, PairsFilter):
+        return kinds.pair(300)
     if isinstance(one, NamesFilter):
         return kinds.text(200)
     if isinstance(one, django_filters.NumberFilter):

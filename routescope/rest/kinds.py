@@ -84,6 +84,16 @@ def text(most: int = 4000) -> ParameterKind:
     return ParameterKind({"type": "string", "maxLength": most, "pattern": "^[^\\u0000]*$"}, check, "text")
 
 
+def pair(most: int) -> ParameterKind:
+    """A name and a value, with ``=`` between them."""
+
+    def check(value: str) -> str:
+        return text(most).check(value) or ("" if "=" in value else "It is not a key and a value: key=value.")
+
+    schema = {"type": "string", "maxLength": most, "pattern": "^[^\\u0000]*=[^\\u0000]*$"}
+    return ParameterKind(schema, check, "key=value")
+
+
 def name(most: int = 255) -> ParameterKind:
     """A name in a path: one line that is not empty."""
     schema = {"type": "string", "minLength": 1, "maxLength": most, "pattern": "^[^\\u0000\\n]+$"}

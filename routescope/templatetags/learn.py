@@ -35,6 +35,7 @@ TOPICS = {
     "task-results": Topic("task-results", _("About task results")),
     "task-failures": Topic("task-results", _("About failed tasks"), "find-out-why-a-task-failed"),
     "exports": Topic("exports", _("About exports")),
+    "tags": Topic("filters", _("About tags and metadata"), "tags-and-metadata"),
 }
 
 

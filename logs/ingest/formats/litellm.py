@@ -40,6 +40,7 @@ from logs.ingest.formats.litellm_payload import (
     Answer,
     ErrorInformation,
     Metadata,
+    Named,
     Payload,
     Word,
 )
@@ -75,6 +76,7 @@ _VERSION_1 = (
 
 _decode = msgspec.json.Decoder(Payload, strict=False).decode
 _decode_breakdown = msgspec.json.Decoder(litellm_cost.CostBreakdown, strict=False).decode
+_decode_named = msgspec.json.Decoder(Named).decode
 _decode_answer = msgspec.json.Decoder(Answer).decode
 
 
@@ -239,6 +241,17 @@ def _answer(payload: Payload) -> Answer:
         return Answer()
 
 
+def _answered_model(payload: Payload) -> str | None:
+    """Return the model that the answer names, where that is not the record's."""
+    if not bytes(payload.response).startswith(b"{"):
+        return None
+    try:
+        named = _text(_decode_named(payload.response).model)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return None if named in (_text(payload.model_group), _text(payload.model)) else named
+
+
 def _unpriced(payload: Payload) -> bool:
     """Tell whether LiteLLM's cost is no price: it writes 0 for a model that it has none of."""
     unknown = bytes(payload.response_cost_failure_debug_info) not in (b"", b"null")
@@ -287,6 +300,7 @@ def _further(
         "call_type": _text(payload.call_type),
         "trace_id": _text(payload.trace_id),
         "session_id": _text(payload.session_id),
+        "answered_model": _answered_model(payload),
         "upstream_model": _text(payload.model) if payload.model != payload.model_group else None,
         "api_base": _without_query(_text(payload.api_base, MAX_TEXT)),
         "cache_hit": payload.cache_hit or None,

@@ -154,6 +154,12 @@ class Answer(msgspec.Struct):
     data: list[msgspec.Raw] | None = None
 
 
+class Named(msgspec.Struct):
+    """Of a response: the model that it names."""
+
+    model: Word = None
+
+
 NO_ERROR = ErrorInformation()
 NO_METADATA = Metadata()
 NO_USAGE = Usage()

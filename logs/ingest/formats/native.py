@@ -18,6 +18,7 @@ from logs.ingest.formats.decoding import decode_each
 from logs.ingest.formats.native_token import TokenSent
 from logs.models import REQUEST_TYPES, RecordType, Status
 from logs.models.events import Batch, Failure, JSONObject, UsageEvent
+from logs.models.marks import TAGS
 from routescope.text.identifiers import kept, shown
 from routescope.wire.reading import RecordError, address, amount, kept_json, moment, shortened, split
 
@@ -117,6 +118,8 @@ class _Record(msgspec.Struct, kw_only=True):
     output: msgspec.Raw = msgspec.Raw()
     task_id: str | None = None
     metadata: msgspec.Raw = msgspec.Raw()
+    answered_model: _Name | None = None
+    tags: Annotated[list[_Name], msgspec.Meta(max_length=50)] | _Name | None = None
 
 
 _decode_record = msgspec.json.Decoder(_Record).decode
@@ -177,7 +180,7 @@ def _event(raw: bytes) -> UsageEvent:
         input=record.input or None,
         output=record.output or None,
         task_id=kept(record.task_id or "") or None,
-        metadata=_object(record.metadata, "metadata") if record.metadata else None,
+        metadata=_metadata(record) if record.metadata or record.tags or record.answered_model else None,
         token_facts=facts,
     )
     _count(event, record)
@@ -238,6 +241,17 @@ def _object(raw: msgspec.Raw, field: str) -> JSONObject | None:
     if value is not None and not isinstance(value, dict):
         raise RecordError(f"{field}: expected `object`")
     return value
+
+
+def _metadata(record: _Record) -> JSONObject | None:
+    """Return a record's metadata, its tags and the model that answered among it."""
+    given = _object(record.metadata, "metadata") if record.metadata else None
+    further: JSONObject = {}
+    if record.tags:
+        further[TAGS] = [record.tags] if isinstance(record.tags, str) else record.tags
+    if record.answered_model:
+        further["answered_model"] = shown(record.answered_model)
+    return {**given, **further} if given else further or given
 
 
 def _attempts(raw: msgspec.Raw) -> list[JSONObject] | None:

@@ -119,6 +119,18 @@ SESSION = (
     "session.id", "gen_ai.conversation.id", "langsmith.metadata.session_id", "langsmith.metadata.thread_id",
     "ai.telemetry.metadata.sessionId",
 )  # fmt: skip
+TAGS = (
+    "tag.tags", "langsmith.span.tags", "logfire.tags", "langfuse.trace.tags", "ai.telemetry.metadata.tags",
+    "traceloop.association.properties.tags",
+)  # fmt: skip
+"""Of OpenInference, LangSmith, logfire, Langfuse, the AI SDK and OpenLLMetry: the conventions have none."""
+METADATA = (
+    "langsmith.metadata.", "ai.telemetry.metadata.", "traceloop.association.properties.",
+    "langfuse.trace.metadata.", "langfuse.observation.metadata.",
+)  # fmt: skip
+"""How the names of what the caller gave beside a call begin."""
+METADATA_OBJECTS = ("metadata",)
+"""The same as one object: OpenInference's."""
 USAGE_OBJECTS = ("gen_ai.usage.raw", "langsmith.metadata.usage_metadata", "metadata.usage_object")
 """Usage objects, as JSON or as Python's ``str`` of one."""
 PROMPT = (

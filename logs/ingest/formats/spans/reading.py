@@ -14,12 +14,13 @@ from typing import Any
 import msgspec
 
 from logs.ingest.formats import counts, parameters
-from logs.ingest.formats.spans import content, errors, known, names, values
+from logs.ingest.formats.spans import content, errors, known, labels, names, values
 from logs.ingest.formats.spans.half import Half
 from logs.ingest.formats.spans.logfire import Logfire
 from logs.ingest.formats.spans.span import Span
 from logs.models import Status
 from logs.models.events import JSONObject, UsageEvent
+from logs.models.marks import TAGS
 from routescope.data.ids import EPOCH
 from routescope.text.identifiers import kept, shown
 from routescope.wire.reading import MAX_COUNT, MAX_NAME, MAX_TEXT, RecordError, address, amount, built
@@ -164,6 +165,8 @@ def _metadata(span: Span, asked: str | None, call_id: str | None, provider_id: s
         "upstream_model": values.text(attributes, ("litellm.provider.model",)),
         "finish_reasons": [str(r)[:50] for r in reasons[:10]] if isinstance(reasons, list) else None,
         "session_id": values.text(attributes, names.SESSION),
+        TAGS: labels.tags(span),
+        "requester_metadata": labels.metadata(span),
         "api_base": values.text(attributes, ("server.address",)),
         "call_id": call_id,
         "provider_request_id": provider_id,
