@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.core.signals import request_finished, request_started
 from django.db import connection
+from django.test import TransactionTestCase
 from hypothesis import settings
 from playwright.sync_api import (
     Browser,
@@ -37,6 +38,7 @@ from routescope import embedded
 from routescope.data import outages, partitions, troubles
 from routescope.embedded import place
 from routescope.web import notices
+from tests import emptying
 from tests.browsers import BROWSER_ARGS, chromium
 from tests.cast import admin, alice, alice_client, bob, charlie, gateway, ingest_key, standing_clock
 from tests.moments import distinct_moments
@@ -68,6 +70,7 @@ _PATIENCE = 60_000
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    TransactionTestCase._fixture_teardown = emptying.empty  # type: ignore[attr-defined]
     expect.set_options(timeout=_PATIENCE)
     config.addinivalue_line(
         "markers",
