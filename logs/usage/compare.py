@@ -17,7 +17,8 @@ from logs.rollups import own_sums
 from logs.rollups.breakdown import BreakdownLine, By, breakdown
 from logs.rollups.figures import FIGURES
 from logs.rollups.own_sums import Totals
-from logs.selection.chosen import NONE, Selection
+from logs.selection.chosen import Selection
+from logs.usage.named import narrowed
 from routescope.data.scopes import Scope
 from routescope.filters.address import Address
 from routescope.text import formatting
@@ -195,10 +196,8 @@ def _query(
         listed = listed.with_(**{"cause": _cause(line).name.lower()} if line.value else {"status": "success"})
     elif by is By.PERSON:
         listed = listed.with_(person=str(line.value))
-    elif isinstance(line.value, int) and line.value in names:
-        listed = listed.without_value("without", by.value).with_(**{by.value: names[line.value]})
-    elif line.value == NONE:
-        listed = listed.without(by.value).with_value("without", by.value)
+    elif isinstance(line.value, int) and (found := narrowed(listed, by.value, line.value, names)):
+        listed = found
     else:
         return None
     if selection.covered != selection.chosen:

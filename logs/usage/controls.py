@@ -12,6 +12,7 @@ from accounts.identities.names import Names, NamesAsked
 from accounts.scopes.menu import find_in, menu_of_people
 from logs.filters.usage_filter import (
     CAUSE_WORDS,
+    CHART,
     EACH,
     NARROWING,
     STATUS_WORDS,
@@ -93,7 +94,7 @@ class Controls:
             ],
             newest_first=address.without("sort"),
             live_switch=address.with_(live="" if filters.is_live else "on"),
-            reset=address.only(*VIEW),
+            reset=address.only(*VIEW, *CHART),
             counts="" if filters.searched_id else reverse("usage-counts"),
             unlike=unlike_usual.shown(filters),
         )

@@ -79,6 +79,16 @@ def money_average(amount: Number | None) -> str:
     return f"{'-' if value < 0 else ''}${_fixed(value.copy_abs(), places)}"
 
 
+def money_round(amount: Number | None) -> str:
+    """Write a round amount in USD as short as the scale of a chart needs: ``$0.25``, ``$12``, ``$1.2k``."""
+    value = _decimal(amount)
+    if value is None:
+        return UNKNOWN
+    if abs(value) >= 1_000:
+        return f"{'-' if value < 0 else ''}${_rounded(value.copy_abs())}"
+    return f"{'-' if value < 0 else ''}${exact(value.copy_abs())}"
+
+
 def money_exact(amount: Number | None) -> str:
     """Write an amount in USD with all its decimals: for receipts, whose lines must add up."""
     value = _decimal(amount)
@@ -168,6 +178,25 @@ def percent(ratio: Number | None) -> str:
     if Decimal("99.95") <= hundred < 100:
         return ">99.9%"
     return f"{_fixed(hundred, 1).removesuffix('.0')}%"
+
+
+def change(now: Number | None, before: Number | None) -> str:
+    """Write how a figure differs from what it was: ``+12%``, ``-3.4%``, from ten times on as many times (14).
+
+    Nothing where it was nothing, or less: then no share says how it differs.
+    """
+    value, was = _decimal(now), _decimal(before)
+    if value is None or was is None or was <= 0:
+        return ""
+    share = (value - was) / was
+    if share >= 9:
+        return f"×{_fixed(value / was, 0)}"
+    hundred = share * 100
+    if hundred and abs(hundred) < Decimal("0.05"):
+        return "+<0.1%" if hundred > 0 else "-<0.1%"
+    places = 1 if abs(hundred) < 10 else 0
+    written = f"{_fixed(hundred.copy_abs(), places).removesuffix('.0')}%"
+    return f"{'-' if hundred < 0 else '+' if hundred else '±'}{written}"
 
 
 def ratio(number: Number | None) -> str:
