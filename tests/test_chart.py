@@ -18,7 +18,8 @@ from logs.rollups import metrics, series, traffic
 from logs.rollups.metrics import METRICS, Metric, Unit
 from logs.selection.chosen import Selection
 from logs.usage import chart_paths
-from logs.usage.chart import Chart, Layer, Plotted
+from logs.usage.chart import Chart
+from logs.usage.chart_parts import Layer, Plotted
 from logs.usage.chart_scale import Track, is_uneven, nice
 from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange
 from routescope.data.scopes import Scope

@@ -6,97 +6,29 @@ in per cent and pixels, so that nothing is distorted at any width. The labels of
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from django.utils.timezone import get_current_timezone
 from django.utils.translation import gettext as _
 
-from logs.rollups.metrics import METRICS, Metric, Percentiles, Unit
-from logs.rollups.own_sums import Totals
-from logs.rollups.traffic import Bucket, Peak, Traffic, origin
-from logs.usage import chart_paths
+from logs.rollups.metrics import Metric, Unit
+from logs.rollups.traffic import Bucket, Traffic
+from logs.usage import chart_paths, chart_told
+from logs.usage.chart_parts import Amount, Before, Grid, Layer, Plotted, Ways
 from logs.usage.chart_scale import Number, Tick, Track, is_uneven, nice, percent, ticks
-from routescope.data.ranges import MINUTE, TimeRange
-from routescope.filters.address import Address
-from routescope.filters.filter_set import Link
+from routescope.data.ranges import MINUTE
 from routescope.text import formatting
 from routescope.text.formatting import minute
 
 TOP, HEIGHT = 16, 58
-Amount = int | Decimal
-"""Of a bar: requests or tokens, or USD."""
-_MOST_ROWS = 26
-_MOST_CELLS = 160
-_WRITTEN: Mapping[Unit, Callable[[Number | None], str]] = {
-    Unit.COUNT: formatting.tokens,
-    Unit.MONEY: formatting.money,
-    Unit.DURATION: formatting.duration,
-    Unit.RATE: formatting.rate,
-}
 _ON_THE_AXIS: Mapping[Unit, Callable[[Number | None], str]] = {
-    **_WRITTEN,
+    **chart_told.WRITTEN,
     Unit.COUNT: formatting.compact,
     Unit.MONEY: formatting.money_round,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A part of every bar, by its place. ``look`` names its colour; ``address`` leads to its records."""
-
-    look: str
-    label: str
-    values: Mapping[int, Amount]
-    address: Address | None = None
-
-    @property
-    def total(self) -> Amount:
-        return sum(self.values.values(), start=Decimal(0))
-
-    def within(self, indices: Iterable[int]) -> Amount:
-        """Return what it holds of some bars."""
-        return sum((self.values.get(index, 0) for index in indices), start=Decimal(0))
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """The period of the same length just before the range, and its sums."""
-
-    chosen: TimeRange
-    totals: Totals
-
-
-@dataclass(frozen=True, slots=True)
-class Plotted:
-    """What is drawn: ``layers`` of bars from below, or the ``lines`` of percentiles. ``step`` is a bar's
-    length; ``ghost`` has the bars' whole in the period ``before``, by the same places.
-    """
-
-    metric: str
-    step: timedelta
-    layers: Sequence[Layer] = ()
-    lines: Sequence[Percentiles] = ()
-    ghost: Mapping[int, Amount] = field(default_factory=dict)
-    before: Before | None = None
-    is_stacked: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Ways:
-    """The ways from a chart: ``here`` is the view, ``data`` the figures of just these bars, ``metrics`` and
-    ``stacks`` are what may be chosen, ``zoomed_out`` is a range twice as long.
-    """
-
-    here: Address
-    data: Address
-    metrics: Sequence[Link]
-    stacks: Sequence[Link]
-    zoomed_out: Address | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +39,6 @@ class Mark:
     anchor: str
     y: float
     label: str
-
-
-@dataclass(frozen=True, slots=True)
-class ChartRow:
-    """A line of the table that says the same as the chart."""
-
-    start: datetime
-    end: datetime
-    cells: Sequence[str]
 
 
 class Chart:
@@ -132,12 +55,7 @@ class Chart:
         self.traffic, self.plotted, self.ways = traffic, plotted, ways
         self.rpm_limit, self.tpm_limit = rpm_limit, tpm_limit
         self.zone = get_current_timezone()
-        start, end = traffic.whole.start, traffic.whole.end
-        if start is None or end is None:
-            raise ValueError("A chart needs a range with both ends.")
-        self.begins, self.end, self.step = start, end, plotted.step
-        self.start = origin(traffic.whole, plotted.step)
-        self.count = max(1, math.ceil((end - self.start) / plotted.step))
+        self.grid = Grid.of(traffic.whole, plotted.step)
         # Drawn here, not when the template asks: as deep in calls as it is, Python 3.11 may allocate a piece
         # of stack for each further call, and take ten times as long.
         stacked = list(_stacked(plotted.layers))
@@ -151,7 +69,7 @@ class Chart:
         self.lines = self._lines()
         self.ghost_path = ""
         if plotted.ghost:
-            whole = {index: plotted.ghost.get(index, 0) for index in range(self.count)}
+            whole = {index: plotted.ghost.get(index, 0) for index in range(self.grid.count)}
             self.ghost_path = chart_paths.line(self.track, whole)
         self.over_path = ""
         if self.limit is not None and self.metric.peak:
@@ -159,12 +77,12 @@ class Chart:
             self.over_path = chart_paths.bars(self.track, over)
         # The bars that hold a minute over a limit have a mark under each.
         self.over_marks = chart_paths.runs(
-            {self._index(bucket.start) for bucket in traffic.buckets if self._is_over(bucket)}
+            {self.grid.index(bucket.start) for bucket in traffic.buckets if self._is_over(bucket)}
         )
 
     @property
     def metric(self) -> Metric:
-        return METRICS[self.plotted.metric]
+        return self.plotted.drawn
 
     @property
     def before(self) -> Before | None:
@@ -172,11 +90,11 @@ class Chart:
 
     @property
     def is_by_minute(self) -> bool:
-        return self.step == MINUTE
+        return self.grid.step == MINUTE
 
     @property
     def step_label(self) -> str:
-        minutes = self.step // MINUTE
+        minutes = self.grid.step // MINUTE
         if minutes < 60:
             return _("%(n)s min") % {"n": minutes}
         return (
@@ -194,7 +112,7 @@ class Chart:
 
     @property
     def step_minutes(self) -> int:
-        return self.step // MINUTE
+        return self.grid.step // MINUTE
 
     @property
     def axis(self) -> list[tuple[float, str]]:
@@ -248,7 +166,7 @@ class Chart:
 
     @property
     def ticks(self) -> list[Tick]:
-        return ticks(self.start, self.end, self.zone, self.count * self.step)
+        return ticks(self.grid.start, self.grid.end, self.zone, self.grid.length)
 
     @property
     def peak(self) -> Mark | None:
@@ -261,13 +179,13 @@ class Chart:
         if peak is None:
             return None
         place = self._place(peak.at)
-        index = self._index(peak.at)
+        index = self.grid.index(peak.at)
         # The words are half of a phone's plot.
         anchor = "start" if place < 0.3 else "end" if place > 0.7 else "middle"
         written = formatting.exact if self.plotted.metric in ("requests", "rpm") else formatting.tokens
         return Mark(
             # In the middle of a bar, which leaves a fifth of its place to the gap.
-            percent((index + 0.4) / self.count),
+            percent((index + 0.4) / self.grid.count),
             anchor,
             self.track.pixel(self.totals.get(index, 0)),
             label % {"value": written(peak.value), "time": minute(peak.at)},
@@ -275,84 +193,19 @@ class Chart:
 
     @property
     def columns(self) -> list[str]:
-        """The headings of the table's figures."""
-        if self._is_of_traffic:
-            return [_("Requests"), _("Errors"), "429", _("Tokens"), _("Peak RPM"), _("Peak TPM")]
-        if self.metric.over_time:
-            return [_("Highest p50"), _("Highest p95"), _("Highest p99"), _("Calls")]
-        layers = [layer.label for layer in self.plotted.layers]
-        return [str(self.metric.label), *(layers if len(layers) > 1 else ())]
+        return chart_told.columns(self.traffic, self.plotted)
 
     @property
-    def rows(self) -> list[ChartRow]:
-        """The chart as at most 26 lines: bars folded together, those that hold nothing left out."""
-        # As many cells however many parts the bars have, or the page grows heavy.
-        size = math.ceil(self.count / min(_MOST_ROWS, _MOST_CELLS // len(self.columns)))
-        length = size * self.step
-        return [
-            ChartRow(
-                start=max(self.start + index * length, self.begins),
-                end=min(self.start + (index + 1) * length, self.end),
-                cells=cells,
-            )
-            for index, cells in sorted(self._folded(size).items())
-        ]
+    def rows(self) -> list[chart_told.ChartRow]:
+        return chart_told.rows(self.traffic, self.plotted, self.grid)
 
     @property
     def words(self) -> dict[str, object]:
-        """What the tooltip calls its figures."""
-        return {
-            "total": str(self.metric.label),
-            "before": _("Period before"),
-            "tokens": _("Tokens"),
-            "peak_rpm": _("Peak RPM"),
-            "peak_tpm": _("Peak TPM"),
-            "calls": _("Calls"),
-            "cursor": _("Time on the chart"),
-            "none": _("nothing"),
-            "selected": _("Selected"),
-            "adds": self.metric.of is not None,
-            "is_lines": self.metric.over_time is not None,
-            "units": [_("d"), _("h"), _("min")],
-        }
+        return chart_told.words(self.plotted)
 
     @property
     def data(self) -> dict[str, object]:
-        """What the tooltip shows. Per bar: its place, whole and parts, the whole in the period before; where
-        it is counted by the minute, its tokens and its peaks with their epoch seconds.
-        """
-        if self.metric.over_time:
-            shown = [
-                [self._index(start), calls, [float(p50), float(p95), float(p99)], None, None]
-                for start, p50, p95, p99, calls in self.plotted.lines
-            ]
-            return {"unit": self.metric.unit, "layers": ["p50", "p95", "p99"], "buckets": shown}
-        further = {}
-        if self._is_of_traffic or self.plotted.metric == "requests":
-            further = {self._index(bucket.start): _further(bucket) for bucket in self.traffic.buckets}
-        layers = self.plotted.layers
-        held = sorted({*self.totals, *self.plotted.ghost} | {one for layer in layers for one in layer.values})
-        return {
-            "unit": self.metric.unit,
-            "layers": [layer.label for layer in layers],
-            "buckets": [
-                [
-                    index,
-                    _json(sum(layer.values.get(index, 0) for layer in layers)),
-                    [_json(layer.values.get(index, 0)) for layer in layers],
-                    _json(self.plotted.ghost.get(index, 0)) if self.plotted.ghost else None,
-                    further.get(index),
-                ]
-                for index in held
-            ],
-        }
-
-    @property
-    def _is_of_traffic(self) -> bool:
-        """Whether the buckets that are counted by the minute are the bars."""
-        if self.traffic.is_part or self.step != self.traffic.step or self.plotted.is_stacked:
-            return False
-        return self.plotted.metric == "requests" or self.metric.peak is not None
+        return chart_told.data(self.traffic, self.plotted, self.grid)
 
     def _scale(self) -> Track:
         lines = self.plotted.lines
@@ -367,54 +220,19 @@ class Chart:
 
     def _lines(self) -> list[tuple[str, str]]:
         found = []
-        lines = {self._index(start): (p99, p95, p50) for start, p50, p95, p99, _n in self.plotted.lines}
+        lines = {self.grid.index(start): (p99, p95, p50) for start, p50, p95, p99, _n in self.plotted.lines}
         for number, look in enumerate(("p99", "p95", "p50") if lines else ()):
             values = {index: one[number] for index, one in lines.items()}
             found.append((look, chart_paths.line(self.track, values)))
         return found
-
-    def _folded(self, size: int) -> dict[int, list[str]]:
-        if self._is_of_traffic:
-            buckets: dict[int, list[Bucket]] = defaultdict(list)
-            for bucket in self.traffic.buckets:
-                buckets[self._index(bucket.start) // size].append(bucket)
-            return {fold: _cells_of(found) for fold, found in buckets.items()}
-        written = _WRITTEN[self.metric.unit]
-        if self.metric.over_time:
-            lines: dict[int, list[Percentiles]] = defaultdict(list)
-            for line in self.plotted.lines:
-                lines[self._index(line[0]) // size].append(line)
-            return {
-                fold: [
-                    written(max(one[1] for one in found)),
-                    written(max(one[2] for one in found)),
-                    written(max(one[3] for one in found)),
-                    formatting.exact(sum(one[4] for one in found)),
-                ]
-                for fold, found in lines.items()
-            }
-        if self.metric.unit is Unit.COUNT:
-            written = formatting.exact
-        layers = self.plotted.layers
-        held: dict[int, set[int]] = defaultdict(set)
-        for index in {index for layer in layers for index in layer.values}:
-            held[index // size].add(index)
-        cells: dict[int, list[str]] = {}
-        for fold, indices in held.items():
-            parts = [layer.within(indices) for layer in layers]
-            cells[fold] = [written(sum(parts)), *(map(written, parts) if len(parts) > 1 else ())]
-        return cells
 
     def _is_over(self, bucket: Bucket) -> bool:
         return (self.rpm_limit is not None and bucket.peak_rpm.value > self.rpm_limit) or (
             self.tpm_limit is not None and bucket.peak_tpm.value > self.tpm_limit
         )
 
-    def _index(self, moment: datetime) -> int:
-        return min(max((moment - self.start) // self.step, 0), self.count - 1)
-
     def _place(self, moment: datetime) -> float:
-        return (moment - self.start) / (self.count * self.step)
+        return (moment - self.grid.start) / self.grid.length
 
 
 def _stacked(layers: Sequence[Layer]) -> Iterator[dict[int, Amount]]:
@@ -425,26 +243,3 @@ def _stacked(layers: Sequence[Layer]) -> Iterator[dict[int, Amount]]:
         for index, value in layer.values.items():
             tops[index] = tops.get(index, 0) + max(value, 0)
         yield tops
-
-
-def _cells_of(buckets: Sequence[Bucket]) -> list[str]:
-    figures = (
-        sum(bucket.requests for bucket in buckets),
-        sum(bucket.errors for bucket in buckets),
-        sum(bucket.rate_limited for bucket in buckets),
-        sum(bucket.tokens for bucket in buckets),
-        max(bucket.peak_rpm.value for bucket in buckets),
-        max(bucket.peak_tpm.value for bucket in buckets),
-    )
-    return [formatting.exact(figure) for figure in figures]
-
-
-def _further(bucket: Bucket) -> list[int]:
-    def place(peak: Peak) -> list[int]:
-        return [peak.value, int(peak.at.timestamp())]
-
-    return [bucket.tokens, *place(bucket.peak_rpm), *place(bucket.peak_tpm)]
-
-
-def _json(value: Amount) -> int | float:
-    return float(value) if isinstance(value, Decimal) else value

@@ -19,7 +19,8 @@ from logs.rollups.series import Sum
 from logs.rollups.traffic import Bucket, Traffic
 from logs.selection import lookback
 from logs.selection.chosen import Selection
-from logs.usage.chart import Amount, Before, Chart, Layer, Plotted, Ways
+from logs.usage.chart import Chart
+from logs.usage.chart_parts import Amount, Before, Layer, Plotted, Ways
 from logs.usage.named import narrowed
 from routescope.data.partitions import Month
 from routescope.data.ranges import MINUTE, TimeRange, floor
