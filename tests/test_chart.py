@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 from decimal import Decimal
+from html import unescape
 from typing import Any
+from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accounts.models import Gateway, User
+from accounts.models import ApiToken, Gateway, User
+from logs.models import RecordType, Status
 from logs.rollups import metrics, series, traffic
 from logs.rollups.metrics import METRICS, Metric, Unit
 from logs.selection.chosen import Selection
@@ -24,6 +30,7 @@ from logs.usage.chart_scale import Track, is_uneven, nice
 from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange
 from routescope.data.scopes import Scope
 from tests.cast import NOON, event, store
+from tests.test_traffic import stats
 
 pytestmark = pytest.mark.django_db
 
@@ -114,8 +121,8 @@ def test_the_scale_says_where_heights_are_as_roots(alice: User) -> None:
     )
     assert "square-root scale" in chart.scale_note
     (top, most), (middle, half), (bottom, nothing) = chart.axis
-    assert (most, half, nothing) == ("100", "50", "0")
-    assert middle == pytest.approx(bottom - (bottom - top) * 0.5**0.5, abs=0.1)
+    assert (most, half, nothing) == ("100", "25", "0")
+    assert middle == (top + bottom) / 2, "at its true height, the root of a quarter"
 
 
 def test_percentiles_are_lines(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,3 +166,199 @@ def test_a_metric_of_percentiles_comes_into_menu_and_page_by_the_registry_alone(
     assert (word, step, first) == ("duration", 10 * MINUTE, NOON)
     assert selection.chosen == TimeRange(NOON, NOON + DAY)
     assert "menu-chart-stack" not in page, "lines are not stacked"
+
+
+# --- On the page -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_days(gateway: Gateway, alice: User) -> None:
+    """A day of Alice's: 40 calls of seven models, some refused, one failed, a refund; half as much before."""
+    for day, count in ((1, 40), (0, 20)):
+        for number in range(count):
+            refused = number in (3, 5)
+            store(
+                gateway,
+                event(
+                    created_at=NOON + (day - 1) * DAY + timedelta(minutes=31 * number, seconds=number),
+                    model=f"m{min(number % 9, 6)}",
+                    token="prod" if number % 2 else "ci",
+                    cost=Decimal("0.5"),
+                    status=Status.ERROR if refused or number == 8 else Status.SUCCESS,
+                    http_status=429 if refused else 500 if number == 8 else 200,
+                ),
+            )
+    store(
+        gateway,
+        event(
+            created_at=NOON + timedelta(minutes=7),
+            type=RecordType.REFUND,
+            model="m0",
+            cost=Decimal("-0.25"),
+            input_tokens=0,
+            output_tokens=0,
+        ),
+    )
+
+
+def legend(page: str) -> list[tuple[str, str]]:
+    """Return the chart's keys: look and words."""
+    found = re.findall(r'class="key key-([\w-]+)"[^>]*>([^<]+)<', page)
+    return [(look, unescape(words)) for look, words in found]
+
+
+def ways(page: str, menu: str) -> dict[str, str]:
+    """Return where a menu of the chart leads to."""
+    found = re.search(rf'id="menu-chart-{menu}".*?</details>', page, re.DOTALL)
+    assert found
+    links = re.findall(r'href="\?([^"]*)"[^>]*>([^<]+)</a>', found[0])
+    return {label: unescape(query) for query, label in links}
+
+
+@pytest.mark.usefixtures("two_days")
+def test_requests_are_drawn_by_what_became_of_them(alice_client: Client) -> None:
+    page = alice_client.get(PAGE, A_DAY).content.decode()
+    assert legend(page) == [
+        ("success", "Success 37"),
+        ("limited", "Rate limited (429) 2"),
+        ("error", "Other errors 1"),
+        ("ghost", "Period before"),
+    ]
+    assert "per 10 min" in page
+    for name, listed in (("success", "37"), ("limited", "2")):
+        found = re.search(rf'class="key key-{name}"[^>]* href="([^"]+)"', page)
+        assert found
+        assert stats(alice_client.get(unescape(found[1])))["requests"][0] == listed
+
+
+@pytest.mark.usefixtures("two_days")
+def test_each_of_the_largest_has_a_colour_and_leads_to_its_records(alice_client: Client) -> None:
+    page = alice_client.get(PAGE, {**A_DAY, "chart": "cost", "stack": "model"}).content.decode()
+    keys = legend(page)
+    assert keys[0] == ("part-1", "m6 $6.00")
+    assert [look for look, _words in keys] == [*(f"part-{n}" for n in range(1, 6)), "other", "ghost"]
+    assert keys[4][1] == "m0 $2.25", "its refund is netted"
+    assert keys[5][1] == "Other (2) $4.00"
+    found = re.search(r'class="key key-part-1"[^>]* href="([^"]+)"', page)
+    assert found
+    asked = parse_qs(unescape(found[1]).partition("?")[2])
+    assert (asked["model"], asked["chart"], asked["stack"]) == (["m6"], ["cost"], ["model"])
+    by_token = legend(alice_client.get(PAGE, {**A_DAY, "stack": "token"}).content.decode())
+    assert by_token[:2] == [("part-1", "ci 20"), ("part-2", "prod 20")]
+
+
+@pytest.mark.usefixtures("two_days")
+def test_metric_and_parts_are_of_the_address_and_stay_there(alice_client: Client) -> None:
+    page = alice_client.get(PAGE, {**A_DAY, "chart": "cost", "stack": "model"}).content.decode()
+    metrics_ways, stacks = ways(page, "metric"), ways(page, "stack")
+    assert list(metrics_ways) == ["Requests", "Tokens", "Cost", "Peak RPM", "Peak TPM"]
+    assert "chart=" not in metrics_ways["Requests"]
+    assert "stack=model" in metrics_ways["Tokens"]
+    assert "stack=" not in metrics_ways["Peak RPM"]
+    assert list(stacks) == ["Total", "Model", "Token", "Group"]
+    assert "chart=cost" in stacks["Group"] and "stack=group" in stacks["Group"]
+    form = re.search(r'<form class="filters".*?</form>', page, re.DOTALL)
+    assert form
+    assert 'name="chart" value="cost"' in form[0] and 'name="stack" value="model"' in form[0]
+    for link in re.findall(r'id="(?:view-list|view-errors|view-compare|reset)" href="([^"]+)"', page):
+        assert "chart=cost&amp;stack=model" in link
+    swapped = alice_client.get(f"{PAGE}results/", {**A_DAY, "chart": "cost"}, headers={"hx-request": "true"})
+    assert "chart=cost" in swapped.headers["HX-Push-Url"]
+    export = re.search(r'id="export-link"[^>]* href="([^"]+)"', page)
+    assert export and alice_client.get(unescape(export[1])).status_code == 200
+
+
+@pytest.mark.usefixtures("two_days")
+@pytest.mark.parametrize(
+    "odd", [{"chart": "weather"}, {"chart": "\x00"}, {"stack": "cause"}, {"stack": ""}, {"chart": "duration"}]
+)
+def test_what_is_no_metric_means_the_usual_chart_and_is_no_problem(
+    alice_client: Client, odd: dict[str, str]
+) -> None:
+    page = alice_client.get(f"{PAGE}results/", {**A_DAY, **odd}, headers={"hx-request": "true"})
+    assert legend(page.content.decode())[0] == ("success", "Success 37")
+    assert b"notice-warning" not in page.content
+    assert page.headers["HX-Push-Url"] == (f"{PAGE}?start=2026-03-10T12%3A00Z&end=2026-03-11T12%3A00Z")
+
+
+@pytest.mark.usefixtures("two_days")
+def test_every_figure_says_how_it_differs_from_the_period_before(alice_client: Client) -> None:
+    page = alice_client.get(PAGE, A_DAY).content.decode()
+    changes = re.findall(r'class="stat-change" title="([^"]+)">([^<]+)<', page)
+    assert [change for _title, change in changes] == ["+98%", "+100%", "+100%", "+100%"]
+    assert changes[1][0] == "20 in the period before, 2026-03-09 12:00:00 to 2026-03-10 12:00:00"
+    earliest = {"start": "2026-03-09T12:00Z", "end": "2026-03-10T12:00Z"}
+    for query in (earliest, {"range": "all"}, {**A_DAY, "cost_min": "0.1"}):
+        assert "stat-change" not in alice_client.get(PAGE, query).content.decode()
+
+
+@pytest.mark.usefixtures("two_days")
+def test_zooming_out_doubles_a_range_round_its_middle(alice_client: Client) -> None:
+    narrow = {"start": "2026-03-10T14:00Z", "end": "2026-03-10T16:00Z", "chart": "tokens"}
+    found = re.search(r'id="zoom-out" href="([^"]+)"', alice_client.get(PAGE, narrow).content.decode())
+    assert found
+    asked = parse_qs(unescape(found[1]).partition("?")[2])
+    assert asked == {
+        "start": ["2026-03-10T13:00Z"], "end": ["2026-03-10T17:00Z"], "chart": ["tokens"],
+    }  # fmt: skip
+    assert 'id="zoom-out"' not in alice_client.get(PAGE, {"range": "all"}).content.decode()
+    upside_down = {"start": narrow["end"], "end": narrow["start"]}
+    assert 'id="zoom-out"' not in alice_client.get(PAGE, upside_down).content.decode()
+
+
+def test_zooming_out_ends_with_the_present(alice_client: Client, gateway: Gateway) -> None:
+    now = timezone.now().replace(second=0, microsecond=0)
+    store(gateway, event(created_at=now - 5 * MINUTE))
+    query = {"start": f"{now - 10 * MINUTE:%Y-%m-%dT%H:%MZ}", "end": f"{now:%Y-%m-%dT%H:%MZ}"}
+    found = re.search(r'id="zoom-out" href="([^"]+)"', alice_client.get(PAGE, query).content.decode())
+    assert found
+    asked = parse_qs(unescape(found[1]).partition("?")[2])
+    start, end = (datetime.fromisoformat(asked[name][0]) for name in ("start", "end"))
+    assert end <= timezone.now() + MINUTE
+    assert end - start == 20 * MINUTE
+
+
+@pytest.mark.usefixtures("two_days")
+def test_a_tokens_own_page_draws_its_busiest_minutes_against_its_limit(alice_client: Client) -> None:
+    ApiToken.objects.filter(name="prod").update(rpm_limit=0)
+    limits = f"{PAGE}limits/"
+    page = alice_client.get(limits, {**A_DAY, "token": "prod"}).content.decode()
+    assert "limit 0 RPM" in page and "bar-rpm" in page and "key-over" in page
+    assert 'class="over"' in page
+    metric = ways(page, "metric")
+    assert "chart=" not in metric["Peak RPM"] and "chart=requests" in metric["Requests"]
+    page = alice_client.get(f"{limits}?{metric['Requests']}").content.decode()
+    assert "bar-success" in page and "limit 0 RPM" not in page, "a bar of ten minutes has no such limit"
+    assert 'name="chart" value="requests"' in page
+
+
+@pytest.mark.usefixtures("two_days")
+def test_the_tooltip_has_parts_and_the_period_before_of_the_bars_on_the_page(alice_client: Client) -> None:
+    page = alice_client.get(PAGE, {**A_DAY, "chart": "cost", "stack": "token"}).content.decode()
+    url = re.search(r'data-url="([^"]+)"', page)
+    assert url
+    told = alice_client.get(unescape(url[1])).json()
+    assert (told["unit"], told["layers"]) == ("money", ["ci", "prod"])
+    assert told["buckets"][0] == [0, 0.25, [0.5, -0.25], 0.5, None]
+    assert sum(bucket[1] for bucket in told["buckets"]) == pytest.approx(19.75)
+
+
+@pytest.mark.usefixtures("two_days")
+def test_a_chart_costs_a_fixed_number_of_queries(alice_client: Client, gateway: Gateway) -> None:
+    """Beyond what the header asks: the bars of the period before, and where they are not counted by the minute
+    those of the range.
+    """
+
+    def queries(**query: str) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert alice_client.get(PAGE, {**A_DAY, **query}).status_code == 200
+        # A moment later the session's last use and what runs in the background are asked for again.
+        return sum(not re.search("usersession|routescope_cache", one["sql"]) for one in captured)
+
+    queries()
+    hidden = {"chart": "off", "query": ""}
+    shown = [queries(), queries(chart="cost"), queries(chart="cost", stack="model"), queries(chart="rpm")]
+    alice_client.post(f"{PAGE}display/", hidden)
+    without = queries()
+    assert [number - without for number in shown] == [1, 2, 2, 0]
+    assert shown[0] <= 21

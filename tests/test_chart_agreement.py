@@ -91,7 +91,7 @@ def agree(person: User, query: str, metric: str, stack: str) -> Chart:
             named = getattr(row, f"{stack}_id") and getattr(row, stack).name
             names[named or ""] = names.get(named or "", Decimal(0)) + amount(metric, row)
         for layer in layers:
-            if layer.look != "other":
+            if not layer.label.startswith("Other ("):
                 assert layer.total == names["" if layer.label.startswith("Without") else layer.label]
         largest = sorted(names.values(), reverse=True)[:1]
         assert not layers or layers[0].total == largest[0] or not largest[0]

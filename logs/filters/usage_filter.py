@@ -94,9 +94,6 @@ class UsageFilter(RangeFilterSet):
     errors = django_filters.ChoiceFilter(choices=[(EACH, _l("One by one")), (GATHERED, _l("Grouped"))])
     sort = django_filters.ChoiceFilter(choices=[(sort, sort) for sort in {*SORTS, *Sort.values}])
 
-    chart = django_filters.CharFilter()
-    stack = django_filters.CharFilter()
-
     id_field = "request_id"
 
     class Meta:

@@ -11,7 +11,7 @@ from django.http import Http404
 
 from accounts.access.endpoint import ReadRequest, endpoint
 from logs.filters.asked import usage_filter, usage_scope
-from logs.filters.usage_filter import CHART, VIEW, UsageFilter
+from logs.filters.usage_filter import VIEW, UsageFilter
 from logs.listing import largest_records, own_records
 from logs.listing.own_records import Found
 from logs.models import Cause, UsageRecord
@@ -64,7 +64,7 @@ FILTERS = parameters_of(
         "tokens_max": "Most tokens, input and output together.",
         "request_id": "A request ID, the provider's too, over all time: other filters do not apply.",
     },
-    without=("live", *CHART, *VIEW),
+    without=("live", *VIEW),
 )
 _OF_SELECTION = tuple(parameter for parameter in FILTERS if parameter.name != "request_id")
 _SORT = Parameter(

@@ -122,7 +122,7 @@ class Chart:
         zero = "0" if self.metric.unit in (Unit.COUNT, Unit.RATE) else written(0)
         return [
             (track.top, written(track.most)),
-            (track.pixel(track.half), written(track.half)),
+            (track.pixel(track.middle), written(track.middle)),
             (track.bottom, "0" if self.metric.unit is Unit.MONEY else zero),
         ]
 

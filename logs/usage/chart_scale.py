@@ -39,10 +39,13 @@ class Track:
         return self.top + self.height
 
     @property
-    def half(self) -> Number:
-        """Half of the value at the upper edge, where it is no whole number a decimal one."""
-        half = Decimal(str(self.most)) / 2
-        return int(half) if half == int(half) else half
+    def middle(self) -> Number:
+        """The value of the middle label: half of that at the upper edge, of roots the round quarter."""
+        most = Decimal(str(self.most))
+        quarter = most / 4
+        is_round = len(quarter.normalize().as_tuple().digits) < 3 and (quarter == int(quarter) or most < 4)
+        middle = quarter if self.is_root and is_round else most / 2
+        return int(middle) if middle == int(middle) else middle
 
     @property
     def units(self) -> int:

@@ -220,16 +220,20 @@ class _Plot:
             (name for name, values in amounts.items() if values),
             key=lambda name: (-sum(amounts[name].values()), name),
         )
+        looks = [f"part-{number}" for number in range(1, MOST_LAYERS + 1)]
+        if len(order) == MOST_LAYERS + 1:
+            # No one stands for others.
+            looks.append("other")
         layers = [
             Layer(
-                f"part-{number}",
+                look,
                 name,
                 amounts[name],
                 narrowed(self._filters.address, stack.value, named[name][0].value, known.of),
             )
-            for number, name in enumerate(order[:MOST_LAYERS], 1)
+            for look, name in zip(looks, order, strict=False)
         ]
-        if rest := order[MOST_LAYERS:]:
+        if rest := order[len(looks) :]:
             label = _("Other (%(n)s)") % {"n": formatting.exact(len(rest))}
             others = [one for name in rest for one in named[name]]
             layers.append(Layer("other", label, self._values(others, place)))
