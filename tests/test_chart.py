@@ -51,7 +51,7 @@ def drawn(user: User, chosen: TimeRange, plotted: Plotted) -> Chart:
     [
         (HOUR, MINUTE),
         (DAY, 10 * MINUTE),
-        (2 * DAY, 15 * MINUTE),
+        (2 * DAY, 20 * MINUTE),
         (2 * DAY + MINUTE, HOUR),
         (7 * DAY, HOUR),
         (30 * DAY, 4 * HOUR),
@@ -255,8 +255,8 @@ def test_metric_and_parts_are_of_the_address_and_stay_there(alice_client: Client
     assert "chart=" not in metrics_ways["Requests"]
     assert "stack=model" in metrics_ways["Tokens"]
     assert "stack=" not in metrics_ways["Peak RPM"]
-    assert list(stacks) == ["Total", "Model", "Token", "Group"]
-    assert "chart=cost" in stacks["Group"] and "stack=group" in stacks["Group"]
+    assert list(stacks) == ["Total", "By model", "By token", "By group"]
+    assert "chart=cost" in stacks["By group"] and "stack=group" in stacks["By group"]
     form = re.search(r'<form class="filters".*?</form>', page, re.DOTALL)
     assert form
     assert 'name="chart" value="cost"' in form[0] and 'name="stack" value="model"' in form[0]
@@ -345,8 +345,8 @@ def test_the_tooltip_has_parts_and_the_period_before_of_the_bars_on_the_page(ali
 
 @pytest.mark.usefixtures("two_days")
 def test_a_chart_costs_a_fixed_number_of_queries(alice_client: Client, gateway: Gateway) -> None:
-    """Beyond what the header asks: the bars of the period before, and where they are not counted by the minute
-    those of the range.
+    """Beyond what the header asks: the bars of the period before, and where they are not counted by the
+    minute those of the range.
     """
 
     def queries(**query: str) -> int:

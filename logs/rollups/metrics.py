@@ -21,9 +21,9 @@ from routescope.data.scopes import Scope
 class Stack(models.TextChoices):
     """What the bars of the chart are divided by."""
 
-    MODEL = "model", _("Model")
-    TOKEN = "token", _("Token")
-    GROUP = "group", _("Group")
+    MODEL = "model", _("By model")
+    TOKEN = "token", _("By token")
+    GROUP = "group", _("By group")
 
     @property
     def column(self) -> str:

@@ -23,7 +23,7 @@ from logs.selection.chosen import Looked, Selection
 from routescope.data.ranges import DAY, HOUR, Cover, TimeRange, cover, floor
 from routescope.data.scopes import Scope
 
-MOST_BARS = 192
+MOST_BARS = 184
 """At 1440 px a bar and the gap after it are then 6 px wide."""
 MINUTES_UP_TO = 2 * DAY
 """Longer ranges have bars of whole hours."""
@@ -31,7 +31,7 @@ MOST_OF_USERS = 20_000
 """Hours times users of which the sums are read for bars of hours; of more, for bars of days."""
 _STEPS = tuple(
     timedelta(minutes=minutes)
-    for minutes in (1, 2, 5, 10, 15, 60, 120, 180, 240, 360, 1440, 7 * 1440, 28 * 1440)
+    for minutes in (1, 2, 5, 10, 15, 20, 60, 120, 180, 240, 360, 1440, 7 * 1440, 28 * 1440)
 )
 _CALLS = ", ".join(str(kind.value) for kind in REQUEST_TYPES)
 _IS_CALL = f"type IN ({_CALLS})"

@@ -264,6 +264,8 @@ document.addEventListener(
   "pointerout",
   (event) => {
     const view = viewOf(event);
+    // A finger leaves as it is lifted: what it asked for stays until it is put elsewhere.
+    if (event.pointerType === "touch") return;
     if (view && !dragging && !view.box.contains(event.relatedTarget) && document.activeElement !== view.box) clear(view);
   },
   true,
