@@ -26,7 +26,7 @@ from routescope.text.formatting import minute
 TOP, HEIGHT = 16, 58
 _ON_THE_AXIS: Mapping[Unit, Callable[[Number | None], str]] = {
     **chart_told.WRITTEN,
-    Unit.COUNT: formatting.compact,
+    Unit.COUNT: formatting.count_round,
     Unit.MONEY: formatting.money_round,
 }
 

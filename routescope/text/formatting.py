@@ -84,9 +84,7 @@ def money_round(amount: Number | None) -> str:
     value = _decimal(amount)
     if value is None:
         return UNKNOWN
-    if abs(value) >= 1_000:
-        return f"{'-' if value < 0 else ''}${_rounded(value.copy_abs())}"
-    return f"{'-' if value < 0 else ''}${exact(value.copy_abs())}"
+    return f"{'-' if value < 0 else ''}${count_round(value.copy_abs())}"
 
 
 def money_exact(amount: Number | None) -> str:
@@ -129,6 +127,11 @@ def compact(count: Number | None) -> str:
     if value is None:
         return UNKNOWN
     return exact(value) if abs(value) < 1_000 else _rounded(value)
+
+
+def count_round(count: Number | None) -> str:
+    """Write a round number as short as the scale of a chart needs: ``0.5``, ``340``, ``40k``, ``2.5M``."""
+    return compact(count).replace(".0", "") if abs(_decimal(count) or 0) >= 1_000 else exact(count)
 
 
 def exact(number: Number | None) -> str:
