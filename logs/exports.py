@@ -14,7 +14,7 @@ from django.http import QueryDict
 from accounts.identities.names import names_by_id
 from accounts.models import User
 from logs.filters.asked import usage_filter, usage_scope
-from logs.filters.usage_filter import VIEW, UsageFilter
+from logs.filters.usage_filter import CHART, VIEW, UsageFilter
 from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.models.marks import tags_of
 from logs.models.querysets import Key, UsageRecordQuerySet
@@ -109,7 +109,7 @@ class UsageSource:
 
     def fixed(self, user_id: int, query: QueryDict) -> QueryDict:
         filters = _filters(user_id, query)
-        return filters.fixed_address(filters.now).without("live", *VIEW).query()
+        return filters.fixed_address(filters.now).without("live", *CHART, *VIEW).query()
 
 
 def _filters(user_id: int, query: QueryDict) -> UsageFilter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ def marks() -> set[str]:
             or "text {" in selector
         ):
             continue
-        if re.search(r"\.chart-(?:tip|hint|note|table|legend|box)\b", selector):
+        if re.search(r"\.chart-(?:tip|hint|note|table|legend|box|head|unit)\b", selector):
             continue
         found |= set(
             re.findall(r"^\s*(?:fill|stroke|background|border-top):[^;]*var\(--([\w-]+)\)", body, re.M)
@@ -67,7 +68,8 @@ def marks() -> set[str]:
 
 
 def test_every_mark_of_the_chart_is_found() -> None:
-    named = {"mark-requests", "mark-peaks", "mark-tokens", "mark-errors", "mark-limited"}
+    named = {"mark-requests", "mark-tokens", "mark-cost", "mark-errors", "mark-limited", "mark-ghost"}
+    named |= {f"mark-part-{number}" for number in range(1, 6)} | {"mark-other"}
     assert named <= marks() <= {*named, "text", "text-3", "limit-text", "accent"}
 
 
@@ -79,8 +81,11 @@ def test_every_mark_of_the_chart_stands_out_from_both_grounds(scheme: str) -> No
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_bars_before_each_other_are_told_apart(scheme: str) -> None:
-    assert contrast(colour("mark-requests", scheme), colour("mark-peaks", scheme)) >= 1.5
+def test_parts_of_a_bar_that_meet_are_told_apart_by_their_lightness(scheme: str) -> None:
+    """Without their hue, as few see it: a grey picture has them, too."""
+    parts = [*(f"mark-part-{number}" for number in range(1, 6)), "mark-other"]
+    for below, above in pairwise(parts):
+        assert contrast(colour(below, scheme), colour(above, scheme)) >= 1.5, (below, above)
 
 
 def test_no_colour_of_the_chart_is_written_beside_the_properties() -> None:

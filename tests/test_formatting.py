@@ -319,3 +319,45 @@ def test_templates_reach_the_same_functions() -> None:
         "$0.004905 $0.004905 $0.004905 18.2M 18,204,331 18.2M 842 ms 50% req_8f3a…9c21 2026-07-14 06:02:11 "
         "2026-07-14 06:02:11.482 06:02:11.482 —"
     )
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "written"),
+    [
+        (112, 100, "+12%"),
+        (Decimal("96.6"), 100, "-3.4%"),
+        (100, 100, "±0%"),
+        (Decimal("100.001"), 100, "+<0.1%"),
+        (Decimal("99.999"), 100, "-<0.1%"),
+        (0, 5, "-100%"),
+        (999, 100, "+899%"),
+        (1400, 100, "×14"),
+        (5, 0, ""),
+        (5, Decimal("-0.25"), ""),
+        (None, 5, ""),
+        (5, None, ""),
+    ],
+)
+def test_a_change_says_how_a_figure_differs_from_what_it_was(
+    now: Decimal | int | None, before: Decimal | int | None, written: str
+) -> None:
+    assert formatting.change(now, before) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "count", "money"),
+    [
+        (0, "0", "$0"),
+        (Decimal("0.5"), "0.5", "$0.5"),
+        (Decimal("0.00002"), "0.00002", "$0.00002"),
+        (340, "340", "$340"),
+        (40_000, "40k", "$40k"),
+        (2_500_000, "2.5M", "$2.5M"),
+        (None, "—", "—"),
+    ],
+)
+def test_a_scale_is_labelled_as_short_as_it_can_be(
+    value: Decimal | int | None, count: str, money: str
+) -> None:
+    assert formatting.count_round(value) == count
+    assert formatting.money_round(value) == money

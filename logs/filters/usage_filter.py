@@ -26,6 +26,7 @@ from logs.models.marks import TAGS
 from logs.models.querysets import UsageRecordQuerySet
 from logs.rollups.breakdown import By
 from logs.rollups.figures import SORTS
+from logs.rollups.metrics import DEFAULT, METRICS, Stack
 from logs.selection.chosen import NONE, Selection
 from logs.selection.largest import Sort
 from routescope.data.ranges import MINUTE, floor
@@ -53,6 +54,8 @@ NARROWING = (*VALUES, *THRESHOLDS)
 EACH, GATHERED = "each", "gathered"
 VIEW = ("compare", "key", "sort", "errors")
 """The parameters that say how what is selected is shown."""
+CHART = ("chart", "stack")
+"""The parameters that say what the chart above it draws."""
 _NOTHING = -1
 """The id of no row: a name that the person has no records of selects nothing."""
 
@@ -226,9 +229,22 @@ class UsageFilter(MarkFilterSet):
             return None
         return Sort(sort)
 
+    @property
+    def charted(self) -> str:
+        """The word of the metric that the chart is to draw; nothing where that is none that is known."""
+        word = self.data.get("chart", "").strip()
+        return word if word in METRICS else ""
+
+    @property
+    def stacked_by(self) -> Stack | None:
+        """What its bars are divided by; None where they are not, or cannot be."""
+        word = self.data.get("stack", "").strip()
+        return Stack(word) if word in Stack.values and METRICS[self.charted or DEFAULT].of else None
+
     @cached_property
     def address(self) -> Address:
-        address = super().address
+        chart = "" if self.charted == DEFAULT else self.charted
+        address = super().address.with_(chart=chart, stack=self.stacked_by.value if self.stacked_by else "")
         if not self.whole.is_of_several:
             address = address.without("person")
         if self.errors_shown:

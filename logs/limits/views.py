@@ -12,16 +12,17 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from accounts.models import ApiToken
 from accounts.people.signed_in import AuthenticatedRequest
 from accounts.scopes.deciding import viewer_of
 from logs.filters.asked import usage_filter, usage_scope
 from logs.filters.range_filter import RangeFilter
-from logs.filters.usage_filter import EACH
+from logs.filters.usage_filter import CHART, EACH
 from logs.rollups import token_limits
 from logs.rollups.own_tokens import OwnToken, TokenFace, own_tokens
 from logs.rollups.token_peaks import Gauge
 from logs.selection import lookback
-from logs.usage.views import chart_of
+from logs.usage.charting import chart_of
 from routescope.data.scopes import OF
 from routescope.data.snapshot import snapshot
 from routescope.filters.address import RANGE, Address
@@ -74,10 +75,10 @@ def tokens(request: AuthenticatedRequest) -> HttpResponse:
 def limits(request: AuthenticatedRequest) -> HttpResponse:
     """A token against its limits: its peaks, the minutes over them, the calls that crossed, what to do.
 
-    Of the query string its token and its range alone: a limit counts all calls of a token.
+    Of the query string its token, its range and its chart alone: a limit counts all calls of a token.
     """
     query = QueryDict(mutable=True)
-    for name in (OF, "token", *RANGE):
+    for name in (OF, "token", *CHART, *RANGE):
         query.setlist(name, request.GET.getlist(name))
     with snapshot():
         filters = usage_filter(viewer_of(request), query)
@@ -87,7 +88,7 @@ def limits(request: AuthenticatedRequest) -> HttpResponse:
             raise Http404
         selection, now = filters.selection, filters.now
         looked = lookback.newest(scope, selection, token_limits.MOST_CALLS).looked
-        chart = chart_of(filters)
+        chart = chart_of(filters, usual=_usual(token))
         traffic = chart.traffic
         usage = filters.address.without("live")
         context = {
@@ -112,6 +113,11 @@ def limits(request: AuthenticatedRequest) -> HttpResponse:
             "may_set": not scope.viewer.is_as_another and request.user.has_perm("accounts.change_apitoken"),
         }
     return render(request, "logs/limits.html", context)
+
+
+def _usual(token: ApiToken) -> str:
+    """Return what the chart draws unless another metric is asked for: what can be held against a limit."""
+    return "tpm" if token.rpm_limit is None and token.tpm_limit is not None else "rpm"
 
 
 def _contact() -> dict[str, str]:

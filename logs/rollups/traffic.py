@@ -8,7 +8,7 @@ sliding one, any 60 seconds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -54,10 +54,12 @@ class Traffic:
     """Requests and tokens against time. ``step`` is a bucket's length; buckets without a call are left out.
 
     Averages are over the whole minutes of the range; of a range without bound, from the first record on.
-    ``is_part``: it begins later than what was chosen, where that has more records than `MOST_COUNTED`.
+    ``is_part``: it begins later than what was chosen, where that has more records than `MOST_COUNTED`;
+    ``whole`` is what was chosen, with both ends.
     """
 
     chosen: TimeRange
+    whole: TimeRange
     step: timedelta
     buckets: Sequence[Bucket]
     now_rpm: int
@@ -91,39 +93,6 @@ class Traffic:
         return Decimal(amount) / Decimal(minutes) if minutes else Decimal(0)
 
 
-def traffic(scope: Scope, selection: Selection, now: datetime, records: int | None = None) -> Traffic:
-    """Return the traffic of the scope's records in a selection: seven queries at most.
-
-    With bounds: of the newest records alone (`logs.selection.lookback.newest`), over the time that they span.
-    ``records`` is how many there are, where the header's sums have told.
-    """
-    selection = lookback.newest(scope, selection)
-    chosen = bounded(scope, selection, now)
-    busy, stretches = _busy(scope, selection, chosen)
-    counted_for = scope if busy else _found_in(scope, selection, chosen)
-    is_part = False
-    # Under a filter the index holds more than the header's sums say.
-    is_small = not selection.is_filtered and records is not None and records <= MOST_COUNTED
-    if not busy and selection.looked is None and not (is_small and counted_for.is_of_few):
-        whole, chosen = chosen, _within_reach(counted_for, selection, chosen)
-        stretches, is_part = [chosen], chosen != whole
-    step = step_of(chosen)
-    recent = UsageRecord.objects.visible_to(scope).within(
-        TimeRange(now - MINUTE, now + timedelta(milliseconds=1))
-    )
-    last = recent.filter(selection.condition, CALLS).aggregate(
-        requests=Count("*"), tokens=Sum(querysets.TOKENS)
-    )
-    return Traffic(
-        chosen,
-        step,
-        _buckets(counted_for, selection, chosen, step, busy, stretches),
-        is_part=is_part,
-        now_rpm=last["requests"],
-        now_tpm=int(last["tokens"] or 0),
-    )
-
-
 def step_of(chosen: TimeRange) -> timedelta:
     """Return how long a bucket of a range is: a minute up to two days, then as coarse as the chart needs."""
     length = chosen.length or timedelta()
@@ -132,9 +101,51 @@ def step_of(chosen: TimeRange) -> timedelta:
     return next((step for step in _STEPS if length / step <= MOST_BUCKETS), _STEPS[-1])
 
 
-def _busy(scope: Scope, selection: Selection, chosen: TimeRange) -> tuple[list[Bucket], list[TimeRange]]:
+def traffic(
+    scope: Scope,
+    selection: Selection,
+    now: datetime,
+    records: int | None = None,
+    steps: Callable[[TimeRange], timedelta] = step_of,
+) -> Traffic:
+    """Return the traffic of the scope's records in a selection: seven queries at most.
+
+    With bounds: of the newest records alone (`logs.selection.lookback.newest`), over the time that they span.
+    ``records`` is how many there are, where the header's sums have told; ``steps`` says how long a bucket of
+    a range is.
+    """
+    selection = lookback.newest(scope, selection)
+    whole = chosen = bounded(scope, selection, now)
+    busy, stretches = _busy(scope, selection, chosen, steps(chosen))
+    counted_for = scope if busy else _found_in(scope, selection, chosen)
+    is_part = False
+    # Under a filter the index holds more than the header's sums say.
+    is_small = not selection.is_filtered and records is not None and records <= MOST_COUNTED
+    if not busy and selection.looked is None and not (is_small and counted_for.is_of_few):
+        chosen = _within_reach(counted_for, selection, chosen)
+        stretches, is_part = [chosen], chosen != whole
+    step = steps(chosen)
+    recent = UsageRecord.objects.visible_to(scope).within(
+        TimeRange(now - MINUTE, now + timedelta(milliseconds=1))
+    )
+    last = recent.filter(selection.condition, CALLS).aggregate(
+        requests=Count("*"), tokens=Sum(querysets.TOKENS)
+    )
+    return Traffic(
+        chosen,
+        whole,
+        step,
+        _buckets(counted_for, selection, chosen, step, busy, stretches),
+        is_part=is_part,
+        now_rpm=last["requests"],
+        now_tpm=int(last["tokens"] or 0),
+    )
+
+
+def _busy(
+    scope: Scope, selection: Selection, chosen: TimeRange, step: timedelta
+) -> tuple[list[Bucket], list[TimeRange]]:
     """Return the buckets of the hours that are counted already, and the stretches that are not."""
-    step = step_of(chosen)
     part = traffic_slices.slice_of(selection, is_everyone=scope.is_everyone)
     if part is not None and chosen.length and step % HOUR == timedelta():
         if scope.is_everyone:

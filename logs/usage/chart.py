@@ -1,83 +1,40 @@
-"""The chart of requests and tokens against request time, drawn on the server as SVG.
+"""The chart of one metric against request time, drawn on the server as SVG.
 
-Bars stand in inner drawings that stretch (one unit wide per bucket, two high per pixel); text and lines are
-placed in per cent and pixels, so that nothing is distorted at any width. Each track is one path: a thousand
-minutes weigh a few kilobytes.
+Bars and lines stand in an inner drawing that stretches (`logs.usage.chart_paths`); text and marks are placed
+in per cent and pixels, so that nothing is distorted at any width. The labels of the scale stand beside it.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime
+from decimal import Decimal
 
 from django.utils.timezone import get_current_timezone
 from django.utils.translation import gettext as _
 
-from logs.rollups.buckets import Bucket, Peak
-from logs.rollups.traffic import Traffic, origin
-from routescope.data.ranges import DAY, HOUR, MINUTE
-from routescope.text.formatting import minute, month_day
+from logs.rollups.buckets import Bucket
+from logs.rollups.metrics import Metric, Unit
+from logs.rollups.traffic import Traffic
+from logs.usage import chart_paths, chart_told
+from logs.usage.chart_parts import Amount, Before, Grid, Layer, Plotted, Ways
+from logs.usage.chart_scale import Number, Tick, Track, is_uneven, nice, percent, ticks
+from routescope.data.ranges import MINUTE
+from routescope.text import formatting
+from routescope.text.formatting import minute
 
-_GAPS_UP_TO = 150  # more bars than this stand without a gap
-_STEPS = re.compile(r"(?:h1){2,}")  # equal bars side by side
-_MOST_TICKS = 8
-_MOST_ROWS = 26
-_TICKS = tuple(
-    timedelta(minutes=minutes)
-    for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7 * 1440, 14 * 1440, 28 * 1440)
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """Where a track stands in the drawing, in pixels from its top, and the value at its upper edge."""
-
-    top: int
-    height: int
-    most: int
-
-    @property
-    def bottom(self) -> int:
-        return self.top + self.height
-
-    @property
-    def middle(self) -> int:
-        return self.top + self.height // 2
-
-    @property
-    def half(self) -> int | float:
-        return self.most // 2 if self.most % 2 == 0 else self.most / 2
-
-    @property
-    def units(self) -> int:
-        """The height of the track's own stretched drawing: half a pixel each."""
-        return 2 * self.height
-
-    def pixel(self, value: float) -> float:
-        """Return the height of a value in the drawing, in pixels from its top."""
-        return round(self.bottom - min(value / self.most, 1) * self.height, 1)
-
-    def unit(self, value: float) -> int:
-        """Return the height of a value in the track's own stretched drawing."""
-        return self.units - round(min(value / self.most, 1) * self.units)
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """A label under the chart: a round time in the person's zone. ``major`` ones stay on a narrow screen."""
-
-    at: str
-    anchor: str
-    label: str
-    major: bool
+TOP, HEIGHT = 16, 58
+_ON_THE_AXIS: Mapping[Unit, Callable[[Number | None], str]] = {
+    **chart_told.WRITTEN,
+    Unit.COUNT: formatting.count_round,
+    Unit.MONEY: formatting.money_round,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The busiest minute's label, where it is."""
+    """The busiest minute's label, where it is. ``anchor`` says on which side of the place it stands."""
 
     at: str
     anchor: str
@@ -85,70 +42,60 @@ class Mark:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class ChartRow:
-    """A line of the table that says the same as the chart."""
-
-    start: datetime
-    end: datetime
-    requests: int
-    errors: int
-    rate_limited: int
-    tokens: int
-    peak_rpm: int
-    peak_tpm: int
-
-
 class Chart:
     """What the template draws. ``rpm_limit`` and ``tpm_limit`` are those of the one token filtered for."""
 
-    def __init__(self, traffic: Traffic, rpm_limit: int | None = None, tpm_limit: int | None = None) -> None:
-        self.traffic = traffic
-        self.rpm_limit = rpm_limit
-        self.tpm_limit = tpm_limit
+    def __init__(
+        self,
+        traffic: Traffic,
+        plotted: Plotted,
+        rpm_limit: int | None = None,
+        tpm_limit: int | None = None,
+        ways: Ways | None = None,
+    ) -> None:
+        self.traffic, self.plotted, self.ways = traffic, plotted, ways
+        self.rpm_limit, self.tpm_limit = rpm_limit, tpm_limit
         self.zone = get_current_timezone()
-        start, end = traffic.chosen.start, traffic.chosen.end
-        if start is None or end is None:
-            raise ValueError("A chart needs a range with both ends.")
-        self.start = origin(traffic.chosen, traffic.step)
-        self.end = end
-        self.count = max(1, math.ceil((end - self.start) / traffic.step))
-        peak_rpm = traffic.peak_rpm.value if traffic.peak_rpm else 0
-        peak_tpm = traffic.peak_tpm.value if traffic.peak_tpm else 0
-        self.requests = Track(14, 40, nice(max(peak_rpm, rpm_limit or 0)))
-        self.tokens = Track(66, 16, nice(max(peak_tpm, tpm_limit or 0)))
+        self.grid = Grid.of(traffic.whole, plotted.step)
         # Drawn here, not when the template asks: as deep in calls as it is, Python 3.11 may allocate a piece
         # of stack for each further call, and take ten times as long.
-        minutes = self.step_minutes
-        self.requests_path = self._path(self.requests, lambda bucket: bucket.requests / minutes)
-        self.errors_path = self._path(self.requests, lambda bucket: bucket.errors / minutes)
-        self.limited_path = self._path(self.requests, lambda bucket: bucket.rate_limited / minutes)
-        self.tokens_path = self._path(self.tokens, lambda bucket: bucket.tokens / minutes)
-        # The busiest minute inside each bucket; nothing where a bucket is a minute.
-        self.peaks_path = self.token_peaks_path = ""
-        if not self.is_by_minute:
-            self.peaks_path = self._path(self.requests, lambda bucket: bucket.peak_rpm.value)
-            self.token_peaks_path = self._path(self.tokens, lambda bucket: bucket.peak_tpm.value)
-        # The buckets that hold a minute over a limit: their bars, and a mark under each.
-        self.over = [bucket for bucket in traffic.buckets if self._is_over(bucket)]
-        self.over_path = self.token_over_path = ""
-        if rpm_limit is not None:
-            self.over_path = self._path(
-                self.requests, lambda bucket: bucket.peak_rpm.value * (bucket.peak_rpm.value > rpm_limit)
-            )
-        if tpm_limit is not None:
-            self.token_over_path = self._path(
-                self.tokens, lambda bucket: bucket.peak_tpm.value * (bucket.peak_tpm.value > tpm_limit)
-            )
-        self.over_marks = self._marks(self.over)
+        stacked = list(_stacked(plotted.layers))
+        self.totals: Mapping[int, Amount] = stacked[-1] if stacked else {}
+        self.track = self._scale()
+        # The whole bars first, and before them what they begin with: each part is seen down to the next.
+        self.paths = [
+            (layer.look, chart_paths.bars(self.track, tops))
+            for layer, tops in reversed(list(zip(plotted.layers, stacked, strict=True)))
+        ]
+        self.lines = self._lines()
+        self.ghost_path = ""
+        if plotted.ghost:
+            whole = {index: plotted.ghost.get(index, 0) for index in range(self.grid.count)}
+            self.ghost_path = chart_paths.line(self.track, whole)
+        self.over_path = ""
+        if self.limit is not None and self.metric.peak:
+            over = {index: value for index, value in self.totals.items() if value > self.limit}
+            self.over_path = chart_paths.bars(self.track, over)
+        # The bars that hold a minute over a limit have a mark under each.
+        self.over_marks = chart_paths.runs(
+            {self.grid.index(bucket.start) for bucket in traffic.buckets if self._is_over(bucket)}
+        )
+
+    @property
+    def metric(self) -> Metric:
+        return self.plotted.drawn
+
+    @property
+    def before(self) -> Before | None:
+        return self.plotted.before
 
     @property
     def is_by_minute(self) -> bool:
-        return self.traffic.step == MINUTE
+        return self.grid.step == MINUTE
 
     @property
     def step_label(self) -> str:
-        minutes = self.traffic.step // MINUTE
+        minutes = self.grid.step // MINUTE
         if minutes < 60:
             return _("%(n)s min") % {"n": minutes}
         return (
@@ -156,198 +103,144 @@ class Chart:
         )
 
     @property
-    def step_minutes(self) -> float:
-        return self.traffic.step / MINUTE
+    def scale_note(self) -> str:
+        """What a bar is of, and how high it is, where that is not as its value."""
+        length = _("minute") if self.is_by_minute else self.step_label
+        note = _("per %(length)s") % {"length": length}
+        if self.metric.peak and not self.is_by_minute:
+            note = _("busiest minute in %(length)s") % {"length": length}
+        return f"{note}, {_('square-root scale')}" if self.track.is_root else note
 
     @property
-    def limit_lines(self) -> list[tuple[float, str]]:
-        """The limits as lines: their heights in pixels, and their labels."""
-        lines = []
-        if self.rpm_limit is not None:
-            label = _("limit %(limit)s RPM") % {"limit": f"{self.rpm_limit:,}"}
-            lines.append((self.requests.pixel(self.rpm_limit), label))
-        if self.tpm_limit is not None:
-            label = _("limit %(limit)s TPM") % {"limit": f"{self.tpm_limit:,}"}
-            lines.append((self.tokens.pixel(self.tpm_limit), label))
-        return lines
+    def step_minutes(self) -> int:
+        return self.grid.step // MINUTE
+
+    @property
+    def axis(self) -> list[tuple[float, str]]:
+        """The labels of the scale: top, middle and nothing, each at its true height in pixels."""
+        written = _ON_THE_AXIS[self.metric.unit]
+        track = self.track
+        zero = "0" if self.metric.unit in (Unit.COUNT, Unit.RATE) else written(0)
+        return [
+            (track.top, written(track.most)),
+            (track.pixel(track.middle), written(track.middle)),
+            (track.bottom, "0" if self.metric.unit is Unit.MONEY else zero),
+        ]
+
+    @property
+    def legend(self) -> list[tuple[Layer, str, str]]:
+        """The parts of the bars with their sums, short and exact, where these say anything: maxima do not add
+        up.
+        """
+        if self.metric.of is None:
+            return [(layer, "", "") for layer in self.plotted.layers]
+        if self.metric.unit is Unit.MONEY:
+            return [
+                (layer, formatting.money_average(layer.total), formatting.money_exact(layer.total))
+                for layer in self.plotted.layers
+            ]
+        return [
+            (layer, formatting.tokens(layer.total), formatting.exact(layer.total))
+            for layer in self.plotted.layers
+        ]
+
+    @property
+    def limit(self) -> int | None:
+        """The limit that the bars can be held against: that of what one minute, or the busiest, holds."""
+        if self.plotted.metric == "rpm" or (self.plotted.metric == "requests" and self.is_by_minute):
+            return self.rpm_limit
+        if self.plotted.metric == "tpm" or (self.plotted.metric == "tokens" and self.is_by_minute):
+            return self.tpm_limit
+        return None
+
+    @property
+    def limit_line(self) -> Mark | None:
+        """The limit as a line: its height, and its label, away from the peak's."""
+        if self.limit is None:
+            return None
+        is_of_requests = self.plotted.metric in ("rpm", "requests")
+        label = _("limit %(limit)s RPM") if is_of_requests else _("limit %(limit)s TPM")
+        peak = self.traffic.peak_rpm if is_of_requests else self.traffic.peak_tpm
+        is_left = peak is not None and self._place(peak.at) > 0.5
+        at, anchor = ("0", "start") if is_left else ("100%", "end")
+        return Mark(at, anchor, self.track.pixel(self.limit), label % {"limit": f"{self.limit:,}"})
 
     @property
     def ticks(self) -> list[Tick]:
-        moments = list(_round_times(self.start, self.end, self.zone))
-        return [
-            Tick(
-                self._percent(moment),
-                # A label that would leave the drawing stands before its tick.
-                "end" if (self.end - moment) / (self.end - self.start) < 0.13 else "start",
-                _tick_label(moment, self.zone, moments),
-                index % 2 == 0,
-            )
-            for index, moment in enumerate(moments)
-        ]
+        return ticks(self.grid.start, self.grid.end, self.zone, self.grid.length)
 
     @property
     def peak(self) -> Mark | None:
-        peak = self.traffic.peak_rpm
+        """The busiest minute, at the top of its bar."""
+        peak, label = self.traffic.peak_rpm, _("peak %(value)s RPM at %(time)s")
+        if self.plotted.metric in ("tokens", "tpm"):
+            peak, label = self.traffic.peak_tpm, _("peak %(value)s TPM at %(time)s")
+        elif self.plotted.metric not in ("requests", "rpm"):
+            return None
         if peak is None:
             return None
-        place = (peak.at - self.start) / (self.end - self.start)
+        place = self._place(peak.at)
+        index = self.grid.index(peak.at)
         # The words are half of a phone's plot.
         anchor = "start" if place < 0.3 else "end" if place > 0.7 else "middle"
-        label = _("peak %(value)s RPM at %(time)s") % {
-            "value": f"{peak.value:,}",
-            "time": minute(peak.at),
-        }
-        return Mark(self._percent(peak.at + MINUTE / 2), anchor, self.requests.pixel(peak.value), label)
+        written = formatting.exact if self.plotted.metric in ("requests", "rpm") else formatting.tokens
+        return Mark(
+            # In the middle of a bar, which leaves a fifth of its place to the gap.
+            percent((index + 0.4) / self.grid.count),
+            anchor,
+            self.track.pixel(self.totals.get(index, 0)),
+            label % {"value": written(peak.value), "time": minute(peak.at)},
+        )
 
     @property
-    def rows(self) -> list[ChartRow]:
-        """The chart as at most 26 lines: buckets folded together, those without a call left out."""
-        size = math.ceil(self.count / _MOST_ROWS)
-        folded: dict[int, list[Bucket]] = {}
-        for bucket in self.traffic.buckets:
-            folded.setdefault(self._index(bucket) // size, []).append(bucket)
-        length = size * self.traffic.step
-        chosen = self.traffic.chosen
-        return [
-            ChartRow(
-                start=max(self.start + index * length, chosen.start or self.start),
-                end=min(self.start + (index + 1) * length, self.end),
-                requests=sum(bucket.requests for bucket in buckets),
-                errors=sum(bucket.errors for bucket in buckets),
-                rate_limited=sum(bucket.rate_limited for bucket in buckets),
-                tokens=sum(bucket.tokens for bucket in buckets),
-                peak_rpm=max(bucket.peak_rpm.value for bucket in buckets),
-                peak_tpm=max(bucket.peak_tpm.value for bucket in buckets),
-            )
-            for index, buckets in sorted(folded.items())
-        ]
+    def columns(self) -> list[str]:
+        return chart_told.columns(self.traffic, self.plotted)
 
     @property
-    def words(self) -> dict[str, str]:
-        """What the tooltip calls its figures."""
-        return {
-            "requests": _("Requests"),
-            "errors": _("Errors"),
-            "limited": _("Rate limited"),
-            "tokens": _("Tokens"),
-            "peak_rpm": _("Peak RPM"),
-            "peak_tpm": _("Peak TPM"),
-            "cursor": _("Time on the chart"),
-            "none": _("no requests"),
-        }
+    def rows(self) -> list[chart_told.ChartRow]:
+        return chart_told.rows(self.traffic, self.plotted, self.grid)
+
+    @property
+    def words(self) -> dict[str, object]:
+        return chart_told.words(self.plotted)
 
     @property
     def data(self) -> dict[str, object]:
-        """What the tooltip shows: per bucket its place, counts and peaks with their epoch seconds."""
+        return chart_told.data(self.traffic, self.plotted, self.grid)
 
-        def place(peak: Peak) -> int:
-            return int(peak.at.timestamp())
+    def _scale(self) -> Track:
+        lines = self.plotted.lines
+        # Of percentiles the highest of each bar.
+        held: list[Number] = [one[3] for one in lines] or list(self.totals.values())
+        most = max(held, default=0)
+        # Drawn up to twice as high as the range's own bars: one of the period before may be far above them.
+        ghost = min(max(self.plotted.ghost.values(), default=0), 2 * Decimal(str(most)))
+        whole = self.metric.unit in (Unit.COUNT, Unit.DURATION)
+        top = nice(max(float(most), float(ghost), float(self.limit or 0)), whole=whole)
+        return Track(TOP, HEIGHT, top, is_root=is_uneven(held))
 
-        return {
-            "buckets": [
-                [
-                    self._index(bucket),
-                    bucket.requests,
-                    bucket.errors,
-                    bucket.rate_limited,
-                    bucket.tokens,
-                    bucket.peak_rpm.value,
-                    place(bucket.peak_rpm),
-                    bucket.peak_tpm.value,
-                    place(bucket.peak_tpm),
-                ]
-                for bucket in self.traffic.buckets
-            ]
-        }
+    def _lines(self) -> list[tuple[str, str]]:
+        found = []
+        lines = {self.grid.index(start): (p99, p95, p50) for start, p50, p95, p99, _n in self.plotted.lines}
+        for number, look in enumerate(("p99", "p95", "p50") if lines else ()):
+            values = {index: one[number] for index, one in lines.items()}
+            found.append((look, chart_paths.line(self.track, values)))
+        return found
 
     def _is_over(self, bucket: Bucket) -> bool:
         return (self.rpm_limit is not None and bucket.peak_rpm.value > self.rpm_limit) or (
             self.tpm_limit is not None and bucket.peak_tpm.value > self.tpm_limit
         )
 
-    def _marks(self, buckets: Sequence[Bucket]) -> str:
-        """Return a line along each run of buckets: drawn with square ends, it is seen however short."""
-        runs: list[list[int]] = []
-        for bucket in buckets:
-            index = self._index(bucket)
-            if runs and runs[-1][1] == index:
-                runs[-1][1] = index + 1
-            else:
-                runs.append([index, index + 1])
-        return "".join(f"M{first} 0H{end}" for first, end in runs)
-
-    def _index(self, bucket: Bucket) -> int:
-        return (bucket.start - self.start) // self.traffic.step
-
-    def _percent(self, moment: datetime) -> str:
-        # Against the whole buckets, the last of which may reach beyond the range.
-        share = (moment - self.start) / (self.count * self.traffic.step)
-        return f"{min(max(share, 0), 1) * 100:.3f}%"
-
-    def _path(self, track: Track, value: Callable[[Bucket], float]) -> str:
-        """Return one closed path of all the bars: a step up, along and down for each."""
-        gap = self.count <= _GAPS_UP_TO
-        ground = track.units
-        parts = [f"M0 {ground}"]
-        at: float = 0
-        level = ground
-        for bucket in self.traffic.buckets:
-            unit = track.unit(value(bucket))
-            if unit == ground:
-                continue
-            index = self._index(bucket)
-            if index > at:
-                parts.append(f"{_level(level, ground)}H{index}")
-                level = ground
-            parts.append(f"{_level(level, unit)}h{'.8' if gap else '1'}")
-            level = unit
-            if gap:
-                parts.append(f"V{ground}h.2")
-                level = ground
-            at = index + 1
-        if at == 0:
-            return ""
-        path = "".join(parts) + f"{_level(level, ground)}z"
-        return _STEPS.sub(lambda run: f"h{len(run[0]) // 2}", path)
+    def _place(self, moment: datetime) -> float:
+        return (moment - self.grid.start) / self.grid.length
 
 
-def nice(value: float) -> int:
-    """Return the next round number from ``value`` on, at least 2: the top of a scale that people can read."""
-    power = 10 ** math.floor(math.log10(max(value, 1)))
-    steps = (step * power for step in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10))
-    return next(int(step) for step in steps if step >= max(value, 2) and step == int(step))
-
-
-def _level(level: int, wanted: int) -> str:
-    return "" if level == wanted else min(f"V{wanted}", f"v{wanted - level}", key=len)
-
-
-def _round_times(start: datetime, end: datetime, zone: tzinfo) -> Iterator[datetime]:
-    """Yield the round local times in a range that label its axis, at most eight or nine."""
-    length = end - start
-    interval = next((step for step in _TICKS if length / step <= _MOST_TICKS), _TICKS[-1])
-    local = start.astimezone(zone)
-    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-    if interval < DAY:
-        # On the wall clock: a clock change shifts no label off its hour.
-        wall = midnight.replace(tzinfo=None)
-        while (moment := wall.replace(tzinfo=zone)) < end:
-            # What the clock jumps over does not exist, and would come out as another time.
-            exists = moment.astimezone(start.tzinfo).astimezone(zone).replace(tzinfo=None) == wall
-            if moment >= start and exists:
-                yield moment
-            wall += interval
-        return
-    day = midnight
-    while day < end:
-        if day >= start:
-            yield day
-        day = (day.replace(tzinfo=None) + interval).replace(tzinfo=zone)
-
-
-def _tick_label(moment: datetime, zone: tzinfo, moments: Sequence[datetime]) -> str:
-    local = moment.astimezone(zone)
-    by_day = len(moments) > 1 and moments[1] - moments[0] >= 23 * HOUR
-    if by_day or (local.hour, local.minute) == (0, 0):
-        return month_day(local)
-    return f"{local:%H:%M}"
+def _stacked(layers: Sequence[Layer]) -> Iterator[dict[int, Amount]]:
+    """Yield up to where each layer reaches. What is below nothing, a refund, has no height."""
+    tops: dict[int, Amount] = {}
+    for layer in layers:
+        tops = dict(tops)
+        for index, value in layer.values.items():
+            tops[index] = tops.get(index, 0) + max(value, 0)
+        yield tops

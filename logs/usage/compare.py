@@ -21,6 +21,7 @@ from logs.rollups.figures import FIGURES, ComparedLine
 from logs.rollups.marked_sums import LONGER, other_models
 from logs.rollups.own_sums import Totals
 from logs.selection.chosen import NONE, Selection
+from logs.usage.named import narrowed
 from routescope.data.scopes import Scope
 from routescope.filters.address import Address
 from routescope.text import formatting
@@ -260,10 +261,8 @@ def _query(
             # Of several values chosen, this one.
             others = [one for one in listed.all("meta") if facet_of(one).key != key]
             listed = listed.with_all("meta", [*others, facet_name(Facet(key, str(line.value)))])
-    elif isinstance(line.value, int) and line.value in names:
-        listed = listed.without_value("without", by.value).with_(**{by.value: names[line.value]})
-    elif line.value == NONE:
-        listed = listed.without(by.value).with_value("without", by.value)
+    elif isinstance(line.value, int) and (found := narrowed(listed, by.value, line.value, names)):
+        listed = found
     else:
         return None
     if selection.covered != selection.chosen:

@@ -13,6 +13,7 @@ from accounts.scopes.menu import find_in, menu_of_people
 from logs.filters.mark_filters import MARKS, facet_name, facet_of
 from logs.filters.usage_filter import (
     CAUSE_WORDS,
+    CHART,
     EACH,
     NARROWING,
     STATUS_WORDS,
@@ -150,7 +151,7 @@ class Controls:
             ],
             newest_first=address.without("sort"),
             live_switch=address.with_(live="" if filters.is_live else "on"),
-            reset=address.only(*VIEW),
+            reset=address.only(*VIEW, *CHART),
             counts="" if filters.searched_id else reverse("usage-counts"),
             unlike=unlike_usual.shown(filters),
         )

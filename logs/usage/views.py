@@ -30,7 +30,7 @@ from logs.listing.table import COLUMNS, PERSON, Heading, ListColumn, ListRow, co
 from logs.models import UsageRecord, UsageTotalDay
 from logs.record import details
 from logs.record.details import Details
-from logs.rollups import own_sums, percentiles, traffic
+from logs.rollups import own_sums, percentiles
 from logs.rollups.breakdown import Latency
 from logs.rollups.figures import ComparedLine
 from logs.rollups.own_sums import Totals
@@ -38,6 +38,7 @@ from logs.selection import lookback
 from logs.selection.chosen import Looked, Selection
 from logs.usage import compare, errors, not_found, sorted_list, unknown_id
 from logs.usage.chart import Chart
+from logs.usage.charting import chart_of
 from logs.usage.compare import Comparison
 from logs.usage.controls import Controls
 from logs.usage.errors import Gathering
@@ -327,7 +328,7 @@ def usage_tab(viewer: Viewer, query: QueryDict) -> UsageTab:
             else:
                 cursor = cursor.of_time
                 page = own_records.listed(scope, selection, cursor, display.page_size)
-            chart = chart_of(filters, selection, totals.records)
+            chart = chart_of(filters, selection, totals, is_drawn=display.draws)
         columns = _columns(filters, display, page)
         if not page.rows and comparison is None and gathering is None:
             if filters.searched_id:
@@ -369,16 +370,3 @@ def _columns(filters: UsageFilter, display: Display, page: Page[Any]) -> list[Li
         ]
     found = failures.of_rows(filters.scope, [(row.user_id, row.id) for row in page.rows])
     return [*whose, *columns_of_failures(found)]
-
-
-def chart_of(filters: UsageFilter, selection: Selection | None = None, records: int | None = None) -> Chart:
-    """Return the chart of a selection, or of what the filters select, with the limits of its one token.
-
-    ``records`` is how many they are, where that is known.
-    """
-    token = filters.one_token
-    return Chart(
-        traffic.traffic(filters.scope, selection or filters.selection, filters.now, records),
-        rpm_limit=token.rpm_limit if token else None,
-        tpm_limit=token.tpm_limit if token else None,
-    )

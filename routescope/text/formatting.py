@@ -79,6 +79,14 @@ def money_average(amount: Number | None) -> str:
     return f"{'-' if value < 0 else ''}${_fixed(value.copy_abs(), places)}"
 
 
+def money_round(amount: Number | None) -> str:
+    """Write a round amount in USD as short as the scale of a chart needs: ``$0.25``, ``$12``, ``$1.2k``."""
+    value = _decimal(amount)
+    if value is None:
+        return UNKNOWN
+    return f"{'-' if value < 0 else ''}${count_round(value.copy_abs())}"
+
+
 def money_exact(amount: Number | None) -> str:
     """Write an amount in USD with all its decimals: for receipts, whose lines must add up."""
     value = _decimal(amount)
@@ -119,6 +127,13 @@ def compact(count: Number | None) -> str:
     if value is None:
         return UNKNOWN
     return exact(value) if abs(value) < 1_000 else _rounded(value)
+
+
+def count_round(count: Number | None) -> str:
+    """Write a round number as short as the scale of a chart needs: ``0.5``, ``340``, ``40k``, ``2.5M``."""
+    value = _decimal(count)
+    is_long = value is not None and abs(value) >= 1_000
+    return compact(count).replace(".0", "") if is_long else exact(count)
 
 
 def exact(number: Number | None) -> str:
@@ -168,6 +183,25 @@ def percent(ratio: Number | None) -> str:
     if Decimal("99.95") <= hundred < 100:
         return ">99.9%"
     return f"{_fixed(hundred, 1).removesuffix('.0')}%"
+
+
+def change(now: Number | None, before: Number | None) -> str:
+    """Write how a figure differs from what it was: ``+12%``, ``-3.4%``, from ten times on as many times (14).
+
+    Nothing where it was nothing, or less: then no share says how it differs.
+    """
+    value, was = _decimal(now), _decimal(before)
+    if value is None or was is None or was <= 0:
+        return ""
+    share = (value - was) / was
+    if share >= 9:
+        return f"×{_fixed(value / was, 0)}"
+    hundred = share * 100
+    if hundred and abs(hundred) < Decimal("0.05"):
+        return "+<0.1%" if hundred > 0 else "-<0.1%"
+    places = 1 if abs(hundred) < 10 else 0
+    written = f"{_fixed(hundred.copy_abs(), places).removesuffix('.0')}%"
+    return f"{'-' if hundred < 0 else '+' if hundred else '±'}{written}"
 
 
 def ratio(number: Number | None) -> str:

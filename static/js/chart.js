@@ -1,15 +1,16 @@
 // The chart's tooltip, and a stretch of time selected with the pointer or the keyboard.
-//   <figure class="chart" data-url data-query data-results data-start data-step data-count data-zone>
-// data-url gives the figures of each bucket, fetched when first pointed at. A drag, or Shift with an arrow key and
+//   <figure class="chart" data-url data-results data-start data-from data-to data-step data-count data-zone>
+// data-url gives the figures of each bar, fetched when first pointed at. A drag, or Shift with an arrow key and
 // Enter, asks data-results for the same view narrowed to that stretch; the server puts it into the address bar.
-// Without data-results it leads to data-page.
+// Without data-results it leads to data-page. The first and the last bar may reach beyond the range, from data-from
+// to data-to: a stretch never does.
 
 const cache = new WeakMap();
 
 function parts(chart) {
   let known = cache.get(chart);
   if (known) return known;
-  const { start, step, count, zone, url } = chart.dataset;
+  const { start, from: begins, to: ends, step, count, zone, url } = chart.dataset;
   known = {
     chart,
     box: chart.querySelector(".chart-box"),
@@ -19,6 +20,8 @@ function parts(chart) {
     cursor: chart.querySelector(".chart-cursor"),
     words: JSON.parse(chart.querySelector("script[type='application/json']").textContent),
     start: Number(start),
+    begins: Number(begins),
+    ends: Number(ends),
     step: Number(step) * 60,
     count: Number(count),
     // Sweden writes ISO 8601, as every page does.
@@ -31,19 +34,22 @@ function parts(chart) {
       minute: "2-digit",
       hourCycle: "h23",
     }),
-    number: new Intl.NumberFormat(document.documentElement.lang),
-    buckets: null,
+    figures: null,
     at: null,
     from: null,
     load() {
-      this.buckets ??= fetch(url, { headers: { Accept: "application/json" } })
+      this.figures ??= fetch(url, { headers: { Accept: "application/json" } })
         .then((answer) => (answer.ok ? answer.json() : Promise.reject(new Error(`${answer.status}`))))
-        .then(({ buckets }) => new Map(buckets.map(([index, ...figures]) => [index, figures])))
+        .then(({ unit, layers, buckets }) => ({
+          unit,
+          layers,
+          bars: new Map(buckets.map(([index, ...figures]) => [index, figures])),
+        }))
         .catch(() => {
-          this.buckets = null;
-          return new Map();
+          this.figures = null;
+          return { unit: "count", layers: [], bars: new Map() };
         });
-      return this.buckets;
+      return this.figures;
     },
   };
   cache.set(chart, known);
@@ -56,27 +62,89 @@ function indexAt(view, event) {
   return Math.min(Math.max(Math.floor(share * view.count), 0), view.count - 1);
 }
 
-function moment(view, index) {
-  return new Date((view.start + index * view.step) * 1000);
+// Where a bar begins, in seconds; of the first and the last the part in the range.
+function edge(view, index) {
+  return Math.min(Math.max(view.start + index * view.step, view.begins), view.ends);
 }
 
-async function describe(view, index) {
-  const found = (await view.load()).get(index);
-  const when = view.time.format(moment(view, index));
-  if (!found) return { when, lines: [[view.words.none, ""]] };
-  const [requests, errors, limited, tokens, rpm, rpmAt, tpm, tpmAt] = found;
-  const n = (value) => view.number.format(value);
-  const at = (seconds) => view.time.format(new Date(seconds * 1000));
-  const lines = [
-    [view.words.requests, n(requests)],
-    [view.words.errors, n(errors)],
-    [view.words.tokens, n(tokens)],
+function moment(view, index) {
+  return new Date(edge(view, index) * 1000);
+}
+
+// Money down to eight decimals where it is less than a cent, as the pages write it.
+function written(value, unit) {
+  const lang = document.documentElement.lang;
+  if (unit === "money") {
+    const digits = { minimumFractionDigits: 2, maximumFractionDigits: Math.abs(value) < 0.01 ? 8 : 4 };
+    return `${value < 0 ? "-" : ""}$${new Intl.NumberFormat(lang, digits).format(Math.abs(value))}`;
+  }
+  if (unit === "duration") {
+    return value < 1000
+      ? `${Math.round(value)} ms`
+      : `${new Intl.NumberFormat(lang, { maximumFractionDigits: 2 }).format(value / 1000)} s`;
+  }
+  return new Intl.NumberFormat(lang, { maximumFractionDigits: 1 }).format(value);
+}
+
+function length(view, seconds) {
+  const [days, hours, minutes] = view.words.units;
+  const parts = [
+    [Math.floor(seconds / 86400), days],
+    [Math.floor((seconds % 86400) / 3600), hours],
+    [Math.round((seconds % 3600) / 60), minutes],
   ];
-  if (limited) lines.splice(2, 0, [view.words.limited, n(limited)]);
-  if (view.step > 60) {
-    lines.push([view.words.peak_rpm, `${n(rpm)} (${at(rpmAt)})`], [view.words.peak_tpm, `${n(tpm)} (${at(tpmAt)})`]);
+  return parts.filter(([number]) => number).map(([number, unit]) => `${number} ${unit}`).join(" ");
+}
+
+function sum(found) {
+  const bars = found.filter(Boolean);
+  return {
+    total: bars.reduce((all, [total]) => all + total, 0),
+    layers: bars.reduce((all, [, layers]) => layers.map((value, place) => (all[place] ?? 0) + value), []),
+  };
+}
+
+// What is said of a bar, or of those that are selected.
+async function describe(view, index) {
+  const { unit, layers, bars } = await view.load();
+  const selects = view.from !== null && view.from !== index;
+  const [first, last] = selects ? stretch(view) : [index, index];
+  const n = (value) => written(value, unit);
+  let when = view.time.format(moment(view, first));
+  const indices = Array.from({ length: last - first + 1 }, (_, place) => first + place);
+  const found = indices.map((place) => bars.get(place));
+  if (selects) {
+    when += ` – ${view.time.format(moment(view, last + 1))}`;
+    const seconds = edge(view, last + 1) - edge(view, first);
+    const told = [[view.words.selected, length(view, seconds)]];
+    if (!view.words.adds) return { when, lines: told };
+    const { total, layers: parts } = sum(found);
+    return { when, lines: [...told, [view.words.total, n(total)], ...divided(layers, parts, n)] };
+  }
+  if (!found[0]) return { when, lines: [[view.words.none, ""]] };
+  const [total, parts, before, further] = found[0];
+  const lines = view.words.is_lines
+    ? [...layers.map((name, place) => [name, n(parts[place])]), [view.words.calls, written(total, "count")]]
+    : [[view.words.total, n(total)], ...divided(layers, parts, n)];
+  if (before !== null) lines.push([view.words.before, n(before)]);
+  if (further) {
+    const [tokens, rpm, rpmAt, tpm, tpmAt] = further;
+    const at = (seconds) => view.time.format(new Date(seconds * 1000));
+    lines.push([view.words.tokens, written(tokens, "count")]);
+    if (view.step > 60) {
+      lines.push(
+        [view.words.peak_rpm, `${written(rpm, "count")} (${at(rpmAt)})`],
+        [view.words.peak_tpm, `${written(tpm, "count")} (${at(tpmAt)})`],
+      );
+    }
   }
   return { when, lines };
+}
+
+// The parts of a whole that has more than one, those that hold something, the uppermost first.
+function divided(layers, parts, n) {
+  if (layers.length < 2) return [];
+  return layers.map((name, place) => [name, n(parts[place] ?? 0), parts[place]]).filter(([, , value]) => value).reverse();
 }
 
 async function point(view, index) {
@@ -102,14 +170,27 @@ async function point(view, index) {
     figure.textContent = value;
     list.append(term, figure);
   }
-  view.tip.replaceChildren(title, list);
+  const hint = document.createElement("small");
+  hint.textContent = view.chart.querySelector(".chart-hint").textContent;
+  view.tip.replaceChildren(title, list, hint);
   view.tip.hidden = false;
-  const width = view.box.clientWidth;
-  const left = ((index + 0.5) / view.count) * width;
-  const beside = left + 12 + view.tip.offsetWidth > width ? left - 12 - view.tip.offsetWidth : left + 12;
-  view.tip.style.left = `${Math.max(beside, 0)}px`;
+  place(view, index);
   view.box.setAttribute("aria-valuenow", index);
   view.box.setAttribute("aria-valuetext", [when, ...lines.map((line) => line.join(" "))].join(", "));
+}
+
+// Beside the bar, or the stretch that is selected; under the chart where neither side has room.
+function place(view, index) {
+  const [first, last] = view.from === null ? [index, index] : stretch(view);
+  const plot = view.svg.getBoundingClientRect();
+  const box = view.box.getBoundingClientRect();
+  const at = (share) => plot.left - box.left + (share / view.count) * plot.width;
+  const width = view.tip.offsetWidth;
+  const right = at(last + 1) + 8;
+  const left = at(first) - 8 - width;
+  const fits = right + width <= box.width || left >= 0;
+  view.tip.style.left = `${right + width <= box.width ? right : Math.max(left, 0)}px`;
+  view.tip.style.top = fits ? "0" : "100%";
 }
 
 function stretch(view) {
@@ -126,8 +207,9 @@ function clear(view) {
 
 function narrow(view) {
   const [first, last] = view.from === null ? [view.at, view.at] : stretch(view);
-  const { query, results, page } = view.chart.dataset;
-  const asked = new URLSearchParams(query);
+  const { url, results, page } = view.chart.dataset;
+  const asked = new URLSearchParams(url.split("?")[1]);
+  asked.delete("range");
   const stamp = (index) => `${moment(view, index).toISOString().slice(0, 16)}Z`;
   asked.set("start", stamp(first));
   asked.set("end", stamp(last + 1));
@@ -182,6 +264,8 @@ document.addEventListener(
   "pointerout",
   (event) => {
     const view = viewOf(event);
+    // A finger leaves as it is lifted: what it asked for stays until it is put elsewhere.
+    if (event.pointerType === "touch") return;
     if (view && !dragging && !view.box.contains(event.relatedTarget) && document.activeElement !== view.box) clear(view);
   },
   true,
@@ -226,11 +310,8 @@ function upgrade(root) {
     box.setAttribute("aria-valuenow", "0");
     box.setAttribute("aria-valuetext", view.time.format(moment(view, 0)));
     const hint = view.chart.querySelector(".chart-hint");
-    if (hint) {
-      hint.id = "chart-hint";
-      box.setAttribute("aria-describedby", hint.id);
-      hint.hidden = false;
-    }
+    hint.id = "chart-hint";
+    box.setAttribute("aria-describedby", hint.id);
   }
 }
 

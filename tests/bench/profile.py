@@ -25,7 +25,7 @@ PAGE: tuple[Part, ...] = (
     ("waiting for PostgreSQL", "psycopg/connection.py", "wait"),
     ("templates", "django/shortcuts.py", "render"),
     ("of these, the rows", "logs/listing/table.py", "rows_of"),
-    ("chart: paths and labels", "logs/usage/chart.py", "_path"),
+    ("chart: paths and labels", "logs/usage/chart_paths.py", "bars"),
     ("filters: reading the query string", "logs/filters/usage_filter.py", "__init__"),
     ("header", "logs/rollups/own_sums.py", "totals"),
     ("list", "logs/listing/own_records.py", "listed"),
