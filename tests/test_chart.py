@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from accounts.models import ApiToken, Gateway, User
 from logs.models import RecordType, Status
 from logs.rollups import metrics, series, traffic
-from logs.rollups.metrics import METRICS, Metric, Unit
+from logs.rollups.metrics import METRICS, Metric, Measure
 from logs.selection.chosen import Selection
 from logs.usage import chart_paths
 from logs.usage.chart import Chart
@@ -132,7 +132,7 @@ def test_percentiles_are_lines(alice: User, monkeypatch: pytest.MonkeyPatch) -> 
         (NOON + HOUR, 1000.0, 2000.0, 4000.0, 7),
         (NOON + 3 * HOUR, 900.0, 1500.0, 1500.0, 1),
     ]
-    slow = Metric(METRICS["cost"].label, Unit.DURATION, over_time=lambda *asked: lines)
+    slow = Metric(METRICS["cost"].label, Measure.DURATION, over_time=lambda *asked: lines)
     monkeypatch.setitem(METRICS, "duration", slow)
     chart = drawn(alice, TimeRange(NOON, NOON + 5 * HOUR), Plotted("duration", HOUR, lines=lines))
     assert chart.track.most == 4000
@@ -158,7 +158,7 @@ def test_a_metric_of_percentiles_comes_into_menu_and_page_by_the_registry_alone(
         return [(NOON, 800.0, 2000.0, 4000.0, 12)]
 
     assert "line-p50" not in alice_client.get(PAGE, {**A_DAY, "chart": "duration"}).content.decode()
-    slow = Metric(METRICS["cost"].label, Unit.DURATION, over_time=over_time)
+    slow = Metric(METRICS["cost"].label, Measure.DURATION, over_time=over_time)
     monkeypatch.setitem(METRICS, "duration", slow)
     page = alice_client.get(PAGE, {**A_DAY, "chart": "duration", "stack": "model"}).content.decode()
     assert "line-p50" in page

@@ -31,7 +31,7 @@ class Stack(models.TextChoices):
         return f"{self.value}_id"
 
 
-class Unit(StrEnum):
+class Measure(StrEnum):
     """In what a metric is counted: requests or tokens, USD, milliseconds, tokens per second."""
 
     COUNT = "count"
@@ -53,7 +53,7 @@ class Metric:
     """
 
     label: StrPromise
-    unit: Unit = Unit.COUNT
+    unit: Measure = Measure.COUNT
     of: Callable[[Sum], Decimal | int] | None = None
     peak: Callable[[Bucket], Peak] | None = None
     over_time: OverTime | None = None
@@ -62,7 +62,7 @@ class Metric:
 METRICS: Mapping[str, Metric] = {
     "requests": Metric(_("Requests"), of=lambda one: one.requests),
     "tokens": Metric(_("Tokens"), of=lambda one: one.tokens),
-    "cost": Metric(_("Cost"), Unit.MONEY, of=lambda one: one.cost),
+    "cost": Metric(_("Cost"), Measure.MONEY, of=lambda one: one.cost),
     "rpm": Metric(_("Peak RPM"), peak=lambda bucket: bucket.peak_rpm),
     "tpm": Metric(_("Peak TPM"), peak=lambda bucket: bucket.peak_tpm),
 }

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
-from logs.rollups.metrics import Percentiles, Unit
+from logs.rollups.metrics import Percentiles, Measure
 from logs.rollups.traffic import Bucket, Peak, Traffic
 from logs.usage.chart_parts import Amount, Grid, Plotted
 from logs.usage.chart_scale import Number
@@ -19,11 +19,11 @@ from routescope.text import formatting
 
 _MOST_ROWS = 26
 _MOST_CELLS = 160
-WRITTEN: Mapping[Unit, Callable[[Number | None], str]] = {
-    Unit.COUNT: formatting.tokens,
-    Unit.MONEY: formatting.money,
-    Unit.DURATION: formatting.duration,
-    Unit.RATE: formatting.rate,
+WRITTEN: Mapping[Measure, Callable[[Number | None], str]] = {
+    Measure.COUNT: formatting.tokens,
+    Measure.MONEY: formatting.money,
+    Measure.DURATION: formatting.duration,
+    Measure.RATE: formatting.rate,
 }
 
 
@@ -131,7 +131,7 @@ def _folded(traffic: Traffic, plotted: Plotted, grid: Grid, size: int) -> dict[i
             ]
             for fold, found in lines.items()
         }
-    if plotted.drawn.unit is Unit.COUNT:
+    if plotted.drawn.unit is Measure.COUNT:
         written = formatting.exact
     layers = plotted.layers
     held: dict[int, set[int]] = defaultdict(set)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from logs.filters.usage_filter import WITHOUT, UsageFilter
 from logs.rollups import own_sums, series, traffic
-from logs.rollups.metrics import DEFAULT, METRICS, Metric, Stack, Unit
+from logs.rollups.metrics import DEFAULT, METRICS, Metric, Stack, Measure
 from logs.rollups.own_sums import Totals
 from logs.rollups.series import Sum
 from logs.rollups.traffic import Bucket, Traffic
@@ -161,7 +161,7 @@ class _Plot:
             selection,
             chosen,
             self._stack.column if self._stack else "",
-            has_cost=self._metric.unit is Unit.MONEY,
+            has_cost=self._metric.unit is Measure.MONEY,
             records=records,
         )
 
@@ -244,7 +244,7 @@ class _Plot:
         if before is None or before.chosen.start is None or before.chosen.length is None:
             return {}
         scope, selection = self._filters.scope, replace(self._selection, chosen=before.chosen)
-        has_cost = self._metric.unit is Unit.MONEY
+        has_cost = self._metric.unit is Measure.MONEY
         least = series.least_step(
             scope, selection, before.chosen, has_cost=has_cost, records=before.totals.records
         )

@@ -340,36 +340,6 @@ def short_id(value: str | None, keep: int = 4) -> str:
     return value if len(value) <= head + keep + 2 else f"{value[:head]}…{value[-keep:]}"
 
 
-# --- Browsers --------------------------------------------------------------------------------------------
-
-# Looked for in this order: most browsers also carry the names of those they descend from.
-_BROWSERS = (
-    ("Edg", "Edge"),
-    ("OPR/", "Opera"),
-    ("Firefox/", "Firefox"),
-    ("FxiOS", "Firefox"),
-    ("Chrome/", "Chrome"),
-    ("CriOS", "Chrome"),
-    ("Safari/", "Safari"),
-)
-_SYSTEMS = (
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Android", "Android"),
-    ("Windows", "Windows"),
-    ("Macintosh", "macOS"),
-    ("CrOS", "ChromeOS"),
-    ("Linux", "Linux"),
-)
-
-
-def browser(user_agent: str | None) -> str:
-    """Say which browser a User-Agent header names, for a person: ``Firefox, Linux``."""
-    agent = user_agent or ""
-    named = (next((name for mark, name in marks if mark in agent), "") for marks in (_BROWSERS, _SYSTEMS))
-    return ", ".join(filter(None, named)) or agent.partition("/")[0].strip() or UNKNOWN
-
-
 # --- Digits ----------------------------------------------------------------------------------------------
 
 
