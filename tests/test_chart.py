@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from accounts.models import ApiToken, Gateway, User
 from logs.models import RecordType, Status
 from logs.rollups import metrics, series, traffic
-from logs.rollups.metrics import METRICS, Metric, Measure
+from logs.rollups.metrics import METRICS, Measure, Metric
 from logs.selection.chosen import Selection
 from logs.usage import chart_paths
 from logs.usage.chart import Chart
@@ -108,7 +108,7 @@ def test_parts_stand_on_each_other_and_a_refund_has_no_height(alice: User) -> No
     assert chart.totals == {0: 10, 1: 5}
     # The whole stands behind the part below.
     assert [look for look, _path in chart.paths] == ["part-2", "part-1"]
-    assert chart.paths[0][1].startswith("M0 116V0h1")
+    assert chart.paths[0][1].startswith("M0 112V0h1")
     assert [label for _y, label in chart.axis] == ["$10", "$5", "0"]
     assert [row.cells for row in chart.rows] == [["$10.00", "$6.00", "$4.00"], ["$2.00", "-$3.00", "$5.00"]]
     assert chart.data["buckets"] == [[0, 10, [6, 4], None, None], [1, 2, [-3, 5], None, None]]
@@ -137,9 +137,9 @@ def test_percentiles_are_lines(alice: User, monkeypatch: pytest.MonkeyPatch) -> 
     chart = drawn(alice, TimeRange(NOON, NOON + 5 * HOUR), Plotted("duration", HOUR, lines=lines))
     assert chart.track.most == 4000
     assert dict(chart.lines) == {
-        "p99": "M0 0h2M3 72h1",
-        "p95": "M0 58h2M3 72h1",
-        "p50": "M0 93h1V87h1M3 90h1",
+        "p99": "M0 0h2M3 70h1",
+        "p95": "M0 56h2M3 70h1",
+        "p50": "M0 90h1V84h1M3 87h1",
     }
     assert [label for _y, label in chart.axis] == ["4.00 s", "2.00 s", "0 ms"]
     assert chart.columns == ["Highest p50", "Highest p95", "Highest p99", "Calls"]

@@ -14,7 +14,7 @@ from decimal import Decimal
 from django.utils.timezone import get_current_timezone
 from django.utils.translation import gettext as _
 
-from logs.rollups.metrics import Metric, Measure
+from logs.rollups.metrics import Measure, Metric
 from logs.rollups.traffic import Bucket, Traffic
 from logs.usage import chart_paths, chart_told
 from logs.usage.chart_parts import Amount, Before, Grid, Layer, Plotted, Ways

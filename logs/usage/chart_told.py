@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
-from logs.rollups.metrics import Percentiles, Measure
+from logs.rollups.metrics import Measure, Percentiles
 from logs.rollups.traffic import Bucket, Peak, Traffic
 from logs.usage.chart_parts import Amount, Grid, Plotted
 from logs.usage.chart_scale import Number

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from logs.filters.usage_filter import WITHOUT, UsageFilter
 from logs.rollups import own_sums, series, traffic
-from logs.rollups.metrics import DEFAULT, METRICS, Metric, Stack, Measure
+from logs.rollups.metrics import DEFAULT, METRICS, Measure, Metric, Stack
 from logs.rollups.own_sums import Totals
 from logs.rollups.series import Sum
 from logs.rollups.traffic import Bucket, Traffic

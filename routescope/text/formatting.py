@@ -131,7 +131,10 @@ def compact(count: Number | None) -> str:
 
 def count_round(count: Number | None) -> str:
     """Write a round number as short as the scale of a chart needs: ``0.5``, ``340``, ``40k``, ``2.5M``."""
-    return compact(count).replace(".0", "") if abs(_decimal(count) or 0) >= 1_000 else exact(count)
+    value = _decimal(count)
+    if value is None or abs(value) < 1_000:
+        return exact(value)
+    return _rounded(value).replace(".0", "")
 
 
 def exact(number: Number | None) -> str:
