@@ -13,7 +13,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routescope.text import formatting
+from routescope.text import browsers, formatting
 from routescope.text.formatting import Number
 
 MOMENT = dt.datetime(2026, 7, 14, 6, 2, 11, 482_999, tzinfo=dt.UTC)
@@ -295,7 +295,7 @@ def test_a_shortened_id_is_never_longer_than_the_id(whole: str) -> None:
     ],
 )
 def test_a_browser_is_named_for_a_person(agent: str | None, said: str) -> None:
-    assert formatting.browser(agent) == said
+    assert browsers.browser(agent) == said
 
 
 def test_templates_reach_the_same_functions() -> None:

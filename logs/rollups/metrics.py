@@ -33,7 +33,7 @@ class Stack(models.TextChoices):
         return f"{self.value}_id"
 
 
-class Unit(StrEnum):
+class MetricUnit(StrEnum):
     """In what a metric is counted: requests or tokens, USD, milliseconds, tokens per second."""
 
     COUNT = "count"
@@ -55,7 +55,7 @@ class Metric:
     """
 
     label: StrPromise
-    unit: Unit = Unit.COUNT
+    unit: MetricUnit = MetricUnit.COUNT
     of: Callable[[Sum], Decimal | int] | None = None
     peak: Callable[[Bucket], Peak] | None = None
     over_time: OverTime | None = None
@@ -72,12 +72,12 @@ def _spread(measure: Measure) -> OverTime:
 METRICS: Mapping[str, Metric] = {
     "requests": Metric(_("Requests"), of=lambda one: one.requests),
     "tokens": Metric(_("Tokens"), of=lambda one: one.tokens),
-    "cost": Metric(_("Cost"), Unit.MONEY, of=lambda one: one.cost),
+    "cost": Metric(_("Cost"), MetricUnit.MONEY, of=lambda one: one.cost),
     "rpm": Metric(_("Peak RPM"), peak=lambda bucket: bucket.peak_rpm),
     "tpm": Metric(_("Peak TPM"), peak=lambda bucket: bucket.peak_tpm),
-    "duration": Metric(_("Duration"), Unit.DURATION, over_time=_spread(Measure.DURATION)),
-    "ttft": Metric(_("First token"), Unit.DURATION, over_time=_spread(Measure.TTFT)),
-    "speed": Metric(_("Tokens per second"), Unit.RATE, over_time=_spread(Measure.SPEED)),
+    "duration": Metric(_("Duration"), MetricUnit.DURATION, over_time=_spread(Measure.DURATION)),
+    "ttft": Metric(_("First token"), MetricUnit.DURATION, over_time=_spread(Measure.TTFT)),
+    "speed": Metric(_("Tokens per second"), MetricUnit.RATE, over_time=_spread(Measure.SPEED)),
 }
 """The metrics by the word of the address. What stands here is in the chart's menu."""
 DEFAULT = "requests"

@@ -15,7 +15,7 @@ from django.utils.timezone import get_current_timezone
 from django.utils.translation import gettext as _
 
 from logs.rollups.buckets import Bucket
-from logs.rollups.metrics import Metric, Unit
+from logs.rollups.metrics import Metric, MetricUnit
 from logs.rollups.traffic import Traffic
 from logs.usage import chart_paths, chart_told
 from logs.usage.chart_parts import Amount, Before, Grid, Layer, Plotted, Ways
@@ -24,11 +24,11 @@ from routescope.data.ranges import MINUTE
 from routescope.text import formatting
 from routescope.text.formatting import minute
 
-TOP, HEIGHT = 16, 58
-_ON_THE_AXIS: Mapping[Unit, Callable[[Number | None], str]] = {
+TOP, HEIGHT = 15, 56
+_ON_THE_AXIS: Mapping[MetricUnit, Callable[[Number | None], str]] = {
     **chart_told.WRITTEN,
-    Unit.COUNT: formatting.count_round,
-    Unit.MONEY: formatting.money_round,
+    MetricUnit.COUNT: formatting.count_round,
+    MetricUnit.MONEY: formatting.money_round,
 }
 
 
@@ -120,11 +120,11 @@ class Chart:
         """The labels of the scale: top, middle and nothing, each at its true height in pixels."""
         written = _ON_THE_AXIS[self.metric.unit]
         track = self.track
-        zero = "0" if self.metric.unit in (Unit.COUNT, Unit.RATE) else written(0)
+        zero = "0" if self.metric.unit in (MetricUnit.COUNT, MetricUnit.RATE) else written(0)
         return [
             (track.top, written(track.most)),
             (track.pixel(track.middle), written(track.middle)),
-            (track.bottom, "0" if self.metric.unit is Unit.MONEY else zero),
+            (track.bottom, "0" if self.metric.unit is MetricUnit.MONEY else zero),
         ]
 
     @property
@@ -134,7 +134,7 @@ class Chart:
         """
         if self.metric.of is None:
             return [(layer, "", "") for layer in self.plotted.layers]
-        if self.metric.unit is Unit.MONEY:
+        if self.metric.unit is MetricUnit.MONEY:
             return [
                 (layer, formatting.money_average(layer.total), formatting.money_exact(layer.total))
                 for layer in self.plotted.layers
@@ -215,7 +215,7 @@ class Chart:
         most = max(held, default=0)
         # Drawn up to twice as high as the range's own bars: one of the period before may be far above them.
         ghost = min(max(self.plotted.ghost.values(), default=0), 2 * Decimal(str(most)))
-        whole = self.metric.unit in (Unit.COUNT, Unit.DURATION)
+        whole = self.metric.unit in (MetricUnit.COUNT, MetricUnit.DURATION)
         top = nice(max(float(most), float(ghost), float(self.limit or 0)), whole=whole)
         return Track(TOP, HEIGHT, top, is_root=is_uneven(held))
 

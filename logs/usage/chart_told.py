@@ -12,19 +12,19 @@ from decimal import Decimal
 from django.utils.translation import gettext as _
 
 from logs.rollups.buckets import Bucket, Peak
-from logs.rollups.metrics import Spread, Unit
+from logs.rollups.metrics import MetricUnit, Spread
 from logs.rollups.traffic import Traffic
 from logs.usage.chart_parts import Amount, Grid, Plotted
 from logs.usage.chart_scale import Number
 from routescope.text import formatting
 
-_MOST_ROWS = 26
+_MOST_ROWS = 20
 _MOST_CELLS = 160
-WRITTEN: Mapping[Unit, Callable[[Number | None], str]] = {
-    Unit.COUNT: formatting.tokens,
-    Unit.MONEY: formatting.money,
-    Unit.DURATION: formatting.duration,
-    Unit.RATE: formatting.rate,
+WRITTEN: Mapping[MetricUnit, Callable[[Number | None], str]] = {
+    MetricUnit.COUNT: formatting.tokens,
+    MetricUnit.MONEY: formatting.money,
+    MetricUnit.DURATION: formatting.duration,
+    MetricUnit.RATE: formatting.rate,
 }
 
 
@@ -132,7 +132,7 @@ def _folded(traffic: Traffic, plotted: Plotted, grid: Grid, size: int) -> dict[i
             ]
             for fold, found in lines.items()
         }
-    if plotted.drawn.unit is Unit.COUNT:
+    if plotted.drawn.unit is MetricUnit.COUNT:
         written = formatting.exact
     layers = plotted.layers
     held: dict[int, set[int]] = defaultdict(set)

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from logs.filters.usage_filter import WITHOUT, UsageFilter
 from logs.rollups import own_sums, series, traffic
 from logs.rollups.buckets import Bucket
-from logs.rollups.metrics import DEFAULT, METRICS, Metric, Stack, Unit
+from logs.rollups.metrics import DEFAULT, METRICS, Metric, MetricUnit, Stack
 from logs.rollups.own_sums import Totals
 from logs.rollups.series import Sum
 from logs.rollups.traffic import Traffic
@@ -163,7 +163,7 @@ class _Plot:
             selection,
             chosen,
             self._stack.column if self._stack else "",
-            has_cost=self._metric.unit is Unit.MONEY,
+            has_cost=self._metric.unit is MetricUnit.MONEY,
             records=records,
         )
 
@@ -246,7 +246,7 @@ class _Plot:
         if before is None or before.chosen.start is None or before.chosen.length is None:
             return {}
         scope, selection = self._filters.scope, replace(self._selection, chosen=before.chosen)
-        has_cost = self._metric.unit is Unit.MONEY
+        has_cost = self._metric.unit is MetricUnit.MONEY
         least = series.least_step(
             scope, selection, before.chosen, has_cost=has_cost, records=before.totals.records
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django import template
 
-from routescope.text import formatting, markdown
+from routescope.text import browsers, formatting, markdown
 
 register = template.Library()
 
@@ -36,6 +36,6 @@ register.filter("day", formatting.day)
 register.filter("month_day", formatting.month_day)
 register.filter("ago", formatting.ago)
 register.filter("short_id", formatting.short_id)
-register.filter("browser", formatting.browser)
+register.filter("browser", browsers.browser)
 register.filter("inline_markdown", markdown.inline)
 register.simple_tag(formatting.zone_label, name="zone_label")

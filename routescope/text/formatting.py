@@ -132,8 +132,9 @@ def compact(count: Number | None) -> str:
 def count_round(count: Number | None) -> str:
     """Write a round number as short as the scale of a chart needs: ``0.5``, ``340``, ``40k``, ``2.5M``."""
     value = _decimal(count)
-    is_long = value is not None and abs(value) >= 1_000
-    return compact(count).replace(".0", "") if is_long else exact(count)
+    if value is None or abs(value) < 1_000:
+        return exact(value)
+    return _rounded(value).replace(".0", "")
 
 
 def exact(number: Number | None) -> str:
@@ -340,36 +341,6 @@ def short_id(value: str | None, keep: int = 4) -> str:
     kind = _KIND.match(value)
     head = (kind.end() if kind else 0) + keep
     return value if len(value) <= head + keep + 2 else f"{value[:head]}…{value[-keep:]}"
-
-
-# --- Browsers --------------------------------------------------------------------------------------------
-
-# Looked for in this order: most browsers also carry the names of those they descend from.
-_BROWSERS = (
-    ("Edg", "Edge"),
-    ("OPR/", "Opera"),
-    ("Firefox/", "Firefox"),
-    ("FxiOS", "Firefox"),
-    ("Chrome/", "Chrome"),
-    ("CriOS", "Chrome"),
-    ("Safari/", "Safari"),
-)
-_SYSTEMS = (
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Android", "Android"),
-    ("Windows", "Windows"),
-    ("Macintosh", "macOS"),
-    ("CrOS", "ChromeOS"),
-    ("Linux", "Linux"),
-)
-
-
-def browser(user_agent: str | None) -> str:
-    """Say which browser a User-Agent header names, for a person: ``Firefox, Linux``."""
-    agent = user_agent or ""
-    named = (next((name for mark, name in marks if mark in agent), "") for marks in (_BROWSERS, _SYSTEMS))
-    return ", ".join(filter(None, named)) or agent.partition("/")[0].strip() or UNKNOWN
 
 
 # --- Digits ----------------------------------------------------------------------------------------------
