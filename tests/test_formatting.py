@@ -361,3 +361,20 @@ def test_a_scale_is_labelled_as_short_as_it_can_be(
 ) -> None:
     assert formatting.count_round(value) == count
     assert formatting.money_round(value) == money
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "written"),
+    [
+        (0, "0 ms"),
+        (500, "500 ms"),
+        (1_000, "1 s"),
+        (2_500, "2.5 s"),
+        (100_000, "100 s"),
+        (150_000, "2.5 m"),
+        (1_200_000, "20 m"),
+        (None, "—"),
+    ],
+)
+def test_a_scale_of_durations_is_labelled_alike(milliseconds: int | None, written: str) -> None:
+    assert formatting.duration_round(milliseconds) == written

@@ -29,6 +29,7 @@ _ON_THE_AXIS: Mapping[MetricUnit, Callable[[Number | None], str]] = {
     **chart_told.WRITTEN,
     MetricUnit.COUNT: formatting.count_round,
     MetricUnit.MONEY: formatting.money_round,
+    MetricUnit.DURATION: formatting.duration_round,
 }
 
 
@@ -217,7 +218,9 @@ class Chart:
         ghost = min(max(self.plotted.ghost.values(), default=0), 2 * Decimal(str(most)))
         whole = self.metric.unit in (MetricUnit.COUNT, MetricUnit.DURATION)
         top = nice(max(float(most), float(ghost), float(self.limit or 0)), whole=whole)
-        return Track(TOP, HEIGHT, top, is_root=is_uneven(held))
+        # Of percentiles, where the slowest are far above what is usual.
+        usual = [*(one[1] for one in lines), most] if lines else held
+        return Track(TOP, HEIGHT, top, is_root=is_uneven(usual))
 
     def _lines(self) -> list[tuple[str, str]]:
         found = []

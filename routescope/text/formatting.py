@@ -218,6 +218,16 @@ def ratio(number: Number | None) -> str:
 # --- Durations, in milliseconds --------------------------------------------------------------------------
 
 
+def duration_round(milliseconds: Number | None) -> str:
+    """Write a round duration as short as the scale of a chart needs: ``500 ms``, ``2.5 s``, ``20 m``."""
+    value = _decimal(milliseconds)
+    if value is None or value < 1_000:
+        return UNKNOWN if value is None else f"{count_round(value)} ms"
+    if value < 120_000:
+        return f"{(value / 1_000).normalize():f} s"
+    return f"{_trimmed(value / 60_000, 1).rstrip('0').rstrip('.')} m"
+
+
 def duration(milliseconds: Number | dt.timedelta | None) -> str:
     """Write a duration: ``842 ms``, ``2.31 s``, ``1 m 12 s``, ``3 h 5 m``, ``2 d 4 h``."""
     if isinstance(milliseconds, dt.timedelta):
