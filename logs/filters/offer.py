@@ -10,7 +10,7 @@ from django.db.models import Max
 from django.db.models.expressions import RawSQL
 
 from logs.models import OfferedValue
-from logs.models.marks import OTHER_MODEL, TAGS, Facet
+from logs.models.marks import OTHER_MODEL, SESSION, TAGS, Facet
 from logs.models.offered import EVERYONE, MOST_KEYS
 from routescope.data.scopes import Scope
 
@@ -44,7 +44,7 @@ class Offer:
         if self._is_none:
             return []
         rows = OfferedValue.objects.filter(user_id__in=self._users, value="").exclude(
-            key__in=("", OTHER_MODEL)
+            key__in=("", OTHER_MODEL, SESSION)
         )
         beyond = Max(RawSQL("is_beyond::integer", []))
         found = rows.values_list("key").annotate(beyond=beyond).order_by("key")[: 2 * MOST_KEYS]
@@ -56,6 +56,13 @@ class Offer:
         """Whether another model answered than was asked for, ever since records are kept."""
         users = self._users or self._scope.ids
         return OfferedValue.objects.filter(user_id__in=users, key=OTHER_MODEL, value="").exists()
+
+    @cached_property
+    def has_sessions(self) -> bool:
+        """Whether any record is of a session."""
+        if self._is_none:
+            return False
+        return OfferedValue.objects.filter(user_id__in=self._users, key=SESSION, value="").exists()
 
     @cached_property
     def has_more_keys(self) -> bool:
