@@ -74,7 +74,7 @@ def test_formats_tell_of_sessions(sender: Sender, alice: User) -> None:
 @pytest.mark.django_db
 def test_a_call_of_litellm_alone_is_no_session(sender: Sender) -> None:
     sender.post("/api/v1/ingest/litellm", captures.load("litellm/json_array").body)
-    assert not [row for row in UsageRecord.objects.all() if "session" in row.metadata]
+    assert not [row for row in UsageRecord.objects.all() if "session" in (row.metadata or {})]
 
 
 def _event(random: Random, owner: str, number: int) -> Any:
