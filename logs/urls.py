@@ -6,7 +6,7 @@ from logs.ingest import http, otlp_http
 from logs.limits import views as limits_views
 from logs.read_api import endpoints
 from logs.record import views as record_views
-from logs.usage import counts, first_run, values, views
+from logs.usage import counts, first_run, sessions, values, views
 from routescope.rest.answers import by_method
 from routescope.web import paths
 
@@ -22,6 +22,8 @@ urlpatterns = [
     path("records/usage/values/", values.values, name="usage-values"),
     path("records/usage/news/", views.news, name="usage-news"),
     path("records/usage/display/", views.display, name="usage-display"),
+    path("records/usage/session/", sessions.session, name="usage-session"),
+    path("records/usage/session/details/", sessions.session_details, name="usage-session-details"),
     path("records/usage/limits/", limits_views.limits, name="usage-limits"),
     path("records/usage/<uuid:record_id>/", record_views.record, name="usage-record"),
     path("records/usage/<uuid:record_id>/details/", record_views.record_details, name="usage-record-details"),

@@ -146,7 +146,11 @@ def _record(gateway: Gateway, person: User, number: int, at: datetime) -> Row:
         created_at=at,
         model=f"mo{number:03}zq",
         token=f"key-{person.name}",
-        metadata={"tags": [f"tg{number:03}zq", "common"], "job": f"tg{number:03}zq"},
+        metadata={
+            "tags": [f"tg{number:03}zq", "common"],
+            "job": f"tg{number:03}zq",
+            "session_id": f"tg{number:03}zq",
+        },
         input=json.dumps(f"co{number:03}zq is what I said").encode(),
         status=Status.ERROR if failed else Status.SUCCESS,
         http_status=400 if failed else 200,

@@ -13,13 +13,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 
 from logs.filters.offer import MarksOffered
-from logs.models.marks import OTHER_MODEL, TAGS, Facet, digest_of, marked
+from logs.models.marks import OTHER_MODEL, SESSION, TAGS, Facet, digest_of, marked
 from routescope.filters.address import Address
 from routescope.filters.fields import NamesFilter, PairsFilter
 from routescope.filters.filter_set import RangeFilterSet
 from routescope.text.identifiers import shown
 
-MARKS = ("tag", "tag_not", "meta", "meta_not", "has", "has_not")
+MARKS = ("tag", "tag_not", "meta", "meta_not", "has", "has_not", "session")
 OTHER = "other"
 _KEY, _IS, _VALUE = "mark_key", "mark_is", "mark_value"
 """The fields of the menu in which a condition is put together."""
@@ -37,6 +37,7 @@ class MarkFilterSet(RangeFilterSet):
     meta_not = PairsFilter(label=_l("Not the metadata"))
     has = NamesFilter(label=_l("With"))
     has_not = NamesFilter(label=_l("Without"))
+    session = django_filters.CharFilter(label=_l("Session"))
     answered = django_filters.ChoiceFilter(
         label=_l("Model asked for"), choices=[(OTHER, _l("Another model answered"))]
     )
@@ -65,6 +66,8 @@ class MarkFilterSet(RangeFilterSet):
                 groups.append((digest_of(key, value),))
             else:
                 wanted.setdefault(key, []).append(digest_of(key, value))
+        if session := shown(cleaned.get("session") or ""):
+            groups.append((digest_of(SESSION, session),))
         groups += [tuple(dict.fromkeys(digests)) for digests in wanted.values()]
         groups += [(digest_of(key),) for key in cleaned.get("has") or ()]
         unwanted = [digest_of(key, value) for key, value in _facets(cleaned, "tag_not", "meta_not")]

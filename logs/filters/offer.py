@@ -10,13 +10,14 @@ from django.db.models import Max
 from django.db.models.expressions import RawSQL
 
 from logs.models import OfferedValue
-from logs.models.marks import OTHER_MODEL, TAGS, Facet
+from logs.models.marks import OTHER_MODEL, SESSION, TAGS, Facet
 from logs.models.offered import EVERYONE, MOST_KEYS
 from routescope.data.scopes import Scope
 
 MOST_LISTED = 40
 """Values that a menu lists, those that came last; the others are searched for as one types."""
 MOST_FOUND = 20
+_RESERVED = ("", OTHER_MODEL, SESSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,37 +32,40 @@ class MarksOffered:
     """What may be filtered by in a scope. Nothing to whom metadata is not shown: leads."""
 
     def __init__(self, scope: Scope) -> None:
-        self._scope = scope
         self._is_none = scope.is_without_content
         # Of several people it is everybody's: who sees more of them than names sees everybody's records.
-        self._users: Sequence[int] = (
-            (EVERYONE,) if scope.is_of_several else () if self._is_none else scope.ids
-        )
+        self._users: Sequence[int] = (EVERYONE,) if scope.is_of_several else scope.ids
+
+    @cached_property
+    def _told(self) -> dict[str, bool]:
+        """The keys, reserved ones among them, and whether each has more values than are offered."""
+        rows = OfferedValue.objects.filter(user_id__in=self._users, value="")
+        beyond = Max(RawSQL("is_beyond::integer", []))
+        found = rows.values_list("key").annotate(beyond=beyond).order_by("key")[: 2 * MOST_KEYS]
+        return {key: bool(is_beyond) for key, is_beyond in found}
 
     @cached_property
     def keys(self) -> list[OfferedKey]:
         """The keys by name, that of tags first."""
         if self._is_none:
             return []
-        rows = OfferedValue.objects.filter(user_id__in=self._users, value="").exclude(
-            key__in=("", OTHER_MODEL)
-        )
-        beyond = Max(RawSQL("is_beyond::integer", []))
-        found = rows.values_list("key").annotate(beyond=beyond).order_by("key")[: 2 * MOST_KEYS]
-        keys = [OfferedKey(key, bool(is_beyond)) for key, is_beyond in found]
+        keys = [OfferedKey(key, beyond) for key, beyond in self._told.items() if key not in _RESERVED]
         return sorted(keys, key=lambda one: (one.key != TAGS, one.key.casefold(), one.key))
 
-    @cached_property
+    @property
     def has_other_models(self) -> bool:
         """Whether another model answered than was asked for, ever since records are kept."""
-        users = self._users or self._scope.ids
-        return OfferedValue.objects.filter(user_id__in=users, key=OTHER_MODEL, value="").exists()
+        return OTHER_MODEL in self._told
 
-    @cached_property
+    @property
+    def has_sessions(self) -> bool:
+        """Whether any record is of a session."""
+        return SESSION in self._told and not self._is_none
+
+    @property
     def has_more_keys(self) -> bool:
         """Whether there are keys that are not offered."""
-        rows = OfferedValue.objects.filter(user_id__in=self._users, key="")
-        return not self._is_none and rows.exists()
+        return "" in self._told and not self._is_none
 
     @property
     def has_tags(self) -> bool:

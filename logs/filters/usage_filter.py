@@ -52,7 +52,7 @@ THRESHOLDS = ("cost_min", "cost_max", "duration_min", "duration_max", "tokens_mi
 NARROWING = (*VALUES, *THRESHOLDS)
 """The filters that narrow what is selected, besides the range of time."""
 EACH, GATHERED = "each", "gathered"
-VIEW = ("compare", "key", "sort", "errors")
+VIEW = ("compare", "key", "sort", "errors", "sessions")
 """The parameters that say how what is selected is shown."""
 CHART = ("chart", "stack")
 """The parameters that say what the chart above it draws."""
@@ -95,6 +95,7 @@ class UsageFilter(MarkFilterSet):
     compare = django_filters.ChoiceFilter(choices=By.choices)
     key = django_filters.CharFilter()
     errors = django_filters.ChoiceFilter(choices=[(EACH, _l("One by one")), (GATHERED, _l("Grouped"))])
+    sessions = django_filters.ChoiceFilter(choices=[("on", _l("Sessions"))])
     sort = django_filters.ChoiceFilter(choices=[(sort, sort) for sort in {*SORTS, *Sort.values}])
 
     id_field = "request_id"
@@ -175,7 +176,7 @@ class UsageFilter(MarkFilterSet):
             bounds=bounds & unmarked,
             least=_least(cleaned),
             marks=marks,
-            is_by_record=bool(self.compared_key),
+            is_by_record=bool(self.compared_key) or self.sessions_shown,
         )
 
     def filter_queryset(self, queryset: QuerySet[UsageRecord]) -> QuerySet[UsageRecord]:
@@ -213,6 +214,13 @@ class UsageFilter(MarkFilterSet):
         return "" if self.compared else self.form.cleaned_data.get("errors") or ""
 
     @property
+    def sessions_shown(self) -> bool:
+        """Whether sessions stand in place of the list."""
+        self.form.is_valid()
+        is_free = not (self.compared or self.errors_shown or self.searched_id)
+        return is_free and self.takes_marks and bool(self.form.cleaned_data.get("sessions"))
+
+    @property
     def sorted_by(self) -> str:
         """How the comparison is sorted, or the list: nothing where that is newest first."""
         if by := self.compared:
@@ -225,7 +233,8 @@ class UsageFilter(MarkFilterSet):
         """What the list is sorted by, the largest first; None where it is in the order of time."""
         self.form.is_valid()
         sort = self.form.cleaned_data.get("sort")
-        if sort not in Sort.values or self.compared or self.errors_shown or self.searched_id:
+        is_other = self.compared or self.errors_shown or self.searched_id or self.sessions_shown
+        if sort not in Sort.values or is_other:
             return None
         return Sort(sort)
 
@@ -248,10 +257,12 @@ class UsageFilter(MarkFilterSet):
         if not self.whole.is_of_several:
             address = address.without("person")
         if self.errors_shown:
-            return address.without("compare", "sort", "status")
+            return address.without("compare", "key", "sort", "status", "sessions")
+        if self.sessions_shown:
+            return address.without(*VIEW).with_(sessions="on")
         if self.compared is None:
             return address.without(*VIEW).with_(sort=self.sorted_by)
-        address = address.without("errors", *(() if self.compared is By.METADATA else ("key",)))
+        address = address.without("errors", "sessions", *(() if self.compared is By.METADATA else ("key",)))
         return address.without("sort") if self.sorted_by == self.compared.default_sort else address
 
     @property

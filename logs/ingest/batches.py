@@ -25,7 +25,7 @@ from accounts.models import AIModel, Gateway, GroupIdentity
 from accounts.scopes import told_teams
 from logs.causes.judging import judge
 from logs.content import contents, policy
-from logs.ingest import answering, beside, storable
+from logs.ingest import answering, beside, sessions, storable
 from logs.ingest.beside import Beside
 from logs.ingest.rows import COLUMNS, TABLE, insert, remove, row_of, update
 from logs.models import UsageRecord
@@ -153,6 +153,7 @@ def _complete(
     _judge(events)
     captured = policy.apply(gateway.pk, names, events, [record for record, _ in completions])
     answering.tell(events)
+    sessions.tell(events)
     price_events(events, names.models, names.groups)
     rows: list[tuple[Any, ...]] = []
     handed: list[tuple[Any, ...]] = []
@@ -342,6 +343,7 @@ def _store_named(
     captured = policy.apply(gateway_id, names, events)
     contents.make_room(captured)
     answering.tell(events)
+    sessions.tell(events)
     price_events(events, names.models, names.groups)
     rows = []
     found_by = Beside()

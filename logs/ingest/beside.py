@@ -10,6 +10,7 @@ from uuid import UUID
 from logs.models import UsageRecord, further_ids, marks, offered
 from logs.models.events import UsageEvent
 from logs.models.further_ids import TABLE as FURTHER_IDS
+from logs.models.marks import SESSION
 from logs.models.marks import TABLE as MARKS
 from routescope.data import partitions
 from routescope.data.partitions import Month
@@ -47,7 +48,8 @@ class Beside:
         day = event.created_at.astimezone(UTC).date()
         for key, value in facets:
             for owner in (user_id, offered.EVERYONE):
-                one = (owner, key, value)
+                # Each session is another one: none is offered to choose.
+                one = (owner, key, "" if key == SESSION else value)
                 if one not in self.told or self.told[one] < day:
                     self.told[one] = day
         return marks.digests_of(facets)

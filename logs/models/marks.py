@@ -28,6 +28,10 @@ OTHER_MODEL = "=other_model"
 """The key of what another model answered than was asked for: no metadata has such a key."""
 ASKED_FOR, ANSWERED_BY = "asked_for_model", "answered_by_model"
 """Where a record's metadata names the two: `logs.ingest.answering`."""
+SESSION = "=session"
+"""The key of a record's session."""
+SESSION_FIELD = "session"
+"""Where a record's metadata has it: `logs.ingest.sessions`."""
 MOST_LETTERS = 200
 """Of a value that is marked: what is longer is no label. That the key is there is marked all the same."""
 _MOST_LETTERS_OF_A_KEY = 60
@@ -41,7 +45,7 @@ _OWN = frozenset((
     "upstream_model", "requested_model", "cache_hit", "normalized_error", "rate_limit_category",
     "rate_limit_type", "budget_entity", "budget_limit", "budget_spend", "left_out", "counts_read", "scope",
     "finish_reasons", "tool", "charged", "note",
-    "answered_model", ASKED_FOR, ANSWERED_BY, *PLACES,
+    "answered_model", ASKED_FOR, ANSWERED_BY, SESSION_FIELD, *PLACES,
 ))  # fmt: skip
 """What formats and ingest themselves write into metadata: names of it, found or filtered by otherwise."""
 _INSERT = (
@@ -90,6 +94,8 @@ def facets_of(metadata: dict[str, Any] | None) -> list[Facet]:
     if not metadata:
         return []
     found: dict[Facet, None] = {Facet(OTHER_MODEL, ""): None} if ANSWERED_BY in metadata else {}
+    if isinstance(session := metadata.get(SESSION_FIELD), str) and session:
+        found[Facet(SESSION, session)] = None
     keys: set[str] = set()
     for facet in _all(metadata):
         if facet.key in keys or len(keys) < _MOST_KEYS:

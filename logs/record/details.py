@@ -26,7 +26,7 @@ from logs.content import contents
 from logs.content.contents import Content
 from logs.models import Cause, Level, UsageRecord
 from logs.models.events import COUNTS_READ, JSONObject
-from logs.models.marks import ANSWERED_BY, ASKED_FOR, TAGS, facets_of
+from logs.models.marks import ANSWERED_BY, ASKED_FOR, SESSION, TAGS, facets_of
 from logs.models.querysets import UsageRecordQuerySet
 from logs.pricing.quotes import PriceBook
 from logs.pricing.receipts import Receipt, receipt
@@ -57,7 +57,7 @@ _RECENT = timedelta(days=29)
 class FacetLink:
     """A tag (whose ``key`` is empty), or a value of metadata, and where its records are listed."""
 
-    key: str
+    key: str | StrPromise
     value: str
     url: str
 
@@ -177,7 +177,9 @@ def _facets(scope: Scope, record: UsageRecord) -> list[FacetLink]:
     recent = timezone.now() - record.created_at < _RECENT
     within = Address({OF: [scope.of] if scope.of else []}).over(Preset.MONTH if recent else Preset.ALL)
     for key, value in facets_of(record.metadata):
-        if value:
+        if value and key == SESSION:
+            found.append(FacetLink(_("Session"), value, within.with_(session=value).of(page)))
+        elif value:
             chosen = {"tag": value} if key == TAGS else {"meta": f"{key}={value}"}
             found.append(FacetLink("" if key == TAGS else key, value, within.with_(**chosen).of(page)))
     return found

@@ -83,8 +83,8 @@ class MarksMenu:
 @dataclass(frozen=True, slots=True)
 class Controls:
     """``comparable`` leads to each comparison, ``listed`` to the list, ``errors`` to those that failed,
-    ``gatherings`` to either way of showing these; ``orders`` are those of the list, ``newest_first`` leads to
-    the one of time; ``live_switch`` turns live over.
+    ``gatherings`` to either way of showing these; ``sessions`` to the sessions; ``orders`` are those of the
+    list, ``newest_first`` leads to the one of time; ``live_switch`` turns live over.
 
     ``counts`` is where an open menu asks how many records each value has. ``unlike`` is what of the range was
     unlike usual, each a way to it.
@@ -102,6 +102,7 @@ class Controls:
     comparable_keys: list[Link]
     listed: Address
     errors: Address
+    sessions: Address | None
     gatherings: list[Link]
     orders: list[Option]
     newest_first: Address
@@ -141,6 +142,9 @@ class Controls:
             ],
             listed=address.without(*VIEW),
             errors=failed.with_(errors=EACH),
+            sessions=address.without(*VIEW).with_(sessions="on")
+            if filters.sessions_shown or filters.offer.has_sessions
+            else None,
             gatherings=[
                 Link(failed.with_(errors=str(word)), str(label), word == filters.errors_shown)
                 for word, label in filters.filters["errors"].extra["choices"]
@@ -186,7 +190,9 @@ def _pills_of_marks(filters: UsageFilter) -> Iterator[Pill]:
     for name in MARKS:
         for value in address.all(name):
             without = address.without_value(name, value)
-            if name in ("has", "has_not"):
+            if name == "session":
+                yield Pill(name, _label(filters, name), value, without)
+            elif name in ("has", "has_not"):
                 yield Pill(name, _label(filters, name), key_label(value), without)
             else:
                 facet = Facet(TAGS, value) if name in ("tag", "tag_not") else facet_of(value)

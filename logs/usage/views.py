@@ -23,10 +23,10 @@ from accounts.scopes.deciding import viewer_of
 from accounts.scopes.menu import ScopeMenu
 from logs.filters.asked import VIEW_ALL, usage_filter, usage_scope
 from logs.filters.usage_filter import GATHERED, UsageFilter
-from logs.listing import failures, largest_records, own_records
+from logs.listing import largest_records, own_records
 from logs.listing.display import Display
 from logs.listing.largest_records import Sorted
-from logs.listing.table import COLUMNS, PERSON, Heading, ListColumn, ListRow, columns_of_failures, rows_of
+from logs.listing.table import Heading, ListColumn, ListRow, rows_of
 from logs.models import UsageRecord, UsageTotalDay
 from logs.record import details
 from logs.record.details import Details
@@ -36,14 +36,16 @@ from logs.rollups.figures import ComparedLine
 from logs.rollups.own_sums import Totals
 from logs.selection import lookback
 from logs.selection.chosen import Looked, Selection
-from logs.usage import compare, errors, not_found, sorted_list, unknown_id
+from logs.usage import compare, errors, not_found, sessions, sorted_list, unknown_id
 from logs.usage.chart import Chart
 from logs.usage.charting import chart_of
+from logs.usage.columns import columns_of
 from logs.usage.compare import Comparison
 from logs.usage.controls import Controls
 from logs.usage.errors import Gathering
 from logs.usage.explanations import Explanation
 from logs.usage.first_run import FirstSteps
+from logs.usage.sessions import Sessions
 from routescope.data.ids import first_id, moment_of
 from routescope.data.keyset import Cursor, Page
 from routescope.data.scopes import OF, Scope, Viewer
@@ -78,7 +80,7 @@ def further(request: AuthenticatedRequest) -> HttpResponse:
     with snapshot():
         filters = usage_filter(viewer, request.GET)
         page = own_records.listed(filters.scope, filters.selection, cursor, display.page_size)
-        columns = _columns(filters, display, page)
+        columns = columns_of(filters, display, page)
     last = Cursor.parse(QueryDict(urlencode({"older": request.GET.get("shown", "")}))).older
     day = timezone.localdate(moment_of(last)) if last else None
     context = {
@@ -167,9 +169,9 @@ def display(request: AuthenticatedRequest) -> HttpResponse:
 
 @dataclass(frozen=True, kw_only=True)
 class UsageTab(Tab):
-    """``comparison`` or ``gathering`` (of errors) stands in place of the list; ``explanation`` where there is
-    nothing to list, whose ``columns`` are those of a row after time and ID. ``whole_id`` is the ID that was
-    found by a part of it.
+    """``comparison``, ``gathering`` (of errors) or ``sessions`` stands in place of the list; ``explanation``
+    where there is nothing to list, whose ``columns`` are those of a row after time and ID. ``whole_id`` is
+    the ID that was found by a part of it.
 
     ``opened`` are the details of the records that stand open, by id: those of the ID searched for.
     ``selection`` is what the figures and the chart are of; None of a ``chart`` where an ID is searched for.
@@ -193,6 +195,7 @@ class UsageTab(Tab):
     display: Display
     columns: Sequence[ListColumn]
     gathering: Gathering | None
+    sessions: Sessions | None
     whole_id: str
     saved: SavedViewsMenu
 
@@ -278,23 +281,27 @@ class UsageTab(Tab):
     @property
     def first(self) -> FirstSteps | None:
         """What to do first, where the person has no record at all, and answers for none."""
-        if self.page.rows or self.comparison or self.gathering or self.explanation or self.has_others:
+        if not self._is_empty or self.has_others:
             return None
         return FirstSteps.of(self.viewer.person, self.filters.now)
 
     @cached_property
     def has_others(self) -> bool:
         """Whether the person has no record, and everybody has some that they may see."""
-        is_empty = not (self.page.rows or self.comparison or self.gathering or self.explanation)
-        if not is_empty or self.scopes is None:
+        if not self._is_empty or self.scopes is None:
             return False
         return not self.scope.is_own or self.scopes.everyone is None or UsageTotalDay.objects.exists()
+
+    @property
+    def _is_empty(self) -> bool:
+        shown = (self.page.rows, self.comparison, self.gathering, self.sessions, self.explanation)
+        return not any(shown)
 
 
 def usage_tab(viewer: Viewer, query: QueryDict) -> UsageTab:
     """Return what a query string asks for: the records of one ID, a list, or a comparison."""
     cursor = Cursor.parse(query)
-    chart = comparison = explanation = gathering = took = None
+    chart = comparison = explanation = gathering = by_session = took = None
     alike: list[str] = []
     whole_id = ""
     opened: dict[UUID, Details] = {}
@@ -323,14 +330,17 @@ def usage_tab(viewer: Viewer, query: QueryDict) -> UsageTab:
             elif filters.errors_shown == GATHERED:
                 cursor, page = Cursor(), Page([], older=None, newer=None)
                 gathering = errors.gathering(scope, filters, selection) if totals.errors else None
+            elif filters.sessions_shown:
+                cursor, page = Cursor(), Page([], older=None, newer=None)
+                by_session = sessions.sessions(scope, filters, selection)
             elif filters.order:
                 page = largest_records.listed(scope, selection, filters.order, cursor, display.page_size)
             else:
                 cursor = cursor.of_time
                 page = own_records.listed(scope, selection, cursor, display.page_size)
             chart = chart_of(filters, selection, totals, is_drawn=display.draws)
-        columns = _columns(filters, display, page)
-        if not page.rows and comparison is None and gathering is None:
+        columns = columns_of(filters, display, page)
+        if not page.rows and comparison is None and gathering is None and by_session is None:
             if filters.searched_id:
                 explanation = unknown_id.unknown_id(filters, alike)
             elif filters.order and isinstance(page, Sorted) and (totals.records or page.end):
@@ -352,21 +362,7 @@ def usage_tab(viewer: Viewer, query: QueryDict) -> UsageTab:
         display=display,
         columns=columns,
         gathering=gathering,
+        sessions=by_session,
         whole_id=whole_id,
         saved=saved_views.menu(viewer.person, "usage", filters.address),
     )
-
-
-def _columns(filters: UsageFilter, display: Display, page: Page[Any]) -> list[ListColumn]:
-    whose = [PERSON] if filters.whole.is_of_several else []
-    if not filters.errors_shown or filters.searched_id:
-        return [
-            *whose,
-            *(
-                column
-                for name, column in COLUMNS.items()
-                if name in display.columns or (column.sort and column.sort == filters.order)
-            ),
-        ]
-    found = failures.of_rows(filters.scope, [(row.user_id, row.id) for row in page.rows])
-    return [*whose, *columns_of_failures(found)]

@@ -119,6 +119,7 @@ class _Record(msgspec.Struct, kw_only=True):
     task_id: str | None = None
     metadata: msgspec.Raw = msgspec.Raw()
     answered_model: _Name | None = None
+    session_id: _Name | None = None
     tags: Annotated[list[_Name], msgspec.Meta(max_length=50)] | _Name | None = None
 
 
@@ -180,7 +181,7 @@ def _event(raw: bytes) -> UsageEvent:
         input=record.input or None,
         output=record.output or None,
         task_id=kept(record.task_id or "") or None,
-        metadata=_metadata(record) if record.metadata or record.tags or record.answered_model else None,
+        metadata=_metadata(record),
         token_facts=facts,
     )
     _count(event, record)
@@ -244,11 +245,13 @@ def _object(raw: msgspec.Raw, field: str) -> JSONObject | None:
 
 
 def _metadata(record: _Record) -> JSONObject | None:
-    """Return a record's metadata, its tags and the model that answered among it."""
+    """Return a record's metadata, its tags and the model that answered and the session among it."""
     given = _object(record.metadata, "metadata") if record.metadata else None
     further: JSONObject = {}
     if record.tags:
         further[TAGS] = [record.tags] if isinstance(record.tags, str) else record.tags
+    if record.session_id:
+        further["session_id"] = shown(record.session_id)
     if record.answered_model:
         further["answered_model"] = shown(record.answered_model)
     return {**given, **further} if given else further or given
