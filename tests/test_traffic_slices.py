@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 from random import Random
 
 import pytest
 from django.db import connection
+from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import AIModel, ApiToken, Gateway, User
@@ -16,7 +18,7 @@ from logs.models import CALLS, Slices, Status, TrafficHour, TrafficSlice, UsageR
 from logs.models.events import UsageEvent
 from logs.rollups import busy_hours, kept_hours, pending, traffic, traffic_slices
 from logs.rollups.buckets import Bucket, Peak
-from logs.selection.chosen import Selection
+from logs.selection.chosen import Looked, Selection
 from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange, floor
 from routescope.data.scopes import Scope, ScopeKind, Viewer
 from tests.cast import NOON, event, store
@@ -120,6 +122,27 @@ def test_the_chart_under_a_filter_counts_what_it_leaves(world: list[UsageRecord]
         found = traffic.traffic(scope, selection, LATER)
         assert found.step % HOUR == timedelta()
         assert list(found.buckets) == plain(meant, found.step), (scope.kind, named, token)
+
+
+def test_what_only_records_can_tell_is_in_no_slice() -> None:
+    model = Selection(models=(7,))
+    assert traffic_slices.slice_of(model, is_everyone=True) == (TrafficSlice.ANY, 7, TrafficSlice.ANY)
+    for further in (
+        {"bounds": Q(duration_ms__gte=9)},
+        {"marks": ((1,),)},
+        {"is_by_record": True},
+        {"looked": Looked(())},
+        {"models": (7, 8)},
+        {"groups": (1,)},
+        {"causes": (4,)},
+        {"types": (1,)},
+        {"statuses": (Status.SUCCESS.value,)},
+        {"statuses": (Status.ERROR.value,)},
+    ):
+        for selection in (replace(model, **further), replace(Selection(), **further)):
+            known = traffic_slices.slice_of(selection, is_everyone=False)
+            is_failed = selection.statuses == (Status.ERROR.value,) and not selection.models
+            assert (known is not None) == is_failed, further
 
 
 def test_a_filtered_chart_reads_the_slices_and_no_more_than_what_lies_between(

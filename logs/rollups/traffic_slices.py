@@ -42,7 +42,7 @@ WHOLE: Slice = (TrafficSlice.ANY, TrafficSlice.ANY, TrafficSlice.ANY)
 def slice_of(selection: Selection, *, is_everyone: bool) -> Slice | None:
     """Return which slice holds what a selection chooses; None where none does."""
     chosen = dict(selection.chosen_values)
-    if selection.bounds or any(len(values) != 1 for values in chosen.values()):
+    if selection.needs_records or selection.looked or any(len(values) != 1 for values in chosen.values()):
         return None
     named = {column: values[0] for column, values in chosen.items()}
     if not named:
