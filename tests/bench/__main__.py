@@ -36,7 +36,7 @@ def main() -> None:
 def run(rows: int, load_seconds: float) -> None:
     from django.core.management import call_command
 
-    from tests.bench import fill, looking, reading, serving, writing
+    from tests.bench import charting, fill, looking, reading, serving, writing
     from tests.bench.table import rendered
 
     call_command("collectstatic", interactive=False, verbosity=0)
@@ -54,6 +54,7 @@ def run(rows: int, load_seconds: float) -> None:
     say("Measuring what pages read ...")
     found = reading.rows(rows)
     found.append(reading.disk(rows))
+    found += charting.rows()
     found += looking.rows()
     say("Measuring pages over HTTP ...")
     with ExitStack() as servers:

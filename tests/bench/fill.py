@@ -22,7 +22,7 @@ from logs.ingest import batches
 from logs.maintenance import compaction
 from logs.models import Status, UsageTotalDay
 from logs.models.events import Batch, Failure, UsageEvent
-from logs.rollups import busy_hours, pending
+from logs.rollups import busy_hours, latencies, pending
 from routescope.embedded import programs
 
 BATCH = 1_000
@@ -125,6 +125,7 @@ def store(source: Iterable[list[UsageEvent]], report: Callable[[str], None]) -> 
     # What the console's own jobs do every few minutes, and for a month that is over.
     pending.fold()
     busy_hours.count(everything=True)
+    latencies.count(timedelta(hours=6), everything=True)
     compaction.compact()
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")

@@ -28,6 +28,7 @@ MONTH = TimeRange(END - 30 * DAY + timedelta(minutes=17), END - timedelta(minute
 HOURS = TimeRange(END - 30 * DAY, END)
 A_DAY = TimeRange(END - DAY, END)
 PAGE = 100
+_BESIDE = ("usage_traffic_hour", "usage_traffic_slice", "usage_latency", "usage_latency_part")
 
 
 def rows(count: int) -> list[Row]:
@@ -100,7 +101,7 @@ def rows(count: int) -> list[Row]:
 def disk(count: int) -> Row:
     """Compare bytes per record, indexes and rollups included."""
     peer = _size(["peer_newapi.logs"])
-    ours = _size([*SUMS, "usage_pending", "usage_traffic_hour"]) + _size(
+    ours = _size([*SUMS, "usage_pending", *_BESIDE]) + _size(
         _column("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'usage_record'::regclass")
     )
     return Row("disk per record", peer / count, ours / count, "bytes", "0.75x", ours <= 0.75 * peer)
