@@ -14,8 +14,8 @@ from logs.selection import lookback
 from logs.selection.chosen import Selection
 from routescope.data.keyset import Cursor
 from routescope.data.scopes import Scope
-from tests.bench.reading import END, MONTH, busiest_model, in_database
-from tests.bench.table import Row
+from tests.bench.reading import END, MONTH, in_database
+from tests.bench.table import Row, Work
 
 RARE = "rare"
 _ONE_IN = 20_000
@@ -31,7 +31,7 @@ def rows() -> list[Row]:
         found.append(
             in_database(
                 f"p50, p95, p99 of duration and first token, 30 days heavy user{name}",
-                lambda selection=selection: percentiles.overall(scope, selection),  # type: ignore[misc]
+                partial(percentiles.overall, scope, selection),
                 30,
             )
         )
@@ -47,9 +47,11 @@ def rows() -> list[Row]:
 
 def _selections(user: User) -> dict[str, Selection]:
     record = own_records.page(Scope.own(user), Selection(MONTH), Cursor(), 1).rows[0]
+    if record.model_id is None or record.token_id is None:
+        raise RuntimeError("The bench's records have a model and a token each.")
     return {
         "": Selection(MONTH),
-        f", {busiest_model()}": Selection(MONTH, models=(record.model_id,)),
+        ", one model": Selection(MONTH, models=(record.model_id,)),
         ", one token": Selection(MONTH, tokens=(record.token_id,)),
     }
 
@@ -57,19 +59,13 @@ def _selections(user: User) -> dict[str, Selection]:
 def _charts(scope: Scope, selection: Selection, name: str) -> list[Row]:
     step = series.step_of(MONTH)
     first = traffic.origin(MONTH, step)
-    works = {
-        "requests, tokens and their peaks": lambda: traffic.traffic(
-            scope, selection, END, None, series.step_of
-        ),
-        "cost": lambda: series.series(scope, selection, MONTH, has_cost=True),
-        "cost by model": lambda: series.series(scope, selection, MONTH, "model_id", has_cost=True),
-        **{
-            measure.name.lower(): lambda measure=measure: percentiles.over_time(  # type: ignore[misc]
-                scope, selection, measure, step, first
-            )
-            for measure in Measure
-        },
+    works: dict[str, Work] = {
+        "requests, tokens, peaks": partial(traffic.traffic, scope, selection, END, None, series.step_of),
+        "cost": partial(series.series, scope, selection, MONTH, has_cost=True),
+        "cost by model": partial(series.series, scope, selection, MONTH, "model_id", has_cost=True),
     }
+    for measure in Measure:
+        works[measure.name.lower()] = partial(percentiles.over_time, scope, selection, measure, step, first)
     return [
         in_database(f"chart of {metric}, 30 days heavy user{name}", work, 30)
         for metric, work in works.items()
