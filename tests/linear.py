@@ -8,7 +8,7 @@ from time import process_time
 FIRST, SIZES = 4 * 1024, (64 * 1024, 256 * 1024)
 BOUND = 0.2
 """Seconds for the last size, of one pattern. The machine may be shared and slow for a while: hence tries."""
-_LEAST = 0.02
+_LEAST = 0.05
 _TRIES = 5
 _HARDEST = 3
 

@@ -141,7 +141,7 @@ def test_percentiles_are_lines(alice: User, monkeypatch: pytest.MonkeyPatch) -> 
         "p95": "M0 56h2M3 70h1",
         "p50": "M0 90h1V84h1M3 87h1",
     }
-    assert [label for _y, label in chart.axis] == ["4.00 s", "2.00 s", "0 ms"]
+    assert [label for _y, label in chart.axis] == ["4 s", "2 s", "0 ms"]
     assert chart.columns == ["Highest p50", "Highest p95", "Highest p99", "Calls"]
     assert next(iter(chart.rows)).cells == ["800 ms", "2.00 s", "4.00 s", "12"]
     assert chart.data["buckets"][0] == [0, 12, [800.0, 2000.0, 4000.0], None, None]  # type: ignore[index]

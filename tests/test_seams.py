@@ -278,4 +278,4 @@ def test_the_charts_words_are_json_in_a_script(alice_client: Client, gateway: Ga
     store(gateway, event(created_at=just_now()))
     page = alice_client.get("/records/usage/").content.decode()
     [words] = re.findall(r'<script type="application/json">(.*?)</script>', page)
-    assert json.loads(words)["none"] == "no requests"
+    assert json.loads(words)["none"] == "nothing"

@@ -78,9 +78,7 @@ class Chart:
             over = {index: value for index, value in self.totals.items() if value > self.limit}
             self.over_path = chart_paths.bars(self.track, over)
         # The bars that hold a minute over a limit have a mark under each.
-        self.over_marks = chart_paths.runs(
-            {self.grid.index(bucket.start) for bucket in traffic.buckets if self._is_over(bucket)}
-        )
+        self.over_marks = chart_paths.runs({self.grid.index(bucket.start) for bucket in self.over})
 
     @property
     def metric(self) -> Metric:
@@ -192,6 +190,11 @@ class Chart:
             self.track.pixel(self.totals.get(index, 0)),
             label % {"value": written(peak.value), "time": minute(peak.at)},
         )
+
+    @property
+    def over(self) -> list[Bucket]:
+        """The stretches that hold a minute over a limit."""
+        return [bucket for bucket in self.traffic.buckets if self._is_over(bucket)]
 
     @property
     def columns(self) -> list[str]:
