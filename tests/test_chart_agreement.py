@@ -99,7 +99,7 @@ def agree(person: User, query: str, metric: str, stack: str) -> Chart:
 
 
 anything = examples(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

@@ -95,7 +95,7 @@ def world(alice: User, bob: User, gateway: Gateway, busy: None) -> list[UsageRec
     return list(UsageRecord.objects.filter(CALLS))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     whose=st.sampled_from(["own", "everyone", "both", "windows"]),
     start=BOUNDS,

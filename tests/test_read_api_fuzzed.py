@@ -47,7 +47,7 @@ def test_every_answer_is_as_the_document_says(token: str, mode: GenerationMode) 
         assert isinstance(operation, Ok)
         strategy = operation.ok().as_strategy(generation_mode=mode)
 
-        @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=20, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         @given(case=strategy)
         def ask(case: Case[Any]) -> None:
             nonlocal asked

@@ -2,7 +2,7 @@
 
 Leads, members of two teams, people who left, staff with few rights and plain people ask random addresses
 of every kind. Each record and task has words of its own that nothing else has; plain Python says which of
-them an answer may hold. ``STRANGER_TRIES=20000`` asks so often (default: 250), by the seed of the order.
+them an answer may hold. ``STRANGER_TRIES=20000`` asks so often (default: 150), by the seed of the order.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from accounts.exports import exporting
 from accounts.models import AuditEntry, Export, Gateway
 from tests.strangers import World, a_world
 
-TRIES = int(os.environ.get("STRANGER_TRIES", "250"))
+TRIES = int(os.environ.get("STRANGER_TRIES", "150"))
 _WORD = re.compile(r"(rq|mo|er|co|ta|tm|tc|tg)(\d{3})zq")
 _CONTENT = {"co", "tc"}
 
