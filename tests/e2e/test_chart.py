@@ -90,7 +90,7 @@ def test_the_peak_leads_to_its_minute_and_the_table_to_its_stretch(alice_page: P
 def test_metric_and_parts_are_chosen_in_menus_and_stay_as_the_range_narrows(alice_page: Page) -> None:
     page = alice_page
     page.locator("#menu-chart-metric > summary").click()
-    page.locator("#menu-chart-metric").get_by_role("link", name="Tokens").click()
+    page.locator("#menu-chart-metric").get_by_role("link", name="Tokens", exact=True).click()
     expect(page).to_have_url(re.compile("chart=tokens"))
     expect(page.locator(".key-tokens")).to_have_text("Tokens 21,600")
     page.locator("#menu-chart-stack > summary").click()
