@@ -223,7 +223,7 @@ def duration_round(milliseconds: Number | None) -> str:
     value = _decimal(milliseconds)
     if value is None or value < 1_000:
         return UNKNOWN if value is None else f"{count_round(value)} ms"
-    if value < 120_000:
+    if value < 600_000:
         return f"{(value / 1_000).normalize():f} s"
     return f"{_trimmed(value / 60_000, 1).rstrip('0').rstrip('.')} m"
 
