@@ -9,6 +9,8 @@ FIRST, SIZES = 4 * 1024, (64 * 1024, 256 * 1024)
 BOUND = 0.2
 """Seconds for the last size, of one pattern. The machine may be shared and slow for a while: hence tries."""
 _LEAST = 0.05
+"""Seconds of CPU below which a time says nothing on a shared machine: the bound of the shortest texts
+alone, as what grows with the square is far above it at the longest, which the slowest are tried with."""
 _TRIES = 5
 _HARDEST = 3
 

@@ -7,13 +7,14 @@ one over all metadata would cost every record. An ID stands here by its digest.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
 from django.db import connection, models
 
+from logs.models import digests
+from logs.models.digests import digest
 from routescope.text.identifiers import kept
 
 TABLE = "usage_further_id"
@@ -24,10 +25,6 @@ NAMES = ("trace_id", "span_id", "call_id", "provider_request_id", "client_reques
 LISTS = ("merged_spans", "merged_traces")
 """Fields that hold several."""
 _MOST_OF_ONE = 40
-_INSERT = (
-    f"INSERT INTO {TABLE} (digest, user_id, id) SELECT * FROM unnest(%s::bigint[], %s::int[], %s::uuid[])"  # noqa: S608
-    " ON CONFLICT DO NOTHING"
-)
 
 
 class FurtherId(models.Model):
@@ -49,8 +46,7 @@ class FurtherId(models.Model):
 
 def digest_of(identifier: str) -> int:
     """Return the digest of an ID as it is kept."""
-    raw = hashlib.blake2b(kept(identifier).encode(errors="replace"), digest_size=8).digest()
-    return int.from_bytes(raw, "big", signed=True)
+    return digest(kept(identifier))
 
 
 def digests_of(metadata: dict[str, Any] | None, known: Iterable[str | None]) -> set[int]:
@@ -67,10 +63,7 @@ def digests_of(metadata: dict[str, Any] | None, known: Iterable[str | None]) -> 
 
 def add(rows: Iterable[tuple[int, int, UUID]]) -> None:
     """Add digests with the user and the id of the record, in the caller's transaction; known ones stay."""
-    columns = list(zip(*rows, strict=True))
-    if columns:
-        with connection.cursor() as cursor:
-            cursor.execute(_INSERT, [list(column) for column in columns])
+    digests.add(TABLE, rows)
 
 
 def records_of(identifier: str) -> list[tuple[int, UUID]]:

@@ -7,16 +7,16 @@ another of the key alone, which says that the record has any.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
-from uuid import UUID
 
-from django.db import connection, models
+from django.db import models
 from django.db.models import Q
 from django.db.models.expressions import RawSQL
 
+from logs.models import digests
+from logs.models.digests import Row, digest
 from routescope.text.identifiers import shown
 
 TABLE = "usage_mark"
@@ -48,16 +48,10 @@ _OWN = frozenset((
     "answered_model", ASKED_FOR, ANSWERED_BY, SESSION_FIELD, *PLACES,
 ))  # fmt: skip
 """What formats and ingest themselves write into metadata: names of it, found or filtered by otherwise."""
-_INSERT = (
-    f"INSERT INTO {TABLE} (digest, user_id, id) SELECT * FROM unnest(%s::bigint[], %s::int[], %s::uuid[])"  # noqa: S608
-    " ON CONFLICT DO NOTHING"
-)
 _DELETE = (
     f"DELETE FROM {TABLE} USING unnest(%s::bigint[], %s::int[], %s::uuid[]) AS gone (mark, owner, record)"  # noqa: S608
     " WHERE digest = gone.mark AND user_id = gone.owner AND id = gone.record"
 )
-Row = tuple[int, int, UUID]
-"""A digest, with the user and the id of a record that has the mark."""
 
 
 class UsageMark(models.Model):
@@ -147,9 +141,7 @@ def _texts(value: Any) -> list[str]:
 @lru_cache(maxsize=16_384)
 def digest_of(key: str, value: str = "") -> int:
     """Return the digest of a key and a value, or that of a key with any."""
-    text = f"{key}\0{value}" if value else key
-    raw = hashlib.blake2b(text.encode(errors="replace"), digest_size=8).digest()
-    return int.from_bytes(raw, "big", signed=True)
+    return digest(f"{key}\0{value}" if value else key)
 
 
 def digests_of(facets: Iterable[Facet]) -> set[int]:
@@ -164,19 +156,12 @@ def digests_of(facets: Iterable[Facet]) -> set[int]:
 
 def add(rows: Iterable[Row]) -> None:
     """Add marks in the caller's transaction; known ones stay."""
-    _execute(_INSERT, rows)
+    digests.add(TABLE, rows)
 
 
 def delete(rows: Iterable[Row]) -> None:
     """Take marks away in the caller's transaction."""
-    _execute(_DELETE, rows)
-
-
-def _execute(statement: str, rows: Iterable[Row]) -> None:
-    columns = list(zip(*rows, strict=True))
-    if columns:
-        with connection.cursor() as cursor:
-            cursor.execute(statement, [list(column) for column in columns])
+    digests.execute(_DELETE, rows)
 
 
 def marked(digests: Iterable[int]) -> Q:
