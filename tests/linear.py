@@ -1,13 +1,15 @@
-"""Whether work grows with the length of a text: measured, in seconds of CPU."""
+"""Whether work grows with the length of a text: measured, in seconds of CPU at rest."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from time import process_time
+from functools import partial
+
+from tests.pace import at_rest, seconds
 
 FIRST, SIZES = 4 * 1024, (64 * 1024, 256 * 1024)
 BOUND = 0.2
-"""Seconds for the last size, of one pattern. The machine may be shared and slow for a while: hence tries."""
+"""Seconds for the last size, of one pattern."""
 _LEAST = 0.05
 """Seconds of CPU below which a time says nothing on a shared machine: the bound of the shortest texts
 alone, as what grows with the square is far above it at the longest, which the slowest are tried with."""
@@ -33,9 +35,10 @@ def check(
 
 
 def _bounded(work: Callable[[str], object], text: str, bound: float) -> float:
+    measured = partial(work, text)
+    if (took := seconds(measured)) < bound:
+        return took
     for _ in range(_TRIES):
-        before = process_time()
-        work(text)
-        if (took := process_time() - before) < bound:
+        if (took := at_rest(measured)) < bound:
             return took
     raise AssertionError(f"{took:.3f} s for {len(text):,} characters, {text[:40]!r}…")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from time import process_time
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -15,6 +14,7 @@ from logs.content.echoes import Echoes
 from logs.models import Level
 from routescope.text.prose import LEFT_OUT
 from tests.error_messages import MESSAGES
+from tests.pace import at_rest
 from tests.sending import Sender, sender
 from tests.test_content_privacy import ANSWER, dump, policy
 from tests.test_error_texts import PROMPT, PROMPT_HAN, asked, failed, reported
@@ -218,12 +218,7 @@ def test_time_grows_with_the_length_of_an_error_and_not_with_its_square(seed: st
 
 
 def _seconds(texts: list[str], message: str) -> float:
-    took = []
-    for _ in range(3):
-        before = process_time()
-        Echoes(texts).without(message)
-        took.append(process_time() - before)
-    return min(took)
+    return min(at_rest(partial(Echoes(texts).without, message)) for _ in range(3))
 
 
 # --- In what is no error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import time
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -15,6 +16,7 @@ from routescope.wire import outbound
 from tasks.intake import webhooks
 from tasks.models import ProviderCredential
 from tests.hook_cast import secret, signed
+from tests.pace import at_rest
 
 __all__ = ["secret"]
 
@@ -105,12 +107,12 @@ def test_four_mib_of_empty_gzip_members_cost_nothing(client: Client) -> None:
     member = gzip.compress(b"")
     body = member * (4 * 1024 * 1024 // len(member))
     for platform in ("kling", "replicate"):
-        started = time.process_time()
-        answer = client.post(
+        post = partial(
+            client.post,
             f"/hooks/{platform}/",
             body,
             "application/json",
             headers={"Content-Encoding": "gzip", **signed(b"")},
         )
-        assert answer.status_code in (413, 415)
-        assert time.process_time() - started < 1
+        assert post().status_code in (413, 415)
+        assert at_rest(post) < 1

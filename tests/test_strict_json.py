@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from routescope.wire import strict_json
 from routescope.wire.strict_json import JSONError, decode
+from tests.pace import at_rest
 
 ROOT = Path(__file__).parent.parent
 DEEP = 100_000
@@ -80,15 +80,12 @@ def test_numbers_that_are_none_are_null_where_they_are_allowed_and_nowhere_in_te
     ],
 )
 def test_any_256_kib_take_next_to_no_time(raw: bytes) -> None:
-    best = min(_seconds(raw) for _ in range(3))
+    def decoded() -> None:
+        with contextlib.suppress(JSONError):
+            decode(raw, nan_is_null=True)
+
+    best = min(at_rest(decoded) for _ in range(3))
     assert best < 0.5, best
-
-
-def _seconds(raw: bytes) -> float:
-    started = time.process_time()
-    with contextlib.suppress(JSONError):
-        decode(raw, nan_is_null=True)
-    return time.process_time() - started
 
 
 @given(st.binary(max_size=300) | st.text(alphabet='{}[]",:\\udDbB08NaInfity-1. \x00', max_size=80))
