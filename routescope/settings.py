@@ -82,7 +82,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "accounts.sign_in.activity.session_activity",
     "accounts.people.middleware.preferences",
     "accounts.scopes.seeing.seeing_as",
     "routescope.web.middleware.htmx_sign_in",

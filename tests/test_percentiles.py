@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from itertools import pairwise, product
+from itertools import chain, pairwise, product
 from math import ceil
 from random import Random
+from time import monotonic
 
 import pytest
 from django.db import connection
@@ -17,20 +18,21 @@ from hypothesis import strategies as st
 from accounts.models import AIModel, Gateway, User
 from logs.models import CALLS, Latencies, LatencyPart, PeriodUnit, RecordType, Status, UsageRecord
 from logs.models.events import UsageEvent
-from logs.rollups import latencies, pending, percentiles, sketches
+from logs.rollups import latencies, latency_blocks, latency_periods, pending, percentiles, sketches
+from logs.rollups.latency_periods import EVERYONE
 from logs.rollups.sketches import ERROR, Measure, Percentiles
 from logs.selection.chosen import Selection
 from routescope.data.ranges import DAY, HOUR, TimeRange
 from routescope.data.scopes import Scope, ScopeKind, Viewer, Window, of_users
 from tests.cast import NOON, event, store
 
-SPAN = timedelta(days=4)
+SPAN = timedelta(days=14)
 LATER = NOON + SPAN + DAY
 LONG = timedelta(hours=1)
 MOMENTS = st.integers(-3600, int(SPAN.total_seconds()) + 3600).map(
     lambda seconds: NOON + timedelta(seconds=seconds)
 )
-ROUND = st.integers(-13, 5 * 24).map(lambda hours: NOON + timedelta(hours=hours))
+ROUND = st.integers(-13, 15 * 24).map(lambda hours: NOON + timedelta(hours=hours))
 BOUNDS = st.none() | MOMENTS | ROUND
 MODELS = ("m0", "m1", "m2")
 
@@ -41,7 +43,11 @@ def calls(seed: int, count: int, user: str) -> list[UsageEvent]:
         event(
             user,
             created_at=NOON
-            + timedelta(seconds=random.choice([0, 3600, 86400, random.randrange(int(SPAN.total_seconds()))])),
+            + timedelta(
+                seconds=random.choice(
+                    [0, 3600, random.randrange(12 * 3600), random.randrange(int(SPAN.total_seconds()))]
+                )
+            ),
             token=random.choice(["", "t0", "t1"]),
             model=random.choice(["", *MODELS]),
             group=random.choice(["", "g0", "g1"]),
@@ -84,8 +90,9 @@ def busy(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def world(alice: User, bob: User, gateway: Gateway, busy: None) -> list[UsageRecord]:
     """Records of two people: some periods kept, some stale, some waiting, some never counted."""
-    store(gateway, *calls(1, 500, "alice@example.com"), *calls(2, 200, "bob@example.com"), ties=True)
+    store(gateway, *calls(1, 700, "alice@example.com"), *calls(2, 200, "bob@example.com"), ties=True)
     assert latencies.count(LONG, LATER) > 30
+    assert {unit for (unit,) in Latencies.objects.values_list("unit")} == set(PeriodUnit)
     late = calls(3, 12, "alice@example.com")
     store(gateway, *late[:6], ties=True)
     pending.fold()
@@ -185,20 +192,44 @@ def test_what_is_kept_follows_the_records(world: list[UsageRecord], alice: User)
     assert latencies.count(LONG, LATER) > 0
     assert not Latencies.objects.filter(is_stale=True).exists()
     assert latencies.count(LONG, LATER) == 0
-    for unit, length in ((PeriodUnit.HOUR, HOUR), (PeriodUnit.DAY, DAY)):
+    for unit, length in latency_periods.LENGTHS.items():
         for kept in Latencies.objects.filter(unit=unit):
             within = TimeRange(kept.start, kept.start + length)
             records = [
                 record
                 for record in world
-                if record.created_at in within and kept.user_id in (latencies.EVERYONE, record.user_id)
+                if record.created_at in within and kept.user_id in (EVERYONE, record.user_id)
             ]
             parts = LatencyPart.objects.filter(user_id=kept.user_id, unit=unit, start=kept.start)
             for measure in Measure:
                 values = [one for record in records if (one := value(record, measure)) is not None]
                 column = [getattr(kept, measure.column), *(getattr(part, measure.column) for part in parts)]
                 counts = [sum(code & sketches.MOST_OF_ONE for code in codes) for codes in column]
+                if measure is Measure.SPEED and unit in latency_periods.BLOCKS:
+                    assert not any(counts)
+                    continue
                 assert counts[0] == sum(counts[1:]) == len(values)
+                if measure is Measure.SPEED or kept.user_id != EVERYONE:
+                    continue
+                for owner in latency_periods.EVERYONE_BY.values():
+                    by_one = LatencyPart.objects.filter(user_id=owner, unit=unit, start=kept.start)
+                    codes = chain.from_iterable(getattr(part, measure.column) for part in by_one)
+                    assert sum(code & sketches.MOST_OF_ONE for code in codes) == len(values)
+
+
+def test_what_is_longer_is_made_of_what_holds_and_only_of_that(world: list[UsageRecord]) -> None:
+    latencies.count(LONG, LATER)
+    week = Latencies.objects.get(user_id=EVERYONE, unit=PeriodUnit.WEEK)
+    day = Latencies.objects.get(user_id=EVERYONE, unit=PeriodUnit.DAY, start=week.start + 2 * DAY)
+    Latencies.objects.filter(pk__in=[week.pk]).update(is_stale=True)
+    Latencies.objects.filter(pk__in=[day.pk]).update(is_stale=True)
+    assert latency_blocks.add_up([day.start], monotonic() + 60) == 0
+    assert Latencies.objects.get(pk=week.pk).is_stale
+    Latencies.objects.filter(pk__in=[day.pk]).update(is_stale=False)
+    assert latency_blocks.add_up([day.start], monotonic()) == 0
+    assert latency_blocks.add_up([day.start], monotonic() + 60) == 1
+    assert not Latencies.objects.get(pk=week.pk).is_stale
+    assert Latencies.objects.get(pk=week.pk).durations == week.durations
 
 
 def test_a_period_that_is_counted_with_more_of_one_value_than_an_element_holds(

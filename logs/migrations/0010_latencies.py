@@ -14,8 +14,13 @@ class Migration(migrations.Migration):
             name="Latencies",
             fields=[
                 ("user_id", models.IntegerField(help_text="0 is everybody.")),
-                ("unit", models.SmallIntegerField(choices=[(0, "Hour"), (1, "Day")])),
-                ("start", models.DateTimeField(help_text="Start of the UTC hour or day.")),
+                (
+                    "unit",
+                    models.SmallIntegerField(
+                        choices=[(0, "Hour"), (1, "Day"), (2, "Six hours"), (3, "Week")]
+                    ),
+                ),
+                ("start", models.DateTimeField(help_text="When it begins, in UTC.")),
                 (
                     "durations",
                     django.contrib.postgres.fields.ArrayField(base_field=models.IntegerField(), size=None),
@@ -51,8 +56,13 @@ class Migration(migrations.Migration):
             name="LatencyPart",
             fields=[
                 ("user_id", models.IntegerField(help_text="0 is everybody.")),
-                ("unit", models.SmallIntegerField(choices=[(0, "Hour"), (1, "Day")])),
-                ("start", models.DateTimeField(help_text="Start of the UTC hour or day.")),
+                (
+                    "unit",
+                    models.SmallIntegerField(
+                        choices=[(0, "Hour"), (1, "Day"), (2, "Six hours"), (3, "Week")]
+                    ),
+                ),
+                ("start", models.DateTimeField(help_text="When it begins, in UTC.")),
                 (
                     "durations",
                     django.contrib.postgres.fields.ArrayField(base_field=models.IntegerField(), size=None),

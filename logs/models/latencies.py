@@ -1,4 +1,6 @@
-"""How long calls took, counted once for hours and days that are over (`logs.rollups.latencies`)."""
+"""How long calls took, counted once for hours and days that are over (`logs.rollups.latencies`), and added up
+for longer ones (`logs.rollups.latency_blocks`).
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,8 @@ class PeriodUnit(models.IntegerChoices):
 
     HOUR = 0, _("Hour")
     DAY = 1, _("Day")
+    SIX_HOURS = 2, _("Six hours")
+    WEEK = 3, _("Week")
 
 
 class _Sketches(models.Model):
@@ -21,7 +25,7 @@ class _Sketches(models.Model):
 
     user_id = models.IntegerField(help_text=_("0 is everybody."))
     unit = models.SmallIntegerField(choices=PeriodUnit)
-    start = models.DateTimeField(help_text=_("Start of the UTC hour or day."))
+    start = models.DateTimeField(help_text=_("When it begins, in UTC."))
     durations = ArrayField(models.IntegerField())
     ttfts = ArrayField(models.IntegerField())
     speeds = ArrayField(models.IntegerField())
@@ -49,7 +53,11 @@ class Latencies(_Sketches):
 
 
 class LatencyPart(_Sketches):
-    """The same by what can be filtered by. Of everybody not by token, which stands as 0."""
+    """The same by what can be filtered by; of everybody not by token, which stands as 0.
+
+    Beside it everybody's by one column alone, under users of their own, the others standing as 0
+    (`logs.rollups.latency_periods.EVERYONE_BY`).
+    """
 
     pk = models.CompositePrimaryKey(
         "user_id", "unit", "start", "token_id", "model_id", "group_id", "type", "status", "cause"

@@ -38,8 +38,7 @@ def fill(most: timedelta) -> int:
         with transaction.atomic():
             with connection.cursor() as cursor:
                 # Before the records are read: what is folded in from now on brings its bounds along.
-                cursor.execute("SET LOCAL lock_timeout = '2min'")
-                cursor.execute(f"SELECT pg_advisory_xact_lock({pending.LOCK})")
+                pending.hold(cursor)
                 end = day.start + DAY
                 cursor.execute(
                     _BOUND,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import pairwise
@@ -92,7 +92,9 @@ def breakdown(scope: Scope, selection: Selection, by: By, key: str = "") -> list
     return [BreakdownLine(value or 0, totals) for value, totals in gathered.items()]
 
 
-def latencies(scope: Scope, selection: Selection, by: By) -> Mapping[int | date | str, Latency] | None:
+def latencies(
+    scope: Scope, selection: Selection, by: By, measures: Sequence[Measure] = percentiles.HEADER
+) -> Mapping[int | date | str, Latency] | None:
     """Return how long the calls of each line took, as `breakdown` names the lines.
 
     None where there is too much to read, or where no latencies are kept by that, as by tags.
@@ -102,14 +104,20 @@ def latencies(scope: Scope, selection: Selection, by: By) -> Mapping[int | date 
     selection = lookback.newest(scope, selection)
     if by is not By.DAY:
         column = _COLUMNS[by]
-        found = percentiles.grouped(scope, selection, column, merged=_merged(column, scope))
+        found = percentiles.grouped(
+            scope, selection, column, measures=measures, merged=_merged(column, scope)
+        )
         return None if found is None else _by_line(found)
     if (cut := _cut(scope, selection)) is None:
         return {}
     chosen, starts, stretches = cut
     moments = list(starts)
     found = percentiles.grouped(
-        scope, replace(selection, chosen=chosen), parts=_cover_each(stretches), starts=moments
+        scope,
+        replace(selection, chosen=chosen),
+        measures=measures,
+        parts=_cover_each(stretches),
+        starts=moments,
     )
     if found is None:
         return None

@@ -87,9 +87,7 @@ def _count(user_id: int, stretch: TimeRange) -> None:
         with connection.cursor() as cursor:
             # Taken before the records are read: what arrives from now on is folded in after this is
             # committed, and makes it stale.
-            # Longer than other locks: nobody queues behind us for this one.
-            cursor.execute("SET LOCAL lock_timeout = '2min'")
-            cursor.execute(f"SELECT pg_advisory_xact_lock({pending.LOCK})")
+            pending.hold(cursor)
         if stretch.start is None or stretch.end is None:
             raise ValueError("Hours have both ends.")
         if user_id == EVERYONE:

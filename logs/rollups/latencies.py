@@ -27,14 +27,13 @@ from logs.models import (
     UsageTotalDay,
     UsageTotalHour,
 )
-from logs.rollups import pending, sketches
+from logs.rollups import latency_blocks, pending, sketches
+from logs.rollups.latency_periods import EVERYONE, EVERYONE_BY, LENGTHS
 from logs.rollups.sketches import Measure
 from routescope.data.ids import first_id
 from routescope.data.partitions import Month
 from routescope.data.ranges import DAY, HOUR, TimeRange, floor
 
-EVERYONE = 0
-"""The user under whom everybody's periods stand."""
 BUSY = 100
 """Records of a user in a period from which on it is kept."""
 SETTLED = timedelta(minutes=5)
@@ -42,24 +41,26 @@ SETTLED = timedelta(minutes=5)
 RECENT = timedelta(days=3)
 """Late records come within this time. What comes later waits for the night."""
 
-LENGTHS = {PeriodUnit.HOUR: HOUR, PeriodUnit.DAY: DAY}
 _Period = tuple[int, datetime]
 """A user, and the start of a period."""
 
 _MEASURES = ", ".join(f"({number}, {measure.sql})" for number, measure in enumerate(Measure))
-_SKETCHES = ", ".join(
-    f"coalesce(array_agg({sketches.ELEMENT} ORDER BY bucket) FILTER (WHERE measure = {number}), '{{}}')"
-    for number, _measure in enumerate(Measure)
-)
 _SKETCH = (
     (Path(__file__).parent / "sql" / "sketch.sql")
     .read_text()
-    .format(bucket=sketches.bucket_sql("value"), measures=_MEASURES, sketches=_SKETCHES, parts=sketches.PARTS)
+    .format(
+        bucket=sketches.bucket_sql("value"),
+        measures=_MEASURES,
+        sketches=sketches.OF_ALL,
+        parts=sketches.PARTS,
+        speed=list(Measure).index(Measure.SPEED),
+    )
 )
 
 
 def count(most: timedelta, now: datetime | None = None, *, everything: bool = False) -> int:
-    """Count the periods that are not counted yet or are stale, the newest first, until that time is over.
+    """Count the periods that are not counted yet or are stale, the newest first, until that time is over, and
+    add up the longer ones that they make.
 
     Of the last days, or of all time that has records. Returns how many. May be run at any time, and broken
     off: an hour, or a day, is one transaction.
@@ -71,13 +72,14 @@ def count(most: timedelta, now: datetime | None = None, *, everything: bool = Fa
     # Where nothing was ever counted, all is to be.
     everything = everything or not Latencies.objects.exists()
     counted = 0
-    for day in _days(end, everything=everything):
+    days = _days(end, everything=everything)
+    for day in days:
         for unit, stretch, users in _wanted(day, end):
             if monotonic() > until:
                 return counted
             _count(unit, stretch, users)
             counted += len(users)
-    return counted
+    return counted + latency_blocks.add_up(days, until)
 
 
 def _days(end: datetime, *, everything: bool) -> list[datetime]:
@@ -121,10 +123,10 @@ def _count(unit: PeriodUnit, stretch: TimeRange, users: list[int]) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         # Before the records are read: what arrives from now on is folded in after this is committed, and
         # makes it stale.
-        cursor.execute("SET LOCAL lock_timeout = '2min'")
-        cursor.execute(f"SELECT pg_advisory_xact_lock({pending.LOCK})")
-        for kept in (Latencies, LatencyPart):
-            kept.objects.filter(user_id__in=users, unit=unit, start=stretch.start).delete()
+        pending.hold(cursor)
+        divided = EVERYONE_BY.values() if EVERYONE in users else ()
+        for kept, owners in ((Latencies, users), (LatencyPart, [*users, *divided])):
+            kept.objects.filter(user_id__in=owners, unit=unit, start=stretch.start).delete()
         cursor.execute(
             _SKETCH,
             {

@@ -104,8 +104,7 @@ def _count(day: UncountedDay) -> None:
     end = day.start + DAY
     with transaction.atomic(), connection.cursor() as cursor:
         # Whoever folds adds to these rows.
-        cursor.execute("SET LOCAL lock_timeout = '2min'")
-        cursor.execute(f"SELECT pg_advisory_xact_lock({pending.LOCK})")
+        pending.hold(cursor)
         cursor.execute(
             "DELETE FROM usage_total_minute_folded WHERE start >= %s AND start < %s", [day.start, end]
         )

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import DatabaseError, connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from routescope.data import limits, troubles
 from routescope.data.ids import EPOCH
@@ -35,6 +36,8 @@ _FORGET_EMPTY = (_SQL / "forget_empty.sql").read_text()
 _FOLD_MINUTES = (_SQL / "fold_minutes.sql").read_text()
 LOCK = "hashtext('fold sums of usage')"
 """The advisory lock of whoever folds: with it, what is folded in stays as it is."""
+_PATIENCE = "2min"
+"""Longer than for other locks: nobody queues behind who waits for this one."""
 _AT_ONCE = 100_000
 _COPY = (
     "COPY usage_pending (start, day, user_id, token_id, model_id, group_id, type, status, cause, records,"
@@ -170,6 +173,15 @@ def fold() -> int:
         with connection.cursor() as cursor:
             cursor.execute("VACUUM (SKIP_LOCKED) usage_pending")
     return folded
+
+
+def hold(cursor: CursorWrapper) -> None:
+    """Keep others from folding until the transaction ends: what is folded in stays as it is meanwhile.
+
+    Raises OperationalError where somebody else has that right for two minutes.
+    """
+    cursor.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
+    cursor.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
 
 
 def _fold_some(most: int) -> int | None:

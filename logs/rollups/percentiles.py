@@ -1,8 +1,8 @@
 """Percentiles of how long calls took: of a selection, by what it is compared by, and over time.
 
-They come from the same cover of a range as its sums do (`logs.rollups.own_sums`): whole days and hours that
-are kept as sketches (`logs.rollups.latencies`), and the records of all else, up to `MOST_RECORDS`. So they
-are of the very calls that were chosen, under any filter, within the error of a sketch
+They come from the same cover of a range as its sums do (`logs.rollups.own_sums`): of whole days and hours
+from what is kept as sketches (`logs.rollups.kept_latencies`), and of all else from the records, up to
+`MOST_RECORDS`. So they are of the very calls that were chosen, under any filter, within the error of a sketch
 (`logs.rollups.sketches.ERROR`).
 """
 
@@ -20,7 +20,7 @@ from accounts.models import ApiToken
 from logs.models import REQUEST_TYPES
 from logs.rollups import kept_latencies, sketches
 from logs.rollups.kept_latencies import Period, Stretch
-from logs.rollups.latencies import EVERYONE
+from logs.rollups.latency_periods import EVERYONE, EVERYONE_BY
 from logs.rollups.sketches import Measure, Percentiles
 from logs.selection import conditions, lookback
 from logs.selection.chosen import Selection
@@ -106,7 +106,13 @@ def grouped(
     readable = _readable(scope, selection, by)
     if readable is None:
         return None
-    periods, rest = kept_latencies.held(readable, selection.chosen, parts or cover(selection.chosen))
+    periods, rest = kept_latencies.held(
+        readable,
+        selection.chosen,
+        parts or cover(selection.chosen),
+        starts,
+        has_blocks=Measure.SPEED not in measures,
+    )
     found: list[Sql] = []
     if periods:
         found.append(_of_periods(selection, measures, lines, periods))
@@ -165,17 +171,19 @@ def _of_periods(
     table = "usage_latency" if is_whole else "usage_latency_part"
     line, line_values = lines.sql("start")
     chosen, chosen_values = conditions.dimensions(selection)
-    codes = " UNION ALL ".join(
-        f"SELECT {number}, unnest({measure.column})" for number, measure in enumerate(measures)
-    )
+    sketched = ", ".join(f"({number}, kept.{measure.column})" for number, measure in enumerate(measures))
     users, units, begins = (list(column) for column in zip(*periods, strict=True))
+    divided_by = {name for name, _ids in selection.chosen_values} | ({lines.by} if lines.by else set())
+    if users[0] == EVERYONE and len(divided_by) == 1 and Measure.SPEED not in measures:
+        users = [EVERYONE_BY.get(divided_by.pop(), EVERYONE)] * len(users)
     return (
-        f"SELECT {line} AS line, measure, {sketches.BUCKET_OF} AS bucket, {sketches.COUNT_OF} AS n"  # noqa: S608
+        f"SELECT line, measure, {sketches.BUCKET_OF} AS bucket, {sketches.COUNT_OF} AS n"  # noqa: S608
+        " FROM (SELECT line, measure, unnest(codes) AS code"
         " FROM unnest(%s::integer[], %s::smallint[], %s::timestamptz[]) AS meant (owner, length, begins)"
-        f" CROSS JOIN LATERAL (SELECT * FROM {table}"
+        f" CROSS JOIN LATERAL (SELECT *, {line} AS line FROM {table}"
         f" WHERE user_id = owner AND unit = length AND start = begins{chosen} OFFSET 0) AS kept"
-        f" CROSS JOIN LATERAL ({codes}) AS codes (measure, code)",
-        [*line_values, users, units, begins, *chosen_values],
+        f" CROSS JOIN LATERAL (VALUES {sketched}) AS sketched (measure, codes)) AS elements",
+        [users, units, begins, *line_values, *chosen_values],
     )
 
 
@@ -224,8 +232,9 @@ def _added(measures: Sequence[Measure], counted: Sequence[Sql]) -> Found | None:
         return {}
     ranks = ", ".join(f"min(bucket) FILTER (WHERE upto * 100 >= total * {rank})" for rank in _RANKS)
     with connection.cursor() as cursor:
+        # Whole numbers up to 2^53 are exact as float8, and far faster than as numeric, a sum of bigint.
         cursor.execute(
-            "WITH counts AS (SELECT line, measure, bucket, sum(n)::bigint AS n"  # noqa: S608
+            "WITH counts AS (SELECT line, measure, bucket, sum(n)::float8 AS n"  # noqa: S608
             f" FROM ({' UNION ALL '.join(sql for sql, _ in counted)}) AS counted"
             " GROUP BY line, measure, bucket),"
             " ranked AS (SELECT line, measure, bucket,"

@@ -8,10 +8,12 @@ may be read is bounded; where a range holds more, its bars are hours.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import chain
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
@@ -88,7 +90,22 @@ def series(
     """
     step = step_of(chosen, least_step(scope, selection, chosen, column, has_cost=has_cost, records=records))
     first = traffic.origin(chosen, step)
-    return Series(step, first, sums(scope, selection, chosen, step, first, column, has_cost=has_cost))
+    return Series(step, first, sums(scope, selection, [chosen], step, first, column, has_cost=has_cost))
+
+
+def requests(
+    scope: Scope, selection: Selection, chosen: TimeRange, step: timedelta, first: datetime
+) -> dict[datetime, int]:
+    """Return how many requests each bar holds: of busy hours as they were counted, which takes no longer for
+    everybody than for one person. Three queries.
+    """
+    found: dict[datetime, int] = defaultdict(int)
+    buckets, stretches = traffic.kept(scope, selection, chosen, step, first)
+    for bucket in buckets:
+        found[bucket.start] += bucket.requests
+    for one in sums(scope, selection, stretches, step, first):
+        found[one.start] += one.requests
+    return found
 
 
 def least_step(
@@ -135,20 +152,21 @@ def _holds_too_many(
 def sums(
     scope: Scope,
     selection: Selection,
-    chosen: TimeRange,
+    stretches: Sequence[TimeRange],
     step: timedelta,
     first: datetime,
     column: str = "",
     *,
     has_cost: bool = False,
 ) -> list[Sum]:
-    """Return the same in bars that are counted from ``first`` on: one query."""
-    if not chosen.length:
+    """Return the same of stretches of a range, in bars that are counted from ``first`` on: one query."""
+    stretches = [one for one in stretches if one.length]
+    if not stretches:
         return []
     if selection.looked is not None:
         selects = [_of_looked(scope, selection, selection.looked, step, first, column)]
     else:
-        selects = _of_parts(scope, selection, _parts(chosen, step, first), step, first, column, has_cost)
+        selects = _of_parts(scope, selection, _parts(stretches, step, first), step, first, column, has_cost)
     found = [select for select in selects if select is not None]
     if not found:
         return []
@@ -163,14 +181,18 @@ def sums(
         return [Sum(*row) for row in cursor.fetchall()]
 
 
-def _parts(chosen: TimeRange, step: timedelta, first: datetime) -> Cover:
-    """Cover a range with the coarsest sums of which none reaches from one bar into the next."""
-    parts = cover(chosen)
+def _parts(stretches: Sequence[TimeRange], step: timedelta, first: datetime) -> Cover:
+    """Cover stretches with the coarsest sums of which none reaches from one bar into the next."""
+    parts = [cover(one) for one in stretches]
+    days, hours, raw = (
+        list(chain.from_iterable(found))
+        for found in zip(*((one.days, one.hours, one.raw) for one in parts), strict=True)
+    )
     if not step % DAY and first == floor(first, DAY):
-        return parts
+        return Cover(days, hours, raw)
     if not step % HOUR and first == floor(first, HOUR):
-        return Cover([], [*parts.days, *parts.hours], parts.raw)
-    return Cover([], [], [chosen])
+        return Cover([], [*days, *hours], raw)
+    return Cover([], [], list(stretches))
 
 
 def _of_parts(

@@ -59,6 +59,11 @@ COUNT_OF = f"code & {MOST_OF_ONE}"
 """The two parts of an element, in SQL."""
 ELEMENT = f"(bucket << {_BITS}) | least(n - part * {MOST_OF_ONE}::bigint, {MOST_OF_ONE})::integer"
 """An element of a bucket that holds ``n``, in SQL: of its ``part``, from 0."""
+OF_ALL = ", ".join(
+    f"coalesce(array_agg({ELEMENT} ORDER BY bucket) FILTER (WHERE measure = {number}), '{{}}')"
+    for number, _measure in enumerate(Measure)
+)
+"""The sketches of all measures in their order, of rows of measure, bucket and ``n``, in SQL."""
 PARTS = f"generate_series(0, (n - 1) / {MOST_OF_ONE}) AS part"
 
 

@@ -116,7 +116,7 @@ def traffic(
     """
     selection = lookback.newest(scope, selection)
     whole = chosen = bounded(scope, selection, now)
-    busy, stretches = _busy(scope, selection, chosen, steps(chosen))
+    busy, stretches = kept(scope, selection, chosen, steps(chosen), origin(chosen, steps(chosen)))
     counted_for = scope if busy else _found_in(scope, selection, chosen)
     is_part = False
     # Under a filter the index holds more than the header's sums say.
@@ -142,17 +142,19 @@ def traffic(
     )
 
 
-def _busy(
-    scope: Scope, selection: Selection, chosen: TimeRange, step: timedelta
+def kept(
+    scope: Scope, selection: Selection, chosen: TimeRange, step: timedelta, first: datetime
 ) -> tuple[list[Bucket], list[TimeRange]]:
-    """Return the buckets of the hours that are counted already, and the stretches that are not."""
+    """Return the buckets of the hours that are counted already, and the stretches that are not. ``first`` is
+    where the buckets begin.
+    """
     part = traffic_slices.slice_of(selection, is_everyone=scope.is_everyone)
-    if part is not None and chosen.length and step % HOUR == timedelta():
+    if part is not None and chosen.length and step % HOUR == first - floor(first, HOUR) == timedelta():
         if scope.is_everyone:
-            return kept_hours.kept(EVERYONE, part, chosen, step, origin(chosen, step))
+            return kept_hours.kept(EVERYONE, part, chosen, step, first)
         # Of several users that are one the busiest minutes do not add up.
         if scope.is_whole and len(scope.ids) == 1:
-            return kept_hours.kept(scope.ids[0], part, chosen, step, origin(chosen, step))
+            return kept_hours.kept(scope.ids[0], part, chosen, step, first)
     return [], [chosen]
 
 

@@ -255,7 +255,10 @@ class _Plot:
         # Moved by whole bars, so that hours are read as such.
         moved = -(-before.chosen.length // step) * step
         first = traffic.origin(self._found.whole, step) - moved
-        sums = series.sums(scope, selection, before.chosen, step, first, has_cost=has_cost)
+        if self._word == "requests":
+            counted = series.requests(scope, selection, before.chosen, step, first)
+            return {(start - first) // step: count for start, count in counted.items() if count}
+        sums = series.sums(scope, selection, [before.chosen], step, first, has_cost=has_cost)
         return self._values(sums, lambda start: (start - first) // step)
 
 

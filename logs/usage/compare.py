@@ -20,6 +20,7 @@ from logs.rollups.breakdown import BreakdownLine, By, Latency, breakdown, latenc
 from logs.rollups.figures import FIGURES, ComparedLine
 from logs.rollups.marked_sums import LONGER, other_models
 from logs.rollups.own_sums import Totals
+from logs.rollups.sketches import Measure
 from logs.selection.chosen import NONE, Selection
 from logs.usage.named import narrowed
 from routescope.data.scopes import Scope
@@ -120,7 +121,7 @@ def comparison(
     if by is By.TAG:
         # A record is in the line of each of its tags.
         total = own_sums.totals(scope, selection)
-    took = latencies(scope, selection, by) or {}
+    took = latencies(scope, selection, by, (Measure.DURATION,)) or {}
     names = _names(filters, by)
     lines = _sorted(lines, took, filters.sorted_by, lambda line: _label(line, by, names))
     rows = [

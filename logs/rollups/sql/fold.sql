@@ -93,13 +93,20 @@ charts AS (
     FROM (SELECT user_id, start FROM pending UNION SELECT 0, start FROM pending) AS touched
     WHERE kept.user_id = touched.user_id AND kept.start = touched.start
 ),
--- The same of the percentiles' hours (unit 0) and days (logs/rollups/latencies.py).
+-- The same of the percentiles' hours (unit 0) and days (logs/rollups/latencies.py), and of what is added up of them,
+-- six hours and weeks from Monday (logs/rollups/latency_blocks.py).
 latencies AS (
     UPDATE usage_latency AS kept
     SET is_stale = true
     FROM (
-        SELECT user_id, 0 AS unit, start FROM pending UNION SELECT 0, 0, start FROM pending
-        UNION SELECT user_id, 1, day FROM pending UNION SELECT 0, 1, day FROM pending
+        SELECT owner AS user_id, unit, period.start
+        FROM pending
+        CROSS JOIN LATERAL (VALUES (user_id), (0)) AS owners (owner)
+        CROSS JOIN LATERAL (
+            VALUES (0, pending.start), (1, day), (2, date_bin('6 hours', pending.start, '2001-01-01 00:00Z')),
+                (3, date_bin('7 days', day, '2001-01-01 00:00Z'))
+        ) AS period (unit, start)
+        GROUP BY 1, 2, 3
     ) AS touched
     WHERE kept.user_id = touched.user_id AND kept.unit = touched.unit AND kept.start = touched.start AND NOT kept.is_stale
 ),

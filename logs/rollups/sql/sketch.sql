@@ -1,6 +1,6 @@
 -- Counts how long the calls of some periods took (logs/rollups/latencies.py): of users, and of everybody (user 0),
--- hours or days, all within one stretch of time, whose records are read once. Each period gets its row, with or
--- without values. Whoever runs this holds the lock of folding, and has deleted what stood there.
+-- hours or days, all within one stretch of time, whose records are read once. Everybody's are also divided by one
+-- column alone, without speeds: by model (user -1), group (-2) and status (-3). Each period gets its row, with or without values. Whoever runs this holds the lock of folding, and has deleted what stood there.
 WITH wanted AS (
     SELECT * FROM unnest(%(users)s::integer[], %(starts)s::timestamptz[]) AS wanted (user_id, start)
 ),
@@ -26,6 +26,24 @@ counted AS (
     JOIN wanted USING (start)
     WHERE wanted.user_id = 0
     GROUP BY start, model_id, group_id, type, status, cause, measure, bucket
+    UNION ALL
+    SELECT -1, start, 0, model_id, 0, 0, 0, 0, measure, bucket, sum(n)::bigint
+    FROM found
+    JOIN wanted USING (start)
+    WHERE wanted.user_id = 0 AND measure <> {speed}
+    GROUP BY start, model_id, measure, bucket
+    UNION ALL
+    SELECT -2, start, 0, 0, group_id, 0, 0, 0, measure, bucket, sum(n)::bigint
+    FROM found
+    JOIN wanted USING (start)
+    WHERE wanted.user_id = 0 AND measure <> {speed}
+    GROUP BY start, group_id, measure, bucket
+    UNION ALL
+    SELECT -3, start, 0, 0, 0, 0, status, 0, measure, bucket, sum(n)::bigint
+    FROM found
+    JOIN wanted USING (start)
+    WHERE wanted.user_id = 0 AND measure <> {speed}
+    GROUP BY start, status, measure, bucket
 ),
 parts AS (
     INSERT INTO usage_latency_part (user_id, unit, start, token_id, model_id, group_id, type, status, cause, durations,
