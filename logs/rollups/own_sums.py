@@ -8,10 +8,10 @@ no rollup knows is summed over a bounded number of records (`logs.selection.look
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal, localcontext
-from operator import add
+from operator import attrgetter
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -90,8 +90,14 @@ class Totals:
         )
 
     def __add__(self, other: Totals) -> Totals:
+        return Totals.added((self, other))
+
+    @classmethod
+    def added(cls, several: Iterable[Totals]) -> Totals:
+        """Add up sums, of none to nothing."""
+        columns: Iterable[tuple[Any, ...]] = zip(_figures(NOTHING), *map(_figures, several), strict=True)
         with localcontext(prec=SUM_DIGITS):
-            return Totals(*map(add, astuple(self), astuple(other)))
+            return cls(*(sum(column) for column in columns))
 
     @property
     def success_rate(self) -> Decimal | None:
@@ -126,6 +132,7 @@ class Totals:
 
 
 NOTHING = Totals(0, 0, 0, 0, 0, 0, 0, Decimal(0), Decimal(0))
+_figures = attrgetter(*(one.name for one in fields(Totals)))
 
 
 def _cost_of(rows: Iterable[UsageRecord]) -> Decimal:

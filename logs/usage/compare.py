@@ -117,7 +117,7 @@ def comparison(
         filters.vocabulary.tokens.learn(ids)
     elif by is By.PERSON:
         filters.vocabulary.people.learn(ids)
-    total = sum((line.totals for line in lines), own_sums.NOTHING)
+    total = Totals.added(line.totals for line in lines)
     if by is By.TAG:
         # A record is in the line of each of its tags.
         total = own_sums.totals(scope, selection)
@@ -144,7 +144,7 @@ def comparison(
             ]
     others = None
     if rest := lines[MOST_ROWS:]:
-        added = sum((line.totals for line in rest), own_sums.NOTHING)
+        added = Totals.added(line.totals for line in rest)
         others = ComparisonRow("", None, added, _share(added, total))
     return Comparison(
         by,

@@ -26,7 +26,6 @@ from logs.models.marks import SESSION, digest_of
 from logs.pricing.consumed import Consumed
 from logs.pricing.quotes import PriceBook, Quote
 from logs.record.details import CALLED
-from logs.rollups import own_sums
 from logs.rollups.own_sums import Totals
 from logs.rollups.session_sums import SessionSum, by_session
 from logs.selection.chosen import Selection
@@ -98,7 +97,7 @@ def sessions(scope: Scope, filters: UsageFilter, selection: Selection) -> Sessio
     )
     return Sessions(
         [_line(filters, book, one) for one in listed],
-        SessionLine("", sum((one.totals for one in rest), own_sums.NOTHING)) if rest else None,
+        SessionLine("", Totals.added(one.totals for one in rest)) if rest else None,
         _without(filters, without) if without else None,
         len(ordered),
     )
