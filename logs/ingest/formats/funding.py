@@ -1,0 +1,80 @@
+"""What paid for a call, and what that held before and after: one rule for every format.
+
+A word for the source, kept as the gateway says it; amounts in USD, exact, as decimal text. An odd value costs
+itself and nothing else: it is left out, and named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import msgspec
+
+from logs.ingest.formats import tolerant
+from logs.ingest.formats.newapi_other import Other
+from logs.models.events import BALANCE_AFTER, BALANCE_BEFORE, FUNDING_SOURCE, JSONObject
+from routescope.text.identifiers import shown
+from routescope.wire.json_parts import BrokenError
+from routescope.wire.reading import RecordError, amount
+
+MOST_LETTERS = 60
+"""Of a source's name."""
+_FIELDS = FUNDING_SOURCE, BALANCE_BEFORE, BALANCE_AFTER
+
+
+class _Sent(msgspec.Struct):
+    funding_source: str | None = None
+    balance_before: Decimal | None = None
+    balance_after: Decimal | None = None
+
+
+def settled(billing: JSONObject, raw: msgspec.Raw | bytes) -> tuple[JSONObject, list[str]]:
+    """Return a native record's billing with its funding as it is kept, and the names of what is left out.
+
+    ``raw`` is the same billing as it came: read from there, an amount that is a number keeps its digits.
+    """
+    if not any(name in billing for name in _FIELDS):
+        return billing, []
+    rest = {name: value for name, value in billing.items() if name not in _FIELDS}
+    try:
+        sent, unread = tolerant.decode(bytes(raw), _Sent)
+    except BrokenError:
+        return rest, [f"billing.{name}" for name in _FIELDS if name in billing]
+    balances = {BALANCE_BEFORE: sent.balance_before, BALANCE_AFTER: sent.balance_after}
+    found, odd = _kept(sent.funding_source, balances)
+    return {**rest, **found}, [f"billing.{name}" for name in (*unread, *odd)]
+
+
+def of_new_api(other: Other, quota_per_usd: Decimal) -> tuple[JSONObject, list[str]]:
+    """Return the same of a row of new-api, whose subscriptions tell what they hold, in quota.
+
+    Source: service/log_info_generate.go. What a subscription without a bound or a wallet holds is not told.
+    """
+    left, used, total = other.subscription_remain, other.subscription_used, other.subscription_total
+    balances: dict[str, Decimal | None] = {}
+    if left is not None:
+        balances[BALANCE_AFTER] = Decimal(left) / quota_per_usd
+    if total is not None and used is not None and other.subscription_consumed is not None:
+        # It says what is left as no less than nothing: so the one from the other would not do.
+        before = max(total - max(used - other.subscription_consumed, 0), 0)
+        balances[BALANCE_BEFORE] = Decimal(before) / quota_per_usd
+    found, odd = _kept(other.billing_source, balances)
+    return found, [f"other.{name}" for name in odd]
+
+
+def _kept(source: str | None, balances: Mapping[str, Decimal | None]) -> tuple[JSONObject, list[str]]:
+    found: JSONObject = {}
+    odd: list[str] = []
+    if source and (word := shown(source)):
+        if len(word) <= MOST_LETTERS:
+            found[FUNDING_SOURCE] = word
+        else:
+            odd.append(FUNDING_SOURCE)
+    for name in (BALANCE_BEFORE, BALANCE_AFTER):
+        try:
+            if (usd := amount(balances.get(name))) is not None:
+                found[name] = f"{usd.normalize():f}" if usd else "0"
+        except RecordError:
+            odd.append(name)
+    return found, odd
