@@ -26,6 +26,7 @@ from logs.models import REQUEST_TYPES, Cause, Status, UsageRecord, status_word
 from logs.pricing import unpriced
 from logs.record.details import Details
 from logs.record.ordered import ordered
+from logs.record.tokens import estimated_counts
 from logs.selection.largest import Sort
 from routescope.data.ids import moment_of
 from routescope.filters.address import Address
@@ -60,6 +61,7 @@ class Listed(NamedTuple):
     unpriced: list[dict[str, str]] | None = None
     quantities: dict[str, int | float] | None = None
     lines: list[dict[str, str]] | None = None
+    usage_estimated: bool | None = None
     told: str | None = None
 
     @property
@@ -157,6 +159,8 @@ def _tokens(one: Listed, names: Vocabulary) -> SafeString:
     # Digits and signs alone: nothing to escape.
     exact = f"{formatting.exact(one.input_tokens)} › {formatting.exact(one.output_tokens)}"
     short = f"{formatting.compact(one.input_tokens)} › {formatting.compact(one.output_tokens)}"
+    if one.usage_estimated:
+        return estimated_counts(short, exact)
     return mark_safe(short if short == exact else f'<span title="{exact}">{short}</span>')  # noqa: S308
 
 

@@ -19,6 +19,8 @@ word: `logs.ingest.formats.counts.how_read`."""
 FUNDING_SOURCE, BALANCE_BEFORE, BALANCE_AFTER = "funding_source", "balance_before", "balance_after"
 """The keys in a record's billing of what paid for the call, and of what it held in USD, as decimal text:
 `logs.ingest.formats.funding`, `logs.pricing.funding`."""
+MOST_OF_A_SOURCE = 60
+"""Letters of what a gateway calls the source that paid."""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,9 +7,10 @@ from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
-from logs.models.events import BALANCE_AFTER, BALANCE_BEFORE, FUNDING_SOURCE, JSONObject
+from logs.models.events import BALANCE_AFTER, BALANCE_BEFORE, FUNDING_SOURCE, MOST_OF_A_SOURCE, JSONObject
 from logs.pricing import facts
 from logs.pricing.quotes import as_sent
+from routescope.wire.reading import amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,9 @@ class Funding:
         return words.get(self.source.lower(), self.source)
 
 
+NOT_TOLD = Funding()
+
+
 def funding_of(billing: JSONObject | None) -> Funding:
     """Return what paid for a call, by its record's billing. Beside a price made here, what was sent counts.
 
@@ -39,10 +43,10 @@ def funding_of(billing: JSONObject | None) -> Funding:
     """
     sent = as_sent(billing)
     if not isinstance(sent, dict):
-        return Funding()
+        return NOT_TOLD
     source = sent.get(FUNDING_SOURCE)
     return Funding(
-        source if isinstance(source, str) else "",
-        facts.number(sent.get(BALANCE_BEFORE)),
-        facts.number(sent.get(BALANCE_AFTER)),
+        source if isinstance(source, str) and len(source) <= MOST_OF_A_SOURCE else "",
+        amount(facts.number(sent.get(BALANCE_BEFORE))),
+        amount(facts.number(sent.get(BALANCE_AFTER))),
     )

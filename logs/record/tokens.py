@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
@@ -12,6 +14,8 @@ from logs.models import UsageRecord
 from logs.models.events import COUNTS_READ
 from routescope.text import formatting
 
+ESTIMATED = _lazy("Estimated: counted by the gateway, not reported by the provider")
+"""What is to be known of the tokens of a call whose provider reported none."""
 _FURTHER = {
     "cache_write_1h_tokens": _lazy("of it kept for an hour"),
     "cached_audio_tokens": _lazy("Cached audio input"),
@@ -107,6 +111,14 @@ def how_read(record: UsageRecord) -> str:
         ),
     }
     return sentences.get(str(read.get("by")), "") % numbers
+
+
+def estimated_counts(short: str, exact: str) -> SafeString:
+    """Mark counts that a gateway estimated: a sign before them, and words for who reads it otherwise."""
+    mark = format_html(
+        '<span aria-hidden="true">≈</span><span class="visually-hidden">{} </span>', _("estimated")
+    )
+    return format_html('<span title="{} · {}">{}{}</span>', exact, ESTIMATED, mark, short)
 
 
 def _label(name: str) -> str:

@@ -13,14 +13,12 @@ import msgspec
 
 from logs.ingest.formats import tolerant
 from logs.ingest.formats.newapi_other import Other
-from logs.models.events import BALANCE_AFTER, BALANCE_BEFORE, FUNDING_SOURCE, JSONObject
+from logs.models.events import BALANCE_AFTER, BALANCE_BEFORE, FUNDING_SOURCE, MOST_OF_A_SOURCE, JSONObject
 from routescope.text.identifiers import shown
-from routescope.wire.json_parts import BrokenError
+from routescope.wire.json_parts import BrokenError, Steps, members
 from routescope.wire.reading import RecordError, amount
 
-MOST_LETTERS = 60
-"""Of a source's name."""
-_FIELDS = FUNDING_SOURCE, BALANCE_BEFORE, BALANCE_AFTER
+_NAMES = tuple(name.encode() for name in (FUNDING_SOURCE, BALANCE_BEFORE, BALANCE_AFTER))
 
 
 class _Sent(msgspec.Struct):
@@ -29,21 +27,25 @@ class _Sent(msgspec.Struct):
     balance_after: Decimal | None = None
 
 
-def settled(billing: JSONObject, raw: msgspec.Raw | bytes) -> tuple[JSONObject, list[str]]:
-    """Return a native record's billing with its funding as it is kept, and the names of what is left out.
+def parted(billing: bytes) -> tuple[bytes, JSONObject, list[str]]:
+    """Part a native record's billing, as it came: the rest of it, the funding as it is kept, and the names of
+    what of that is left out.
 
-    ``raw`` is the same billing as it came: read from there, an amount that is a number keeps its digits.
+    Parted before anything is built of it, so that an amount keeps its digits, and one that is beyond all
+    bounds costs no more than itself.
     """
-    if not any(name in billing for name in _FIELDS):
-        return billing, []
-    rest = {name: value for name, value in billing.items() if name not in _FIELDS}
+    if not any(name in billing for name in _NAMES):
+        return billing, {}, []
     try:
-        sent, unread = tolerant.decode(bytes(raw), _Sent)
+        sides: tuple[list[bytes], list[bytes]] = [], []
+        for name, value in members(billing.strip(), Steps()):
+            sides[name in _NAMES].append(b'"%b":%b' % (name, value))
+        sent, unread = tolerant.decode(b"{%b}" % b",".join(sides[True]), _Sent)
     except BrokenError:
-        return rest, [f"billing.{name}" for name in _FIELDS if name in billing]
+        return billing, {}, []
     balances = {BALANCE_BEFORE: sent.balance_before, BALANCE_AFTER: sent.balance_after}
     found, odd = _kept(sent.funding_source, balances)
-    return {**rest, **found}, [f"billing.{name}" for name in (*unread, *odd)]
+    return b"{%b}" % b",".join(sides[False]), found, [f"billing.{name}" for name in (*unread, *odd)]
 
 
 def of_new_api(other: Other, quota_per_usd: Decimal) -> tuple[JSONObject, list[str]]:
@@ -67,7 +69,7 @@ def _kept(source: str | None, balances: Mapping[str, Decimal | None]) -> tuple[J
     found: JSONObject = {}
     odd: list[str] = []
     if source and (word := shown(source)):
-        if len(word) <= MOST_LETTERS:
+        if len(word) <= MOST_OF_A_SOURCE:
             found[FUNDING_SOURCE] = word
         else:
             odd.append(FUNDING_SOURCE)

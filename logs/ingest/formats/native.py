@@ -242,7 +242,7 @@ def _check_sign(cost: Decimal, kind: RecordType) -> None:
         raise RecordError(f"cost: {cost} is negative; send a refund or an adjustment")
 
 
-def _object(raw: msgspec.Raw, field: str) -> JSONObject | None:
+def _object(raw: msgspec.Raw | bytes, field: str) -> JSONObject | None:
     value = kept_json(raw, field)
     if value is not None and not isinstance(value, dict):
         raise RecordError(f"{field}: expected `object`")
@@ -251,11 +251,9 @@ def _object(raw: msgspec.Raw, field: str) -> JSONObject | None:
 
 def _billing(raw: msgspec.Raw, left_out: list[str]) -> JSONObject | None:
     """Return a record's billing, with what it says of the funding in the words in which that is kept."""
-    if not (sent := _object(raw, "billing")):
-        return sent
-    found, odd = funding.settled(sent, raw)
+    rest, paid_from, odd = funding.parted(bytes(raw))
     left_out += odd
-    return found or None
+    return {**(_object(rest, "billing") or {}), **paid_from} or None
 
 
 def _truth(raw: msgspec.Raw, left_out: list[str]) -> bool | None:
