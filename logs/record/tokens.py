@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
@@ -113,12 +113,31 @@ def how_read(record: UsageRecord) -> str:
     return sentences.get(str(read.get("by")), "") % numbers
 
 
-def estimated_counts(short: str, exact: str) -> SafeString:
-    """Mark counts that a gateway estimated: a sign before them, and words for who reads it otherwise."""
-    mark = format_html(
-        '<span aria-hidden="true">≈</span><span class="visually-hidden">{} </span>', _("estimated")
-    )
-    return format_html('<span title="{} · {}">{}{}</span>', exact, ESTIMATED, mark, short)
+class Counted(Protocol):
+    """What has tokens: a record, or what of it a list shows."""
+
+    @property
+    def input_tokens(self) -> int: ...
+    @property
+    def output_tokens(self) -> int: ...
+    @property
+    def usage_estimated(self) -> bool | None: ...
+
+
+def in_and_out(one: Counted, between: str = "›") -> SafeString:
+    """Write what went in and came out, as short as a list needs, with all digits for a pointer.
+
+    Before what a gateway estimated stands a sign, with words for who reads otherwise.
+    """
+    # Digits and signs alone: nothing to escape.
+    exact = f"{formatting.exact(one.input_tokens)} {between} {formatting.exact(one.output_tokens)}"
+    short = f"{formatting.compact(one.input_tokens)} {between} {formatting.compact(one.output_tokens)}"
+    if one.usage_estimated:
+        mark = format_html(
+            '<span aria-hidden="true">≈</span><span class="visually-hidden">{} </span>', _("estimated")
+        )
+        return format_html('<span title="{} · {}">{}{}</span>', exact, ESTIMATED, mark, short)
+    return mark_safe(short if short == exact else f'<span title="{exact}">{short}</span>')  # noqa: S308
 
 
 def _label(name: str) -> str:
