@@ -134,7 +134,8 @@ def in_and_out(one: Counted, between: str = "›") -> SafeString:
     short = f"{formatting.compact(one.input_tokens)} {between} {formatting.compact(one.output_tokens)}"
     if one.usage_estimated:
         mark = format_html(
-            '<span aria-hidden="true">≈</span><span class="visually-hidden">{} </span>', _("estimated")
+            '<span class="estimated" aria-hidden="true">≈</span><span class="visually-hidden">{} </span>',
+            _("estimated"),
         )
         return format_html('<span title="{} · {}">{}{}</span>', exact, ESTIMATED, mark, short)
     return mark_safe(short if short == exact else f'<span title="{exact}">{short}</span>')  # noqa: S308
