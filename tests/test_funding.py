@@ -335,6 +335,22 @@ def test_a_session_s_timeline_marks_estimated_tokens(alice_client: Client, gatew
     assert page.count("≈") == page.count(SAID) == 1 and page.count("100 › 20</") == 2
 
 
+def test_estimated_calls_are_found(
+    alice: User, alice_client: Client, told: UsageRecord, gateway: Gateway, folder: Path
+) -> None:
+    store(gateway, event(request_id="reported", minutes=5))
+    answer = alice_client.get(reverse("usage"), {"range": "all", "estimated": "on"})
+    page = unescape(answer.content.decode())
+    assert [row.request_id for row in answer.context["rows"]] == ["r1"]
+    assert "Estimated by the gateway" in page and "reported</td>" not in page
+    key = personal_tokens.issue(alice, "test", 30)[1]
+    api = Client(headers={"Authorization": f"Bearer {key}"})
+    data = api.get("/api/v1/usage?range=all&estimated=on").json()["data"]
+    assert [one["request_id"] for one in data] == ["r1"]
+    assert made(alice, query="range=all&estimated=on", columns=["request_id"]).rows == 1
+    assert len(alice_client.get(reverse("usage"), {"range": "all"}).context["rows"]) == 2
+
+
 def test_the_support_note_says_that_tokens_were_estimated(alice_client: Client, told: UsageRecord) -> None:
     assert f"Tokens: 1,234 › 56 ({SAID})" in page_of(alice_client, told)
 

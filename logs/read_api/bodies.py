@@ -122,8 +122,8 @@ class LookedAtBody(msgspec.Struct, frozen=True):
 OfNewest = Annotated[
     LookedAtBody | None,
     msgspec.Meta(
-        description="Thresholds, `stream` and `endpoint` are looked up record by record: the answer is then"
-        " of so many of the newest records. Null: of all of the range."
+        description="Thresholds, `stream`, `estimated` and `endpoint` are looked up record by record: the"
+        " answer is then of so many of the newest records. Null: of all of the range."
     ),
 ]
 
@@ -131,8 +131,8 @@ OfNewest = Annotated[
 class RecordsBody(msgspec.Struct, frozen=True):
     """A page of usage records, newest first unless it is sorted.
 
-    Thresholds, `stream` and `endpoint` are looked up record by record, a bounded number of them a page: it
-    may hold fewer than `limit`, or none, and yet have a `next`, which looks further back.
+    Thresholds, `stream`, `estimated` and `endpoint` are looked up record by record, a bounded number of them
+    a page: it may hold fewer than `limit`, or none, and yet have a `next`, which looks further back.
     """
 
     data: list[RecordBody]
