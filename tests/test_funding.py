@@ -183,6 +183,14 @@ def test_a_subscription_that_was_overdrawn_held_what_it_held(installation: Insta
     )
 
 
+def test_a_call_that_took_nothing_leaves_what_there_was(installation: Installation) -> None:
+    other = {name: value for name, value in SUBSCRIPTION.items() if name != "subscription_consumed"}
+    record = logged(
+        installation, **{**other, "subscription_used": 1_000_000, "subscription_remain": 4_000_000}
+    )
+    assert funding_of(record.billing) == Funding("subscription", Decimal(8), Decimal(8))
+
+
 def test_a_subscription_without_a_bound_holds_nothing_that_is_told(installation: Installation) -> None:
     other = {name: value for name, value in SUBSCRIPTION.items() if name != "subscription_remain"}
     del other["subscription_total"]

@@ -57,9 +57,10 @@ def of_new_api(other: Other, quota_per_usd: Decimal) -> tuple[JSONObject, list[s
     balances: dict[str, Decimal | None] = {}
     if left is not None:
         balances[BALANCE_AFTER] = Decimal(left) / quota_per_usd
-    if total is not None and used is not None and other.subscription_consumed is not None:
-        # It says what is left as no less than nothing: so the one from the other would not do.
-        before = max(total - max(used - other.subscription_consumed, 0), 0)
+    if total is not None and used is not None:
+        # What is left is told as no less than nothing: what was there before does not follow from it. A call
+        # that consumed nothing says nothing of that.
+        before = max(total - max(used - (other.subscription_consumed or 0), 0), 0)
         balances[BALANCE_BEFORE] = Decimal(before) / quota_per_usd
     found, odd = _kept(other.billing_source, balances)
     return found, [f"other.{name}" for name in odd]
