@@ -113,7 +113,7 @@ def how_read(record: UsageRecord) -> str:
     return sentences.get(str(read.get("by")), "") % numbers
 
 
-class Counted(Protocol):
+class HasTokens(Protocol):
     """What has tokens: a record, or what of it a list shows."""
 
     @property
@@ -124,7 +124,7 @@ class Counted(Protocol):
     def usage_estimated(self) -> bool | None: ...
 
 
-def in_and_out(one: Counted, between: str = "›") -> SafeString:
+def in_and_out(one: HasTokens, between: str = "›") -> SafeString:
     """Write what went in and came out, as short as a list needs, with all digits for a pointer.
 
     Before what a gateway estimated stands a sign, with words for who reads otherwise.

@@ -41,6 +41,6 @@ def tell(events: Iterable[RecordSent]) -> None:
         event.billing = {
             **event.billing,
             "funding_source": source.name,
-            "balance_before": f"{before:f}",
-            "balance_after": f"{before - cost:f}",
+            "balance_before": f"{before.normalize():f}",
+            "balance_after": f"{left[place].normalize():f}",
         }
