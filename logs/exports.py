@@ -18,6 +18,7 @@ from logs.filters.usage_filter import CHART, VIEW, UsageFilter
 from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.models.marks import tags_of
 from logs.models.querysets import Key, UsageRecordQuerySet
+from logs.pricing.funding import funding_of
 from logs.pricing.quotes import PriceBook
 from logs.pricing.receipts import receipt
 from logs.pricing.unpriced import items
@@ -32,6 +33,7 @@ from routescope.exports.sources import (
     Column,
     ColumnKind,
     Expected,
+    Make,
     Selected,
     Value,
     json_text,
@@ -86,10 +88,20 @@ COLUMNS = (
     Column("tags", ColumnKind.TEXT, usual=False, quotes=True),
     Column("metadata", ColumnKind.TEXT, usual=False, quotes=True),
     Column("unpriced", ColumnKind.TEXT, usual=False),
+    Column("usage_estimated", ColumnKind.BOOLEAN, usual=False),
+    Column("funding_source", ColumnKind.TEXT, usual=False),
+    Column("balance_before", ColumnKind.DECIMAL, usual=False),
+    Column("balance_after", ColumnKind.DECIMAL, usual=False),
     Column(RECEIPT, ColumnKind.TEXT, usual=False),
 )
 _UNPRICED = Case(When(cost=None, then=F("billing__unpriced")), output_field=JSONField())
 """What a record's ``unpriced`` is."""
+_FUNDING: dict[str, Make] = {
+    "funding_source": lambda billing: funding_of(billing).source or None,
+    "balance_before": lambda billing: funding_of(billing).before,
+    "balance_after": lambda billing: funding_of(billing).after,
+}
+"""What a record's billing says of what paid for it."""
 _WORDS = {
     "type": {kind.value: kind.name.lower() for kind in RecordType},
     "status": {status.value: status.name.lower() for status in Status},
@@ -143,10 +155,13 @@ class _SelectedRecords(Selected):
                 "person": "user_id",
                 "unpriced": _UNPRICED,
                 "tags": "metadata",
+                **dict.fromkeys(_FUNDING, "billing"),
             },
             made={
                 **{name: called.get for name, called in words.items()},
                 **dict.fromkeys(("parameters", "attempts", "metadata"), json_text),
+                **_FUNDING,
+                "usage_estimated": bool,
                 "id": str,
                 "tags": lambda metadata: ", ".join(tags_of(metadata)) or None,
                 # Which kinds of what a call used have no known price.

@@ -20,6 +20,11 @@ from tests.test_agreement import _random_event
 
 ALL = [column.name for column in COLUMNS if column.name != "receipt" and not column.of_several]
 ZONE = "Asia/Kolkata"
+PAID = {
+    "funding_source": "wallet",
+    "balance_before": "999999999999.999999999999",
+    "balance_after": "-0.000000000001",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +55,13 @@ def many(alice: User, gateway: Gateway) -> User:
         gateway,
         *(_random_event(random, "alice@example.com") for _ in range(190)),
         *(event(endpoint=text, user_agent=text, minutes=n) for n, text in enumerate(nasty)),
-        event(minutes=77, cost=Decimal("123456789012.123456789012"), parameters={"temperature": 1}),
+        event(
+            minutes=77,
+            cost=Decimal("123456789012.123456789012"),
+            parameters={"temperature": 1},
+            usage_estimated=True,
+            billing=dict(PAID),
+        ),
         event("bob@example.com", request_id="bobs"),
         ties=True,
     )

@@ -47,12 +47,20 @@ def stored(user: User, columns: list[str] = ALL) -> list[dict[str, Any]]:
             "cause": Cause(record.cause).name.lower() if record.cause else None,
             "id": str(record.id),
             "tags": ", ".join(tags_of(record.metadata)) or None,
+            "usage_estimated": bool(record.usage_estimated),
+            **_funding(record.billing or {}),
         }
         rows.append({name: named[name] if name in named else getattr(record, name) for name in columns})
         for name in ("parameters", "attempts", "metadata"):
             if rows[-1].get(name) is not None:
                 rows[-1][name] = json.dumps(rows[-1][name], separators=(",", ":"))
     return rows
+
+
+def _funding(billing: dict[str, Any]) -> dict[str, Any]:
+    balances = ("balance_before", "balance_after")
+    amounts = {name: Decimal(billing[name]) if name in billing else None for name in balances}
+    return {"funding_source": billing.get("funding_source"), **amounts}
 
 
 def test_csv_holds_every_value_and_no_formula(many: User) -> None:
@@ -99,7 +107,8 @@ def test_json_lines_hold_every_value_also_compressed(many: User) -> None:
     for line, record in zip(lines, stored(many), strict=True):
         row = json.loads(line)
         row["created_at"] = datetime.fromisoformat(row["created_at"])
-        row["cost"] = None if row["cost"] is None else Decimal(row["cost"])
+        for name in ("cost", "balance_before", "balance_after"):
+            row[name] = None if row[name] is None else Decimal(row[name])
         assert row == record
     assert export.file_name.endswith(".jsonl.gz")
 

@@ -38,6 +38,7 @@ COSTLY = Decimal("0.0007")
 BOUNDS = {
     "cost": (Q(cost__gte=COSTLY), lambda row: row.cost is not None and row.cost >= COSTLY),
     "stream": (Q(stream=True), lambda row: row.stream is True),
+    "estimated": (Q(usage_estimated=True), lambda row: row.usage_estimated is True),
     "endpoint": (Q(endpoint__icontains="CHAT"), lambda row: "chat" in (row.endpoint or "")),
     "duration": (Q(duration_ms__lte=1000), lambda row: (row.duration_ms or 1001) <= 1000),
     "nothing": (Q(cost__gte=10**6), lambda row: False),
@@ -74,6 +75,7 @@ def _event(random: Random, owner: str) -> UsageEvent:
         input_tokens=random.randrange(5000),
         output_tokens=random.randrange(500),
         stream=random.choice([True, False, None]),
+        usage_estimated=random.choice([True, None]),
         endpoint=random.choice([None, "/v1/chat/completions", "/v1/embeddings"]),
         duration_ms=random.choice([None, random.randrange(4000)]),
     )

@@ -31,8 +31,8 @@ VALUES = (
 USAGE = (
     "range", "start", "end", "token", "model", "group", "status", "cause", "type", "stream", "endpoint",
     "cost_min", "cost_max", "duration_min", "duration_max", "tokens_min", "tokens_max", "live",
-    "without", "request_id", "compare", "errors", "sort", "older", "newer", "value", "since", "limit", "by",
-    "q",
+    "without", "estimated", "request_id", "compare", "errors", "sort", "older", "newer", "value", "since",
+    "limit", "by", "q",
 )  # fmt: skip
 TASKS = (
     "range", "start", "end", "type", "status", "cause", "platform", "model", "token", "group", "task_id",

@@ -18,6 +18,7 @@ from logs.admin.filters import UsageRecordForm
 from logs.admin.record_page import RecordPage
 from logs.listing import everyones_records, own_records
 from logs.models import UsageRecord
+from logs.record.tokens import in_and_out
 from logs.rollups import everyones_sums, own_sums
 from logs.rollups.own_sums import Totals
 from routescope.admin import (
@@ -102,13 +103,7 @@ class UsageRecordAdmin(RecordPage, OwnerColumns):
 
     @admin.display(description=_lazy("In → out tokens"))
     def tokens_used(self, record: UsageRecord) -> SafeString:
-        return format_html(
-            '<span class="num nowrap" title="{} → {}">{} → {}</span>',
-            formatting.exact(record.input_tokens),
-            formatting.exact(record.output_tokens),
-            formatting.compact(record.input_tokens),
-            formatting.compact(record.output_tokens),
-        )
+        return format_html('<span class="num nowrap">{}</span>', in_and_out(record, "→"))
 
     @admin.display(description=_lazy("Cost"))
     def charge(self, record: UsageRecord) -> SafeString:

@@ -47,7 +47,10 @@ TYPE_WORDS = {
     "refund": RecordType.REFUND,
     "adjustment": RecordType.ADJUSTMENT,
 }
-VALUES = ("person", *NAMED, "without", "status", "cause", "type", "stream", "endpoint", "answered", *MARKS)
+VALUES = (
+    "person", *NAMED, "without", "status", "cause", "type", "stream", "endpoint", "estimated", "answered",
+    *MARKS,
+)  # fmt: skip
 THRESHOLDS = ("cost_min", "cost_max", "duration_min", "duration_max", "tokens_min", "tokens_max")
 NARROWING = (*VALUES, *THRESHOLDS)
 """The filters that narrow what is selected, besides the range of time."""
@@ -84,6 +87,9 @@ class UsageFilter(MarkFilterSet):
         label=_l("Stream"), choices=[("yes", _l("Streamed")), ("no", _l("Not streamed"))]
     )
     endpoint = django_filters.CharFilter(label=_l("Endpoint"))
+    estimated = django_filters.ChoiceFilter(
+        label=_l("Token counts"), choices=[("on", _l("Estimated by the gateway"))]
+    )
     cost_min = django_filters.NumberFilter(label=_l("Cost from (USD)"))
     cost_max = django_filters.NumberFilter(label=_l("Cost up to (USD)"))
     duration_min = django_filters.NumberFilter(label=_l("Duration from (s)"), min_value=0)
@@ -313,6 +319,8 @@ def _bounds(cleaned: Mapping[str, Any]) -> Q:
         condition &= Q(stream=stream == "yes")
     if endpoint := cleaned.get("endpoint"):
         condition &= Q(endpoint__icontains=endpoint)
+    if cleaned.get("estimated"):
+        condition &= Q(usage_estimated=True)
     for name, column, unit in (("cost", "cost", 1), ("duration", "duration_ms", 1000)):
         if (least := cleaned.get(f"{name}_min")) is not None:
             condition &= Q(**{f"{column}__gte": least * unit})

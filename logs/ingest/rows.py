@@ -68,6 +68,7 @@ COLUMNS = {
     "attempts": "jsonb",
     "metadata": "jsonb",
     "content": "int2",
+    "usage_estimated": "bool",
 }
 _ORDER = list(COLUMNS)
 _TYPES = list(COLUMNS.values())
@@ -223,6 +224,8 @@ def row_of(gateway_id: int, names: ResolvedNames, event: UsageEvent) -> _Values:
         _json(columns["attempts"]),
         _json(columns["metadata"]),
         event.content,
+        # NULL is in no row's way; "reported" would cost every row a byte.
+        event.usage_estimated or None,
     )
 
 

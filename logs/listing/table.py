@@ -16,7 +16,7 @@ from uuid import UUID
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import conditional_escape, format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 from django_stubs_ext import StrPromise
@@ -26,6 +26,7 @@ from logs.models import REQUEST_TYPES, Cause, Status, UsageRecord, status_word
 from logs.pricing import unpriced
 from logs.record.details import Details
 from logs.record.ordered import ordered
+from logs.record.tokens import in_and_out
 from logs.selection.largest import Sort
 from routescope.data.ids import moment_of
 from routescope.filters.address import Address
@@ -60,6 +61,7 @@ class Listed(NamedTuple):
     unpriced: list[dict[str, str]] | None = None
     quantities: dict[str, int | float] | None = None
     lines: list[dict[str, str]] | None = None
+    usage_estimated: bool | None = None
     told: str | None = None
 
     @property
@@ -154,10 +156,7 @@ def _status(one: Listed, names: Vocabulary) -> SafeString:
 def _tokens(one: Listed, names: Vocabulary) -> SafeString:
     if words := one.ordered:
         return format_html('<span title="{}">{}</span>', _("Ordered: %(what)s") % {"what": words}, words)
-    # Digits and signs alone: nothing to escape.
-    exact = f"{formatting.exact(one.input_tokens)} › {formatting.exact(one.output_tokens)}"
-    short = f"{formatting.compact(one.input_tokens)} › {formatting.compact(one.output_tokens)}"
-    return mark_safe(short if short == exact else f'<span title="{exact}">{short}</span>')  # noqa: S308
+    return in_and_out(one)
 
 
 def _cost(one: Listed, names: Vocabulary) -> str:

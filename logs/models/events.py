@@ -16,6 +16,11 @@ JSONObject = dict[str, Any]
 COUNTS_READ = "counts_read"
 """The key in a record's metadata under which stands how its token counts were read, where that is worth a
 word: `logs.ingest.formats.counts.how_read`."""
+FUNDING_SOURCE, BALANCE_BEFORE, BALANCE_AFTER = "funding_source", "balance_before", "balance_after"
+"""The keys in a record's billing of what paid for the call, and of what it held in USD, as decimal text:
+`logs.ingest.formats.funding`, `logs.pricing.funding`."""
+MOST_OF_A_SOURCE = 60
+"""Letters of what a gateway calls the source that paid."""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +38,9 @@ class UsageEvent(msgspec.Struct, kw_only=True):
     ``input_tokens`` includes cached ones, ``output_tokens`` includes reasoning. ``cost`` None: the gateway
     did not say. Names are the gateway's own; an empty one was not given. ``identity`` is what makes a record
     the same record where several share a request ID (cache hits, spans); None: the request ID does.
-    ``token_facts`` is what the record says of its token beside the name, which is kept with the token.
+    ``usage_estimated``: the gateway counted the tokens itself, since the provider reported none; None where
+    nobody said so. ``token_facts`` is what the record says of its token beside the name, which is kept with
+    the token.
     Set at ingest are ``content``: the policy (`logs.models.Level`) under which content came, None where
     none was sent; and ``cause``: why it failed, judged before anything of its error was cut.
     """
@@ -62,6 +69,7 @@ class UsageEvent(msgspec.Struct, kw_only=True):
     audio_input_tokens: int | None = None
     audio_output_tokens: int | None = None
     image_count: int | None = None
+    usage_estimated: bool | None = None
     quantities: Mapping[str, int | float] | None = None
     cost: Decimal | None = None
     billing: JSONObject | None = None

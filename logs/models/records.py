@@ -127,6 +127,11 @@ class UsageRecord(models.Model):
     audio_input_tokens = models.IntegerField(_("audio input tokens"), null=True)
     audio_output_tokens = models.IntegerField(_("audio output tokens"), null=True)
     image_count = models.IntegerField(_("images"), null=True)
+    usage_estimated = models.BooleanField(
+        _("usage estimated"),
+        null=True,
+        help_text=_("The gateway counted the tokens itself: the provider reported none."),
+    )
     cost = models.DecimalField(_("cost"), max_digits=MONEY_DIGITS, decimal_places=MONEY_PLACES, null=True)
     request_id = models.TextField(_("request ID"))
     upstream_request_id = models.TextField(_("upstream request ID"), null=True)  # noqa: DJ001

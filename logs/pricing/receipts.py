@@ -21,6 +21,7 @@ from logs.pricing.charges import WIDE, ChargeLine
 from logs.pricing.consumed import Consumed
 from logs.pricing.differences import differences
 from logs.pricing.facts import Facts
+from logs.pricing.funding import NOT_TOLD, Funding, funding_of
 from logs.pricing.quotes import PriceBook, Quote, is_priced_here
 from logs.pricing.sellers import How
 from logs.pricing.suppositions import Difference
@@ -35,7 +36,8 @@ class Receipt:
 
     ``by_catalogue`` is the catalogue's price of the same usage, where it has one, or one for a part of it;
     the amounts of ``differences`` add up to ``total - by_catalogue.total``. ``unpriced`` says why there is
-    none. ``is_estimate``: the gateway did not say what it charged.
+    none. ``is_estimate``: the gateway did not say what it charged. ``funding`` is what paid, as the gateway
+    told it.
     """
 
     lines: tuple[ChargeLine, ...]
@@ -50,6 +52,7 @@ class Receipt:
     is_estimate: bool = False
     unpriced: Unpriced | None = None
     is_refused: bool = False
+    funding: Funding = NOT_TOLD
 
     @property
     def source_label(self) -> str:
@@ -154,13 +157,15 @@ def _receipt(record: UsageRecord, book: PriceBook) -> Receipt:
         is_estimate,
         priced if isinstance(priced, Unpriced) else None,
         not used.succeeded,
+        funding_of(record.billing),
     )
 
 
 def _plain(record: UsageRecord, model: str) -> Receipt:
     item = "refund" if record.type == RecordType.REFUND else "adjustment"
     lines = (ChargeLine(item, record.cost),) if record.cost is not None else ()
-    return Receipt(lines, record.cost, None, "gateway", "", None, None, (), model)
+    paid_from = funding_of(record.billing)
+    return Receipt(lines, record.cost, None, "gateway", "", None, None, (), model, funding=paid_from)
 
 
 def _lines(known: Facts | None, quote: Quote | None, cost: Decimal) -> Iterable[ChargeLine]:

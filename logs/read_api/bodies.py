@@ -13,8 +13,10 @@ from accounts.models import AIModel, ApiToken, Group
 from logs.models import Cause, RecordType, Status, UsageRecord
 from logs.models.marks import tags_of
 from logs.pricing import unpriced
+from logs.pricing.funding import funding_of
 from logs.pricing.quotes import is_priced_here
 from logs.read_api.latency_bodies import Took, latency
+from logs.read_api.receipt_bodies import ReceiptBody, receipt_body
 from logs.record.details import Details
 from logs.rollups.breakdown import Latency
 from logs.rollups.buckets import Bucket, Peak
@@ -68,9 +70,18 @@ class RecordBody(msgspec.Struct, frozen=True):
     audio_input_tokens: int | None
     audio_output_tokens: int | None
     image_count: int | None
+    usage_estimated: Annotated[
+        bool, msgspec.Meta(description="The gateway counted the tokens: the provider reported none.")
+    ]
     cost: Annotated[Money | None, msgspec.Meta(description="Charged or estimated; null if not known.")]
     is_estimate: Annotated[bool, msgspec.Meta(description="The gateway did not say what it charged.")]
     unpriced: Annotated[list[str], msgspec.Meta(description="What was used and has no price.")]
+    funding_source: Annotated[
+        str | None,
+        msgspec.Meta(description="What paid, where the gateway told: wallet, subscription, package, …"),
+    ]
+    balance_before: Annotated[Money | None, msgspec.Meta(description="What that held before the call.")]
+    balance_after: Annotated[Money | None, msgspec.Meta(description="What was left of that after it.")]
     upstream_request_id: str | None
     task_id: str | None
     provider: str | None
@@ -78,45 +89,6 @@ class RecordBody(msgspec.Struct, frozen=True):
     error: FailureBody | None
     tags: list[str]
     metadata: dict[str, Any] | None
-
-
-class ReceiptLineBody(msgspec.Struct, frozen=True):
-    """quantity x unit_price / per x the receipt's ratio is amount; money alone has only an amount."""
-
-    item: str
-    quantity: Ratio | None
-    unit_price: Money | None
-    per: int
-    amount: Money
-
-
-class DifferenceBody(msgspec.Struct, frozen=True):
-    """One cause of the difference between the charge and the catalogue's price."""
-
-    cause: str
-    explanation: str
-    amount: Money
-
-
-class ReceiptBody(msgspec.Struct, frozen=True):
-    """How the charge came about. Its lines add up to total exactly."""
-
-    total: Money | None
-    ratio: Ratio | None
-    source: str
-    version: str
-    lines: list[ReceiptLineBody]
-    catalogue_total: Annotated[
-        Money | None,
-        msgspec.Meta(
-            description="The catalogue's price; of what has one, where `unpriced` says what has none."
-        ),
-    ]
-    differences: list[DifferenceBody]
-    is_estimate: bool
-    unpriced: Annotated[
-        list[str], msgspec.Meta(description="Why there is no price, or none for all that was used.")
-    ]
 
 
 class VerdictBody(msgspec.Struct, frozen=True):
@@ -150,8 +122,8 @@ class LookedAtBody(msgspec.Struct, frozen=True):
 OfNewest = Annotated[
     LookedAtBody | None,
     msgspec.Meta(
-        description="Thresholds, `stream` and `endpoint` are looked up record by record: the answer is then"
-        " of so many of the newest records. Null: of all of the range."
+        description="Thresholds, `stream`, `estimated` and `endpoint` are looked up record by record: the"
+        " answer is then of so many of the newest records. Null: of all of the range."
     ),
 ]
 
@@ -159,8 +131,8 @@ OfNewest = Annotated[
 class RecordsBody(msgspec.Struct, frozen=True):
     """A page of usage records, newest first unless it is sorted.
 
-    Thresholds, `stream` and `endpoint` are looked up record by record, a bounded number of them a page: it
-    may hold fewer than `limit`, or none, and yet have a `next`, which looks further back.
+    Thresholds, `stream`, `estimated` and `endpoint` are looked up record by record, a bounded number of them
+    a page: it may hold fewer than `limit`, or none, and yet have a `next`, which looks further back.
     """
 
     data: list[RecordBody]
@@ -318,24 +290,7 @@ def detail(row: UsageRecord, details: Details) -> RecordDetailBody:
         parameters=row.parameters,
         quantities=row.quantities,
         attempts=row.attempts,
-        receipt=ReceiptBody(
-            total=_money(receipt.total),
-            ratio=_money(receipt.ratio),
-            source=receipt.source,
-            version=receipt.version,
-            lines=[
-                ReceiptLineBody(
-                    line.item, _money(line.quantity), _money(line.unit_price), line.per, plain(line.amount)
-                )
-                for line in receipt.lines
-            ],
-            catalogue_total=_money(receipt.by_catalogue.total if receipt.by_catalogue else None),
-            differences=[
-                DifferenceBody(one.cause, str(one.sentence), plain(one.amount)) for one in receipt.differences
-            ],
-            is_estimate=receipt.is_estimate,
-            unpriced=receipt.why_unpriced,
-        ),
+        receipt=receipt_body(receipt),
         verdict=None
         if verdict is None
         else VerdictBody(
@@ -357,6 +312,7 @@ _PLAIN = (
 def _fields(row: UsageRecord) -> dict[str, Any]:
     token, group = (cast("ApiToken | Group | None", one) for one in (row.token, row.group))
     model = cast("AIModel | None", row.model)
+    paid_from = funding_of(row.billing)
     said = (row.error_type, row.error_code, row.error_message, row.error_param)
     return {
         **{name: getattr(row, name) for name in _PLAIN},
@@ -370,6 +326,10 @@ def _fields(row: UsageRecord) -> dict[str, Any]:
         "cost": _money(row.cost),
         "is_estimate": row.cost is not None and is_priced_here(row.billing),
         "unpriced": unpriced.items(row.unpriced),
+        "usage_estimated": bool(row.usage_estimated),
+        "funding_source": paid_from.source or None,
+        "balance_before": _money(paid_from.before),
+        "balance_after": _money(paid_from.after),
         "error": FailureBody(*said) if any(said) else None,
         "tags": tags_of(row.metadata),
         "metadata": row.metadata,

@@ -57,6 +57,7 @@ FILTERS = parameters_of(
         "type": "Only these record types: calls, task submissions, refunds, adjustments.",
         "stream": "Only streamed calls, or only calls that were not streamed.",
         "endpoint": "Only where the endpoint contains this text.",
+        "estimated": "Only calls whose tokens the gateway counted itself.",
         "session": "Only of this session.",
         "answered": "Only calls that another model answered than was asked for.",
         "tag": "Only with this tag; with each of several.",

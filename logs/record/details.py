@@ -68,11 +68,11 @@ class Details:
 
     ``related`` are the scope's other records of the same request or task; ``net`` USD is what all of them
     charge together. ``counted`` are its counts as (label, number), ``how_counted`` says how they were read
-    where that is worth a word, ``metadata`` are its further facts, and ``facets`` those of them that records
-    can be filtered by. ``error_note`` says what of the error's
-    message was not kept. ``token_url`` is the token's page, over the time around the call; ``limits_url`` the
-    same where a rate limit refused it. ``playground_url`` and ``reference_url`` are where the operator leads
-    from a failure; empty where that is not configured, or nothing failed.
+    where that is worth a word, ``estimated`` that the gateway estimated them. ``metadata`` are its further
+    facts, and ``facets`` those of them that records can be filtered by. ``error_note`` says what of the
+    error's message was not kept. ``token_url`` is the token's page, over the time around the call;
+    ``limits_url`` the same where a rate limit refused it. ``playground_url`` and ``reference_url`` are where
+    the operator leads from a failure; empty where that is not configured, or nothing failed.
     """
 
     verdict: Verdict | None
@@ -84,6 +84,7 @@ class Details:
     note: str
     counted: list[tuple[str, str]]
     how_counted: str
+    estimated: StrPromise | str
     metadata: JSONObject
     facets: Sequence[FacetLink] = ()
     asked_for: str = ""
@@ -156,6 +157,7 @@ def of(
             note=note(record, verdict, orders[record.id]),
             counted=tokens.counted(record),
             how_counted=tokens.how_read(record),
+            estimated=tokens.ESTIMATED if record.usage_estimated else "",
             metadata={key: value for key, value in (record.metadata or {}).items() if key not in _SAID},
             facets=_facets(scope, record),
             asked_for=str((record.metadata or {}).get(ASKED_FOR, "")),

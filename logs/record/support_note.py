@@ -12,6 +12,7 @@ from logs.causes.judging import Verdict
 from logs.models import UsageRecord
 from logs.pricing import receipts, unpriced
 from logs.pricing.quotes import is_priced_here
+from logs.record.tokens import ESTIMATED
 from routescope.text import formatting
 from routescope.text.redaction import redacted
 
@@ -53,7 +54,8 @@ def note(record: UsageRecord, verdict: Verdict | None, ordered: str = "") -> str
 
 
 def _tokens(record: UsageRecord) -> str:
-    return f"{formatting.exact(record.input_tokens)} › {formatting.exact(record.output_tokens)}"
+    counts = f"{formatting.exact(record.input_tokens)} › {formatting.exact(record.output_tokens)}"
+    return f"{counts} ({ESTIMATED})" if record.usage_estimated else counts
 
 
 def _cost(record: UsageRecord) -> str:

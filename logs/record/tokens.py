@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
@@ -12,6 +14,8 @@ from logs.models import UsageRecord
 from logs.models.events import COUNTS_READ
 from routescope.text import formatting
 
+ESTIMATED = _lazy("Estimated: counted by the gateway, not reported by the provider")
+"""What is to be known of the tokens of a call whose provider reported none."""
 _FURTHER = {
     "cache_write_1h_tokens": _lazy("of it kept for an hour"),
     "cached_audio_tokens": _lazy("Cached audio input"),
@@ -107,6 +111,34 @@ def how_read(record: UsageRecord) -> str:
         ),
     }
     return sentences.get(str(read.get("by")), "") % numbers
+
+
+class HasTokens(Protocol):
+    """What has tokens: a record, or what of it a list shows."""
+
+    @property
+    def input_tokens(self) -> int: ...
+    @property
+    def output_tokens(self) -> int: ...
+    @property
+    def usage_estimated(self) -> bool | None: ...
+
+
+def in_and_out(one: HasTokens, between: str = "›") -> SafeString:
+    """Write what went in and came out, as short as a list needs, with all digits for a pointer.
+
+    Before what a gateway estimated stands a sign, with words for who reads otherwise.
+    """
+    # Digits and signs alone: nothing to escape.
+    exact = f"{formatting.exact(one.input_tokens)} {between} {formatting.exact(one.output_tokens)}"
+    short = f"{formatting.compact(one.input_tokens)} {between} {formatting.compact(one.output_tokens)}"
+    if one.usage_estimated:
+        mark = format_html(
+            '<span class="estimated" aria-hidden="true">≈</span><span class="visually-hidden">{} </span>',
+            _("estimated"),
+        )
+        return format_html('<span title="{} · {}">{}{}</span>', exact, ESTIMATED, mark, short)
+    return mark_safe(short if short == exact else f'<span title="{exact}">{short}</span>')  # noqa: S308
 
 
 def _label(name: str) -> str:

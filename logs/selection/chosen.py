@@ -69,9 +69,9 @@ class Selection:
     """A range of time and, per dimension, the values chosen. An empty tuple chooses everything.
 
     Every list, sum, chart and breakdown of a page is made from one selection, so they agree. ``bounds`` is
-    what no rollup knows (thresholds, stream, endpoint): with it, sums are made from the records themselves,
-    from those that were ``looked`` at. ``least`` are its lower thresholds once more, by the bound of a sum
-    (``max_cost`` …) that must reach them: a sum whose bound does not holds no such record.
+    what no rollup knows (thresholds, stream, endpoint, estimates): with it, sums are made from the records
+    themselves, from those that were ``looked`` at. ``least`` are its lower thresholds once more, by the bound
+    of a sum (``max_cost`` …) that must reach them: a sum whose bound does not holds no such record.
 
     ``marks`` are tags and metadata (`logs.models.marks`): a record has one of each. ``is_by_record``: sums
     are made from the records although no filter asks for that.

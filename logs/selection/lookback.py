@@ -1,4 +1,4 @@
-"""Filters that no rollup knows (thresholds, stream, endpoint): looked for among a bounded number of records.
+"""Filters that no rollup knows (thresholds, stream …): looked for among a bounded number of records.
 
 Whether a record meets them only the record itself can tell, so it is read. A page reads the newest
 `MOST_RECORDS` that the other filters leave, says so, and goes on from there when somebody asks. List, header,

@@ -41,6 +41,7 @@ class FurtherMenu:
     stream: list[Option]
     endpoint: str
     answered: list[Option]
+    estimated: list[Option]
     chosen: int
 
 
@@ -171,7 +172,8 @@ def _is_comparable(filters: UsageFilter, by: By) -> bool:
 def pills(filters: UsageFilter) -> list[Pill]:
     """Return a pill for each value of a filter that narrows the selection."""
     words = {word: str(choice.label) for word, choice in (STATUS_WORDS | CAUSE_WORDS | TYPE_WORDS).items()}
-    words |= {word: str(label) for word, label in filters.filters["answered"].extra["choices"]}
+    for name in ("answered", "estimated"):
+        words |= {word: str(label) for word, label in filters.filters[name].extra["choices"]}
     words |= _people(filters)
     labels = {name: _label(filters, name) for name in NARROWING if name not in ("without", *MARKS)}
     return [
@@ -253,16 +255,17 @@ def _menus(filters: UsageFilter) -> list[FilterMenu]:
 def _further(filters: UsageFilter) -> FurtherMenu:
     address = filters.address
     stream = (("", _("Streamed or not")), *filters.filters["stream"].extra["choices"])
+    counts = (("", _("Reported or estimated")), *filters.filters["estimated"].extra["choices"])
     types = address.all("type")
+    alone = ("type", "stream", "endpoint", "estimated", "answered")
     return FurtherMenu(
         types=[Option(word, str(kind.label), word in types) for word, kind in TYPE_WORDS.items()],
         thresholds=[Option(name, _label(filters, name), False, address.one(name)) for name in THRESHOLDS],
         stream=[Option(word, str(label), address.one("stream") == word) for word, label in stream],
         endpoint=address.one("endpoint"),
         answered=_answered(filters),
-        chosen=sum(
-            bool(address.all(name)) for name in (*THRESHOLDS, "type", "stream", "endpoint", "answered")
-        ),
+        estimated=[Option(word, str(label), address.one("estimated") == word) for word, label in counts],
+        chosen=sum(bool(address.all(name)) for name in (*THRESHOLDS, *alone)),
     )
 
 

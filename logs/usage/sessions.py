@@ -13,6 +13,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
 
 from accounts.models import AIModel
@@ -26,6 +27,7 @@ from logs.models.marks import SESSION, digest_of
 from logs.pricing.consumed import Consumed
 from logs.pricing.quotes import PriceBook, Quote
 from logs.record.details import CALLED
+from logs.record.tokens import in_and_out
 from logs.rollups.own_sums import Totals
 from logs.rollups.session_sums import SessionSum, by_session
 from logs.selection.chosen import Selection
@@ -158,6 +160,7 @@ class TimelineCall:
     """A call of a session: ``left`` and ``width`` are its place on the session's time, in percent."""
 
     record: UsageRecord
+    tokens: SafeString
     model: str
     after_ms: int
     left: str
@@ -215,6 +218,7 @@ def _timeline(records: Sequence[UsageRecord], scope: Scope) -> list[TimelineCall
         calls.append(
             TimelineCall(
                 record,
+                in_and_out(record),
                 model.name if model else "",
                 round(after),
                 f"{100 * after / whole:.2f}",

@@ -25,6 +25,8 @@ CHANNELS = {
     "qwen": ("dashscope-intl", "dashscope-cn"),
 }
 """Each provider's first and second channel at the gateway."""
+_SILENT = ("azure-eastus2",)
+"""Channels that tell no usage with a stream: the gateway counts its tokens itself."""
 
 _IMAGE_TOKENS = {
     ("1024x1024", "low"): 272,
@@ -96,11 +98,19 @@ class Caller:
         wanted = min(int(rng.lognormvariate(*self._input)) + 8, model.context * 7 // 8)
         answered = int(rng.lognormvariate(*self._output)) + 1
         usage = self._use(rng, workload, model, parameters, wanted, answered)
-        cost, billing = offer.tariff.charge(usage.charged())
         streamed = rng.random() < workload.streamed
         ttft_ms, duration_ms = _times(rng, model, usage)
+        request_id = f"req_{rng.getrandbits(96):024x}"
+        address, client = rng.choice(workload.addresses), rng.choice(workload.clients)
+        upstream_id = _upstream_id(rng, workload.work, model)
+        channel = CHANNELS[model.provider][rng.random() < 0.12]
+        estimated = streamed and channel in _SILENT
+        if estimated:
+            # Who counts texts knows neither what came from a cache nor what was thought.
+            usage = usage._replace(cached=0, cache_write=None, reasoning=None)
+        cost, billing = offer.tariff.charge(usage.charged())
         return RecordSent(
-            request_id=f"req_{rng.getrandbits(96):024x}",
+            request_id=request_id,
             created_at=moment,
             user=workload.token.user,
             token=workload.token.name,
@@ -111,8 +121,8 @@ class Caller:
             ttft_ms=ttft_ms if streamed else None,
             http_status=200,
             endpoint=_endpoint(workload.work, model, streamed),
-            ip=rng.choice(workload.addresses),
-            user_agent=rng.choice(workload.clients),
+            ip=address,
+            user_agent=client,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             cached_tokens=usage.cached,
@@ -121,14 +131,15 @@ class Caller:
             audio_input_tokens=usage.audio_input,
             audio_output_tokens=usage.audio_output,
             image_count=usage.images,
+            usage_estimated=estimated or None,
             audio_seconds=usage.audio_seconds,
             characters=usage.characters,
             cost=cost,
             billing=billing,
             parameters={**parameters, "stream": True} if streamed else parameters or None,
-            upstream_request_id=_upstream_id(rng, workload.work, model),
+            upstream_request_id=upstream_id,
             provider=model.provider,
-            channel=CHANNELS[model.provider][rng.random() < 0.12],
+            channel=channel,
         )
 
 

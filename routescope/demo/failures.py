@@ -216,7 +216,7 @@ def _uncharge(event: RecordSent) -> None:
     event.output_tokens = event.cached_tokens = 0
     event.reasoning_tokens = event.cache_write_tokens = event.image_count = None
     event.audio_input_tokens = event.audio_output_tokens = None
-    event.audio_seconds = event.characters = None
+    event.audio_seconds = event.characters = event.usage_estimated = None
     event.cost = FREE
     event.billing = None
 
@@ -224,6 +224,8 @@ def _uncharge(event: RecordSent) -> None:
 def _break_off(rng: random.Random, event: RecordSent) -> None:
     """Let a call break off: while it streams, charged as it was, or before its first token, for free."""
     if event.stream and rng.random() < 0.6:
+        # Usage comes with a stream's last piece.
+        event.usage_estimated = True
         return
     event.duration_ms = int((event.duration_ms or 0) * rng.uniform(0.2, 0.9)) + 1
     event.ttft_ms = None

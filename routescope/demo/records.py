@@ -68,6 +68,7 @@ class RecordSent(msgspec.Struct, kw_only=True, omit_defaults=True):
     audio_input_tokens: int | None = None
     audio_output_tokens: int | None = None
     image_count: int | None = None
+    usage_estimated: bool | None = None
     video_seconds: int | None = None
     audio_seconds: int | None = None
     characters: int | None = None

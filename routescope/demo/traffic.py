@@ -7,7 +7,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 
 from routescope.data.ranges import HOUR
-from routescope.demo import DEMO_USER_EMAIL, failures
+from routescope.demo import DEMO_USER_EMAIL, failures, funding
 from routescope.demo.calls import Caller
 from routescope.demo.cast import PRODUCTION, WORKLOADS, Workload
 from routescope.demo.records import RecordSent
@@ -73,6 +73,7 @@ class Traffic:
         events.sort(key=_time)
         self._strike(rng, events, age)
         _limit(events)
+        funding.tell(events)
         events += [refund for event in events if (refund := failures.refund(rng, event))]
         events.sort(key=_time)
         return events

@@ -229,6 +229,6 @@ def _list(metadata: dict[str, Any], name: str) -> list[str]:
 _PLAIN = (
     "request_id", "created_at", "stream", "duration_ms", "ttft_ms", "http_status", "endpoint", "ip",
     "user_agent", "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens",
-    "audio_input_tokens", "audio_output_tokens", "image_count", "quantities", "cost", "billing", "parameters",
-    "upstream_request_id", "provider", "channel", "attempts", "task_id", "metadata",
+    "audio_input_tokens", "audio_output_tokens", "image_count", "usage_estimated", "quantities", "cost",
+    "billing", "parameters", "upstream_request_id", "provider", "channel", "attempts", "task_id", "metadata",
 )  # fmt: skip

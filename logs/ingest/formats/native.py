@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from logs.ingest.formats import counts, native_token
+from logs.ingest.formats import counts, funding, native_token
 from logs.ingest.formats.counts import Told
 from logs.ingest.formats.decoding import decode_each
 from logs.ingest.formats.native_token import TokenSent
@@ -121,6 +121,7 @@ class _Record(msgspec.Struct, kw_only=True):
     answered_model: _Name | None = None
     session_id: _Name | None = None
     tags: Annotated[list[_Name], msgspec.Meta(max_length=50)] | _Name | None = None
+    usage_estimated: msgspec.Raw = msgspec.Raw()
 
 
 _decode_record = msgspec.json.Decoder(_Record).decode
@@ -151,6 +152,7 @@ def _event(raw: bytes) -> UsageEvent:
     if (further := _further_quantities(record)) != _NO_QUANTITIES:
         named = zip(_FURTHER_QUANTITIES, further, strict=True)
         quantities = {name: _quantity(value) for name, value in named if value is not None}
+    left_out: list[str] = []
     event = UsageEvent(
         request_id=request_id,
         identity=None if request_id == record.request_id else record.request_id,
@@ -169,9 +171,10 @@ def _event(raw: bytes) -> UsageEvent:
         ip=_ip(record.ip) if record.ip else None,
         user_agent=_word(record.user_agent),
         image_count=record.image_count,
+        usage_estimated=_truth(record.usage_estimated, left_out) if record.usage_estimated else None,
         quantities=quantities,
         cost=cost,
-        billing=_object(record.billing, "billing") if record.billing else None,
+        billing=_billing(record.billing, left_out) if record.billing else None,
         error=error,
         parameters=_object(record.parameters, "parameters") if record.parameters else None,
         upstream_request_id=kept(record.upstream_request_id or "") or None,
@@ -185,6 +188,8 @@ def _event(raw: bytes) -> UsageEvent:
         token_facts=facts,
     )
     _count(event, record)
+    if left_out:
+        event.metadata = {**(event.metadata or {}), "left_out": left_out}
     return event
 
 
@@ -237,11 +242,26 @@ def _check_sign(cost: Decimal, kind: RecordType) -> None:
         raise RecordError(f"cost: {cost} is negative; send a refund or an adjustment")
 
 
-def _object(raw: msgspec.Raw, field: str) -> JSONObject | None:
+def _object(raw: msgspec.Raw | bytes, field: str) -> JSONObject | None:
     value = kept_json(raw, field)
     if value is not None and not isinstance(value, dict):
         raise RecordError(f"{field}: expected `object`")
     return value
+
+
+def _billing(raw: msgspec.Raw, left_out: list[str]) -> JSONObject | None:
+    """Return a record's billing, with what it says of the funding in the words in which that is kept."""
+    rest, paid_from, odd = funding.parted(bytes(raw))
+    left_out += odd
+    return {**(_object(rest, "billing") or {}), **paid_from} or None
+
+
+def _truth(raw: msgspec.Raw, left_out: list[str]) -> bool | None:
+    """Return whether tokens were estimated. What says neither costs no record: it is named."""
+    word = bytes(raw)
+    if word not in (b"true", b"false", b"null"):
+        left_out.append("usage_estimated")
+    return word == b"true" or None
 
 
 def _metadata(record: _Record) -> JSONObject | None:

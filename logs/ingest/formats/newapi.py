@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from logs.ingest.formats import counts, newapi_kin, newapi_ratios
+from logs.ingest.formats import counts, funding, newapi_kin, newapi_ratios
 from logs.ingest.formats.newapi_other import (
     CONSUME,
     ERROR,
@@ -42,6 +42,8 @@ IS_CHARGED = "charged"
 
 _FAULT = "not read through a fault of Routescope: see its log"
 _ONE = Decimal(1)
+_NO_USAGE = "上游无计费信息"
+"""How new-api says that upstream told no usage, and that the prompt is what it counted itself."""
 
 
 class Call(msgspec.Struct):
@@ -143,6 +145,7 @@ def _call(of: Row, failed: Sequence[Row], quota_per_usd: Decimal, *, is_further:
     hub = told(row.metadata, HubMetadata) if of.dialect is Dialect.ONE_HUB else HubMetadata()
     first = other.frt if other.frt is not None else hub.first_response
     reckoning = _reckoning(of, hub, cost, quota_per_usd)
+    paid_from, odd = funding.of_new_api(other, quota_per_usd)
     event = UsageEvent(
         request_id=kept(of.request_id or other.task_id or name),
         identity=name if of.request_id and of.is_call and not is_further else f"{name}#{row.id}",
@@ -160,9 +163,10 @@ def _call(of: Row, failed: Sequence[Row], quota_per_usd: Decimal, *, is_further:
         endpoint=other.request_path,
         ip=address(row.ip) or address(row.source_ip),
         image_count=count_of(reckoning.images) or None,
+        usage_estimated=_is_estimated(of) or None,
         quantities={kind: count_of(count) for kind, count in reckoning.counts.items() if count > 0} or None,
         cost=cost,
-        billing=_billing(of, reckoning, cost, quota_per_usd),
+        billing={**(_billing(of, reckoning, cost, quota_per_usd) or {}), **paid_from} or None,
         error=failure,
         parameters={"reasoning_effort": other.reasoning_effort} if other.reasoning_effort else None,
         upstream_request_id=kept(row.upstream_request_id or "") or None,
@@ -172,6 +176,8 @@ def _call(of: Row, failed: Sequence[Row], quota_per_usd: Decimal, *, is_further:
         metadata=_metadata(of, is_failed=failure is not None),
     )
     counts.put(event, reckoning.told)
+    if odd:
+        event.metadata = {**(event.metadata or {}), "left_out": odd}
     return Call(
         event=event,
         attempt=_attempt(of),
@@ -208,6 +214,14 @@ def _reckoning(of: Row, hub: HubMetadata, cost: Decimal | None, quota_per_usd: D
     except ArithmeticError:
         # Ratios that no price can be made of: the charge itself stands.
         return Reckoning(newapi_ratios.counted(of.other, prompt, completion), _ONE)
+
+
+def _is_estimated(of: Row) -> bool:
+    if not of.is_call:
+        return False
+    if of.dialect is Dialect.ONE_API:
+        return told(of.row.metadata, LaiskyMetadata).estimated_charge
+    return of.other.is_estimated or _NO_USAGE in (of.row.content or "")
 
 
 def _cost(row: NewApiRow, quota_per_usd: Decimal) -> Decimal | None:

@@ -50,6 +50,9 @@ def dialect_of(columns: Collection[str]) -> Dialect:
 
 class AdminInfo(msgspec.Struct):
     use_channel: list[str | int] = []
+    local_count_tokens: bool = False
+    usage_billing_path: str | None = None
+    """Whose counts were charged: upstream's, or "local" and "...-estimated" where it counted itself."""
 
 
 class StreamStatus(msgspec.Struct):
@@ -162,6 +165,26 @@ class Other(msgspec.Struct):
     pre_consumed: int | None = None
     quota_delta: int | None = None
 
+    billing_source: str | None = None
+    subscription_total: int | None = None
+    subscription_used: int | None = None
+    """After the call; all three are quota."""
+    subscription_remain: int | None = None
+    subscription_consumed: int | None = None
+    """By the call alone."""
+    usage_estimated: bool | None = None
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether new-api counted the tokens itself, because upstream reported none."""
+        if self.usage_estimated is not None:
+            return self.usage_estimated
+        info = self.admin_info or AdminInfo()
+        if path := (info.usage_billing_path or "").strip().lower():
+            # It counts while a stream comes, too, and then charges what upstream reported after all.
+            return path == "local" or path.endswith("-estimated")
+        return info.local_count_tokens
+
     @property
     def is_recalculation(self) -> bool:
         """Whether the row is the difference between what a task was charged beforehand and came to."""
@@ -229,6 +252,7 @@ class LaiskyMetadata(msgspec.Struct):
     cache_write_tokens: CacheWrites | None = None
     upstream_endpoint: str | None = None
     estimated_charge: bool = False
+    """The charge is what was taken beforehand: upstream reported no usage."""
 
 
 _Told = TypeVar("_Told", bound=msgspec.Struct)

@@ -14,7 +14,7 @@ updated AS (
         cache_write_tokens, reasoning_tokens, audio_input_tokens, audio_output_tokens, image_count, status,
         cause, http_status, stream, cost, request_id, upstream_request_id, task_id, endpoint, provider, channel, ip,
         user_agent, error_type, error_code, error_message, error_param, parameters, quantities, billing,
-        attempts, metadata, content
+        attempts, metadata, content, usage_estimated
     ) = (
         (lpad(to_hex(floor(extract(epoch FROM stage.created_at) * 1000)::bigint), 12, '0')
             || substr(replace(stage.id::text, '-', ''), 13))::uuid,
@@ -24,7 +24,8 @@ updated AS (
         stage.http_status, stage.stream, stage.cost, stage.request_id, stage.upstream_request_id, stage.task_id, stage.endpoint,
         stage.provider, stage.channel, stage.ip, stage.user_agent, stage.error_type, stage.error_code,
         stage.error_message, stage.error_param, stage.parameters, stage.quantities, stage.billing,
-        stage.attempts, stage.metadata, greatest(kept.content, stage.content)
+        stage.attempts, stage.metadata, greatest(kept.content, stage.content),
+        stage.usage_estimated
     )
     FROM usage_stage stage
     JOIN old USING (user_id, id)
