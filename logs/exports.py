@@ -119,7 +119,11 @@ class UsageSource:
 
     def fixed(self, user_id: int, query: QueryDict) -> QueryDict:
         filters = _filters(user_id, query)
-        return filters.fixed_address(filters.now).without("live", *CHART, *VIEW).query()
+        address = filters.fixed_address(filters.now).without("live", *CHART, *VIEW)
+        if filters.errors_shown:
+            # The view goes, what it is of stays.
+            address = address.with_(status="error")
+        return address.query()
 
 
 def _filters(user_id: int, query: QueryDict) -> UsageFilter:

@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from accounts.exports import exporting, jobs
 from accounts.models import AuditEntry, Export, Gateway, User
-from logs.models import CALLS, UsageRecord
+from logs.models import CALLS, Status, UsageRecord
 from logs.rollups import percentiles
 from logs.rollups.sketches import ERROR, Measure
 from logs.selection import lookback
@@ -115,6 +115,16 @@ def test_the_manifest_says_how_long_the_calls_took(many: User, gateway: Gateway)
         records = UsageRecord.objects.filter(CALLS, user=many)
         assert query != "range=all" or _agree(told, records)
     assert told == dict.fromkeys(told), "nobody's token made no call"
+
+
+@pytest.mark.parametrize("query", ["errors=each", "errors=gathered", "errors=each&status=success"])
+def test_an_export_of_the_errors_holds_errors_alone(many: User, query: str) -> None:
+    client = signed_in(many)
+    page = client.get(f"/records/usage/?range=all&{query}")
+    failed = page.context["totals"].records
+    export = made(many, query=f"range=all&{query}", columns=["cost"])
+    assert export.rows == failed == UsageRecord.objects.filter(user=many, status=Status.ERROR).count() > 0
+    assert QueryDict(export.query).getlist("status") == ["error"]
 
 
 def test_of_one_id_the_manifest_is_of_what_it_finds(many: User, gateway: Gateway) -> None:
