@@ -157,7 +157,7 @@ class Caller:
 
 
 def _label(event: RecordSent, labels: Labels) -> None:
-    event.tags, event.metadata = labels.tags, labels.metadata
+    event.tags, event.metadata = labels.tags or None, labels.metadata
 
 
 def _chat(

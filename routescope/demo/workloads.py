@@ -260,8 +260,8 @@ WORKLOADS = (
         token=CODER,
         sessions=(5, 40),
         labels=(
-            Labels(("env:prod",), {"repository": "web"}),
-            Labels(("env:prod",), {"repository": "payments"}),
+            Labels((), {"repository": "web"}),
+            Labels((), {"repository": "payments"}),
         ),
         per_day=260,
         models={"claude-sonnet-5": 6, "claude-opus-5": 2, "gpt-5.2": 1},
