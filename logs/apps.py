@@ -16,7 +16,7 @@ class LogsConfig(AppConfig):
         from logs.exports import UsageSource
         from logs.filters.asked import VIEW_ALL, usage_scope
         from logs.ingest.ledger import UsageLedger
-        from logs.maintenance import new_prices  # noqa: F401  (listens for them)
+        from logs.maintenance import new_deployments, new_prices  # noqa: F401  (listen for them)
         from logs.maintenance.rejudging import rejudge
         from logs.models import UsageRecord
         from logs.pricing import overlay

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from uuid import UUID
@@ -22,7 +23,8 @@ from logs.pricing.funding import funding_of
 from logs.pricing.quotes import PriceBook
 from logs.pricing.receipts import receipt
 from logs.pricing.unpriced import items
-from logs.rollups import own_sums
+from logs.rollups import own_sums, percentiles
+from logs.rollups.sketches import Measure, Percentiles
 from logs.selection import lookback
 from routescope.data.keyset import Cursor
 from routescope.data.scopes import Scope, Viewer
@@ -33,6 +35,7 @@ from routescope.exports.sources import (
     Column,
     ColumnKind,
     Expected,
+    Figures,
     Make,
     Selected,
     Value,
@@ -109,6 +112,13 @@ _WORDS = {
 }
 
 
+_MEASURES = {
+    Measure.DURATION: "duration_ms",
+    Measure.TTFT: "ttft_ms",
+    Measure.SPEED: "output_tokens_per_second",
+}
+
+
 class UsageSource:
     name = "usage"
     columns: Sequence[Column] = COLUMNS
@@ -121,7 +131,11 @@ class UsageSource:
 
     def fixed(self, user_id: int, query: QueryDict) -> QueryDict:
         filters = _filters(user_id, query)
-        return filters.fixed_address(filters.now).without("live", *CHART, *VIEW).query()
+        address = filters.fixed_address(filters.now).without("live", *CHART, *VIEW)
+        if filters.errors_shown:
+            # The view goes, what it is of stays.
+            address = address.with_(status="error")
+        return address.query()
 
 
 def _filters(user_id: int, query: QueryDict) -> UsageFilter:
@@ -188,6 +202,20 @@ class _SelectedRecords(Selected):
             totals = own_sums.added(own_sums.of_records(self._scope, self._selection, looked))
             yield Expected(totals.records, totals.cost)
 
+    def percentiles(self) -> Iterator[Figures | None]:
+        measures = tuple(Measure)
+        buckets: percentiles.Counted = Counter()
+        if self._searched_id:
+            buckets = percentiles.counted_of(self._rows.iterator(CHUNK), measures)
+            yield _figures(percentiles.of_counted(buckets))
+            return
+        if not self._selection.needs_records:
+            yield _figures(percentiles.overall(self._scope, self._selection, measures))
+            return
+        for looked in lookback.steps(self._scope, self._selection, Cursor()):
+            buckets += percentiles.counted(self._scope, self._selection, looked, measures)
+            yield _figures(percentiles.of_counted(buckets))
+
     def blocks(self, columns: Sequence[str], before: UUID | None, limit: int) -> Iterator[Block]:
         if not self._is_looked_for:
             yield from super().blocks(columns, before, limit)
@@ -232,6 +260,21 @@ class _SelectedRecords(Selected):
     def _with(self, keys: Sequence[Key]) -> Iterator[UsageRecordQuerySet[UsageRecord]]:
         for first in range(0, len(keys), CHUNK):
             yield self._mine.of_keys(keys[first : first + CHUNK])
+
+
+def _figures(found: Mapping[Measure, Percentiles] | None) -> Figures | None:
+    """Return percentiles by names that say their unit; None where it takes too much to read."""
+    if found is None:
+        return None
+    figures: Figures = {}
+    for measure, name in _MEASURES.items():
+        one = found.get(measure)
+        digits = 2 if measure is Measure.SPEED else None
+        figures[name] = None
+        if one is not None:
+            ranks = {rank: round(getattr(one, rank), digits) for rank in ("p50", "p95", "p99")}
+            figures[name] = {"calls": one.count, **ranks}
+    return figures
 
 
 def _receipt(record: UsageRecord, book: PriceBook) -> Value:

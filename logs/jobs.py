@@ -13,6 +13,7 @@ from logs.maintenance.jobs import (
     make_partitions,
     price_unpriced,
     rejudge,
+    retell_answered,
     rotate_content,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "make_partitions",
     "price_unpriced",
     "rejudge",
+    "retell_answered",
     "rotate_content",
 ]

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -16,15 +17,16 @@ from logs.causes.judging import judge
 from logs.ingest.formats import native
 from logs.models import Cause, RecordType, Status
 from logs.models.events import Failure, UsageEvent
+from logs.pricing.same_model import is_another
 from routescope.data.ranges import DAY, HOUR, floor
 from routescope.demo import DEMO_USER_EMAIL, failures, wire
 from routescope.demo.calls import Caller
-from routescope.demo.cast import TOKENS, WORKLOADS
 from routescope.demo.history import Stretch
 from routescope.demo.media import SERVICES, Order, orders
 from routescope.demo.prices import MODELS
 from routescope.demo.records import RecordSent
 from routescope.demo.traffic import Traffic, ended, scale_for
+from routescope.demo.workloads import TOKENS, WORKLOADS
 from tasks.models import UNSUCCESSFUL_STATUSES, TaskStatus
 from tasks.providers.catalogue import catalogue
 
@@ -182,9 +184,14 @@ def test_nothing_leads_outside_the_addresses_made_for_examples(sample: list[Reco
 def meant(record: RecordSent) -> UsageEvent:
     fields: dict[str, Any] = msgspec.structs.asdict(record)
     counted = {name: fields.pop(name) for name in ("video_seconds", "audio_seconds", "characters")}
+    told = {name: fields.pop(name) for name in ("session_id", "answered_model", "tags", "metadata")}
+    further = {**(told.pop("metadata") or {}), **{name: value for name, value in told.items() if value}}
+    if "tags" in further:
+        further["tags"] = list(further["tags"])
     return UsageEvent(
         **{
             **fields,
+            "metadata": further or None,
             "type": RecordType[record.type.upper()],
             "status": Status[record.status.upper()],
             "quantities": {name: value for name, value in counted.items() if value is not None} or None,
@@ -225,3 +232,48 @@ def test_a_few_hundred_tasks_come_in_every_kind_and_end(ordered: list[Order]) ->
 def test_platforms_and_their_words_are_those_of_the_catalogue(db: None, ordered: list[Order]) -> None:
     for service in SERVICES:
         assert service.platform in catalogue().by_slug
+
+
+# --- What calls are found by -------------------------------------------------------------------------------
+
+
+def test_calls_have_tags_and_metadata_in_believable_numbers(sample: list[RecordSent]) -> None:
+    mine = [event for event in sample if event.user == DEMO_USER_EMAIL and event.type == "request"]
+    tags = Counter(tag for event in mine for tag in event.tags or ())
+    assert tags.keys() == {
+        "env:prod", "env:staging", "feature:search", "feature:summaries", "feature:agent"
+    }  # fmt: skip
+    assert tags["env:prod"] > 3 * tags["env:staging"] > 0
+    assert 0.05 < sum(bool(event.tags) for event in mine) / len(mine) < 0.3
+    customers = Counter((event.metadata or {}).get("customer") for event in mine)
+    assert customers["northwind"] > 50 and customers["contoso"] > 50
+    # What labels are drawn is the same whenever an hour is made again.
+    hour = floor(END - 4 * HOUR, HOUR)
+    assert [event.tags for event in FIVE_DAYS.hour(hour)] == [event.tags for event in FIVE_DAYS.hour(hour)]
+
+
+def test_agents_work_in_sessions_with_retries(sample: list[RecordSent]) -> None:
+    sessions: dict[str, list[RecordSent]] = {}
+    for event in sorted(sample, key=lambda event: event.created_at):
+        if event.session_id and event.type == "request":
+            sessions.setdefault(event.session_id, []).append(event)
+    assert len(sessions) > 30
+    assert any(events[0].user == DEMO_USER_EMAIL for events in sessions.values())
+    for events in sessions.values():
+        assert len(events) <= 40 and len({(event.token, event.model, event.tags) for event in events}) == 1
+        assert events[-1].created_at - events[0].created_at < HOUR
+    long = [events for events in sessions.values() if len(events) > 20]
+    grown = [events for events in long if events[-1].input_tokens > events[0].input_tokens]
+    assert len(grown) > 0.8 * len(long) > 0, "each call has what was said before"
+    again = [
+        events
+        for events in sessions.values()
+        if any(one.status == "error" and other.status == "success" for one, other in pairwise(events))
+    ]
+    assert len(again) > 5, "what failed is tried again"
+
+
+def test_some_calls_are_answered_by_another_model(sample: list[RecordSent]) -> None:
+    other = [event for event in sample if event.answered_model]
+    assert 0 < len(other) < 0.01 * len(sample)
+    assert all(is_another(event.model, event.answered_model or "") for event in other)

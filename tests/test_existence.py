@@ -41,7 +41,7 @@ from accounts.models import (
 )
 from accounts.models import User as Person
 from accounts.staff import audit
-from logs.models import ContentPolicy, GroupRatio, Level, ModelPrice
+from logs.models import ContentPolicy, Deployment, GroupRatio, Level, ModelPrice
 from routescope.models import JobRun
 from tasks.models import EarlyWebhook, HostHealth, Provider, ProviderCredential
 from tasks.providers.catalogue import built_in_source
@@ -73,6 +73,7 @@ def everything(alice: Person, gateway: Gateway) -> None:
     a_task(alice, gateway)
     ContentPolicy.objects.create(gateway=gateway, level=Level.OFF)
     ModelPrice.objects.create(model=model, valid_from=timezone.now() + timedelta(days=2), input=Decimal(1))
+    Deployment.objects.create(name="prod-chat", stands_for=[model.name])
     GroupRatio.objects.get_or_create(group=group, defaults={"ratio": 1, "valid_from": timezone.now()})
     Provider.objects.create(slug="luma", definition=built_in_source("luma"))
     ProviderCredential.objects.create(platform="luma", api_key="k", gateway=gateway)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,11 +14,17 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
 from accounts.exports import exporting, jobs
-from accounts.models import AuditEntry, Export, User
-from tests.cast import signed_in
+from accounts.models import AuditEntry, Export, Gateway, User
+from logs.models import CALLS, Status, UsageRecord
+from logs.rollups import percentiles
+from logs.rollups.sketches import ERROR, Measure
+from logs.selection import lookback
+from tests.cast import event, signed_in, store
 from tests.export_cast import folder, made, many
+from tests.test_percentiles import value as measured
 
 __all__ = ["folder", "many"]
+RANKS = ("p50", "p95", "p99")
 
 
 def test_the_form_asks_for_what_the_page_lists_and_the_audit_says_so(many: User) -> None:
@@ -93,6 +100,68 @@ def test_the_manifest_says_what_the_file_is(many: User) -> None:
     assert told["sha256"] == hashlib.sha256(export.path.read_bytes()).hexdigest()
     assert told["header"] == {"rows": told["rows"], "cost_usd": told["cost_usd"]}
     assert told["agrees_with_header"] is True
+
+
+def test_the_manifest_says_how_long_the_calls_took(many: User, gateway: Gateway) -> None:
+    client = signed_in(many)
+    queries = ("range=all", "range=all&model=m1", "range=all&cost_min=0.0005", "range=all&token=nobody")
+    for query in queries:
+        export = made(many, query=query, columns=["cost"])
+        told = client.get(f"/exports/{export.pk}/manifest.json").json()["percentiles"]
+        header = client.get(f"/records/usage/?{query}").context["latency"]
+        for name, shown in (("duration_ms", header.duration), ("ttft_ms", header.ttft)):
+            figures = shown and {"calls": shown.count, **{of: round(getattr(shown, of)) for of in RANKS}}
+            assert told[name] == figures, (query, name)
+        records = UsageRecord.objects.filter(CALLS, user=many)
+        assert query != "range=all" or _agree(told, records)
+    assert told == dict.fromkeys(told), "nobody's token made no call"
+
+
+@pytest.mark.parametrize("query", ["errors=each", "errors=gathered", "errors=each&status=success"])
+def test_an_export_of_the_errors_holds_errors_alone(many: User, query: str) -> None:
+    client = signed_in(many)
+    page = client.get(f"/records/usage/?range=all&{query}")
+    failed = page.context["totals"].records
+    export = made(many, query=f"range=all&{query}", columns=["cost"])
+    assert export.rows == failed == UsageRecord.objects.filter(user=many, status=Status.ERROR).count() > 0
+    assert QueryDict(export.query).getlist("status") == ["error"]
+
+
+def test_of_one_id_the_manifest_is_of_what_it_finds(many: User, gateway: Gateway) -> None:
+    calls = [
+        event(many, request_id=f"step-{n}", minutes=n, duration_ms=900 * n, ttft_ms=100, output_tokens=7)
+        for n in range(1, 4)
+    ]
+    store(gateway, *calls)
+    export = made(many, query="request_id=step-2", columns=["cost"])
+    told = exporting.manifest(export)["percentiles"]
+    assert _agree(told, UsageRecord.objects.filter(request_id="step-2"))
+    assert told["duration_ms"]["calls"] == 1  # type: ignore[index]
+
+
+def test_what_takes_too_much_to_read_has_no_percentiles(many: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(percentiles, "MOST_RECORDS", 5)
+    export = made(many, columns=["cost"])
+    assert export.agrees
+    assert exporting.manifest(export)["percentiles"] is None
+    # With bounds it is looked for step by step, as far as there is anything.
+    monkeypatch.setattr(lookback, "MOST_RECORDS", 7)
+    export = made(many, query="range=all&cost_min=0.0005", columns=["cost"])
+    records = UsageRecord.objects.filter(CALLS, user=many, cost__gte="0.0005")
+    assert records.count() > 14
+    assert _agree(exporting.manifest(export)["percentiles"], records)
+
+
+def _agree(told: Any, records: Iterable[UsageRecord]) -> bool:
+    """Hold a manifest's percentiles to the records themselves."""
+    names = ("duration_ms", "ttft_ms", "output_tokens_per_second")
+    for measure, name in zip(Measure, names, strict=True):
+        values = sorted(one for record in records if (one := measured(record, measure)) is not None)
+        assert (told[name]["calls"] if told[name] else 0) == len(values)
+        for rank in (50, 95, 99) if values else ():
+            exact = values[-(-len(values) * rank // 100) - 1]
+            assert abs(told[name][f"p{rank}"] - exact) <= exact * ERROR + 0.51, (measure, rank)
+    return True
 
 
 def test_the_page_says_how_far_an_export_is_and_that_its_file_is_made(many: User) -> None:

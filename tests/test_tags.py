@@ -362,3 +362,15 @@ def test_litellms_tags_and_metadata_are_found(sender: Sender, admin: User) -> No
     client = signed_in(admin)
     assert len(listed(client, "of=everyone&range=all&tag=nightly&tag=routescope-test")) == 5
     assert len(listed(client, "of=everyone&range=all&meta=scenario%3Dstream")) == 1
+
+
+@pytest.mark.django_db
+def test_what_no_latency_is_kept_of_has_no_column_of_it(gateway: Gateway, alice: User) -> None:
+    store(gateway, event_of(created_at=just_now(), metadata={"tags": ["search"]}, duration_ms=1_200))
+    client = signed_in(alice)
+    for query, is_there in (("compare=model", True), ("compare=tag", False)):
+        page = client.get(f"/records/usage/?range=24h&{query}").content.decode()
+        assert ('class="k-p50' in page, 'class="k-p95' in page) == (is_there, is_there)
+        table = page.split('<table class="listing compare"')[1].split("</table>")[0]
+        heads, total = table.split("</thead>")[0], table.split("<tfoot>")[1]
+        assert heads.count("<th ") == total.count("<th ") + total.count("<td ")

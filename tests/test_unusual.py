@@ -14,9 +14,16 @@ from django.utils import timezone
 
 from accounts.models import Gateway, User
 from logs.models import Status, UnusualHour, UsageHourFolded, UsageTotalHourFolded
-from logs.rollups import pending, unusual
+from logs.rollups import pending, series, traffic, unusual
 from logs.rollups.unusual import EVERYONE, What, around, is_unlike
-from routescope.data.ranges import HOUR, floor
+from logs.selection.chosen import Selection
+from logs.usage import unlike_marks
+from logs.usage.chart import Chart
+from logs.usage.chart_parts import Plotted
+from logs.usage.unlike_usual import Unlike
+from routescope.data.ranges import DAY, HOUR, MINUTE, TimeRange, floor
+from routescope.data.scopes import Scope
+from routescope.filters.address import Address
 from tests.cast import event, just_now, signed_in, store
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -144,7 +151,7 @@ def test_an_hour_is_compared_once_it_is_over_and_leads_to_what_it_is_of(
     page = alice_client.get("/records/usage/?range=24h").content.decode()
     assert "Requests 30.2 times the usual for a" in page and "Cost $30.0003, where a" in page
     assert "claude-sonnet-5 via token staging" in page
-    [link] = {line.split('"')[1] for line in page.split("<li>") if "errors, where" in line}
+    [link] = {line.split('"')[1] for line in page.split("<li>") if "errors, where" in line.split("</li>")[0]}
     narrowed = alice_client.get(link.replace("&amp;", "&")).content.decode()
     assert 'data-stat="requests" data-value="150"' in narrowed
     # Under another filter nothing is said, and nothing to others.
@@ -168,3 +175,62 @@ def test_it_goes_on_where_it_was_broken_off(incident: datetime) -> None:
     rest = unusual.compare(timedelta(minutes=5), now=now)
     assert rest <= 31 * 24 - first + 3
     assert unusual.compare(timedelta(minutes=5), now=now) == 3
+
+
+# --- On the chart ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_the_chart_marks_it_in_the_metric_that_it_speaks_of(
+    incident: datetime, alice_client: Client, bob: User
+) -> None:
+    unusual.compare(timedelta(minutes=1), now=incident + 2 * HOUR)
+    answer = alice_client.get("/records/usage/?range=24h")
+    [mark] = answer.context["unlike_marks"]
+    page = answer.content.decode()
+    assert "errors, where a" in mark.unlike.words and "Requests 30.2 times" in mark.unlike.words
+    link = page.split('class="unlike-link" href="')[1].split('"')[0].replace("&amp;", "&")
+    narrowed = alice_client.get(link).context
+    assert narrowed["totals"].requests == 150
+    assert narrowed["filters"].selection.chosen == TimeRange(incident, incident + HOUR)
+    chart = answer.context["chart"]
+    first, last = (int(one) if one.isdigit() else float(one) for one in mark.path[1:].split(" 0H"))
+    begins = chart.grid.start + first * chart.grid.step
+    assert incident - chart.grid.step < begins <= incident
+    assert begins + (last + 0.2 - first) * chart.grid.step >= incident + HOUR
+    [cost] = alice_client.get("/records/usage/?range=24h&chart=cost").context["unlike_marks"]
+    assert cost.unlike.words.startswith("Cost")
+    for word in ("tokens", "duration", "rpm"):
+        other = alice_client.get(f"/records/usage/?range=24h&chart={word}")
+        assert not other.context["unlike_marks"]
+        assert 'class="unlike"' in other.content.decode() and "unlike-link" not in other.content.decode()
+    assert not alice_client.get("/records/usage/?range=24h&token=staging").context["unlike_marks"]
+    assert not signed_in(bob).get("/records/usage/?range=24h").context["unlike_marks"]
+    assert not alice_client.get("/records/usage/?range=1h").context["unlike_marks"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("start", "end", "path", "anchor"),
+    [
+        (-30, 30, "M0 0H0.8", "start"),
+        (0, 60, "M0 0H0.8", "start"),
+        (60, 180, "M1 0H2.8", "middle"),
+        (90, 150, "M1 0H2.8", "middle"),
+        (23 * 60, 24 * 60, "M23 0H23.8", "end"),
+        (23 * 60 + 30, 30 * 60, "M23 0H23.8", "end"),
+        (-60, 0, "", ""),
+        (24 * 60, 25 * 60, "", ""),
+    ],
+)
+def test_a_mark_stands_under_the_bars_of_its_stretch(
+    alice: User, start: int, end: int, path: str, anchor: str
+) -> None:
+    begins = floor(just_now(), DAY) - 3 * DAY
+    found = traffic.traffic(
+        Scope.own(alice), Selection(TimeRange(begins, begins + DAY)), just_now(), steps=series.step_of
+    )
+    chart = Chart(found, Plotted("requests", HOUR))
+    said = Unlike("words", "whose", Address({}), What.REQUESTS, *(begins + n * MINUTE for n in (start, end)))
+    drawn = [(one.path, one.anchor) for one in unlike_marks.marks(chart, [said])]
+    assert drawn == ([(path, anchor)] if path else [])

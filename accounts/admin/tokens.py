@@ -186,4 +186,8 @@ class AIModelAdmin(AuditedAdmin[AIModel], KeptAdmin[AIModel]):
             (_("Records"), listed("logs_usagerecord", model=model.pk)),
             (_("Prices"), listed("logs_modelprice", model__id__exact=model.pk)),
             (_("Add a price"), f"{reverse('admin:logs_modelprice_add')}?{urlencode({'model': model.pk})}"),
+            (
+                _("Say what it stands for"),
+                f"{reverse('admin:logs_deployment_add')}?{urlencode({'name': model.name})}",
+            ),
         )

@@ -32,7 +32,7 @@ from routescope.data.private_files import private_files
 from routescope.data.snapshot import SharedSnapshot
 from routescope.exports.formats import COMPRESSIBLE, join
 from routescope.exports.parts import TooLargeError, sha256_of, write_parts
-from routescope.exports.sources import SOURCES, Column, Selected
+from routescope.exports.sources import SOURCES, Column, Figures, Selected
 from routescope.text.formatting import plain
 from routescope.wire.reading import SUM_DIGITS
 
@@ -158,7 +158,9 @@ def opened(signature: str) -> Export | None:
 
 
 def manifest(export: Export) -> dict[str, object]:
-    """Return what a file is: its filters, its rows and cost beside the header's, its checksum."""
+    """Return what a file is: its filters, its rows and cost beside the header's, how long its calls took, its
+    checksum.
+    """
     return {
         "file": export.file_name,
         "source": export.source,
@@ -170,11 +172,19 @@ def manifest(export: Export) -> dict[str, object]:
         "cost_usd": plain(export.cost),
         "header": {"rows": export.expected_rows, "cost_usd": plain(export.expected_cost)},
         "agrees_with_header": export.agrees,
+        "percentiles": _in_order(export.percentiles),
         "size_bytes": export.size,
         "sha256": export.sha256,
         "runs": export.runs,
         "notes": _NOTES.get(export.format, []),
     }
+
+
+def _in_order(figures: Figures | None) -> Figures | None:
+    """Return figures by name, how many they are of first: the database keeps no order."""
+    if figures is None:
+        return None
+    return {name: None if one is None else dict(sorted(one.items())) for name, one in sorted(figures.items())}
 
 
 _NOTES = {
@@ -265,7 +275,21 @@ def _count(export: Export, selected: Selected, snapshot: SharedSnapshot) -> None
             _tell(export, expected_rows=rows, expected_cost=cost)
             raise _TooManyRowsError
         _tell(export)
-    _tell(export, expected_rows=rows, expected_cost=cost)
+    _tell(
+        export, expected_rows=rows, expected_cost=cost, percentiles=_percentiles(export, selected, snapshot)
+    )
+
+
+def _percentiles(export: Export, selected: Selected, snapshot: SharedSnapshot) -> Figures | None:
+    found: Figures | None = None
+    finding = selected.percentiles()
+    while True:
+        with snapshot.reading():
+            try:
+                found = next(finding)
+            except StopIteration:
+                return found
+        _tell(export)
 
 
 def _join(export: Export, parts: Sequence[Path], columns: Sequence[Column], zone: ZoneInfo) -> None:

@@ -14,7 +14,8 @@ from django.utils.translation import gettext_lazy as _
 class Export(models.Model):
     """One export. ``query`` is the page's canonical query string with its range of time fixed.
 
-    ``expected_rows`` and ``expected_cost`` are the header's, of the snapshot that the file is of.
+    ``expected_rows`` and ``expected_cost`` are the header's, of the snapshot that the file is of, and so are
+    the ``percentiles`` of how long its calls took.
     """
 
     class Status(models.TextChoices):
@@ -58,6 +59,7 @@ class Export(models.Model):
     rows = models.BigIntegerField(_("rows"), default=0)
     # Sums: they must hold more than any of the costs that they are of, as those of the rollups do.
     cost = models.DecimalField(_("cost"), max_digits=36, decimal_places=12, null=True)
+    percentiles = models.JSONField(_("percentiles"), null=True, help_text=_("Of the calls in the file."))
     size = models.BigIntegerField(_("size"), null=True)
     sha256 = models.CharField(_("SHA-256"), max_length=64, blank=True)
     created_at = models.DateTimeField(_("asked for"), default=timezone.now)

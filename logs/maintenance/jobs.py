@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from logs.content import rotation
 from logs.ingest import span_contents
 from logs.ingest.calls import span_rows
-from logs.maintenance import compaction, late_prices, rejudging, retention
+from logs.maintenance import answered, compaction, late_prices, rejudging, retention
 from logs.rollups import bounds, busy_hours, latencies, minute_sums, pending, unusual
 from routescope.run.jobs import Queue, job
 
@@ -71,6 +71,19 @@ def rejudge(since: str | None = None) -> int:
     """Judge failed records anew, from an ISO 8601 time on or all of them."""
     changed = rejudging.rejudge(datetime.fromisoformat(since) if since else None)
     logger.info("Judged again: the cause of %s records changed", changed)
+    return changed
+
+
+@job(
+    "logs.retell_answered",
+    queue=Queue.SLOW,
+    limit=timedelta(hours=2),
+    may_meet="each record is told anew under its lock, by what names stand for at that moment",
+)
+def retell_answered(names: list[str]) -> int:
+    """Tell anew which model answered the calls that name a deployment."""
+    changed = answered.retell(names)
+    logger.info("Told anew: which model answered %s records", changed)
     return changed
 
 

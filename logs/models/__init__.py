@@ -2,6 +2,7 @@
 
 from logs.models.arrivals import ImportPosition, KnownSpan, SpanContent
 from logs.models.content import ContentPolicy, Level, UsageContent
+from logs.models.deployments import Deployment
 from logs.models.further_ids import FurtherId
 from logs.models.latencies import Latencies, LatencyPart, PeriodUnit
 from logs.models.marks import UsageMark
@@ -46,10 +47,10 @@ from logs.models.unusual import UnusualHour, UnusualUntil
 
 __all__ = [
     "ADJUSTMENTS", "CALLS", "FAILED", "MONEY_DIGITS", "MONEY_PLACES", "REFUNDS", "REQUEST_TYPES", "Cause",
-    "ContentPolicy", "FurtherId", "GroupRatio", "ImportPosition", "KnownSpan", "Latencies", "LatencyPart",
-    "Level", "ModelPrice", "OfferedValue", "PeriodUnit", "RecordType", "Rollup", "Slices", "SpanContent",
-    "Status", "TrafficHour", "TrafficSlice", "UnboundedDay", "UncountedDay", "UnusualHour", "UnusualUntil",
-    "UsageContent", "UsageDay", "UsageDayFolded", "UsageHour", "UsageHourFolded", "UsageMark",
+    "ContentPolicy", "Deployment", "FurtherId", "GroupRatio", "ImportPosition", "KnownSpan", "Latencies",
+    "LatencyPart", "Level", "ModelPrice", "OfferedValue", "PeriodUnit", "RecordType", "Rollup", "Slices",
+    "SpanContent", "Status", "TrafficHour", "TrafficSlice", "UnboundedDay", "UncountedDay", "UnusualHour",
+    "UnusualUntil", "UsageContent", "UsageDay", "UsageDayFolded", "UsageHour", "UsageHourFolded", "UsageMark",
     "UsageMinutePending", "UsagePending", "UsageRecord", "UsageTotalDay", "UsageTotalDayFolded",
     "UsageTotalHour", "UsageTotalHourFolded", "UsageTotalMinute", "UsageTotalMinuteFolded", "failure_word",
     "status_word",

@@ -2,7 +2,8 @@
 
 Said only where both are known to the catalogue, and nothing speaks for one model under two names: a dated
 snapshot, an alias, a provider's prefix, a region, a level of effort. A name that nobody knows is a
-deployment's, which somebody mapped: nothing is said of it.
+deployment's, which somebody mapped: nothing is said of it, unless an admin says what it stands for
+(`logs.models.deployments`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from logs.models.deployments import StandsFor, key_of
 from logs.pricing import sellers
 from logs.pricing.sellers import Sold
 
@@ -47,6 +49,23 @@ def is_another(asked: str, answered: str) -> bool:
         return False
     known, other = _catalogued(asked), _catalogued(answered)
     return known is not None and other is not None and known != other
+
+
+def is_another_behind(asked: str, answered: str, behind: StandsFor) -> bool:
+    """Return the same of two names of which an admin may have said what they stand for.
+
+    One of the models behind a name is enough.
+    """
+    return key_of(asked) != key_of(answered) and all(
+        is_another(first, second)
+        for first in behind.get(key_of(asked)) or (asked,)
+        for second in behind.get(key_of(answered)) or (answered,)
+    )
+
+
+def is_catalogued(name: str) -> bool:
+    """Return whether the catalogue knows a model of this name."""
+    return _catalogued(name) is not None
 
 
 def _bare(name: str) -> str:

@@ -85,5 +85,7 @@ FIGURES: Mapping[str, Figure] = {
         _("Cost of a million tokens, input and output together"),
     ),
 }
+LATENCIES = frozenset(("p50", "p95"))
+"""Those of how long calls took."""
 SORTS = tuple(f"{sign}{key}" for key in ("name", *FIGURES) for sign in ("", "-"))
 """What ``sort`` may say: a figure or the line's name, with a minus for the largest first."""

@@ -8,22 +8,25 @@ from what is kept as sketches (`logs.rollups.kept_latencies`), and of all else f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from psycopg.types.json import Jsonb
 
 from accounts.models import ApiToken
-from logs.models import REQUEST_TYPES
+from logs.models import REQUEST_TYPES, UsageRecord
 from logs.rollups import kept_latencies, sketches
 from logs.rollups.kept_latencies import Period, Stretch
 from logs.rollups.latency_periods import EVERYONE, EVERYONE_BY
 from logs.rollups.sketches import Measure, Percentiles
 from logs.selection import conditions, lookback
-from logs.selection.chosen import Selection
+from logs.selection.chosen import Looked, Selection
 from logs.selection.conditions import Sql
 from routescope.data.ids import first_id, moment_of
 from routescope.data.ranges import DAY, HOUR, Cover, cover, floor
@@ -34,6 +37,8 @@ MOST_RECORDS = 50_000
 MOST_PEOPLE = 50
 """Users of whom sketches are added up."""
 HEADER = (Measure.DURATION, Measure.TTFT)
+Counted = Counter[tuple[Measure, int]]
+"""How many values stand in each bucket of a measure."""
 _RANKS = (50, 95, 99)
 _TOO_MUCH = -1
 _BY = frozenset(("token_id", "model_id", "group_id", "user_id", "cause"))
@@ -146,6 +151,47 @@ def over_time(
     if found is None:
         return None
     return sorted((starts[line - 1], one) for (line, _measure), one in found.items())
+
+
+def counted(scope: Scope, selection: Selection, looked: Looked, measures: Sequence[Measure]) -> Counted:
+    """Count the buckets of the calls among those looked at that meet all filters.
+
+    Counts of several looks can be added.
+    """
+    try:
+        sql, values = lookback.table(scope, selection, looked, _READ)
+    except EmptyResultSet:
+        return Counter()
+    read = f"SELECT *, false AS is_too_much FROM ({sql}) AS looked", values  # noqa: S608
+    buckets, bucket_values = _of_records(read, measures, _Lines(None, (), {}))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT measure, bucket, count(*) FROM ({buckets}) AS found GROUP BY measure, bucket",  # noqa: S608
+            bucket_values,
+        )
+        return Counter({(measures[number], bucket): count for number, bucket, count in cursor.fetchall()})
+
+
+def counted_of(records: Iterable[UsageRecord], measures: Sequence[Measure]) -> Counted:
+    """Count the buckets of records in hand, by the same rules as `counted`."""
+    return Counter(
+        (measure, sketches.bucket(value))
+        for record in records
+        if record.type in REQUEST_TYPES
+        for measure in measures
+        if (value := sketches.value_in(record, measure)) is not None
+    )
+
+
+def of_counted(buckets: Counted) -> dict[Measure, Percentiles]:
+    """Return the percentiles of what was counted. What has no value is left out."""
+    found = {}
+    for measure in dict.fromkeys(measure for measure, _bucket in buckets):
+        held = sorted((bucket, n) for (of, bucket), n in buckets.items() if of is measure and n)
+        upto = list(accumulate(n for _bucket, n in held))
+        places = (bisect_left(upto, -(-upto[-1] * rank // 100)) for rank in _RANKS)
+        found[measure] = Percentiles.of(measure, upto[-1], *(held[place][0] for place in places))
+    return found
 
 
 def _readable(scope: Scope, selection: Selection, by: str | None) -> Scope | None:

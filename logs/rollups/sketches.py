@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from math import ceil, log
 
+from logs.models import UsageRecord
+
 ERROR = 0.02
 _GAMMA = (1 + ERROR) / (1 - ERROR)
 _WIDTH = log(_GAMMA)
@@ -43,6 +45,16 @@ class Measure(Enum):
     @property
     def sql(self) -> str:
         return self.value[1]
+
+
+def value_in(record: UsageRecord, measure: Measure) -> int | None:
+    """Return the same value of a record in hand; None where it has none."""
+    if measure is Measure.DURATION:
+        return record.duration_ms
+    if measure is Measure.TTFT:
+        return record.ttft_ms
+    speed = record.tokens_per_second
+    return None if speed is None else min(int(speed * 100), 2**31 - 1)
 
 
 COLUMNS = ("duration_ms", "ttft_ms", "output_tokens")

@@ -17,7 +17,7 @@ from logs.models import Cause
 from logs.models.marks import Facet
 from logs.rollups import own_sums
 from logs.rollups.breakdown import BreakdownLine, By, Latency, breakdown, latencies
-from logs.rollups.figures import FIGURES, ComparedLine
+from logs.rollups.figures import FIGURES, LATENCIES, ComparedLine
 from logs.rollups.marked_sums import LONGER, other_models
 from logs.rollups.own_sums import Totals
 from logs.rollups.sketches import Measure
@@ -84,7 +84,8 @@ class Comparison:
     """``others`` adds up the lines that are not shown; None where all are. ``total`` is the header's sums.
 
     ``label`` is what its lines are of. ``overlaps``: a record may be in several of them. ``is_counted`` is
-    False where there are too many calls that another model answered to say their share.
+    False where there are too many calls that another model answered to say their share, ``is_timed`` where it
+    is not known how long the calls of its lines took: there are no columns of it then.
     """
 
     by: By
@@ -92,6 +93,7 @@ class Comparison:
     overlaps: bool
     is_counted: bool
     columns: Sequence[Column]
+    is_timed: bool
     rows: Sequence[ComparisonRow]
     others: ComparisonRow | None
     count: int
@@ -121,7 +123,8 @@ def comparison(
     if by is By.TAG:
         # A record is in the line of each of its tags.
         total = own_sums.totals(scope, selection)
-    took = latencies(scope, selection, by, (Measure.DURATION,)) or {}
+    told = latencies(scope, selection, by, (Measure.DURATION,))
+    took = told or {}
     names = _names(filters, by)
     lines = _sorted(lines, took, filters.sorted_by, lambda line: _label(line, by, names))
     rows = [
@@ -151,7 +154,8 @@ def comparison(
         _heading(filters, by),
         by is By.TAG,
         others_told is None or others_told.is_whole,
-        _columns(filters, by),
+        [one for one in _columns(filters, by) if told is not None or one.key not in LATENCIES],
+        told is not None,
         rows,
         others,
         len(lines),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -39,12 +39,19 @@ _WHERE_HARDLY_ANY = {
 @dataclass(frozen=True, slots=True)
 class Unlike:
     """A stretch of hours, said in ``words``; ``whose`` has its day, and the model and token it is mostly of,
-    and ``address`` lists it, of these.
+    and ``address`` lists it, of these. ``what`` it is that was unlike usual (`UnusualHour.What`).
     """
 
     words: str
     whose: str
     address: Address
+    what: str
+    start: datetime
+    end: datetime
+
+    def beside(self, other: Unlike) -> Unlike:
+        """Return another one of the same time with the words of this one before its own."""
+        return replace(other, words=f"{self.words} ({self.whose}). {other.words}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,4 +136,5 @@ def _said(filters: UsageFilter, one: _Stretch) -> Unlike:
     if one.what == _What.ERRORS:
         address = address.with_(status="error")
     when = formatting.day(begins.date())
-    return Unlike(str(sentence) % words, f"{when} · {whose}" if whose else when, address)
+    whose = f"{when} · {whose}" if whose else when
+    return Unlike(str(sentence) % words, whose, address, one.what, one.start, one.end)

@@ -36,7 +36,7 @@ from logs.rollups.figures import ComparedLine
 from logs.rollups.own_sums import Totals
 from logs.selection import lookback
 from logs.selection.chosen import Looked, Selection
-from logs.usage import compare, errors, not_found, sessions, sorted_list, unknown_id
+from logs.usage import compare, errors, not_found, sessions, sorted_list, unknown_id, unlike_marks
 from logs.usage.chart import Chart
 from logs.usage.charting import chart_of
 from logs.usage.columns import columns_of
@@ -46,6 +46,7 @@ from logs.usage.errors import Gathering
 from logs.usage.explanations import Explanation
 from logs.usage.first_run import FirstSteps
 from logs.usage.sessions import Sessions
+from logs.usage.unlike_marks import UnlikeMark
 from routescope.data.ids import first_id, moment_of
 from routescope.data.keyset import Cursor, Page
 from routescope.data.scopes import OF, Scope, Viewer
@@ -180,7 +181,7 @@ class UsageTab(Tab):
     tab: ClassVar[str] = "usage"
     shown: ClassVar[tuple[str, ...]] = (
         *Tab.shown, "controls", "rows", "headings", "lead", "last", "looked", "ends_now", "further_url",
-        "news_query", "first", "sorted_note", "scope", "scopes", "has_others", "latency",
+        "news_query", "first", "sorted_note", "scope", "scopes", "has_others", "latency", "unlike_marks",
     )  # fmt: skip
 
     viewer: Viewer
@@ -199,9 +200,14 @@ class UsageTab(Tab):
     whole_id: str
     saved: SavedViewsMenu
 
-    @property
+    @cached_property
     def controls(self) -> Controls:
         return Controls.of(self.filters)
+
+    @property
+    def unlike_marks(self) -> list[UnlikeMark]:
+        """What the chart marks as unlike usual."""
+        return unlike_marks.marks(self.chart, self.controls.unlike) if self.chart else []
 
     @property
     def scope(self) -> Scope:

@@ -19,7 +19,8 @@ from accounts.models import ApiToken, Delivery, Gateway, Group, IngestKey, User,
 from accounts.sign_in.demo_accounts import DEMO_PASSWORD
 from routescope.data.ids import derived_id
 from routescope.demo import DEMO_ADMIN_EMAIL, DEMO_GATEWAY, DEMO_USER_EMAIL
-from routescope.demo.cast import GROUPS, TOKENS, WORKLOADS
+from routescope.demo.cast import GROUPS
+from routescope.demo.workloads import TOKENS, WORKLOADS
 from tasks.models import ProviderCredential
 
 __all__ = [

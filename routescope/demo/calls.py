@@ -7,12 +7,12 @@ import itertools
 import math
 import random
 from bisect import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from routescope.demo.cast import WorkKind, Workload
+from routescope.demo.cast import Labels, WorkKind, Workload
 from routescope.demo.prices import MODELS, Model, Tariff, tariff
 from routescope.demo.records import JSONObject, RecordSent
 
@@ -91,11 +91,35 @@ class Caller:
 
     def call(self, rng: random.Random, moment: datetime) -> RecordSent:
         """Draw a call that reaches the gateway at ``moment``, and succeeds."""
+        event = self._call(rng, moment, self._offer(rng))
+        if labels := self._workload.labels:
+            # By the ID: what is drawn of the other calls does not depend on it.
+            _label(event, labels[int(event.request_id[-6:], 16) % len(labels)])
+        return event
+
+    def session(self, rng: random.Random, moments: Sequence[datetime]) -> list[RecordSent]:
+        """Draw the calls of one session: of one model, each with what was said before."""
+        offer, identifier = self._offer(rng), f"sess_{rng.getrandbits(64):016x}"
+        events = [
+            self._call(rng, moment, offer, 0.35 + 0.08 * number) for number, moment in enumerate(moments)
+        ]
+        labels = self._workload.labels
+        chosen = rng.choice(labels) if labels else None
+        for event in events:
+            event.session_id = identifier
+            if chosen:
+                _label(event, chosen)
+        return events
+
+    def _offer(self, rng: random.Random) -> Offer:
+        return self._offers[bisect(self._weights, rng.random())]
+
+    def _call(self, rng: random.Random, moment: datetime, offer: Offer, share: float = 1) -> RecordSent:
+        """Draw a call of a model. Its input is ``share`` of the usual."""
         workload = self._workload
-        offer = self._offers[bisect(self._weights, rng.random())]
         model = offer.model
         parameters = rng.choice(workload.parameters)
-        wanted = min(int(rng.lognormvariate(*self._input)) + 8, model.context * 7 // 8)
+        wanted = min(int(rng.lognormvariate(*self._input) * share) + 8, model.context * 7 // 8)
         answered = int(rng.lognormvariate(*self._output)) + 1
         usage = self._use(rng, workload, model, parameters, wanted, answered)
         streamed = rng.random() < workload.streamed
@@ -141,6 +165,10 @@ class Caller:
             provider=model.provider,
             channel=channel,
         )
+
+
+def _label(event: RecordSent, labels: Labels) -> None:
+    event.tags, event.metadata = labels.tags or None, labels.metadata
 
 
 def _chat(

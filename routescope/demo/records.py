@@ -81,6 +81,10 @@ class RecordSent(msgspec.Struct, kw_only=True, omit_defaults=True):
     channel: str | None = None
     attempts: list[JSONObject] | None = None
     task_id: str | None = None
+    session_id: str | None = None
+    tags: tuple[str, ...] | None = None
+    metadata: JSONObject | None = None
+    answered_model: str | None = None
 
 
 class TaskSent(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -6,12 +6,16 @@ import math
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 
 from routescope.data.ranges import DAY, HOUR
 
 _HISTORY = 90 * DAY
 _MICROSECOND = timedelta(microseconds=1)
 BURST_LENGTH = timedelta(seconds=90)
+_GAP_SECONDS = 24
+"""Between two calls of a session, on average: a model's answer, and a tool at work."""
+_LONGEST_SESSION = 3_000
 _BURST_SPREAD = (0.7, 1.4)
 BURST_MEAN = sum(_BURST_SPREAD) / 2
 """Mean size of a burst, as a share of its usual size."""
@@ -97,6 +101,21 @@ def arrivals(
         start = hour + (HOUR - BURST_LENGTH) * rng.random()
         moments += burst(rng, start, int(burst_size * rng.uniform(*_BURST_SPREAD)))
     return moments
+
+
+def sessions(rng: random.Random, hour: datetime, mean: float, sizes: tuple[int, int]) -> list[list[datetime]]:
+    """Draw the times of an hour's calls in sessions of between so many: ``mean`` calls are expected.
+
+    A session is over within its hour, so that an hour can be made by itself.
+    """
+    drawn = []
+    for _ in range(poisson(rng, mean * 2 / sum(sizes))):
+        gaps = [rng.expovariate(1 / _GAP_SECONDS) + 1 for _ in range(rng.randint(*sizes))]
+        length = sum(gaps)
+        pace = min(1.0, _LONGEST_SESSION / length)
+        start = hour + (HOUR - timedelta(seconds=length * pace)) * rng.random()
+        drawn.append([start + timedelta(seconds=after * pace) for after in accumulate(gaps)])
+    return drawn
 
 
 def burst(rng: random.Random, start: datetime, size: int) -> list[datetime]:

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from routescope.data.ranges import HOUR
 from routescope.demo import DEMO_USER_EMAIL, failures, funding
 from routescope.demo.calls import Caller
-from routescope.demo.cast import PRODUCTION, WORKLOADS, Workload
+from routescope.demo.cast import PRODUCTION, Workload
 from routescope.demo.records import RecordSent
-from routescope.demo.rhythm import BURST_MEAN, arrivals, burst
+from routescope.demo.rhythm import BURST_MEAN, arrivals, burst, sessions
+from routescope.demo.workloads import WORKLOADS
 
 _TOKENS = {(workload.token.user, workload.token.name): workload.token for workload in WORKLOADS}
 CALLS_PER_DAY = sum(
@@ -59,17 +60,15 @@ class Traffic:
         events: list[RecordSent] = []
         for workload, caller in self._callers:
             calls, bursts = _expected(workload, hour, age)
+            if workload.sessions:
+                for times in sessions(rng, hour, calls * self.scale, workload.sessions):
+                    events += (_fate(rng, workload, event) for event in caller.session(rng, times))
+                continue
             times = arrivals(rng, hour, calls * self.scale, bursts * self.scale, workload.burst_size)
             for spike in workload.spikes:
                 if age - HOUR < spike <= age:
                     times += burst(rng, self.end - spike, _spike_size(workload))
-            for moment in times:
-                event = caller.call(rng, moment)
-                if (chance := rng.random()) < workload.failing:
-                    failures.spoil(rng, event, failures.usual_cause(rng))
-                elif chance > 1 - workload.retried:
-                    failures.retry(rng, event)
-                events.append(event)
+            events += (_fate(rng, workload, caller.call(rng, moment)) for moment in times)
         events.sort(key=_time)
         self._strike(rng, events, age)
         _limit(events)
@@ -87,6 +86,18 @@ class Traffic:
                 met = event.status == "success" and incident.strikes(event, self.end - event.created_at)
                 if met and rng.random() < incident.share:
                     failures.spoil(rng, event, incident.cause)
+
+
+def _fate(rng: random.Random, workload: Workload, event: RecordSent) -> RecordSent:
+    """Let a call fail, or succeed at the second try, as often as its workload's do."""
+    if (chance := rng.random()) < workload.failing:
+        failures.spoil(rng, event, failures.usual_cause(rng))
+    elif chance > 1 - workload.retried:
+        failures.retry(rng, event)
+        # Of every other model that is too busy, another one answers.
+        if chance > 1 - workload.retried / 2:
+            event.answered_model = workload.falls_back.get(event.model)
+    return event
 
 
 def _expected(workload: Workload, hour: datetime, age: timedelta) -> tuple[float, float]:

@@ -61,6 +61,8 @@ Value = object
 """A value of the type that its column's kind says; None where there is none."""
 Values = Sequence[Sequence[Value]]
 """The values of some rows, column by column."""
+Figures = dict[str, dict[str, int | float] | None]
+"""Figures of what is measured, by its name; None where nothing of the kind was."""
 Make = Callable[[Any], Value]
 _NOTHING = NoValue(None, output_field=TextField(null=True))
 
@@ -124,6 +126,12 @@ class Selected:
     def counts(self) -> Iterator[Expected]:
         """Count all rows, in steps of bounded length: each may be read in a transaction of its own."""
         yield summed(self._rows)
+
+    def percentiles(self) -> Iterator[Figures | None]:
+        """Find the percentiles of all rows, in steps as `counts`. The last that comes is of them all; None
+        where there are none, or where they are not known.
+        """
+        yield None
 
     def blocks(self, columns: Sequence[str], before: UUID | None, limit: int) -> Iterator[Block]:
         """Yield the next rows older than ``before``, ``limit`` at most, each read once and in bounded memory.
