@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("logs", "0012_marks")]
+    dependencies = [("logs", "0013_usage_estimated")]
 
     operations = [
         migrations.CreateModel(
