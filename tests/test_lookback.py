@@ -40,7 +40,7 @@ BOUNDS = {
     "stream": (Q(stream=True), lambda row: row.stream is True),
     "estimated": (Q(usage_estimated=True), lambda row: row.usage_estimated is True),
     "endpoint": (Q(endpoint__icontains="CHAT"), lambda row: "chat" in (row.endpoint or "")),
-    "duration": (Q(duration_ms__lte=1000), lambda row: (row.duration_ms or 1001) <= 1000),
+    "duration": (Q(duration_ms__lte=1000), lambda row: row.duration_ms in range(1001)),
     "nothing": (Q(cost__gte=10**6), lambda row: False),
     "everything": (Q(input_tokens__gte=0), lambda row: True),
 }
