@@ -41,7 +41,7 @@ class FurtherMenu:
     stream: list[Option]
     endpoint: str
     answered: list[Option]
-    estimated: list[Option]
+    estimated: bool
     chosen: int
 
 
@@ -255,7 +255,6 @@ def _menus(filters: UsageFilter) -> list[FilterMenu]:
 def _further(filters: UsageFilter) -> FurtherMenu:
     address = filters.address
     stream = (("", _("Streamed or not")), *filters.filters["stream"].extra["choices"])
-    counts = (("", _("Reported or estimated")), *filters.filters["estimated"].extra["choices"])
     types = address.all("type")
     alone = ("type", "stream", "endpoint", "estimated", "answered")
     return FurtherMenu(
@@ -264,7 +263,7 @@ def _further(filters: UsageFilter) -> FurtherMenu:
         stream=[Option(word, str(label), address.one("stream") == word) for word, label in stream],
         endpoint=address.one("endpoint"),
         answered=_answered(filters),
-        estimated=[Option(word, str(label), address.one("estimated") == word) for word, label in counts],
+        estimated=bool(address.one("estimated")),
         chosen=sum(bool(address.all(name)) for name in (*THRESHOLDS, *alone)),
     )
 
