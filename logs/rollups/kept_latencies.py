@@ -11,7 +11,7 @@ from django.db import connection
 
 from logs.models import PeriodUnit
 from logs.rollups import sources
-from logs.rollups.latency_periods import BLOCKS, EVERYONE, LENGTHS, MONDAY
+from logs.rollups.latency_periods import EVERYONE, LENGTHS, MONDAY
 from routescope.data.ids import EPOCH
 from routescope.data.ranges import Cover, TimeRange
 from routescope.data.scopes import Scope
@@ -43,24 +43,18 @@ class Stretch(NamedTuple):
 
 
 def held(
-    scope: Scope, chosen: TimeRange, parts: Cover, starts: Sequence[datetime] = (), *, has_blocks: bool = True
+    scope: Scope, chosen: TimeRange, parts: Cover, starts: Sequence[datetime] = ()
 ) -> tuple[list[Period], list[Stretch]]:
     """Return the periods of a cover that are kept, and the stretches that are not: two queries at most.
 
-    None of them has one of ``starts``, moments in order, in its midst. Without ``has_blocks`` none is added
-    up of others.
+    None of them has one of ``starts``, moments in order, in its midst.
     """
     meant = list(_meant(scope, chosen, parts))
     days = [one for ids, cover in meant for one in _stretches(ids, cover.days)]
     hours = [one for ids, cover in meant for one in _stretches(ids, cover.hours)]
     raw = [one for ids, cover in meant for one in _stretches(ids, cover.raw)]
-    blocks = BLOCKS if has_blocks else ()
-    of_days, of_hours = (
-        [unit, *(block for block in blocks if BLOCKS[block] == unit)]
-        for unit in (PeriodUnit.DAY, PeriodUnit.HOUR)
-    )
-    kept_days, open_days = _kept(of_days, days, starts)
-    kept_hours, open_hours = _kept(of_hours, [*hours, *open_days], starts)
+    kept_days, open_days = _kept((PeriodUnit.WEEK, PeriodUnit.DAY), days, starts)
+    kept_hours, open_hours = _kept((PeriodUnit.SIX_HOURS, PeriodUnit.HOUR), [*hours, *open_days], starts)
     return [*kept_days, *kept_hours], [*raw, *open_hours]
 
 

@@ -1,8 +1,7 @@
 """Six hours, and weeks, of kept latencies, added up: a busy month is read from a third of the periods.
 
 A longer period is the sum of the shorter ones that make it, where all of these are kept and hold; where one
-is not, there is no longer one, and the shorter ones are read (`logs.rollups.kept_latencies`). Speeds, which
-no header or comparison tells, are left out.
+is not, there is no longer one, and the shorter ones are read (`logs.rollups.kept_latencies`).
 """
 
 from __future__ import annotations
@@ -24,9 +23,7 @@ from routescope.data.ranges import DAY
 _MOST_AT_ONCE = 100
 """Users whose blocks are added up in one transaction, which holds the lock of folding."""
 _CODES = " UNION ALL ".join(
-    f"SELECT {number}, unnest({measure.column})"
-    for number, measure in enumerate(Measure)
-    if measure is not Measure.SPEED
+    f"SELECT {number}, unnest({measure.column})" for number, measure in enumerate(Measure)
 )
 _ADD = (
     (Path(__file__).parent / "sql" / "latency_blocks.sql")

@@ -111,13 +111,7 @@ def grouped(
     readable = _readable(scope, selection, by)
     if readable is None:
         return None
-    periods, rest = kept_latencies.held(
-        readable,
-        selection.chosen,
-        parts or cover(selection.chosen),
-        starts,
-        has_blocks=Measure.SPEED not in measures,
-    )
+    periods, rest = kept_latencies.held(readable, selection.chosen, parts or cover(selection.chosen), starts)
     found: list[Sql] = []
     if periods:
         found.append(_of_periods(selection, measures, lines, periods))

@@ -73,6 +73,14 @@ def step_of(chosen: TimeRange, least: timedelta = timedelta()) -> timedelta:
     return next((step for step in _STEPS if step >= least and length / step <= MOST_BARS), _STEPS[-1])
 
 
+def step_of_lines(chosen: TimeRange) -> timedelta:
+    """Return how long a stretch of a line over time is: six hours where a bar would be three or four, as
+    these are kept added up (`logs.rollups.latency_blocks`).
+    """
+    step = step_of(chosen)
+    return 6 * HOUR if 3 * HOUR <= step < 6 * HOUR else step
+
+
 def series(
     scope: Scope,
     selection: Selection,

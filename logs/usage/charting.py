@@ -134,6 +134,7 @@ class _Plot:
         before = period_before(self._filters, self._selection, found)
         step = series.step_of(found.whole)
         if metric.over_time:
+            step = series.step_of_lines(found.whole)
             first = traffic.origin(found.whole, step)
             selection = replace(self._selection, chosen=found.whole)
             lines = metric.over_time(self._filters.scope, selection, step, first)

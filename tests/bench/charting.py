@@ -59,7 +59,7 @@ def _selections(user: User) -> dict[str, Selection]:
 
 
 def _charts(scope: Scope, selection: Selection, name: str) -> list[Row]:
-    step = series.step_of(MONTH)
+    step = series.step_of_lines(MONTH)
     first = traffic.origin(MONTH, step)
     works: dict[str, Work] = {
         "requests, tokens, peaks": partial(traffic.traffic, scope, selection, END, None, series.step_of),
