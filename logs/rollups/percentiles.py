@@ -182,9 +182,7 @@ def of_counted(buckets: Counted) -> dict[Measure, Percentiles]:
     found = {}
     for measure in dict.fromkeys(measure for measure, _bucket in buckets):
         held = sorted((bucket, n) for (of, bucket), n in buckets.items() if of is measure and n)
-        upto = list(accumulate(n for _bucket, n in held))
-        places = (bisect_left(upto, -(-upto[-1] * rank // 100)) for rank in _RANKS)
-        found[measure] = Percentiles.of(measure, upto[-1], *(held[place][0] for place in places))
+        found[measure] = _ranked(measure, held)
     return found
 
 
@@ -270,22 +268,25 @@ def _added(measures: Sequence[Measure], counted: Sequence[Sql]) -> Found | None:
     """Add up counted buckets, and find the percentiles in them."""
     if not counted:
         return {}
-    ranks = ", ".join(f"min(bucket) FILTER (WHERE upto * 100 >= total * {rank})" for rank in _RANKS)
     with connection.cursor() as cursor:
-        # Whole numbers up to 2^53 are exact as float8, and far faster than as numeric, a sum of bigint.
+        # A few hundred buckets of a line are put in order here in half the time that windows take for it.
         cursor.execute(
-            "WITH counts AS (SELECT line, measure, bucket, sum(n)::float8 AS n"  # noqa: S608
-            f" FROM ({' UNION ALL '.join(sql for sql, _ in counted)}) AS counted"
-            " GROUP BY line, measure, bucket),"
-            " ranked AS (SELECT line, measure, bucket,"
-            " sum(n) OVER (PARTITION BY line, measure ORDER BY bucket) AS upto,"
-            " sum(n) OVER (PARTITION BY line, measure) AS total FROM counts)"
-            f" SELECT line, measure, total::bigint, {ranks} FROM ranked GROUP BY line, measure, total",
+            "SELECT line, measure, array_agg(bucket), array_agg(n) FROM (SELECT line, measure, bucket,"  # noqa: S608
+            f" sum(n)::bigint AS n FROM ({' UNION ALL '.join(sql for sql, _ in counted)}) AS counted"
+            " GROUP BY line, measure, bucket) AS counts GROUP BY line, measure",
             [value for _, values in counted for value in values],
         )
         found: Found = {}
-        for line, number, count, *buckets in cursor.fetchall():
+        for line, number, buckets, counts in cursor.fetchall():
             if number == _TOO_MUCH:
                 return None
-            found[line, measures[number]] = Percentiles.of(measures[number], count, *buckets)
+            measure = measures[number]
+            found[line, measure] = _ranked(measure, sorted(zip(buckets, counts, strict=True)))
         return found
+
+
+def _ranked(measure: Measure, held: Sequence[tuple[int, int]]) -> Percentiles:
+    """Return the percentiles of buckets in order, and how many values each holds."""
+    upto = list(accumulate(count for _bucket, count in held))
+    places = (bisect_left(upto, -(-upto[-1] * rank // 100)) for rank in _RANKS)
+    return Percentiles.of(measure, upto[-1], *(held[place][0] for place in places))
