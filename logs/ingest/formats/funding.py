@@ -18,7 +18,9 @@ from routescope.text.identifiers import shown
 from routescope.wire.json_parts import BrokenError, Steps, members
 from routescope.wire.reading import RecordError, amount
 
-_NAMES = tuple(name.encode() for name in (FUNDING_SOURCE, BALANCE_BEFORE, BALANCE_AFTER))
+_NAMES = _SOURCE, _BEFORE, _AFTER = tuple(
+    name.encode() for name in (FUNDING_SOURCE, BALANCE_BEFORE, BALANCE_AFTER)
+)
 
 
 class _Sent(msgspec.Struct):
@@ -34,7 +36,8 @@ def parted(billing: bytes) -> tuple[bytes, JSONObject, list[str]]:
     Parted before anything is built of it, so that an amount keeps its digits, and one that is beyond all
     bounds costs no more than itself.
     """
-    if not any(name in billing for name in _NAMES):
+    # Asked of every record.
+    if _SOURCE not in billing and _BEFORE not in billing and _AFTER not in billing:
         return billing, {}, []
     try:
         sides: tuple[list[bytes], list[bytes]] = [], []
