@@ -20,7 +20,7 @@ from routescope.data.ids import moment_of
 from routescope.data.scopes import Scope
 
 MOST_GATHERED = 5_000
-MOST_OF_MANY = 1_000
+MOST_OF_MANY = 1_500
 """The newest failures that are gathered, of one person and of many people. What they are of is said."""
 MOST_KINDS = 100
 _MOST_LETTERS = 300

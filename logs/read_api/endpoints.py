@@ -178,10 +178,11 @@ def breakdown(request: ReadRequest) -> BreakdownBody:
         By.PERSON: filters.vocabulary.people.of,
     }.get(by, {})
     selection = lookback.newest(filters.scope, filters.selection)
-    found = breakdowns.breakdown(filters.scope, selection, by, filters.compared_key)
+    merged = breakdowns.merged_into(filters.scope, by)
+    found = breakdowns.breakdown(filters.scope, selection, by, filters.compared_key, merged)
     learnt = filters.vocabulary.people if by is By.PERSON else filters.vocabulary.tokens
     learnt.learn(line.value for line in found if isinstance(line.value, int))
-    took = breakdowns.latencies(filters.scope, selection, by)
+    took = breakdowns.latencies(filters.scope, selection, by, merged=merged)
     lines = [
         BreakdownLineBody(
             _value(line.value, by, names),

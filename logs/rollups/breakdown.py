@@ -68,10 +68,13 @@ class BreakdownLine:
     stretch: TimeRange | None = None
 
 
-def breakdown(scope: Scope, selection: Selection, by: By, key: str = "") -> list[BreakdownLine]:
+def breakdown(
+    scope: Scope, selection: Selection, by: By, key: str = "", merged: Mapping[int, int] | None = None
+) -> list[BreakdownLine]:
     """Return a line for each value that has records in a selection, in the values' order.
 
     ``key`` is that of the metadata whose values they are. A record with several tags is in the line of each.
+    ``merged`` is what `merged_into` returns, where that was asked already.
 
     Their sums are those of the header, under bounds those of the newest records
     (`logs.selection.lookback.newest`).
@@ -88,12 +91,17 @@ def breakdown(scope: Scope, selection: Selection, by: By, key: str = "") -> list
         return [BreakdownLine(value, totals) for value, totals in sums.items()]
     column = _COLUMNS[by]
     rows = own_sums.grouped(scope, selection, column)
-    gathered = _gathered(_canonical(rows, column, scope), column)
+    into = merged_into(scope, by) if merged is None else merged
+    gathered = _gathered(_canonical(rows, column, into), column)
     return [BreakdownLine(value or 0, totals) for value, totals in gathered.items()]
 
 
 def latencies(
-    scope: Scope, selection: Selection, by: By, measures: Sequence[Measure] = percentiles.HEADER
+    scope: Scope,
+    selection: Selection,
+    by: By,
+    measures: Sequence[Measure] = percentiles.HEADER,
+    merged: Mapping[int, int] | None = None,
 ) -> Mapping[int | date | str, Latency] | None:
     """Return how long the calls of each line took, as `breakdown` names the lines.
 
@@ -105,7 +113,11 @@ def latencies(
     if by is not By.DAY:
         column = _COLUMNS[by]
         found = percentiles.grouped(
-            scope, selection, column, measures=measures, merged=_merged(column, scope)
+            scope,
+            selection,
+            column,
+            measures=measures,
+            merged=merged_into(scope, by) if merged is None else merged,
         )
         return None if found is None else _by_line(found)
     if (cut := _cut(scope, selection)) is None:
@@ -133,15 +145,20 @@ def _by_line(
     return {**lines}
 
 
-def _canonical(rows: Iterable[dict[str, Any]], column: str, scope: Scope) -> Iterator[dict[str, Any]]:
+def _canonical(
+    rows: Iterable[dict[str, Any]], column: str, merged: Mapping[int, int]
+) -> Iterator[dict[str, Any]]:
     """Yield rows with the ids of what tokens, groups and people were merged into."""
-    merged = _merged(column, scope)
     for row in rows:
         yield row | {column: merged.get(row[column], row[column])}
 
 
-def _merged(column: str, scope: Scope) -> dict[int, int]:
-    """Return what tokens, groups or people were merged into, by their ids."""
+def merged_into(scope: Scope, by: By) -> Mapping[int, int]:
+    """Return what tokens, groups or people were merged into, by their ids: one query, of what can be merged.
+
+    Asked once by who wants both `breakdown` and `latencies`.
+    """
+    column = _COLUMNS.get(by)
     merged: dict[int, int | None] = {}
     if column == "token_id":
         tokens = ApiToken.objects.exclude(merged_into=None)

@@ -16,7 +16,7 @@ from logs.filters.usage_filter import VIEW, WITHOUT
 from logs.models import Cause
 from logs.models.marks import Facet
 from logs.rollups import own_sums
-from logs.rollups.breakdown import BreakdownLine, By, Latency, breakdown, latencies
+from logs.rollups.breakdown import BreakdownLine, By, Latency, breakdown, latencies, merged_into
 from logs.rollups.figures import FIGURES, LATENCIES, ComparedLine
 from logs.rollups.marked_sums import LONGER, other_models
 from logs.rollups.own_sums import Totals
@@ -111,7 +111,8 @@ def comparison(
     by = filters.compared
     if by is None:
         return None
-    lines = breakdown(scope, selection, by, filters.compared_key)
+    merged = merged_into(scope, by)
+    lines = breakdown(scope, selection, by, filters.compared_key, merged)
     if not lines:
         return None
     ids = [line.value for line in lines if isinstance(line.value, int)]
@@ -123,7 +124,7 @@ def comparison(
     if by is By.TAG:
         # A record is in the line of each of its tags.
         total = own_sums.totals(scope, selection)
-    told = latencies(scope, selection, by, (Measure.DURATION,))
+    told = latencies(scope, selection, by, (Measure.DURATION,), merged)
     took = told or {}
     names = _names(filters, by)
     lines = _sorted(lines, took, filters.sorted_by, lambda line: _label(line, by, names))
