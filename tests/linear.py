@@ -16,6 +16,8 @@ alone, as what grows with the square is far above it at the longest, which the s
 _GROWTH = 2.5
 """How many times more than the text work may grow, where a slow machine takes longer than the bound: with the
 square of the length it grows four times more at the last step, and sixteen times at the one before."""
+_SLOWEST = 8
+"""How many times longer than the bound nothing may take, however it grows: no machine is slowed that much."""
 _TRIES = 5
 _HARDEST = 3
 
@@ -24,7 +26,7 @@ def check(
     work: Callable[[str], object], makers: Iterable[Callable[[int], str]], bound: float = BOUND
 ) -> None:
     """Fail where the work on a text of 256 KiB takes longer than ``bound``, in seconds, and grows faster than
-    the text.
+    the text, or takes `_SLOWEST` times the bound.
 
     All texts are tried while they are short, and the ones that take longest at their full length: what grows
     with the square shows in the first step already.
@@ -37,7 +39,9 @@ def check(
         before, size_before = first, FIRST
         for size in SIZES:
             text = make(size)
-            most = max(_share(bound, size), _GROWTH * (size / size_before) * max(before, _LEAST / 4))
+            enough = _share(bound, size)
+            grown = _GROWTH * (size / size_before) * max(before, _LEAST / 4)
+            most = min(max(enough, grown), _SLOWEST * enough)
             before, size_before = _least(work, text, most), size
             assert before < most, f"{before:.3f} s for {len(text):,} characters, {text[:40]!r}…"
 

@@ -81,7 +81,7 @@ ROUND = st.integers(-1, 4 * 24).map(lambda hours: NOON + timedelta(hours=hours))
 BOUNDS = st.none() | OFFSETS | ROUND
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     start=BOUNDS,
     end=BOUNDS,

@@ -63,7 +63,7 @@ def plain_sums(records: list[UsageEvent]) -> Totals:
     )
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     by=st.sampled_from(By),
     zone=st.sampled_from(ZONES).map(ZoneInfo),

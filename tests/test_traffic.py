@@ -114,7 +114,7 @@ def test_buckets_are_minutes_up_to_two_days_then_as_coarse_as_needed(
     assert traffic.step_of(TimeRange(NOON, NOON + length)) == step
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     start=st.integers(-100, 9000),
     length=st.integers(1, 9000) | st.integers(9000, 90_000),

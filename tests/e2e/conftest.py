@@ -43,8 +43,6 @@ SEATS = [
     _seat(Mouse, 390, 844),
     _seat(Finger, 390, 844),
 ]
-EACH_HAND = [SEATS[0], SEATS[1], SEATS[4]]
-"""Each hand once: for what is the same at every width."""
 
 
 @pytest.fixture(params=SEATS)

@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Response, expect
 
 from tests.conftest import Device
 from tests.e2e import hands
-from tests.e2e.conftest import EACH_HAND, Seat
+from tests.e2e.conftest import Seat
 from tests.e2e.hands import Finger, Hand, Keyboard, Mouse
 from tests.e2e.menus import Menu, menus
 
@@ -119,7 +119,6 @@ def _fits(menu: Menu) -> None:
 # --- What is chosen --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seat", EACH_HAND, indirect=True)
 def test_every_choice_of_a_menu_is_followed(hand: Hand, seat: Seat) -> None:
     for place, menu in found(hand, seat, TABS):
         if menu.options.count():
@@ -148,7 +147,6 @@ def test_every_choice_of_a_menu_is_followed(hand: Hand, seat: Seat) -> None:
             hand.page.goto(place)
 
 
-@pytest.mark.parametrize("seat", EACH_HAND, indirect=True)
 def test_every_kind_of_field_of_a_menu_is_followed(hand: Hand, seat: Seat) -> None:
     for place, menu in found(hand, seat, TABS):
         kinds: dict[str | None, str] = {}
